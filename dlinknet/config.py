@@ -1,0 +1,226 @@
+"""dlinknet_config.yaml, a file of the user's and the command line -> one frozen, typed Config.
+
+Every mistake (an unknown key, a wrong type, an impossible value) is a UserError of one line.
+"""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NewType, get_type_hints
+
+import yaml
+
+from dlinknet.errors import UserError
+
+DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
+
+FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting, resolved. dlinknet_config.yaml holds each key's default, meaning and limits."""
+
+    data_path: FilePath
+    output_path: FilePath
+    val_split: float
+    val_path: FilePath
+    val_label_path: FilePath
+    train_size: int
+    augment: str
+    num_workers: int
+
+    device_target: str
+    device_id: int
+    run_distribute: bool
+
+    model_name: str
+    pretrained_ckpt: FilePath
+
+    log_name: str
+    epoch_num: int
+    distribute_epoch_num: int
+    batch_size: int
+    learning_rate: float
+    init_loss_scale: float
+    scale_factor: int
+    scale_window: int
+    seed: int
+
+    trained_ckpt: FilePath
+    label_path: FilePath
+    predict_path: FilePath
+    threshold: float
+    tta: bool
+
+    num_channels: int
+    width: int
+    height: int
+    file_name: FilePath
+    file_format: str
+
+    enable_modelarts: bool
+    data_url: str
+    train_url: str
+    checkpoint_url: str
+
+    split_files: str
+    scene_num: int
+    scene_size: int
+
+    def as_yaml(self) -> str:
+        """The resolved settings as a YAML document that --config_path takes."""
+        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False, allow_unicode=True)
+
+
+TYPES: dict[str, Any] = get_type_hints(Config)
+
+
+def load(arguments: list[str], description: str) -> Config:
+    """Resolves the settings of one command.
+
+    Args:
+        arguments: the command line without the program's name: --key=value or --key value; a bare --key means True.
+        description: what the command does, for --help.
+
+    Raises:
+        UserError: an unknown key, a wrong type, an impossible value, an unreadable file.
+    """
+    defaults, texts, limits = _documents(DEFAULT_FILE)
+    given = _parse(arguments, description, defaults, texts, limits)
+    path = given.pop("config_path", None)
+    values = {key: (value, DEFAULT_FILE.name) for key, value in defaults.items()}
+    if path is not None:
+        file = Path(path).expanduser()
+        values.update({key: (value, file.name) for key, value in _documents(file)[0].items()})
+    values.update({key: (value, "command line") for key, value in given.items()})
+    for key, (_, source) in values.items():
+        if key not in TYPES:
+            raise UserError(f"{source}: unknown key '{key}'{_nearest(str(key), TYPES)}")
+    config = Config(**{key: _checked(key, value, limits.get(key), source) for key, (value, source) in values.items()})
+    _refuse_unbuilt(config)
+    return config
+
+
+def _documents(file: Path) -> list[dict[str, Any]]:
+    """The YAML documents of a file, as dicts; three of them, the missing ones empty."""
+    try:
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"config_path: cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"config_path: {file} is not a UTF-8 text file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"config_path: {file}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    documents = [{} if document is None else document for document in documents]
+    if not all(isinstance(document, dict) for document in documents):
+        raise UserError(f"config_path: {file} must hold lines of the form 'key: value'")
+    return (documents + [{}, {}, {}])[:3]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        raise UserError(message)
+
+
+def _parse(arguments: list[str], description: str, defaults: dict, texts: dict, limits: dict) -> dict[str, str]:
+    """The keys that the command line gives, as text."""
+    parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
+                     usage="%(prog)s [--key=value ...]",
+                     formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110))
+    parser.add_argument("--config_path", metavar="FILE", help="YAML file whose keys replace the defaults "
+                                                              f"(default: {DEFAULT_FILE.name} beside the command)")
+    for key, kind in TYPES.items():
+        allowed = _describe(limits.get(key))
+        text = f"{texts[key]} (default: {_shown(defaults[key])}{'; ' + allowed if allowed else ''})"
+        bare = {"nargs": "?", "const": "True"} if kind is bool else {}
+        parser.add_argument(f"--{key}", metavar="VALUE", help=text.replace("%", "%%"), **bare)
+    known, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        name = unknown[0].split("=")[0]
+        if not name.startswith("--"):
+            raise UserError(f"'{unknown[0]}' is not a setting: write --key=value")
+        raise UserError(f"unknown key '{name}'{_nearest(name[2:], TYPES, '--')}; --help lists them all")
+    return vars(known)
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value == "" else str(value)
+
+
+def _nearest(word: str, words: Any, prefix: str = "") -> str:
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean '{prefix}{close[0]}'?" if close else ""
+
+
+def _describe(limit: Any) -> str:
+    """A key's limits in words."""
+    if limit is None:
+        return ""
+    if isinstance(limit, list):
+        return "one of " + ", ".join(limit)
+    words = {"min": "at least", "above": "above", "below": "below", "multiple_of": "a multiple of"}
+    return " and ".join(f"{words[name]} {bound}" for name, bound in limit.items())
+
+
+def _checked(key: str, value: Any, limit: Any, source: str) -> Any:
+    """One value in its type and within its limits."""
+    try:
+        value = _typed(value, TYPES[key])
+    except ValueError as error:
+        raise UserError(f"{source}: {key} must be {error}, not {value!r}") from None
+    if isinstance(limit, list):
+        by_lower = {choice.lower(): choice for choice in limit}
+        if value.lower() not in by_lower:
+            raise UserError(f"{source}: {key} must be {_describe(limit)}, not '{value}'"
+                            f"{_nearest(value.lower(), by_lower)}")
+        value = by_lower[value.lower()]
+    elif limit is not None:
+        fits = {"min": lambda bound: value >= bound, "above": lambda bound: value > bound,
+                "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
+        if not all(fits[name](bound) for name, bound in limit.items()):
+            raise UserError(f"{source}: {key} must be {_describe(limit)}, not {value}")
+    if key == "model_name":
+        value = "dlinknet" + value[len("dinknet"):] if value.startswith("dinknet") else value
+    if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
+        raise UserError(f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'")
+    return value
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """A YAML value or a word of the command line as `kind`; ValueError('what it must be') where it is not one."""
+    if kind is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if str(value).lower() not in words:
+            raise ValueError("True or False")
+        return words[str(value).lower()]
+    if kind in (int, float):
+        wanted = "a whole number" if kind is int else "a number"
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError(wanted)
+        try:
+            number = float(value)
+        except ValueError:
+            raise ValueError(wanted) from None
+        if number != number or number in (float("inf"), float("-inf")) or (kind is int and number != int(number)):
+            raise ValueError(wanted)
+        return kind(number)
+    if value is None:
+        value = ""
+    if isinstance(value, (dict, list)):
+        raise ValueError("text")
+    return os.path.expanduser(str(value)) if kind is FilePath else str(value)
+
+
+def _refuse_unbuilt(config: Config) -> None:
+    """Settings of the seed that this version cannot honour yet end here rather than being passed over."""
+    if config.enable_modelarts:
+        raise UserError("enable_modelarts: ModelArts jobs are not supported yet; set it to False")
+    if config.run_distribute:
+        raise UserError("run_distribute: training on several devices is not supported yet; set it to False")

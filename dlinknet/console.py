@@ -1,0 +1,79 @@
+"""What a person sees while a command runs: log lines, and a progress bar where there is a terminal."""
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+LOG = logging.getLogger("dlinknet")
+PLAIN_LINE_SECONDS = 30         # how often progress becomes a line where there is no terminal
+
+
+class _TerminalHandler(logging.Handler):
+    """Lines to stdout, above a progress bar that may be there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stdout)
+        sys.stdout.flush()
+
+
+def start_log() -> None:
+    """Sends the log to stdout. Each line carries date and time."""
+    for handler in list(LOG.handlers):
+        LOG.removeHandler(handler)
+        handler.close()
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    _add(_TerminalHandler())
+
+
+def log_to_file(file: Path) -> None:
+    """Sends the log to a file as well."""
+    _add(logging.FileHandler(file, encoding="utf-8"))
+
+
+def _add(handler: logging.Handler) -> None:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    LOG.addHandler(handler)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    return tqdm.format_interval(round(seconds)) if seconds < 3600 else \
+        f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
+
+
+class Progress:
+    """Counts images: a bar with rate and time left on a terminal, a plain line every 30 s elsewhere.
+
+    Args:
+        total: how many images there are.
+        title: what is being done, at the start of bar and lines.
+    """
+
+    def __init__(self, total: int, title: str):
+        self.total, self.title, self.done = total, title, 0
+        self.start = self.spoken = time.monotonic()
+        self.bar = tqdm(total=total, desc=title, unit=" images", leave=False, dynamic_ncols=True,
+                        disable=not sys.stderr.isatty())
+
+    def update(self, count: int, note: str = "") -> None:
+        """Counts `count` more images; `note` is shown beside them."""
+        self.done += count
+        self.bar.set_postfix_str(note, refresh=False)
+        self.bar.update(count)
+        now = time.monotonic()
+        if self.bar.disable and now - self.spoken >= PLAIN_LINE_SECONDS and self.done < self.total:
+            self.spoken = now
+            rate = self.done / (now - self.start)
+            LOG.info("%s: %d of %d images%s, %.1f images/s, %s left", self.title, self.done, self.total,
+                     f", {note}" if note else "", rate, clock((self.total - self.done) / rate))
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()

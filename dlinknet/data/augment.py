@@ -1,0 +1,86 @@
+"""D-LinkNet's augmentations. Each is a pure function of an rng; image and mask move together.
+
+Images are H x W x 3 uint8 BGR, masks H x W uint8. The amounts are those of the authors' code: hue by at most 30 of OpenCV's
+180 steps, saturation 5 and value 15 of 255; shift, scale and aspect by at most a tenth; each of these and each flip and
+quarter turn with probability 1/2.
+"""
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+Window = tuple  # (top, left, height, width) in pixels of the image that it is cut from
+
+HUE, SATURATION, VALUE = 30, 5, 15
+SHIFT_LIMIT = SCALE_LIMIT = ASPECT_LIMIT = 0.1
+
+
+def hue_saturation_value(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Moves the hue of all pixels by one amount, round the circle (OpenCV's hue ends at 180), saturation and value too."""
+    if rng.random() >= 0.5:
+        return image
+    hue, saturation, value = (int(rng.integers(-most, most + 1)) for most in (HUE, SATURATION, VALUE))
+    levels = np.arange(256)
+    table = np.stack([(levels + hue) % 180, np.clip(levels + saturation, 0, 255), np.clip(levels + value, 0, 255)], axis=1)
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    return cv2.cvtColor(cv2.LUT(hsv, table.astype(np.uint8)[None]), cv2.COLOR_HSV2BGR)
+
+
+def random_window(rng: np.random.Generator, height: int, width: int, size: int) -> Window:
+    """A size x size window, every place in the image equally likely."""
+    return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1)), size, size
+
+
+def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray,
+                       window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts a window out, moved, scaled and stretched about its centre; what lies outside the image is black and no road.
+
+    With scale s and aspect a, a pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
+    The image is sampled bilinearly, the mask takes its nearest pixel.
+    """
+    top, left, height, width = window
+    if rng.random() >= 0.5:
+        cut = np.s_[top:top + height, left:left + width]
+        return image[cut], mask[cut]
+    scale = 1 + rng.uniform(-SCALE_LIMIT, SCALE_LIMIT)
+    aspect = 1 + rng.uniform(-ASPECT_LIMIT, ASPECT_LIMIT)
+    dx = round(rng.uniform(-SHIFT_LIMIT, SHIFT_LIMIT) * width)
+    dy = round(rng.uniform(-SHIFT_LIMIT, SHIFT_LIMIT) * height)
+    sx, sy = scale * aspect ** 0.5, scale / aspect ** 0.5
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    matrix = np.array([[sx, 0, cx + dx - sx * (cx + left)], [0, sy, cy + dy - sy * (cy + top)]])
+    return (cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR),
+            cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST))
+
+
+def flip_and_turn(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Left-right, top-down, and a quarter turn; the turn only of squares, since batches have one shape."""
+    left_right, top_down, turn = rng.random(3) < 0.5
+    if left_right:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    if top_down:
+        image, mask = image[::-1], mask[::-1]
+    if turn and image.shape[0] == image.shape[1]:
+        image, mask = np.rot90(image), np.rot90(mask)
+    return image, mask
+
+
+def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level: str,
+            size: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """One training example: a random size x size crop (or, with size 0, the whole image), augmented.
+
+    Args:
+        level: 'full', 'flips' or 'none', as the setting `augment` says.
+    """
+    height, width = image.shape[:2]
+    window = random_window(rng, height, width, size) if size else (0, 0, height, width)
+    if level == "full":
+        # The colours come after the crop: fewer pixels to convert.
+        image, mask = shift_scale_aspect(rng, image, mask, window)
+        image = hue_saturation_value(rng, image)
+    else:
+        top, left, height, width = window
+        image, mask = image[top:top + height, left:left + width], mask[top:top + height, left:left + width]
+    if level != "none":
+        image, mask = flip_and_turn(rng, image, mask)
+    return image, mask

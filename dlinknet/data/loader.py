@@ -1,0 +1,104 @@
+"""Training batches: pairs on disk -> shuffled, augmented, normalised batches through a MindSpore dataset."""
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Iterator
+
+import mindspore.dataset as ds
+import numpy as np
+from mindspore import Tensor
+
+from dlinknet.data.augment import augment
+from dlinknet.data.pairs import Pair
+from dlinknet.data.preprocess import pad, read_image, read_mask, round_up, to_input
+
+
+class TrainingLoader:
+    """Serves the epochs of a training set.
+
+    What a batch holds depends on (seed, epoch, place in the epoch) and what is done to an image on (seed, epoch, ID), never
+    on how many threads work. Every image is seen once an epoch; the last batch is filled up with the epoch's first images.
+
+    Args:
+        pairs: the training set.
+        batch_size: images a batch.
+        crop: side of the random crops, a multiple of 32; 0 for whole images, padded by reflection to one common size.
+        level: 'full', 'flips' or 'none' augmentation.
+        seed: decides order, crops and augmentation.
+        workers: threads that read and augment.
+
+    `height` and `width` are those of every batch.
+    """
+
+    def __init__(self, pairs: list[Pair], batch_size: int, crop: int, level: str, seed: int, workers: int):
+        self.pairs = pairs
+        self.batch_size = batch_size
+        self.crop = crop
+        self.level = level
+        self.seed = seed
+        self.workers = min(workers, os.cpu_count() or 1)     # MindSpore refuses more
+        if crop:
+            self.height = self.width = crop
+        else:
+            self.height, self.width = round_up(max(p.height for p in pairs), max(p.width for p in pairs))
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return -(-len(self.pairs) // self.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Indices of the pairs in the order in which an epoch serves them, the last batch filled up."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pairs))
+        return np.resize(order, len(self) * self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields (images, masks): N x 3 x H x W float32 in -1.6..1.6 and N x 1 x H x W float32 of 0 and 1.
+
+        Raises:
+            UserError: a file can no longer be read.
+        """
+        source = _Epoch(self, epoch)
+        # A GeneratorDataset of threads starts in milliseconds, so each epoch has its own, with its order and its rng.
+        data = ds.GeneratorDataset(source, ["images", "masks"], shuffle=False, num_parallel_workers=self.workers,
+                                   python_multiprocessing=False)
+        data = data.batch(self.batch_size, drop_remainder=True)
+        try:
+            yield from data.create_tuple_iterator(num_epochs=1, do_copy=False)
+        except RuntimeError:
+            # MindSpore wraps what a worker raised into pages of its own text.
+            if source.error is not None:
+                raise source.error from None
+            raise
+
+    def example(self, index: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """One augmented example of an epoch: 3 x H x W float32 and 1 x H x W float32."""
+        pair = self.pairs[index]
+        image, mask = read_image(pair.image), read_mask(pair.mask)
+        height, width = (self.crop, self.crop) if self.crop else (self.height, self.width)
+        image, mask = augment(_rng(self.seed, epoch, pair.id), pad(image, height, width), pad(mask, height, width),
+                              self.level, self.crop)
+        return to_input(np.ascontiguousarray(image)), mask[None].astype(np.float32)
+
+
+class _Epoch:
+    """One epoch as the random-access source that GeneratorDataset asks for."""
+
+    def __init__(self, loader: TrainingLoader, epoch: int):
+        self.loader, self.epoch, self.places = loader, epoch, loader.order(epoch)
+        self.error: Exception | None = None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return self.loader.example(self.places[place], self.epoch)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _rng(seed: int, epoch: int, id: str) -> np.random.Generator:
+    """The rng of one image in one epoch, the same on every machine."""
+    return np.random.default_rng([seed, epoch, int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "little")])

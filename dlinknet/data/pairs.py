@@ -1,0 +1,170 @@
+"""Finds, checks and splits pairs of images and masks: ID_sat.jpg beside ID_mask.png, as DeepGlobe names them."""
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dlinknet.data.preprocess import ROAD_MINIMUM
+from dlinknet.errors import UserError, name_some
+from dlinknet.files import STAGE
+
+IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+MASK_TYPES = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image, its mask and their common size in pixels."""
+
+    id: str
+    image: Path
+    mask: Path
+    height: int = 0
+    width: int = 0
+
+
+def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: str) -> list[Pair]:
+    """Every pair of two folders (which may be one), sorted by ID, each file decoded once and checked.
+
+    Args:
+        image_folder: holds ID_sat.jpg (or .jpeg, .png, .tif).
+        mask_folder: holds ID_mask.png (or .tif), road where a pixel is at least 128.
+        image_key, mask_key: the settings that named the folders, for the error's line.
+
+    Raises:
+        UserError: a folder is missing or without images, an image has no mask or a mask no image, a file is unreadable or
+            truncated, sizes differ, or no mask marks any road but some hold values below 128.
+    """
+    images = _by_id(image_folder, "_sat", IMAGE_TYPES, image_key)
+    masks = _by_id(mask_folder, "_mask", MASK_TYPES, mask_key)
+    faults = [
+        _fault(sorted(images.keys() - masks.keys()), images, "image without a mask", "images without a mask"),
+        _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
+    ]
+    found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
+    # Pillow takes a raster of more than 179 megapixels for an attack; here it is the user's own.
+    Image.MAX_IMAGE_PIXELS = None
+    # Decoding releases Python's lock, so threads use every core.
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        checked = list(pool.map(_check, found))
+    broken = [text for _, text, _ in checked if text]
+    if broken:
+        faults.append(f"{len(broken)} bad file{'s' if len(broken) > 1 else ''} ({name_some(broken)})")
+    faults = [fault for fault in faults if fault]
+    where = image_folder if image_folder == mask_folder else f"{image_folder} and {mask_folder}"
+    if faults:
+        raise UserError(f"{image_key}: {where}: {'; '.join(faults)}; mend or remove them")
+    brightest = max(value for _, _, value in checked)
+    if 0 < brightest < ROAD_MINIMUM:
+        raise UserError(f"{mask_key}: {mask_folder}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), "
+                        f"the largest value in these masks is {brightest}")
+    return [pair for pair, _, _ in checked]
+
+
+def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
+    """(training, validation): a seeded, repeatable split that holds out round(share * n) pairs, at least one.
+
+    Who is held out depends on the seed and the IDs alone, by hash: not on their order, the machine or NumPy's version, and
+    hardly on images added later.
+
+    Raises:
+        UserError: nothing would be left to train on.
+    """
+    if share == 0:
+        return pairs, []
+    count = max(1, round(share * len(pairs)))
+    if count >= len(pairs):
+        raise UserError(f"val_split: {share} of {len(pairs)} images leaves none to train on")
+    drawn = sorted(pairs, key=lambda pair: hashlib.sha256(f"{seed}:{pair.id}".encode()).digest())
+    held_out = {pair.id for pair in drawn[:count]}
+    return [p for p in pairs if p.id not in held_out], [p for p in pairs if p.id in held_out]
+
+
+def write_split(training: list[Pair], validation: list[Pair], folder: Path, link: bool) -> None:
+    """Writes a split in the seed's layout: train (images and masks), valid (images), valid_mask (masks).
+
+    Args:
+        folder: receives the three folders; none of them may be there with anything inside.
+        link: symbolic links to the files instead of copies.
+    """
+    layout = {"train": [path for pair in training for path in (pair.image, pair.mask)],
+              "valid": [pair.image for pair in validation], "valid_mask": [pair.mask for pair in validation]}
+    refuse_filled(folder, layout)
+    stage = folder / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        for name, files in layout.items():
+            (stage / name).mkdir(parents=True)
+            for file in files:
+                if link:
+                    (stage / name / file.name).symlink_to(file.resolve())
+                else:
+                    shutil.copyfile(file, stage / name / file.name)
+        for name in layout:
+            if (folder / name).is_dir():
+                (folder / name).rmdir()
+            os.replace(stage / name, folder / name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def refuse_filled(folder: Path, names: list[str] | dict) -> None:
+    """UserError where one of the folders `names` below `folder` is there and not empty."""
+    filled = [name for name in names if (folder / name).exists() and any((folder / name).iterdir())]
+    if filled:
+        raise UserError(f"output_path: {folder} has {name_some(filled)} already; name another folder")
+
+
+def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[str, Path]:
+    """ID -> file for the files named ID + ending + one of the types."""
+    if not folder:
+        raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
+    try:
+        files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in types)
+    except OSError as error:
+        raise UserError(f"{key}: cannot read the folder {folder}: {error.strerror}") from None
+    found: dict[str, Path] = {}
+    for file in files:
+        if not file.stem.endswith(ending) or file.name.startswith("."):
+            continue
+        id = file.stem[:-len(ending)]
+        if id in found:
+            raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
+        found[id] = file
+    if not found:
+        raise UserError(f"{key}: {folder} holds no file named ID{ending}{types[0]}"
+                        + (f" (but {name_some([file.name for file in files], 3)})" if files else ""))
+    return found
+
+
+def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
+    return f"{len(ids)} {one if len(ids) == 1 else many} ({name_some([files[id].name for id in ids])})" if ids else ""
+
+
+def _check(pair: Pair) -> tuple[Pair, str, int]:
+    """The pair with its size, what is wrong with it in words, and the mask's largest value."""
+    # Pillow refuses a truncated file; OpenCV would fill the rest with grey and say nothing to us.
+    sizes, brightest = [], 0
+    for file in (pair.image, pair.mask):
+        try:
+            with Image.open(file) as image:
+                sizes.append(image.size)
+                # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
+                image.draft("L", (image.width // 8, image.height // 8))
+                image.load()
+                if file == pair.mask:
+                    brightest = int(np.asarray(image.convert("L")).max())
+        except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)
+            what = "truncated" if "truncated" in str(error).lower() else "unreadable"
+            return pair, f"{file.name}: {what}", 0
+    (width, height), mask_size = sizes
+    if mask_size != (width, height):
+        return pair, f"{pair.mask.name}: {mask_size[0]}x{mask_size[1]}, its image {width}x{height}", 0
+    return Pair(pair.id, pair.image, pair.mask, height, width), "", brightest

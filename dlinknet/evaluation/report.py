@@ -1,0 +1,68 @@
+"""Tables and pictures for people."""
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dlinknet.evaluation.metrics import FIGURES, figures
+from dlinknet.evaluation.scoring import Scored
+
+# BGR; teal, red and yellow stay apart for colour-blind eyes and on green land.
+TRUE, MISSED, FALSE = (190, 230, 0), (48, 59, 255), (10, 214, 255)
+CAPTION = 26                    # height in pixels of the strip below an overlay
+
+
+def overlay(scored: Scored) -> np.ndarray:
+    """The image beside itself with the roads in three colours, and a caption: (H + 26) x about 2W x 3 uint8 BGR.
+
+    True road (found) is teal, missed road red, false road yellow.
+    """
+    painted = scored.image.copy()
+    truth, prediction = scored.truth > 0, scored.prediction > 0
+    for where, colour in ((truth & prediction, TRUE), (truth & ~prediction, MISSED), (~truth & prediction, FALSE)):
+        painted[where] = (0.35 * painted[where] + 0.65 * np.array(colour)).astype(np.uint8)
+    gap = np.full((len(painted), 4, 3), 255, np.uint8)
+    picture = np.hstack([scored.image, gap, painted])
+    return np.vstack([picture, _caption(scored, picture.shape[1])])
+
+
+def _caption(scored: Scored, width: int) -> np.ndarray:
+    strip = np.full((CAPTION, width, 3), 255, np.uint8)
+    x = 6
+    for word, colour in (("true", TRUE), ("missed", MISSED), ("false", FALSE)):
+        cv2.rectangle(strip, (x, 8), (x + 10, 18), colour, -1)
+        cv2.putText(strip, word, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        x += 30 + 8 * len(word)
+    iou = figures(scored.counts)["road_iou"]
+    text = f"{scored.pair.id}: " + ("no road" if math.isnan(iou) else f"road IoU {iou:.3f}")
+    cv2.putText(strip, text, (x + 8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
+
+
+def write_image_csv(rows: list[tuple[str, np.ndarray]], path: Path) -> None:
+    """One line an image: ID, counts of true, false and missed road pixels, every figure; undefined ones empty."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "true_road", "false_road", "missed_road", *FIGURES])
+        for id, counts in rows:
+            values = figures(counts)
+            writer.writerow([id, counts[1, 1], counts[0, 1], counts[1, 0],
+                             *("" if math.isnan(values[name]) else f"{values[name]:.6f}" for name in FIGURES)])
+
+
+def write_figures(counts: np.ndarray, images: int, path: Path) -> None:
+    """The data set's figures as JSON; undefined ones are null."""
+    values = {name: None if math.isnan(value) else value for name, value in figures(counts).items()}
+    path.write_text(json.dumps({"images": images, **values, "counts": counts.tolist()}, indent=1), encoding="utf-8")
+
+
+def figure_lines(counts: np.ndarray) -> list[str]:
+    """'road_iou: 0.6512' and so on, ending in the three lines that the reference prints."""
+    values = figures(counts)
+    return [*(f"{name}: {values[name]:.4f}" for name in FIGURES),
+            f"iou: {values['background_iou']:.4f} (the background's, as the reference prints it; the road's is road_iou)"]

@@ -1,0 +1,98 @@
+"""What stands between an encoder and its logits: the dilated centre, the decoder block and the two heads.
+
+Sources: Zhou et al., "D-LinkNet" (CVPR workshops 2018); Chaurasia and Culurciello, "LinkNet" (2017). Convolutions here
+have biases, as in the authors' code.
+"""
+from __future__ import annotations
+
+from mindspore import nn
+
+from dlinknet.models.resnet import batch_norm
+
+
+def conv(in_channels: int, out_channels: int, kernel: int, padding: int = 0, dilation: int = 1) -> nn.Conv2d:
+    """A convolution of stride 1 with a bias and `padding` zeros on every side."""
+    return nn.Conv2d(in_channels, out_channels, kernel, pad_mode="pad", padding=padding, dilation=dilation,
+                     has_bias=True)
+
+
+def double(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
+    """The 3x3 transposed convolution that doubles: N x in x H x W -> N x out x 2H x 2W.
+
+    It equals PyTorch's ConvTranspose2d(3, stride=2, padding=1, output_padding=1). MindSpore's own output_padding pads
+    the smaller output with zeros instead of computing it; leaving one row and column less away (top 1, bottom 0, left 1,
+    right 0) computes it.
+    """
+    return nn.Conv2dTranspose(in_channels, out_channels, 3, stride=2, pad_mode="pad", padding=(1, 0, 1, 0),
+                              has_bias=True)
+
+
+class DilatedCentre(nn.Cell):
+    """D-LinkNet's centre: 3x3 convolutions of growing dilation in a chain, and the sum of all their outputs.
+
+    N x C x H x W -> the same shape: x + d1(x) + d2(d1(x)) + ..., each d followed by a ReLU.
+
+    Args:
+        channels: C.
+        dilations: 1, 2, 4, 8 for D-LinkNet34; 1, 2, 4, 8, 16 for the bottleneck encoders.
+    """
+
+    def __init__(self, channels: int, dilations: tuple[int, ...]):
+        super().__init__()
+        self.dilate = nn.CellList([conv(channels, channels, 3, padding=d, dilation=d) for d in dilations])
+        self.relu = nn.ReLU()
+
+    def construct(self, x):
+        total = x
+        for dilate in self.dilate:
+            x = self.relu(dilate(x))
+            total = total + x
+        return total
+
+
+class DecoderBlock(nn.Cell):
+    """LinkNet's decoder block, 1x1 -> up-convolution -> 1x1: N x in x H x W -> N x out x 2H x 2W, in / 4 channels inside."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        inner = in_channels // 4
+        self.conv1 = conv(in_channels, inner, 1)
+        self.norm1 = batch_norm(inner)
+        self.up = double(inner, inner)
+        self.norm2 = batch_norm(inner)
+        self.conv3 = conv(inner, out_channels, 1)
+        self.norm3 = batch_norm(out_channels)
+        self.relu = nn.ReLU()
+
+    def construct(self, x):
+        x = self.relu(self.norm1(self.conv1(x)))
+        x = self.relu(self.norm2(self.up(x)))
+        return self.relu(self.norm3(self.conv3(x)))
+
+
+class Head(nn.Cell):
+    """The last doubling and two convolutions: N x C x H x W -> logits N x classes x 2H x 2W.
+
+    The two forms in D-LinkNet's own repository differ in kernels and paddings:
+
+        form         up-convolution          conv1        conv2
+        'dlinknet'   4x4, stride 2, pad 1    3x3, pad 1   3x3, pad 1
+        'linknet'    3x3, stride 2, pad 0    3x3, pad 0   2x2, pad 1
+
+    Through the second, H = 128 goes 257, 255, 256.
+    """
+
+    def __init__(self, in_channels: int, classes: int, form: str):
+        super().__init__()
+        if form == "dlinknet":
+            self.up = nn.Conv2dTranspose(in_channels, 32, 4, stride=2, pad_mode="pad", padding=1, has_bias=True)
+            self.conv1 = conv(32, 32, 3, padding=1)
+            self.conv2 = conv(32, classes, 3, padding=1)
+        else:
+            self.up = nn.Conv2dTranspose(in_channels, 32, 3, stride=2, pad_mode="pad", padding=0, has_bias=True)
+            self.conv1 = conv(32, 32, 3)
+            self.conv2 = conv(32, classes, 2, padding=1)
+        self.relu = nn.ReLU()
+
+    def construct(self, x):
+        return self.conv2(self.relu(self.conv1(self.relu(self.up(x)))))

@@ -1,0 +1,104 @@
+"""Checkpoints in: reads a .ckpt, says what it is, and puts its weights into a network, all of them or none."""
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from dlinknet.errors import UserError, name_some
+
+META = "dlinknet_meta"          # the tensor of our checkpoints that holds a JSON text as uint8
+ENCODER = "encoder."            # in front of the encoder's names inside a whole network
+EPS_SHIFT = 1e-4 - 1e-5         # the model zoo's blocks divide by sqrt(var + 1e-4), ours by sqrt(var + 1e-5)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as it lies on disk: tensors by name, and what our training wrote about them (empty in others' files)."""
+
+    file: Path
+    tensors: dict[str, np.ndarray]
+    meta: dict[str, Any]
+
+
+def read_checkpoint(file: str, key: str) -> Checkpoint:
+    """Reads a MindSpore checkpoint.
+
+    Args:
+        file: its path.
+        key: the setting that named it, for the error's line.
+
+    Raises:
+        UserError: it is missing or no whole MindSpore checkpoint.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"{key}: there is no file {path}" if file else f"{key} is empty: name a checkpoint")
+    try:
+        tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
+        meta = json.loads(bytes(tensors.pop(META))) if META in tensors else {}
+    except Exception:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
+        raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint") from None
+    return Checkpoint(path, tensors, meta)
+
+
+def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
+    """Puts a checkpoint's weights into a whole network; optimizer state in it is passed over.
+
+    Raises:
+        UserError: a weight of the network is missing or has another shape. The network is then unchanged.
+    """
+    _assign(checkpoint.tensors, network, checkpoint.file, key)
+
+
+def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
+    """Puts the encoder's weights into `encoder` and returns a line that says what was taken.
+
+    Takes our own checkpoints and the model zoo's ResNets (layer1.0.bn1d, down_sample_layer, end_point).
+
+    Raises:
+        UserError: a weight of the encoder is missing or has another shape. The encoder is then unchanged.
+    """
+    tensors, kind = checkpoint.tensors, "one of ours"
+    if any(name.startswith(ENCODER) for name in tensors):
+        tensors = {name[len(ENCODER):]: value for name, value in tensors.items() if name.startswith(ENCODER)}
+    else:
+        tensors, kind = _from_zoo(tensors), "the model zoo's ResNet"
+    wanted = _assign(tensors, encoder, checkpoint.file, key, prefix=ENCODER)
+    left = sorted(name for name in tensors.keys() - wanted if not name.startswith(("moments.", "moment1.", "moment2.")))
+    return (f"encoder: {len(wanted)} of {len(wanted)} tensors from {checkpoint.file} ({kind})"
+            + (f"; not needed: {name_some(left)}" if left else ""))
+
+
+def _from_zoo(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The model zoo's names and BatchNorm eps turned into ours."""
+    renamed = {}
+    for name, value in tensors.items():
+        ours = re.sub(r"\.bn(\d)d\.", r".bn\1.", name).replace(".down_sample_layer.", ".downsample.")
+        if re.match(r"layer\d\.\d+\.bn\d\.moving_variance", ours):
+            # Equal to the letter: var + eps is what a BatchNorm divides by.
+            value = value + np.float32(EPS_SHIFT)
+        renamed[ours] = value
+    return renamed
+
+
+def _assign(tensors: dict[str, np.ndarray], cell: nn.Cell, file: Path, key: str, prefix: str = "") -> set[str]:
+    """Sets every parameter of `cell` from the tensor of its name without `prefix`; returns those names."""
+    parameters = {p.name[len(prefix):] if p.name.startswith(prefix) else p.name: p for p in cell.get_parameters()}
+    missing = [name for name in parameters if name not in tensors]
+    if missing:
+        raise UserError(f"{key}: {file} lacks {len(missing)} of the network's {len(parameters)} tensors "
+                        f"({name_some(missing, 3)}); is it a checkpoint of another model_name?")
+    unlike = [f"{name} {tensors[name].shape} for {p.shape}" for name, p in parameters.items()
+              if tensors[name].shape != p.shape]
+    if unlike:
+        raise UserError(f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)})")
+    for name, parameter in parameters.items():
+        parameter.set_data(ms.Tensor(tensors[name], parameter.dtype))
+    return set(parameters)

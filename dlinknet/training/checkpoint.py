@@ -1,0 +1,76 @@
+"""What a run leaves behind: its files, and checkpoints that are whole or not there.
+
+A checkpoint is a MindSpore .ckpt: the network's tensors under their own names, so that load_checkpoint and
+load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON text:
+
+    model, classes, preprocessing    what to build and what to feed it
+    epoch, step, best, seed          where the training stood
+    learning_rate, loss_scale        as floats
+    plateau                          the plateau rule's state
+
+LOG_NAME_last.ckpt also holds Adam's moments and the loss scaler's state, all that a resume needs; _best and _plateau hold
+the network only and are a third of its size.
+"""
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor
+
+from dlinknet.files import replacing
+from dlinknet.models.weights import META
+
+FORMAT = 1
+ENDINGS = ("best.ckpt", "last.ckpt", "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log")
+
+
+def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any]) -> None:
+    """Writes a checkpoint under a temporary name and renames it; a failure leaves an older one as it was."""
+    text = json.dumps({"format": FORMAT, **meta}).encode()
+    tensors = [{"name": p.name, "data": p} for p in parameters]
+    tensors.append({"name": META, "data": Tensor(np.frombuffer(text, np.uint8).copy())})
+    with replacing(path) as temporary:
+        ms.save_checkpoint(tensors, str(temporary))
+        # MindSpore writes read-only files, which users then cannot replace.
+        temporary.chmod(0o644)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run in `folder`, all named after `log_name`."""
+
+    folder: Path
+    log_name: str
+
+    def path(self, ending: str) -> Path:
+        """LOG_NAME_ending, for instance weight01_dink34_best.ckpt; `ending` is one of ENDINGS."""
+        return self.folder / f"{self.log_name}_{ending}"
+
+    @property
+    def best(self) -> Path:
+        return self.path("best.ckpt")
+
+    @property
+    def last(self) -> Path:
+        return self.path("last.ckpt")
+
+    @property
+    def plateau(self) -> Path:
+        return self.path("plateau.ckpt")
+
+    def move_earlier_aside(self) -> Path | None:
+        """Moves the files of an earlier run of this name into a folder of their own and returns it; None without any."""
+        earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
+        if not earlier:
+            return None
+        aside = self.path(f"before_{time.strftime('%Y%m%d-%H%M%S')}")
+        aside.mkdir()
+        for path in earlier:
+            path.rename(aside / path.name)
+        return aside

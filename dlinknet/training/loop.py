@@ -1,0 +1,144 @@
+"""The training loop: epochs, validation, the plateau rule, checkpoints, and a log that a person can follow."""
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Callable
+
+from mindspore import Tensor, amp, nn
+import mindspore as ms
+
+from dlinknet.config import Config
+from dlinknet.console import LOG, Progress, clock
+from dlinknet.data.loader import TrainingLoader
+from dlinknet.data.preprocess import INPUT
+from dlinknet.errors import RunFailed
+from dlinknet.models.weights import load_network, read_checkpoint
+from dlinknet.training.checkpoint import RunFiles, save
+from dlinknet.training.history import draw_curves, write_csv
+from dlinknet.training.losses import DiceBCELoss
+from dlinknet.training.schedules import PlateauRule
+from dlinknet.training.step import make_step
+
+Figures = dict          # name -> value, as evaluation.metrics.figures gives them
+
+
+class Trainer:
+    """Trains a network and keeps its files.
+
+    Args:
+        config: the run's settings.
+        network: the network to train, N x 3 x H x W -> N x 1 x H x W logits.
+        loader: the training set.
+        files: where checkpoints and figures go.
+        validate: returns the figures of the validation set with the network's present weights; None without one. It may
+            leave the network in inference mode.
+    """
+
+    def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
+                 validate: Callable[[], Figures] | None):
+        self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
+        self.optimizer = nn.Adam(network.trainable_params(), learning_rate=config.learning_rate)
+        self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
+        self.step_function = make_step(network, DiceBCELoss(), self.optimizer, self.scaler)
+        self.plateau = PlateauRule(config.learning_rate)
+        self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
+        self.step = 0                           # steps taken since the start
+        self.rows: list[dict[str, Any]] = []    # one an epoch
+
+    def run(self) -> None:
+        """Trains to the last epoch, or until the plateau rule says stop.
+
+        Raises:
+            RunFailed: the loss is not finite, or gradients overflow even with a loss scale of 1.
+        """
+        start = time.monotonic()
+        for epoch in range(1, self.config.epoch_num + 1):
+            row = self._train_epoch(epoch)
+            if self.validate is not None:
+                row.update(self.validate())
+            decision = self.plateau.update(row["train_loss"])
+            self._keep_best(epoch, row)
+            if decision.improved:
+                save(self.files.plateau, self.network.get_parameters(), self._meta(epoch))
+            if decision.restore:
+                load_network(read_checkpoint(str(self.files.plateau), "plateau"), self.network, "plateau")
+                self.optimizer.learning_rate.set_data(Tensor(self.plateau.learning_rate, ms.float32))
+            self._save_last(epoch)
+            self.rows.append(row)
+            write_csv(self.rows, self.files.path("epochs.csv"))
+            left = (time.monotonic() - start) / epoch * (self.config.epoch_num - epoch)
+            LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
+            if decision.restore:
+                LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
+                         self.plateau.epochs_without, self.plateau.lowest_loss, self.plateau.learning_rate)
+            if decision.stop:
+                LOG.info("training ends early: %s", decision.stop)
+                break
+        draw_curves(self.rows, self.files.path("curves.png"))
+        LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
+                 self.files.best)
+
+    def _train_epoch(self, epoch: int) -> dict[str, Any]:
+        """One pass over the training set; returns the epoch's row of the table."""
+        self.network.set_train(True)
+        start, total, skipped = time.monotonic(), 0.0, 0
+        with Progress(len(self.loader) * self.loader.batch_size, f"epoch {epoch}/{self.config.epoch_num}") as progress:
+            for images, masks in self.loader.epoch(epoch):
+                loss, finite = self.step_function(images, masks)
+                loss = float(loss.asnumpy())
+                self.step += 1
+                if not math.isfinite(loss):
+                    raise RunFailed(f"the loss is {loss} in epoch {epoch}, step {self.step}; {self._what_is_left()}; "
+                                    "try a lower --learning_rate")
+                if not bool(finite.asnumpy()):
+                    skipped += 1
+                    self._report_overflow(epoch)
+                total += loss
+                progress.update(self.loader.batch_size, f"loss {loss:.4f}")
+        seconds = time.monotonic() - start
+        return {"epoch": epoch, "train_loss": total / len(self.loader), "learning_rate": self.plateau.learning_rate,
+                "loss_scale": self._loss_scale(), "skipped_steps": skipped, "seconds": round(seconds, 1),
+                "images_per_second": round(len(self.loader) * self.loader.batch_size / seconds, 2)}
+
+    def _report_overflow(self, epoch: int) -> None:
+        scale = self._loss_scale()
+        LOG.info("epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g", epoch, self.step, scale)
+        self.overflows_at_one = getattr(self, "overflows_at_one", 0) + 1 if scale <= 1 else 0
+        if self.overflows_at_one > 1:
+            raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.step}, even with a loss scale of 1; "
+                            f"{self._what_is_left()}; try a lower --learning_rate")
+
+    def _what_is_left(self) -> str:
+        return (f"the checkpoints of epoch {len(self.rows)} are whole: {self.files.last}" if self.rows
+                else "no checkpoint was written yet")
+
+    def _keep_best(self, epoch: int, row: dict[str, Any]) -> None:
+        """Saves the weights where they are the best so far: by road IoU, or by training loss without validation."""
+        figure = "road_iou" if self.validate is not None else "train_loss"
+        value, sign = row[figure], 1 if figure == "road_iou" else -1
+        # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
+        if not self.best or value * sign >= self.best["value"] * sign or math.isnan(self.best["value"]):
+            self.best = {"figure": figure, "value": value, "epoch": epoch}
+            save(self.files.best, self.network.get_parameters(), self._meta(epoch))
+
+    def _save_last(self, epoch: int) -> None:
+        # The optimizer lists the network's parameters among its own.
+        parameters = {p.name: p for p in [*self.network.get_parameters(), *self.optimizer.get_parameters()]}
+        state = [self.scaler.scale_value, self.scaler.counter]
+        save(self.files.last, [*parameters.values(), *state], self._meta(epoch))
+
+    def _meta(self, epoch: int) -> dict[str, Any]:
+        """What a checkpoint says about itself; the fields are documented in training/checkpoint.py."""
+        return {"model": self.config.model_name, "classes": 1, "preprocessing": INPUT, "epoch": epoch, "step": self.step,
+                "best": self.best, "seed": self.config.seed, "learning_rate": self.plateau.learning_rate,
+                "loss_scale": self._loss_scale(), "plateau": self.plateau.state()}
+
+    def _loss_scale(self) -> float:
+        return float(self.scaler.scale_value.asnumpy())
+
+    def _summary(self, row: dict[str, Any]) -> str:
+        figures = "".join(f", {name} {row[name]:.4f}" for name in ("road_iou", "precision", "recall", "f1") if name in row)
+        mark = " (best)" if self.best["epoch"] == row["epoch"] else ""
+        return (f"epoch {row['epoch']}/{self.config.epoch_num}: loss {row['train_loss']:.4f}{figures}{mark}, "
+                f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

@@ -1,0 +1,24 @@
+"""Writes a seeded split of --data_path as the seed's train, valid and valid_mask folders below --output_path."""
+from pathlib import Path
+
+from dlinknet import config, console
+from dlinknet.data.pairs import read_pairs, split_pairs, write_split
+from dlinknet.errors import UserError, run_command
+from dlinknet.files import make_folder
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    console.start_log()
+    if settings.val_split == 0:
+        raise UserError("val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth")
+    pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
+    training, validation = split_pairs(pairs, settings.val_split, settings.seed)
+    folder = Path(settings.output_path)
+    make_folder(folder, "output_path")
+    write_split(training, validation, folder, link=settings.split_files == "link")
+    console.LOG.info("%d pairs in %s/train, %d in valid and valid_mask", len(training), folder, len(validation))
+
+
+if __name__ == "__main__":
+    run_command(main)
