@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dlinknet.config import Config
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import STAGE
@@ -85,6 +86,20 @@ def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair],
     drawn = sorted(pairs, key=lambda pair: hashlib.sha256(f"{seed}:{pair.id}".encode()).digest())
     held_out = {pair.id for pair in drawn[:count]}
     return [p for p in pairs if p.id not in held_out], [p for p in pairs if p.id in held_out]
+
+
+def training_sets(settings: Config) -> tuple[list[Pair], list[Pair]]:
+    """(training, validation) pairs as data_path with val_split or val_path says; no validation pairs where neither is given.
+
+    Raises:
+        UserError: what read_pairs and split_pairs raise, or both settings are given.
+    """
+    if settings.val_path and settings.val_split:
+        raise UserError("val_split and val_path both name a validation set: give one of them")
+    pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
+    if not settings.val_path:
+        return split_pairs(pairs, settings.val_split, settings.seed)
+    return pairs, read_pairs(settings.val_path, settings.val_label_path or settings.val_path, "val_path", "val_label_path")
 
 
 def write_split(training: list[Pair], validation: list[Pair], folder: Path, link: bool) -> None:

@@ -66,7 +66,7 @@ def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[
     therefore share one, and a small image beside a huge one does not pay for it.
     """
     groups: list[tuple[tuple[int, int], list[tuple[int, int]]]] = []
-    for size in sorted(sizes, key=lambda s: (-s[0] * s[1], s)):
+    for size in sorted(sizes, key=lambda s: (-np.prod(round_up(*s)), s)):
         own = round_up(*size)
         for index, (canvas, members) in enumerate(groups):
             joint = max(canvas[0], own[0]), max(canvas[1], own[1])

@@ -100,5 +100,12 @@ def _assign(tensors: dict[str, np.ndarray], cell: nn.Cell, file: Path, key: str,
     if unlike:
         raise UserError(f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)})")
     for name, parameter in parameters.items():
-        parameter.set_data(ms.Tensor(tensors[name], parameter.dtype))
+        set_value(parameter, tensors[name])
     return set(parameters)
+
+
+def set_value(parameter: ms.Parameter, value: np.ndarray | float) -> None:
+    """Gives a parameter a new value that compiled functions see as well."""
+    # After Parameter.set_data (and load_param_into_net) a function compiled by ms.jit goes on with the old tensor on the
+    # device, while the parameter shows the new one: training would run on, unseen, from the weights it had (2.10.0).
+    ms.ops.assign(parameter, ms.Tensor(value, parameter.dtype))

@@ -23,7 +23,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from dlinknet.files import replacing
+from dlinknet.config import Config
+from dlinknet.console import LOG, log_to_file
+from dlinknet.data.pairs import Pair
+from dlinknet.files import replacing, write_text
 from dlinknet.models.weights import META
 
 FORMAT = 1
@@ -64,8 +67,18 @@ class RunFiles:
     def plateau(self) -> Path:
         return self.path("plateau.ckpt")
 
-    def move_earlier_aside(self) -> Path | None:
-        """Moves the files of an earlier run of this name into a folder of their own and returns it; None without any."""
+    def begin(self, settings: Config, training: list[Pair], validation: list[Pair]) -> None:
+        """Moves an earlier run's files aside, then writes the resolved settings and the IDs of the split; the log follows."""
+        aside = self._move_earlier_aside()
+        log_to_file(self.path("train.log"))
+        if aside:
+            LOG.info("an earlier run of this name was moved to %s", aside)
+        write_text(self.path("config.yaml"), settings.as_yaml())
+        split = {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation]}
+        write_text(self.path("split.json"), json.dumps(split, indent=1))
+
+    def _move_earlier_aside(self) -> Path | None:
+        """The new folder of their own that holds them now; None where there were none."""
         earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
         if not earlier:
             return None

@@ -30,7 +30,7 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
     except ImportError:
         LOG.info("no picture of the curves: matplotlib is not installed (pip install matplotlib)")
         return
-    panels = [(title, keys) for title, keys in PANELS if keys[0] in rows[0]]
+    panels = [(title, [key for key in keys if key in rows[0]]) for title, keys in PANELS if keys[0] in rows[0]]
     # A Figure without pyplot: no window, no global state.
     figure = Figure(figsize=(4.5 * len(panels), 3.4), layout="constrained")
     for axes, (title, keys) in zip(figure.subplots(1, len(panels)), panels):

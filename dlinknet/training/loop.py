@@ -5,15 +5,14 @@ import math
 import time
 from typing import Any, Callable
 
-from mindspore import Tensor, amp, nn
-import mindspore as ms
+from mindspore import amp, nn
 
 from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.data.preprocess import INPUT
 from dlinknet.errors import RunFailed
-from dlinknet.models.weights import load_network, read_checkpoint
+from dlinknet.models.weights import load_network, read_checkpoint, set_value
 from dlinknet.training.checkpoint import RunFiles, save
 from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.losses import DiceBCELoss
@@ -44,6 +43,7 @@ class Trainer:
         self.plateau = PlateauRule(config.learning_rate)
         self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
         self.step = 0                           # steps taken since the start
+        self.overflows_at_one = 0               # in a row, with a loss scale that cannot fall further
         self.rows: list[dict[str, Any]] = []    # one an epoch
 
     def run(self) -> None:
@@ -63,10 +63,11 @@ class Trainer:
                 save(self.files.plateau, self.network.get_parameters(), self._meta(epoch))
             if decision.restore:
                 load_network(read_checkpoint(str(self.files.plateau), "plateau"), self.network, "plateau")
-                self.optimizer.learning_rate.set_data(Tensor(self.plateau.learning_rate, ms.float32))
+                set_value(self.optimizer.learning_rate, self.plateau.learning_rate)
             self._save_last(epoch)
             self.rows.append(row)
             write_csv(self.rows, self.files.path("epochs.csv"))
+            draw_curves(self.rows, self.files.path("curves.png"))
             left = (time.monotonic() - start) / epoch * (self.config.epoch_num - epoch)
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
@@ -75,7 +76,6 @@ class Trainer:
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break
-        draw_curves(self.rows, self.files.path("curves.png"))
         LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
                  self.files.best)
 
@@ -104,7 +104,7 @@ class Trainer:
     def _report_overflow(self, epoch: int) -> None:
         scale = self._loss_scale()
         LOG.info("epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g", epoch, self.step, scale)
-        self.overflows_at_one = getattr(self, "overflows_at_one", 0) + 1 if scale <= 1 else 0
+        self.overflows_at_one = self.overflows_at_one + 1 if scale <= 1 else 0
         if self.overflows_at_one > 1:
             raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.step}, even with a loss scale of 1; "
                             f"{self._what_is_left()}; try a lower --learning_rate")

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Trains D-LinkNet34 on drawn aerial scenes, or on your images, and scores it on images that it has not seen.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+usage() {
+    cat <<EOF
+usage: bash scripts/quickstart.sh [--data FOLDER] [--again] [--key=value ...]
+
+  --data FOLDER  images ID_sat.jpg and masks ID_mask.png of your own, or a folder with train, valid and valid_mask of them;
+                 without it, aerial scenes are drawn
+  --again        train anew; otherwise what an earlier call has trained is used
+  --key=value    settings for train.py (python train.py --help), for instance --epoch_num=30
+
+Results go to quickstart/ in the project's folder.
+EOF
+}
+
+data=
+again=
+settings=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --data) [ $# -gt 1 ] || fail "--data needs a folder"; data=$2; shift ;;
+        --data=*) data=${1#*=} ;;
+        --again) again=yes ;;
+        --*=*) settings+=("$1") ;;
+        *) fail "'$1' is not understood; --help shows what is" ;;
+    esac
+    shift
+done
+if [ -n "$data" ]; then
+    [ -d "$data" ] || fail "--data: there is no folder $data"
+    data=$(cd "$data" && pwd)
+fi
+
+make_environment
+if [ -n "$data" ]; then
+    out=$ROOT/quickstart/$(basename "$data")-$(cksum <<<"$data" | cut -d ' ' -f 1)
+    scenes=$out/data
+    if [ -d "$data/train" ] && [ -d "$data/valid" ] && [ -d "$data/valid_mask" ]; then
+        scenes=$data
+    elif ! [ -d "$scenes/valid_mask" ]; then
+        "$PYTHON" "$ROOT/split_data.py" --data_path="$data" --output_path="$scenes" --val_split=0.1
+    fi
+    recipe=(--train_size=256 --epoch_num=20 --learning_rate=0.0005)
+else
+    out=$ROOT/quickstart/drawn
+    scenes=$out/data
+    if ! [ -d "$scenes/valid_mask" ]; then
+        "$PYTHON" "$ROOT/draw_scenes.py" --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
+    fi
+    recipe=(--train_size=128 --epoch_num=10 --learning_rate=0.001)
+fi
+
+# The tenth that chooses the best epoch is held out of the training folder; what is scored below is seen by nobody before.
+trained=$out/output/quickstart.trained
+asked="${recipe[*]} ${settings[*]-}"
+if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
+    rm -f "$trained"
+    "$PYTHON" "$ROOT/train.py" --data_path="$scenes/train" --val_split=0.1 --output_path="$out/output" \
+        --log_name=quickstart --device_target=auto "${recipe[@]}" ${settings[@]+"${settings[@]}"}
+    echo "$asked" >"$trained"
+else
+    echo "using what was trained before; --again trains anew"
+fi
+"$PYTHON" "$ROOT/eval.py" --data_path="$scenes/valid" --label_path="$scenes/valid_mask" \
+    --trained_ckpt="$out/output/quickstart_best.ckpt" --predict_path="$out/predictions"
+cat <<EOF
+
+Open these pictures:
+  $out/predictions/overlays/   each unseen image, its roads found (teal), missed (red) and false (yellow)
+  $out/output/quickstart_curves.png   loss and figures over the epochs
+EOF

@@ -1,0 +1,103 @@
+"""What tests share: MindSpore on the CPU, tiny data, and the commands run as a user runs them."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="also the slow tests: whole matrices of models and sizes")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow: scripts/run_tests.sh --all runs it"))
+
+
+@pytest.fixture(scope="session")
+def mindspore():
+    """MindSpore prepared as the commands prepare it, on the CPU."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, seed=1)
+    import mindspore
+    return mindspore
+
+
+@pytest.fixture(scope="session")
+def networks(mindspore):
+    """build(name) -> a network with random weights and random BatchNorm statistics, built once a session."""
+    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models.weights import set_value
+    built = {}
+
+    def build(name):
+        if name not in built:
+            mindspore.set_seed(7)
+            network = BUILDERS[name](1)
+            rng = np.random.default_rng(7)
+            for p in network.get_parameters():
+                if p.name.endswith(("gamma", "moving_variance")):
+                    set_value(p, rng.uniform(0.5, 1.0, p.shape).astype(np.float32))
+                elif p.name.endswith(("beta", "moving_mean")):
+                    set_value(p, rng.normal(0, 0.1, p.shape).astype(np.float32))
+            built[name] = network
+        return built[name]
+
+    return build
+
+
+def write_pair(folder: Path, id: str, image: np.ndarray, mask: np.ndarray, mask_folder: Path | None = None) -> None:
+    """Writes ID_sat.jpg and ID_mask.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mask_folder = mask_folder or folder
+    mask_folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / f"{id}_sat.jpg"), image)
+    cv2.imwrite(str(mask_folder / f"{id}_mask.png"), mask)
+
+
+def stripes(seed: int, height: int = 64, width: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """A grey road of 10 pixels across noisy green ground: (image BGR uint8, mask of 0 and 255)."""
+    rng = np.random.default_rng(seed)
+    image = np.clip(rng.normal((40, 110, 60), 12, (height, width, 3)), 0, 255).astype(np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    at = int(rng.integers(8, height - 18))
+    mask[at:at + 10] = 255
+    image[mask > 0] = 150
+    return image, mask
+
+
+@pytest.fixture
+def stripe_data(tmp_path):
+    """A DeepGlobe folder with six 64 x 64 pairs, IDs r0 to r5."""
+    folder = tmp_path / "stripe data"
+    for number in range(6):
+        write_pair(folder, f"r{number}", *stripes(number))
+    return folder
+
+
+def command(name: str, *arguments: str, cwd: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess:
+    """Runs a command of the project in a process of its own, as a user does."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.run([sys.executable, str(ROOT / name), *arguments], capture_output=True, text=True, timeout=timeout,
+                          cwd=cwd or ROOT, env=environment)
+
+
+def refused(result: subprocess.CompletedProcess, *words: str, status: int = 2) -> str:
+    """Asserts that a command ended with one clear line that holds `words`; returns it."""
+    lines = result.stderr.strip().splitlines()
+    assert result.returncode == status, result.stderr + result.stdout
+    assert len(lines) == 1 and "Traceback" not in result.stdout, result.stderr + result.stdout
+    for word in words:
+        assert word in lines[0], lines[0]
+    return lines[0]

@@ -1,0 +1,60 @@
+"""Training batches: every image once, the same whatever the number of threads."""
+import numpy as np
+import pytest
+
+from dlinknet.data.pairs import read_pairs
+from dlinknet.errors import UserError
+from tests.conftest import stripes, write_pair
+
+
+@pytest.fixture
+def make(mindspore, stripe_data):
+    from dlinknet.data.loader import TrainingLoader
+    pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+
+    def build(batch_size=4, crop=0, level="full", seed=1, workers=2, pairs=pairs):
+        return TrainingLoader(pairs, batch_size, crop, level, seed, workers)
+
+    return build
+
+
+def epoch(loader, number):
+    batches = [(images.asnumpy(), masks.asnumpy()) for images, masks in loader.epoch(number)]
+    return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
+
+
+def test_an_epoch_serves_every_image_and_fills_the_last_batch(make):
+    loader = make(batch_size=4)
+    assert len(loader) == 2
+    order = loader.order(1)
+    assert sorted(order[:6]) == list(range(6)) and list(order[6:]) == list(order[:2])
+    assert list(loader.order(2)) != list(order)
+    assert sorted(make(batch_size=8).order(1)) == sorted([*range(6), *make(batch_size=8).order(1)[:2]])
+
+
+def test_batches_do_not_depend_on_threads_and_differ_by_epoch_and_seed(make):
+    images, masks = epoch(make(workers=1), 1)
+    assert images.shape == (8, 3, 64, 64) and images.dtype == np.float32
+    assert masks.shape == (8, 1, 64, 64) and set(np.unique(masks)) == {0, 1}
+    assert np.float32(-1.6) <= images.min() < -1 and images.max() <= np.float32(1.6)
+    same = epoch(make(workers=2), 1)
+    assert np.array_equal(images, same[0]) and np.array_equal(masks, same[1])
+    assert not np.array_equal(images, epoch(make(), 2)[0])
+    assert not np.array_equal(images, epoch(make(seed=2), 1)[0])
+
+
+def test_crops_and_whole_images_of_any_size_fit_a_batch(make, tmp_path):
+    folder = tmp_path / "mixed"
+    for number, size in enumerate([(50, 70), (64, 33), (96, 96)]):
+        write_pair(folder, f"m{number}", *stripes(number, *size))
+    pairs = read_pairs(str(folder), str(folder), "data_path", "data_path")
+    assert epoch(make(pairs=pairs, batch_size=3), 1)[0].shape == (3, 3, 96, 96)
+    assert epoch(make(pairs=pairs, batch_size=3, crop=64), 1)[0].shape == (3, 3, 64, 64)
+    assert epoch(make(pairs=pairs, batch_size=2, crop=128), 1)[1].shape == (4, 1, 128, 128)
+
+
+def test_a_file_lost_during_training_is_one_line(make, stripe_data):
+    loader = make()
+    (stripe_data / "r3_sat.jpg").unlink()
+    with pytest.raises(UserError, match="r3_sat.jpg"):
+        epoch(loader, 1)

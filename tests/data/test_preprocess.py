@@ -1,0 +1,54 @@
+"""Pixels <-> network input, against arithmetic written out."""
+import cv2
+import numpy as np
+import pytest
+
+from dlinknet.data.preprocess import pad, read_image, read_mask, round_up, shared_canvases, to_input
+from dlinknet.errors import UserError
+
+
+def test_input_is_the_formula_of_the_authors():
+    image = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    image[..., 1] = 255 - image[..., 0]
+    planes = to_input(image)
+    assert planes.dtype == np.float32 and planes.shape == (3, 16, 16)
+    assert np.array_equal(planes, (image.transpose(2, 0, 1) / 255.0 * 3.2 - 1.6).astype(np.float32))
+    assert planes.min() == np.float32(-1.6) and planes.max() == np.float32(1.6)
+
+
+def test_files_are_read_as_bgr_and_as_road(tmp_path):
+    image = np.zeros((4, 5, 3), np.uint8)
+    image[..., 0] = 200                                     # blue
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    assert np.array_equal(read_image(tmp_path / "a.png"), image)
+    cv2.imwrite(str(tmp_path / "m.png"), np.array([[0, 1, 127], [128, 200, 255]], np.uint8))
+    assert read_mask(tmp_path / "m.png").tolist() == [[0, 0, 0], [1, 1, 1]]
+    with pytest.raises(UserError, match="gone.png"):
+        read_image(tmp_path / "gone.png")
+
+
+def test_sides_round_up_to_32():
+    assert round_up(1, 32) == (32, 32) and round_up(33, 400) == (64, 416) and round_up(1024, 1500) == (1024, 1504)
+
+
+def test_padding_reflects_at_the_bottom_and_the_right():
+    pixels = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    assert pad(pixels, 4, 5).tolist() == [[1, 2, 3, 2, 1], [4, 5, 6, 5, 4], [1, 2, 3, 2, 1], [4, 5, 6, 5, 4]]
+    assert pad(pixels, 2, 3) is pixels
+    assert pad(np.ones((1, 1, 3), np.uint8), 32, 32).shape == (32, 32, 3)
+
+
+def test_similar_sizes_share_a_canvas_and_a_huge_one_stands_alone():
+    canvases = shared_canvases({(400, 400), (390, 410), (64, 64), (1500, 1500), (1490, 1500)})
+    assert canvases[400, 400] == canvases[390, 410] == (416, 416)
+    assert canvases[1500, 1500] == canvases[1490, 1500] == (1504, 1504)
+    assert canvases[64, 64] == (64, 64)
+
+
+def test_canvases_hold_their_images_at_twice_the_area_at_most():
+    rng = np.random.default_rng(1)
+    sizes = {tuple(map(int, rng.integers(20, 2000, 2))) for _ in range(200)}
+    for (height, width), canvas in shared_canvases(sizes).items():
+        own = round_up(height, width)
+        assert canvas[0] >= height and canvas[1] >= width and canvas[0] % 32 == canvas[1] % 32 == 0
+        assert canvas[0] * canvas[1] <= 2 * own[0] * own[1]

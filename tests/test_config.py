@@ -1,0 +1,125 @@
+"""Settings: three documents, a user's file, the command line; every mistake one line."""
+import re
+
+import pytest
+import yaml
+
+from dlinknet import config
+from dlinknet.errors import UserError
+
+SEED = {  # the seed's yaml with its values; the three that differ here are left out
+    "data_url": "", "train_url": "", "data_path": "/cache/data", "output_path": "/cache/train", "epoch_num": 300,
+    "run_distribute": False, "distribute_epoch_num": 1200, "log_name": "weight01_dink34", "batch_size": 4,
+    "learning_rate": 0.0002, "model_name": "dlinknet34", "scale_factor": 2, "scale_window": 1000,
+    "init_loss_scale": 16777216, "label_path": "./", "predict_path": "./", "num_channels": 3, "width": 1024,
+    "height": 1024, "file_name": "dinknet34", "file_format": "MINDIR"}
+
+
+def load(*arguments):
+    return config.load(list(arguments), "A test.")
+
+
+def mistake(*arguments):
+    with pytest.raises(UserError) as error:
+        load(*arguments)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_defaults_are_the_seeds_but_for_three():
+    settings = load()
+    assert {key: getattr(settings, key) for key in SEED} == SEED
+    assert (settings.enable_modelarts, settings.pretrained_ckpt, settings.device_target) == (False, "", "auto")
+    assert settings.trained_ckpt.endswith("/dinknet34.ckpt") and "~" not in settings.trained_ckpt
+
+
+def test_every_key_has_a_type_a_default_and_a_text():
+    values, texts, limits = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
+    assert values.keys() == texts.keys() == config.TYPES.keys()
+    assert limits.keys() <= values.keys()
+
+
+def test_help_shows_every_key_with_text_default_and_choices(capsys):
+    with pytest.raises(SystemExit) as end:
+        load("--help")
+    assert end.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    values, texts, _ = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
+    for key, value in values.items():
+        assert f"--{key} " in shown or f"--{key}]" in shown
+        assert f"{texts[key]} (default: {'empty' if value == '' else value}" in shown, key
+    assert "one of auto, Ascend, GPU, CPU" in shown and "--config_path FILE" in shown
+
+
+def test_the_command_line_beats_the_users_file_beats_the_defaults(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("batch_size: 8\nepoch_num: 5\nlearning_rate: 1e-3\n---\nbatch_size: help text\n", encoding="utf-8")
+    settings = load(f"--config_path={file}", "--epoch_num=7", "--tta", "--data_path", "~/roads")
+    assert (settings.batch_size, settings.epoch_num, settings.learning_rate, settings.tta) == (8, 7, 0.001, True)
+    assert settings.data_path.startswith("/") and settings.data_path.endswith("/roads")
+    assert settings.init_loss_scale == 16777216
+
+
+def test_the_seeds_own_spellings_are_taken(tmp_path):
+    file = tmp_path / "seed.yaml"
+    file.write_text("run_distribute: \"False\"\nmodel_name: \"dinknet50\"\ndevice_target: \"cpu\"\npretrained_ckpt:\n"
+                    "checkpoint_url: \"\"\ndevice_id: 0\n")
+    settings = load(f"--config_path={file}")
+    assert (settings.run_distribute, settings.model_name, settings.device_target) == (False, "dlinknet50", "CPU")
+    assert settings.pretrained_ckpt == ""
+    assert load("--run_distribute=false").run_distribute is load("--run_distribute=False").run_distribute is False
+
+
+def test_resolved_settings_read_back_as_the_same(tmp_path):
+    settings = load("--batch_size=2", "--data_path=/道路/data", "--tta=True", "--seed=5")
+    (tmp_path / "saved.yaml").write_text(settings.as_yaml(), encoding="utf-8")
+    assert load(f"--config_path={tmp_path / 'saved.yaml'}") == settings
+
+
+@pytest.mark.parametrize("argument, words", [
+    ("--bach_size=3", "unknown key '--bach_size'; did you mean '--batch_size'?"),
+    ("--data-path=x", "did you mean '--data_path'?"),
+    ("data", "'data' is not a setting"),
+    ("--batch_size=two", "batch_size must be a whole number, not 'two'"),
+    ("--batch_size=2.5", "batch_size must be a whole number"),
+    ("--batch_size=0", "batch_size must be at least 1, not 0"),
+    ("--learning_rate=fast", "learning_rate must be a number"),
+    ("--learning_rate=0", "learning_rate must be above 0"),
+    ("--learning_rate=nan", "learning_rate must be a number"),
+    ("--val_split=1", "val_split must be at least 0 and below 1"),
+    ("--train_size=100", "train_size must be at least 0 and a multiple of 32"),
+    ("--tta=perhaps", "tta must be True or False"),
+    ("--model_name=dlinket34", "did you mean 'dlinknet34'?"),
+    ("--device_target=TPU", "device_target must be one of auto, Ascend, GPU, CPU"),
+    ("--log_name=a/b", "log_name must be a plain file name"),
+    ("--scale_factor=1", "scale_factor must be at least 2"),
+    ("--data_path", "expected one argument"),
+    ("--config_path=/no/such.yaml", "cannot read /no/such.yaml"),
+    ("--enable_modelarts=True", "ModelArts jobs are not supported yet"),
+    ("--run_distribute", "several devices is not supported yet"),
+])
+def test_mistakes_on_the_command_line(argument, words):
+    assert words in mistake(argument)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("bach_size: 3", "mine.yaml: unknown key 'bach_size'; did you mean 'batch_size'?"),
+    ("batch_size: [4]", "mine.yaml: batch_size must be a whole number, not [4]"),
+    ("batch_size: true", "batch_size must be a whole number, not True"),
+    ("batch_size:", "batch_size must be a whole number, not None"),
+    ("data_path: {a: b}", "data_path must be text"),
+    ("a: b: c", "mine.yaml, line 1: not YAML"),
+    ("- batch_size", "must hold lines of the form 'key: value'"),
+    ("7: 3", "unknown key '7'"),
+    ("\xff\xfe", "not a UTF-8 text file"),
+])
+def test_mistakes_in_a_file(tmp_path, text, words):
+    (tmp_path / "mine.yaml").write_bytes(text.encode("latin-1"))
+    assert words in mistake(f"--config_path={tmp_path / 'mine.yaml'}")
+
+
+def test_models_that_can_be_chosen_are_those_that_can_be_built(mindspore):
+    from dlinknet.models.linknet import BUILDERS
+    choices = list(yaml.safe_load_all(config.DEFAULT_FILE.read_text()))[2]["model_name"]
+    assert {load(f"--model_name={name}").model_name for name in choices} == set(BUILDERS)
+    assert all(re.fullmatch(r"d?linknet\d+", name) for name in BUILDERS)

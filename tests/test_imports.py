@@ -1,0 +1,60 @@
+"""The house: who may import whom, and which files do without MindSpore."""
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAVES = {"errors", "files", "console"}
+ALLOWED = {
+    "errors": set(), "files": {"errors"}, "console": set(), "config": {"errors"},
+    "runtime": {"config", *LEAVES}, "data": {"config", "data", *LEAVES}, "models": {"config", "models", *LEAVES},
+    "training": {"config", "runtime", "data", "models", "training", *LEAVES},
+    "evaluation": {"config", "runtime", "data", "models", "evaluation", *LEAVES},
+}
+FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
+PURE = ["errors", "files", "console", "config", "runtime", "data.pairs", "data.preprocess", "data.augment", "data.synthetic",
+        "evaluation.metrics", "training.schedules"]
+COMMANDS = sorted(p for p in ROOT.glob("*.py"))
+
+
+def room(file: Path) -> str:
+    return file.relative_to(ROOT / "dlinknet").with_suffix("").parts[0]
+
+
+def imports(file: Path):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_rooms_import_only_what_they_may(file):
+    if file == ROOT / "dlinknet" / "__init__.py":
+        assert not list(imports(file))
+        return
+    used = {name.split(".")[1] for name in imports(file) if name.startswith("dlinknet.")}
+    assert used <= ALLOWED[room(file)]
+    assert "torch" not in {name.split(".")[0] for name in imports(file)}
+
+
+def test_pure_files_do_without_mindspore_and_read_no_command_line():
+    code = "import sys\n" + "\n".join(f"import dlinknet.{name}" for name in PURE) + "\nassert 'mindspore' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_only_runtime_knows_devices_and_versions():
+    for file in FILES:
+        text = file.read_text()
+        if file.name != "runtime.py":
+            assert "set_context" not in text and "set_device" not in text and "__version__" not in text, file
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda f: f.name)
+def test_commands_are_short_and_hide_no_standard_module(file):
+    assert len(file.read_text().splitlines()) < 60
+    assert file.stem not in sys.stdlib_module_names

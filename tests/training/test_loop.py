@@ -1,0 +1,217 @@
+"""The training loop with a tiny network: what it updates, skips, keeps and refuses."""
+import csv
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from dlinknet import config
+from dlinknet.console import LOG
+from dlinknet.data.pairs import read_pairs
+from dlinknet.errors import RunFailed
+
+
+@pytest.fixture
+def make(mindspore, stripe_data, tmp_path):
+    """make(*settings, validate=None) -> a Trainer of a LinkNet with one block a stage, seeded."""
+    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.models.linknet import LinkNet
+    from dlinknet.models.resnet import BasicBlock, ResNet
+    from dlinknet.training.checkpoint import RunFiles
+    from dlinknet.training.loop import Trainer
+    pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+
+    def build(*arguments, validate=None, folder="run"):
+        settings = config.load(["--batch_size=3", "--train_size=32", "--epoch_num=2", "--learning_rate=0.002", *arguments], "")
+        mindspore.set_seed(settings.seed)
+        network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1)
+        loader = TrainingLoader(pairs, settings.batch_size, settings.train_size, settings.augment, settings.seed, 2)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        files = RunFiles(tmp_path / folder, settings.log_name)
+        return Trainer(settings, network, loader, files, validate and (lambda: validate(network)))
+
+    return build
+
+
+@pytest.fixture
+def lines(caplog):
+    """The log's lines."""
+    LOG.propagate = True
+    caplog.set_level(logging.INFO, "dlinknet")
+    yield lambda: [record.getMessage() for record in caplog.records]
+    LOG.propagate = False
+
+
+def weights(trainer):
+    return {p.name: p.asnumpy().copy() for p in trainer.network.get_parameters()}
+
+
+def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, lines):
+    from dlinknet.models.weights import load_network, read_checkpoint
+    figures = iter([{"road_iou": 0.3, "precision": 0.5, "recall": float("nan"), "f1": 0.4},
+                    {"road_iou": 0.2, "precision": 0.5, "recall": 0.5, "f1": 0.5}])
+    first = make("--log_name=one", validate=lambda network: next(figures))
+    first.run()
+    files = first.files
+    assert sorted(p.name for p in files.folder.iterdir()) == ["one_best.ckpt", "one_curves.png", "one_epochs.csv",
+                                                              "one_last.ckpt", "one_plateau.ckpt"]
+    rows = list(csv.DictReader(open(files.path("epochs.csv"), encoding="utf-8")))
+    assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert rows[0]["recall"] == "" and rows[1]["recall"] == "0.5" and rows[0]["skipped_steps"] == "0"
+    best, last = (read_checkpoint(str(file), "k") for file in (files.best, files.last))
+    assert (best.meta["epoch"], last.meta["epoch"], last.meta["step"]) == (1, 2, 4)
+    assert best.meta["best"] == last.meta["best"] == {"figure": "road_iou", "value": 0.3, "epoch": 1}
+    assert last.meta["model"] == "dlinknet34" and last.meta["classes"] == 1 and last.meta["loss_scale"] == 2 ** 24
+    assert last.meta["preprocessing"]["scale"] == 3.2 and last.meta["plateau"]["learning_rate"] == 0.002
+    final = weights(first)
+    assert all(np.array_equal(last.tensors[name], value) for name, value in final.items())
+    # All that a resume needs is in the last checkpoint, nothing of it in the best.
+    assert {"moment1.head.conv2.weight", "moment2.head.conv2.weight", "beta1_power", "global_step", "scale_value",
+            "counter"} <= last.tensors.keys()
+    assert best.tensors.keys() == final.keys()
+    assert any("road_iou 0.3000" in line and "(best)" in line for line in lines())
+
+    second = make("--log_name=two", folder="second")
+    second.run()
+    assert all(np.array_equal(value, final[name]) for name, value in weights(second).items())
+    assert read_checkpoint(str(second.files.best), "k").meta["best"]["figure"] == "train_loss"
+    load_network(last, second.network, "k")
+
+
+def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines):
+    from dlinknet.models.weights import set_value
+    trainer = make("--init_loss_scale=1e38", "--scale_factor=1048576", "--epoch_num=1")
+    head = trainer.network.head.conv2.weight
+    set_value(head, head.asnumpy() * 1000)                  # gradients of more than 3.4, which 1e38 makes infinite
+    before = weights(trainer)
+    trainer.run()
+    assert trainer.rows[0]["skipped_steps"] == 1 and trainer._loss_scale() == pytest.approx(1e38 / 1048576, rel=1e-5)
+    assert "epoch 1, step 1: gradients overflowed, update skipped, loss scale now 9.53674e+31" in lines()
+    assert not np.array_equal(weights(trainer)["head.conv2.weight"], before["head.conv2.weight"])
+
+    images, masks = next(iter(trainer.loader.epoch(1)))
+    set_value(trainer.scaler.scale_value, 1e38)
+    trainer.network.set_train(True)
+    before = weights(trainer)
+    loss, finite = trainer.step_function(images, masks)
+    assert np.isfinite(loss.asnumpy()) and not bool(finite.asnumpy())
+    after = weights(trainer)
+    assert all(np.array_equal(after[p.name], before[p.name]) for p in trainer.network.trainable_params())
+
+
+def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
+    trainer = make("--init_loss_scale=1")
+    trainer.step_function = lambda images, masks: (mindspore.Tensor(0.5), mindspore.Tensor(False))
+    with pytest.raises(RunFailed, match="epoch 1, step 2, even with a loss scale of 1; no checkpoint was written yet"):
+        trainer.run()
+
+
+def test_the_scale_grows_after_a_window_without_overflow(make):
+    trainer = make("--scale_window=2", "--init_loss_scale=16", "--scale_factor=4")
+    trainer.run()                                           # four steps: twice a window
+    assert [row["loss_scale"] for row in trainer.rows] == [64, 256]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make):
+    from dlinknet.models.weights import read_checkpoint, set_value
+    trainer = make("--epoch_num=3")
+    poison = iter([False, True])
+
+    def validate():
+        if next(poison):
+            set_value(trainer.network.head.conv2.bias, np.array([np.nan]))
+        return {"road_iou": 0.1}
+
+    trainer.validate = validate
+    with pytest.raises(RunFailed) as error:
+        trainer.run()
+    text = str(error.value)
+    assert "the loss is nan in epoch 3, step 5" in text and "checkpoints of epoch 2" in text and "\n" not in text
+    assert np.isfinite(read_checkpoint(str(trainer.files.plateau), "k").tensors["encoder.conv1.weight"]).all()
+
+
+def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, monkeypatch, lines):
+    from dlinknet.models.weights import set_value
+    trainer = make("--epoch_num=20")
+    losses = iter([1.0, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6])
+    seen = []
+
+    def train_epoch(epoch):
+        # Stands in for the steps: each epoch marks the weights with its number.
+        bias = trainer.network.head.conv2.bias
+        seen.append((epoch, float(bias.asnumpy()[0]), float(trainer.optimizer.learning_rate.asnumpy())))
+        set_value(bias, np.array([epoch]))
+        return {"epoch": epoch, "train_loss": next(losses), "learning_rate": trainer.plateau.learning_rate,
+                "loss_scale": 1.0, "skipped_steps": 0, "seconds": 1.0, "images_per_second": 1.0}
+
+    monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
+    trainer.run()
+    # Epoch 2 was the lowest. Epochs 3, 4, 5 run on; 6 is the fourth without a lower loss: from then on 2's weights are back.
+    assert [at_start for _, at_start, _ in seen[2:]] == [2, 3, 4, 5, 2, 2, 2]
+    assert [rate for _, _, rate in seen] == pytest.approx([2e-3] * 6 + [4e-4, 8e-5, 1.6e-5])
+    assert len(trainer.rows) == 9 and "training ends early: no lower training loss in 7 epochs" in lines()
+    assert any(line.startswith("no lower training loss in 4 epochs: back to the weights of loss 0.5000") for line in lines())
+
+
+def test_a_changed_learning_rate_reaches_the_compiled_step(make):
+    from dlinknet.models.weights import set_value
+    trainer = make("--augment=none")
+    images, masks = next(iter(trainer.loader.epoch(1)))
+    trainer.network.set_train(True)
+    trainer.step_function(images, masks)
+    set_value(trainer.optimizer.learning_rate, 0.0)
+    before = weights(trainer)
+    trainer.step_function(images, masks)
+    assert all(np.array_equal(weights(trainer)[p.name], before[p.name]) for p in trainer.network.trainable_params())
+
+
+def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspore):
+    """What the reference gets wrong, and what Parameter.set_data would get wrong without a word."""
+    from dlinknet.models.weights import load_network, read_checkpoint
+    from dlinknet.training import checkpoint
+    trainer = make("--augment=none")
+    images, masks = next(iter(trainer.loader.epoch(1)))
+    trainer.network.set_train(True)
+    trainer.step_function(images, masks)
+    checkpoint.save(trainer.files.plateau, trainer.network.get_parameters(), {})
+    kept = weights(trainer)
+    loss_there = float(trainer.step_function(images, masks)[0].asnumpy())
+    for _ in range(3):
+        loss_later = float(trainer.step_function(images, masks)[0].asnumpy())
+    load_network(read_checkpoint(str(trainer.files.plateau), "k"), trainer.network, "k")
+    assert all(np.array_equal(value, kept[name]) for name, value in weights(trainer).items())
+    assert float(trainer.step_function(images, masks)[0].asnumpy()) == loss_there != loss_later
+    # The step trained these very parameters: they have moved away from what was put back.
+    assert not np.array_equal(weights(trainer)["head.conv2.weight"], kept["head.conv2.weight"])
+
+
+def test_a_full_disk_leaves_the_older_checkpoint(make, monkeypatch, mindspore):
+    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.training import checkpoint
+    trainer = make()
+    checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 1})
+    before = trainer.files.last.read_bytes()
+
+    def half(tensors, name):
+        with open(name, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device", name)
+
+    monkeypatch.setattr(mindspore, "save_checkpoint", half)
+    with pytest.raises(OSError):
+        checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 2})
+    assert trainer.files.last.read_bytes() == before
+    assert [p.name for p in trainer.files.folder.iterdir()] == [trainer.files.last.name]
+    assert read_checkpoint(str(trainer.files.last), "k").meta["epoch"] == 1
+
+
+def test_an_earlier_run_is_moved_aside(make):
+    trainer = make("--log_name=w")
+    trainer.files.folder.joinpath("w_best.ckpt").write_text("precious")
+    trainer.files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
+    trainer.files.begin(trainer.config, trainer.loader.pairs[:4], trainer.loader.pairs[4:])
+    aside, = (p for p in trainer.files.folder.iterdir() if p.is_dir())
+    assert (aside / "w_best.ckpt").read_text() == "precious" and aside.name.startswith("w_before_")
+    assert (trainer.files.folder / "w_other_best.ckpt").exists()
+    assert json.loads(trainer.files.path("split.json").read_text()) == {"train": ["r0", "r1", "r2", "r3"], "valid": ["r4", "r5"]}
