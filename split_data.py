@@ -4,7 +4,6 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import make_folder
 
 
 def main(arguments: list) -> None:
@@ -15,7 +14,6 @@ def main(arguments: list) -> None:
     pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
     training, validation = split_pairs(pairs, settings.val_split, settings.seed)
     folder = Path(settings.output_path)
-    make_folder(folder, "output_path")
     write_split(training, validation, folder, link=settings.split_files == "link")
     console.LOG.info("%d pairs in %s/train, %d in valid and valid_mask", len(training), folder, len(validation))
 

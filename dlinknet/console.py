@@ -41,9 +41,8 @@ def _add(handler: logging.Handler) -> None:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss."""
-    return tqdm.format_interval(round(seconds)) if seconds < 3600 else \
-        f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
+    """Seconds as mm:ss or h:mm:ss."""
+    return tqdm.format_interval(round(seconds))
 
 
 class Progress:

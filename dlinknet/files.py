@@ -88,6 +88,31 @@ def replacing_results(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+@contextmanager
+def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
+    """Yields a folder in which to fill the folders `names`; they appear below `parent` when the block ends without an error.
+
+    Raises:
+        UserError: one of them is there already and not empty; it names `key`, the setting that chose `parent`.
+    """
+    make_folder(parent, key)
+    filled = [name for name in names if (parent / name).exists() and any((parent / name).iterdir())]
+    if filled:
+        raise UserError(f"{key}: {parent} has {name_some(filled)} already; name another folder")
+    stage = parent / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        for name in names:
+            (stage / name).mkdir(parents=True)
+        yield stage
+        for name in names:
+            if (parent / name).is_dir():
+                (parent / name).rmdir()
+            os.replace(stage / name, parent / name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
 def _written(folder: Path) -> list[str]:
     try:
         names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

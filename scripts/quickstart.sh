@@ -52,7 +52,7 @@ else
     if ! [ -d "$scenes/valid_mask" ]; then
         "$PYTHON" "$ROOT/draw_scenes.py" --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
     fi
-    recipe=(--train_size=128 --epoch_num=10 --learning_rate=0.001)
+    recipe=(--train_size=128 --epoch_num=8 --learning_rate=0.001)
 fi
 
 # The tenth that chooses the best epoch is held out of the training folder; what is scored below is seen by nobody before.

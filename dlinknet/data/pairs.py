@@ -14,10 +14,11 @@ from PIL import Image
 from dlinknet.config import Config
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import STAGE
+from dlinknet.files import new_folders
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MASK_TYPES = (".png", ".tif", ".tiff")
+LAYOUT = ["train", "valid", "valid_mask"]       # the seed's folders: images and masks to train on, images, their masks
 
 
 @dataclass(frozen=True)
@@ -106,35 +107,18 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
     """Writes a split in the seed's layout: train (images and masks), valid (images), valid_mask (masks).
 
     Args:
-        folder: receives the three folders; none of them may be there with anything inside.
+        folder: receives the three folders; UserError where one of them is there and not empty.
         link: symbolic links to the files instead of copies.
     """
     layout = {"train": [path for pair in training for path in (pair.image, pair.mask)],
               "valid": [pair.image for pair in validation], "valid_mask": [pair.mask for pair in validation]}
-    refuse_filled(folder, layout)
-    stage = folder / STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
+    with new_folders(folder, LAYOUT, "output_path") as stage:
         for name, files in layout.items():
-            (stage / name).mkdir(parents=True)
             for file in files:
                 if link:
                     (stage / name / file.name).symlink_to(file.resolve())
                 else:
                     shutil.copyfile(file, stage / name / file.name)
-        for name in layout:
-            if (folder / name).is_dir():
-                (folder / name).rmdir()
-            os.replace(stage / name, folder / name)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def refuse_filled(folder: Path, names: list[str] | dict) -> None:
-    """UserError where one of the folders `names` below `folder` is there and not empty."""
-    filled = [name for name in names if (folder / name).exists() and any((folder / name).iterdir())]
-    if filled:
-        raise UserError(f"output_path: {folder} has {name_some(filled)} already; name another folder")
 
 
 def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[str, Path]:

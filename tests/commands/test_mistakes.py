@@ -1,0 +1,114 @@
+"""Each mistake at the level of the command: status 2, one line, no traceback, nothing written or overwritten."""
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, command, refused
+
+
+def snapshot(folder: Path) -> dict:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def run(stripe_data, tmp_path):
+    """run(name, *arguments, words) -> the line; data and folders are given unless the arguments name them."""
+    before = snapshot(tmp_path)
+
+    def execute(name, *arguments, words=(), folder=stripe_data):
+        given = {"train.py": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
+                 "eval.py": [f"--data_path={folder}", f"--label_path={folder}", f"--predict_path={tmp_path / 'pred'}",
+                             f"--trained_ckpt={tmp_path / 'w.ckpt'}"],
+                 "split_data.py": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
+                 "draw_scenes.py": [f"--output_path={tmp_path / 'out'}"]}[name]
+        return refused(command(name, "--device_target=CPU", *given, *arguments, cwd=tmp_path), *words)
+
+    yield execute
+    after = snapshot(tmp_path)
+    assert {name: after.get(name) for name in before} == before
+    left = [name for name in after if name not in before]
+    assert left == [], "a refused command wrote files"
+
+
+@pytest.mark.parametrize("name", ["train.py", "eval.py", "split_data.py", "draw_scenes.py"])
+def test_settings(run, tmp_path, name):
+    run(name, "--bach_size=3", words=[name, "--bach_size", "did you mean '--batch_size'?"])
+    run(name, "--batch_size=many", words=["batch_size must be a whole number, not 'many'"])
+    run(name, "--learning_rate=-1", words=["learning_rate must be above 0"])
+    run(name, "--model_name=unet", words=["model_name must be one of dlinknet34"])
+    run(name, f"--config_path={tmp_path}/none.yaml", words=["cannot read", "none.yaml"])
+
+
+@pytest.fixture(params=["lost mask", "lost image", "truncated image", "text image", "truncated mask", "other size"])
+def spoiled(request, stripe_data):
+    """The folder with one fault, and the words that must name it."""
+    sat, mask = stripe_data / "r2_sat.jpg", stripe_data / "r2_mask.png"
+    if request.param == "lost mask":
+        mask.unlink()
+        return ["1 image without a mask (r2_sat.jpg)"]
+    if request.param == "lost image":
+        sat.unlink()
+        return ["1 mask without an image (r2_mask.png)"]
+    if request.param == "text image":
+        sat.write_text("text")
+        return ["1 bad file (r2_sat.jpg: unreadable)"]
+    if request.param == "other size":
+        cv2.imwrite(str(mask), np.zeros((32, 64), np.uint8))
+        return ["1 bad file (r2_mask.png: 64x32, its image 64x64)"]
+    file = sat if request.param == "truncated image" else mask
+    file.write_bytes(file.read_bytes()[:-60])
+    return [f"1 bad file ({file.name}: truncated)"]
+
+
+@pytest.mark.parametrize("name, arguments", [("train.py", []), ("eval.py", []), ("split_data.py", ["--val_split=0.5"])])
+def test_data(spoiled, run, name, arguments):
+    run(name, *arguments, words=["data_path", "stripe data", *spoiled])
+
+
+def test_folders(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("train.py", "eval.py"):
+        run(name, words=["data_path", "no file named ID_sat.jpg"], folder=tmp_path / "empty")
+        run(name, words=["data_path", "No such file"], folder=tmp_path / "nowhere")
+    run("train.py", f"--val_path={tmp_path / 'empty'}", words=["val_path", "no file named ID_sat.jpg"])
+    run("train.py", "--val_split=0.1", f"--val_path={tmp_path / 'empty'}", words=["val_split and val_path both"])
+    run("train.py", "--val_split=0.99", words=["val_split: 0.99 of 6 images leaves none"])
+    run("split_data.py", words=["val_split is 0", "--val_split=0.1"])
+    (tmp_path / "empty").rmdir()
+
+
+def test_places_that_cannot_be_written(run, tmp_path, stripe_data):
+    run("train.py", f"--output_path={stripe_data / 'r0_sat.jpg' / 'out'}", words=["output_path: cannot write to"])
+    run("eval.py", "--predict_path=./", words=["predict_path is required"])
+    run("eval.py", f"--predict_path={stripe_data}", words=["predict_path", "12 files that no earlier run wrote"])
+
+
+def test_a_split_is_not_written_over_another(run, stripe_data, tmp_path):
+    # The data folder's parent has a folder called train already.
+    (tmp_path / "have" / "train").mkdir(parents=True)
+    (tmp_path / "have" / "train" / "x.txt").write_text("mine")
+    try:
+        for name in ("split_data.py", "draw_scenes.py"):
+            run(name, "--val_split=0.5", f"--output_path={tmp_path / 'have'}", words=["has train already"])
+    finally:
+        (tmp_path / "have" / "train" / "x.txt").unlink()
+
+
+@pytest.mark.parametrize("key, name", [("pretrained_ckpt", "train.py"), ("trained_ckpt", "eval.py")])
+def test_checkpoints(run, tmp_path, key, name):
+    run(name, f"--{key}={tmp_path / 'none.ckpt'}", words=[f"{key}: there is no file", "none.ckpt"])
+    run(name, f"--{key}={ROOT / 'README.md'}", words=[f"{key}:", "README.md is not a whole MindSpore checkpoint"])
+
+
+def test_devices(run):
+    from dlinknet import runtime
+    for target in ("Ascend", "GPU"):
+        if runtime._plugged_in(target):
+            pytest.skip("this machine has a device")
+        run("train.py", f"--device_target={target}", words=[f"device_target: no {target} on this machine"])
+
+
+def test_a_bare_word_is_refused(run, stripe_data):
+    run("train.py", str(stripe_data), words=["is not a setting: write --key=value"])

@@ -1,0 +1,59 @@
+"""Progress: a bar on a terminal, plain lines elsewhere; what is said goes to stdout and to the run's log."""
+import io
+
+import pytest
+
+from dlinknet import console
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def log(capsys):
+    console.start_log()
+    yield capsys
+    for handler in list(console.LOG.handlers):
+        console.LOG.removeHandler(handler)
+        handler.close()
+
+
+def test_without_a_terminal_progress_is_plain_lines(log, monkeypatch):
+    monkeypatch.setattr(console, "PLAIN_LINE_SECONDS", 0)
+    with console.Progress(10, "epoch 1/2") as progress:
+        progress.update(4, "loss 0.5")
+        progress.update(6, "loss 0.4")
+    out, err = log.readouterr()
+    assert len(out.splitlines()) == 1 and err == ""
+    assert "epoch 1/2: 4 of 10 images, loss 0.5, " in out and " images/s, 00:0" in out and out.endswith(" left\n")
+
+
+def test_lines_are_rare(log):
+    with console.Progress(1000, "epoch 1/2") as progress:
+        for _ in range(1000):
+            progress.update(1)
+    assert log.readouterr().out == ""
+
+
+def test_on_a_terminal_progress_is_a_bar_with_loss_rate_and_time_left(log, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(console.sys, "stderr", terminal)
+    monkeypatch.setattr(console.tqdm, "monitor_interval", 0)
+    with console.Progress(10, "epoch 1/2") as progress:
+        progress.bar.mininterval = 0
+        progress.update(4, "loss 0.5000")
+    shown = terminal.getvalue()
+    assert "epoch 1/2:  40%" in shown and "4/10" in shown and "images/s, loss 0.5000" in shown and "<00:0" in shown
+
+
+def test_the_log_goes_to_a_file_as_well(log, tmp_path):
+    console.log_to_file(tmp_path / "run.log")
+    console.LOG.info("道路 %d", 7)
+    assert log.readouterr().out.endswith(" 道路 7\n")
+    assert (tmp_path / "run.log").read_text(encoding="utf-8").endswith(" 道路 7\n")
+
+
+def test_times_are_short():
+    assert (console.clock(5), console.clock(95.4), console.clock(3725)) == ("00:05", "01:35", "1:02:05")

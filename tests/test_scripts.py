@@ -1,0 +1,66 @@
+"""The shell scripts: mistakes in one line, and the quick start on a user's folder."""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import stripes, write_pair
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+
+
+def bash(script, *arguments, **kwargs):
+    return subprocess.run(["bash", str(ROOT / "scripts" / script), *arguments], capture_output=True, text=True, **kwargs)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--data"], "--data needs a folder"), (["--data", "/no/such"], "--data: there is no folder /no/such"),
+    (["epochs"], "'epochs' is not understood")])
+def test_mistakes_of_the_quick_start_are_one_line(arguments, words):
+    result = bash("quickstart.sh", *arguments)
+    assert result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_without_a_fitting_python_it_says_which(tmp_path):
+    """On a PATH with the few tools that the script needs and a Python that is too new."""
+    for tool in ("bash", "dirname", "basename", "cmp", "cat"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    (tmp_path / "python3").write_text("#!/bin/bash\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT / "scripts", clone / "scripts")
+    shutil.copy(ROOT / "requirements.txt", clone)
+    result = subprocess.run([str(tmp_path / "bash"), str(clone / "scripts" / "run_tests.sh")], capture_output=True, text=True,
+                            env={**os.environ, "PATH": str(tmp_path)})
+    assert result.returncode == 2 and "no Python 3.10, 3.11 or 3.12 on PATH" in result.stderr, result.stderr
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed: apt-get install shellcheck")
+@pytest.mark.parametrize("script", [*SCRIPTS, ROOT / ".ci" / "run"], ids=lambda p: p.name)
+def test_shellcheck_finds_nothing(script):
+    result = subprocess.run(["shellcheck", "-x", str(script)], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.skipif(not (ROOT / ".venv" / "requirements.installed").exists(), reason="scripts/run_tests.sh makes .venv first")
+def test_the_quick_start_takes_a_users_folder_and_trains_once(tmp_path):
+    data = tmp_path / "my roads"
+    for number in range(10):
+        write_pair(data, f"u{number}", *stripes(number, 70, 64))
+    arguments = ["--data", str(data), "--model_name=linknet34", "--train_size=32", "--epoch_num=1", "--device_target=CPU"]
+    before = set((ROOT / "quickstart").iterdir()) if (ROOT / "quickstart").exists() else set()
+    try:
+        first = bash("quickstart.sh", *arguments, cwd=tmp_path)
+        assert first.returncode == 0, first.stderr
+        assert "road_iou: " in first.stdout and "epoch 1/1" in first.stdout and "Open these pictures" in first.stdout
+        made, = set((ROOT / "quickstart").iterdir()) - before
+        assert len(list((made / "predictions" / "overlays").iterdir())) == 1
+        second = bash("quickstart.sh", *arguments, cwd=tmp_path)
+        assert second.returncode == 0 and "using what was trained before" in second.stdout and "epoch 1/1" not in second.stdout
+    finally:
+        for folder in set((ROOT / "quickstart").iterdir()) - before:
+            shutil.rmtree(folder)
