@@ -4,14 +4,17 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
-from dlinknet.errors import run_command
-from dlinknet.files import new_folders
+from dlinknet.errors import UserError, run_command
+from dlinknet.files import need_place, new_folders
 
 
 def main(arguments: list) -> None:
     settings = config.load(arguments, __doc__)
     console.start_log()
+    need_place(settings.output_path, "output_path")
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
+    if training == 0:
+        raise UserError(f"val_split: {settings.val_split} of {settings.scene_num} scenes leaves none to train on")
     with new_folders(Path(settings.output_path), LAYOUT, "output_path") as folder:
         draw_pairs(range(training), folder / "train", folder / "train", settings.scene_size, settings.seed)
         draw_pairs(range(training, settings.scene_num), folder / "valid", folder / "valid_mask", settings.scene_size,

@@ -1,12 +1,10 @@
-"""Scores a trained network on images with masks: figures, masks and overlays. python eval.py --help lists every setting."""
+"""Scores a trained network on images with masks: figures, masks and overlays."""
 from pathlib import Path
-
-import cv2
 
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import make_folder, refuse_foreign, replacing_results
+from dlinknet.files import need_file, need_place, refuse_foreign, replacing_results, write_image
 
 
 def main(arguments: list) -> None:
@@ -15,7 +13,9 @@ def main(arguments: list) -> None:
     folder = Path(settings.predict_path)
     if folder == Path("."):
         raise UserError("predict_path is required: name a folder for masks and figures with --predict_path=FOLDER")
+    need_place(settings.predict_path, "predict_path")
     refuse_foreign(folder, "predict_path")
+    need_file(settings.trained_ckpt, "trained_ckpt")
     pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
@@ -24,23 +24,17 @@ def main(arguments: list) -> None:
     from dlinknet.evaluation import report
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score
-    from dlinknet.models.linknet import BUILDERS
-    from dlinknet.models.weights import load_network, read_checkpoint
+    from dlinknet.models.weights import load_trained
 
-    checkpoint = read_checkpoint(settings.trained_ckpt, "trained_ckpt")
-    model = checkpoint.meta.get("model", settings.model_name)
-    network = BUILDERS[model](1)
-    load_network(checkpoint, network, "trained_ckpt")
-    make_folder(folder, "predict_path")
+    model, network = load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name)
     console.LOG.info("%s", device)
-    console.LOG.info("%s from %s, %d images", model, checkpoint.file, len(pairs))
-
+    console.LOG.info("%s from %s, %d images", model, settings.trained_ckpt, len(pairs))
     rows = []
-    with replacing_results(folder) as results:
+    with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()
         for scored in score(pairs, Predictor(network, settings.tta), settings.threshold, "evaluation"):
-            cv2.imwrite(str(results / f"{scored.pair.id}_mask.png"), scored.prediction * 255)
-            cv2.imwrite(str(results / "overlays" / f"{scored.pair.id}_overlay.jpg"), report.overlay(scored))
+            write_image(results / f"{scored.pair.id}_mask.png", scored.prediction * 255)
+            write_image(results / "overlays" / f"{scored.pair.id}_overlay.jpg", report.overlay(scored))
             rows.append((scored.pair.id, scored.counts))
         total = sum(counts for _, counts in rows)
         report.write_image_csv(rows, results / "images.csv")

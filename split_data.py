@@ -4,6 +4,7 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
 from dlinknet.errors import UserError, run_command
+from dlinknet.files import need_place
 
 
 def main(arguments: list) -> None:
@@ -11,6 +12,7 @@ def main(arguments: list) -> None:
     console.start_log()
     if settings.val_split == 0:
         raise UserError("val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth")
+    need_place(settings.output_path, "output_path")
     pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
     training, validation = split_pairs(pairs, settings.val_split, settings.seed)
     folder = Path(settings.output_path)

@@ -6,14 +6,16 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.pairs import training_sets
 from dlinknet.errors import run_command
-from dlinknet.files import make_folder
+from dlinknet.files import need_file, need_place
 
 
 def main(arguments: list) -> None:
     settings = config.load(arguments, __doc__)
     console.start_log()
+    need_place(settings.output_path, "output_path")
+    if settings.pretrained_ckpt:
+        need_file(settings.pretrained_ckpt, "pretrained_ckpt")
     training, validation = training_sets(settings)
-    make_folder(Path(settings.output_path), "output_path")
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     from dlinknet import runtime
@@ -38,13 +40,13 @@ def main(arguments: list) -> None:
         return score_all(validation, predictor, settings.threshold, "validation")
 
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    files.begin(settings, training, validation)
-    console.LOG.info("python %s", shlex.join(sys.argv))
-    console.LOG.info("%s", device)
-    console.LOG.info("%s", encoder)
-    console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
-                     len(training), len(validation), settings.batch_size, loader.height, loader.width)
-    Trainer(settings, network, loader, files, validate if validation else None).run()
+    with files.held(settings, training, validation):
+        console.LOG.info("python %s", shlex.join(sys.argv))
+        console.LOG.info("%s", device)
+        console.LOG.info("%s", encoder)
+        console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
+                         len(training), len(validation), settings.batch_size, loader.height, loader.width)
+        Trainer(settings, network, loader, files, validate if validation else None).run()
 
 
 if __name__ == "__main__":

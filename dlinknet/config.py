@@ -146,7 +146,7 @@ def _parse(arguments: list[str], description: str, defaults: dict, texts: dict, 
         name = unknown[0].split("=")[0]
         if not name.startswith("--"):
             raise UserError(f"'{unknown[0]}' is not a setting: write --key=value")
-        raise UserError(f"unknown key '{name}'{_nearest(name[2:], TYPES, '--')}; --help lists them all")
+        raise UserError(f"unknown key '{name}'{_nearest(name[2:], [*TYPES, 'config_path'], '--')}; --help lists them all")
     return vars(known)
 
 
@@ -165,7 +165,7 @@ def _describe(limit: Any) -> str:
         return ""
     if isinstance(limit, list):
         return "one of " + ", ".join(limit)
-    words = {"min": "at least", "above": "above", "below": "below", "multiple_of": "a multiple of"}
+    words = {"min": "at least", "max": "at most", "above": "above", "below": "below", "multiple_of": "a multiple of"}
     return " and ".join(f"{words[name]} {bound}" for name, bound in limit.items())
 
 
@@ -182,7 +182,7 @@ def _checked(key: str, value: Any, limit: Any, source: str) -> Any:
                             f"{_nearest(value.lower(), by_lower)}")
         value = by_lower[value.lower()]
     elif limit is not None:
-        fits = {"min": lambda bound: value >= bound, "above": lambda bound: value > bound,
+        fits = {"min": lambda bound: value >= bound, "max": lambda bound: value <= bound, "above": lambda bound: value > bound,
                 "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
         if not all(fits[name](bound) for name, bound in limit.items()):
             raise UserError(f"{source}: {key} must be {_describe(limit)}, not {value}")

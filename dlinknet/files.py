@@ -1,6 +1,8 @@
 """Files that are whole or not there: written under a temporary name, then renamed. Folders that are only ours to empty."""
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -8,10 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
+import cv2
+import numpy as np
+
 from dlinknet.errors import UserError, name_some
 
 MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a command wrote there
 STAGE = ".dlinknet_unfinished"          # where the results lie until all of them are written
+LOCK = ".dlinknet_lock"                 # held while a command writes to a folder
 
 
 @contextmanager
@@ -33,30 +39,55 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def make_folder(path: Path, key: str) -> None:
-    """Makes a folder for results and proves that it can be written to.
-
-    Raises:
-        UserError: it names `key`, the setting that chose the folder.
-    """
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Writes H x W (x 3, BGR) uint8 in the format of the path's suffix, JPEG at quality 92. OSError names the file."""
+    data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        path.write_bytes(data)      # cv2.imwrite would only return False where the disk is full
     except OSError as error:
-        raise UserError(f"{key}: cannot write to {path}: {error.strerror}; name another folder with --{key}=FOLDER") \
-            from None
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def need_file(path: str, key: str) -> None:
+    """UserError where the setting `key` names no file."""
+    if not Path(path).is_file():
+        raise UserError(f"{key}: there is no file {path}" if path else f"{key} is empty: name a file with --{key}=FILE")
+
+
+def need_place(path: str, key: str) -> None:
+    """UserError where the folder for results that the setting `key` names cannot be made or written to. Makes nothing."""
+    if not path:
+        raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
+    nearest = next(place for place in (Path(path), *Path(path).absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise UserError(f"{key}: {nearest} is a file; name a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{key}: cannot write to {nearest}; name another folder with --{key}=FOLDER")
+
+
+@contextmanager
+def locked(lock: Path, key: str) -> Iterator[None]:
+    """Makes the lock's folder and holds it while the block runs; UserError where another process holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # A file system without locks is no reason not to work.
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                raise UserError(f"{key}: another run is writing to {lock.parent}; name another folder or wait") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def refuse_foreign(folder: Path, key: str) -> None:
     """Checks that everything in `folder` was written by an earlier run of ours, so that it may be replaced.
 
     Raises:
-        UserError: there is anything else, or `folder` is a file.
+        UserError: there is anything else.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{key}: {folder} is a file; name a folder")
     ours = set(_written(folder))
     foreign = [name for name in _contents(folder) if name not in ours]
     if foreign:
@@ -65,27 +96,32 @@ def refuse_foreign(folder: Path, key: str) -> None:
 
 
 @contextmanager
-def replacing_results(folder: Path) -> Iterator[Path]:
+def replacing_results(folder: Path, key: str) -> Iterator[Path]:
     """Yields an empty folder for results; they take the place of an earlier run's when the block ends without an error.
 
-    Call refuse_foreign first. After a failure `folder` is as it was.
+    Where the block fails, the earlier results stay as they were.
+
+    Raises:
+        UserError: `folder` holds files of others, or another run is writing to it.
     """
-    stage = folder / STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
-    try:
-        yield stage
-        old, new = _written(folder), _contents(stage)
-        # Both lists stand in the manifest while files move: a run killed here leaves nothing that looks foreign.
-        write_text(folder / MANIFEST, json.dumps(sorted({*old, *new}), indent=0))
-        for name in old:
-            (folder / name).unlink(missing_ok=True)
-        for name in new:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(stage / name, folder / name)
-        write_text(folder / MANIFEST, json.dumps(new, indent=0))
-    finally:
+    with locked(folder / LOCK, key):
+        refuse_foreign(folder, key)
+        stage = folder / STAGE
         shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        try:
+            yield stage
+            old, new = _written(folder), _contents(stage)
+            # Both lists stand in the manifest while files move: a run killed here leaves nothing that looks foreign.
+            write_text(folder / MANIFEST, json.dumps(sorted({*old, *new}), indent=0))
+            for name in old:
+                (folder / name).unlink(missing_ok=True)
+            for name in new:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(stage / name, folder / name)
+            write_text(folder / MANIFEST, json.dumps(new, indent=0))
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 @contextmanager
@@ -93,35 +129,37 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
     """Yields a folder in which to fill the folders `names`; they appear below `parent` when the block ends without an error.
 
     Raises:
-        UserError: one of them is there already and not empty; it names `key`, the setting that chose `parent`.
+        UserError: one of them is there already and not empty, or another run is writing to `parent`.
     """
-    make_folder(parent, key)
     filled = [name for name in names if (parent / name).exists() and any((parent / name).iterdir())]
     if filled:
         raise UserError(f"{key}: {parent} has {name_some(filled)} already; name another folder")
-    stage = parent / STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
-        for name in names:
-            (stage / name).mkdir(parents=True)
-        yield stage
-        for name in names:
-            if (parent / name).is_dir():
-                (parent / name).rmdir()
-            os.replace(stage / name, parent / name)
-    finally:
+    with locked(parent / LOCK, key):
+        stage = parent / STAGE
         shutil.rmtree(stage, ignore_errors=True)
+        try:
+            for name in names:
+                (stage / name).mkdir(parents=True)
+            yield stage
+            for name in names:
+                if (parent / name).is_dir():
+                    (parent / name).rmdir()
+                os.replace(stage / name, parent / name)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _written(folder: Path) -> list[str]:
+    """What the manifest says that we wrote; only names below the folder are believed."""
     try:
         names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [name for name in names if isinstance(name, str) and ".." not in Path(name).parts]
+    paths = [Path(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return [str(path) for path in paths if not path.is_absolute() and ".." not in path.parts]
 
 
 def _contents(folder: Path) -> list[str]:
     """The files below `folder`, relative to it and sorted, without our own bookkeeping."""
     found = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink())
-    return [str(path) for path in found if path.parts[0] not in (MANIFEST, STAGE)]
+    return [str(path) for path in found if path.parts[0] not in (MANIFEST, STAGE, LOCK)]

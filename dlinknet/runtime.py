@@ -76,7 +76,7 @@ def _prepare_environment() -> None:
     # With AVX-512, oneDNN 3.10 picks its reference convolutions, a hundred times too slow.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     # Compiled kernels go to a folder of their own rather than to wherever the user stands.
-    os.environ.setdefault("MS_COMPILER_CACHE_PATH", os.path.join(tempfile.gettempdir(), "dlinknet_kernels"))
+    os.environ.setdefault("MS_COMPILER_CACHE_PATH", os.path.join(tempfile.gettempdir(), f"dlinknet_kernels_{os.getuid()}"))
 
 
 def _plugged_in(target: str) -> bool:

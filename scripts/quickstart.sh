@@ -10,7 +10,7 @@ usage: bash scripts/quickstart.sh [--data FOLDER] [--again] [--key=value ...]
 
   --data FOLDER  images ID_sat.jpg and masks ID_mask.png of your own, or a folder with train, valid and valid_mask of them;
                  without it, aerial scenes are drawn
-  --again        train anew; otherwise what an earlier call has trained is used
+  --again        draw or divide the images and train anew; otherwise what an earlier call left is used
   --key=value    settings for train.py (python train.py --help), for instance --epoch_num=30
 
 Results go to quickstart/ in the project's folder.
@@ -19,6 +19,7 @@ EOF
 
 data=
 again=
+device=--device_target=auto
 settings=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -26,30 +27,41 @@ while [ $# -gt 0 ]; do
         --data) [ $# -gt 1 ] || fail "--data needs a folder"; data=$2; shift ;;
         --data=*) data=${1#*=} ;;
         --again) again=yes ;;
+        --data_path=* | --output_path=* | --log_name=* | --val_path=* | --val_label_path=*)
+            fail "'${1%%=*}' is the quick start's own; call train.py to choose it" ;;
+        --device_target=*) device=$1 ;;
         --*=*) settings+=("$1") ;;
         *) fail "'$1' is not understood; --help shows what is" ;;
     esac
     shift
 done
+data=${data/#\~/$HOME}
 if [ -n "$data" ]; then
     [ -d "$data" ] || fail "--data: there is no folder $data"
-    data=$(cd "$data" && pwd)
+    data=$(CDPATH='' cd "$data" && pwd)
 fi
 
 make_environment
+# Removes what an earlier call drew or divided: where it was stopped half way, or all is to be made anew.
+clear_scenes() {
+    if [ -n "$again" ] || ! [ -d "$scenes/valid_mask" ]; then
+        rm -rf "$scenes"
+    fi
+}
 if [ -n "$data" ]; then
     out=$ROOT/quickstart/$(basename "$data")-$(cksum <<<"$data" | cut -d ' ' -f 1)
     scenes=$out/data
     if [ -d "$data/train" ] && [ -d "$data/valid" ] && [ -d "$data/valid_mask" ]; then
         scenes=$data
-    elif ! [ -d "$scenes/valid_mask" ]; then
+    elif clear_scenes; ! [ -d "$scenes" ]; then
         "$PYTHON" "$ROOT/split_data.py" --data_path="$data" --output_path="$scenes" --val_split=0.1
     fi
     recipe=(--train_size=256 --epoch_num=20 --learning_rate=0.0005)
 else
     out=$ROOT/quickstart/drawn
     scenes=$out/data
-    if ! [ -d "$scenes/valid_mask" ]; then
+    clear_scenes
+    if ! [ -d "$scenes" ]; then
         "$PYTHON" "$ROOT/draw_scenes.py" --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
     fi
     recipe=(--train_size=128 --epoch_num=8 --learning_rate=0.001)
@@ -61,12 +73,12 @@ asked="${recipe[*]} ${settings[*]-}"
 if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
     rm -f "$trained"
     "$PYTHON" "$ROOT/train.py" --data_path="$scenes/train" --val_split=0.1 --output_path="$out/output" \
-        --log_name=quickstart --device_target=auto "${recipe[@]}" ${settings[@]+"${settings[@]}"}
+        --log_name=quickstart "$device" "${recipe[@]}" ${settings[@]+"${settings[@]}"}
     echo "$asked" >"$trained"
 else
     echo "using what was trained before; --again trains anew"
 fi
-"$PYTHON" "$ROOT/eval.py" --data_path="$scenes/valid" --label_path="$scenes/valid_mask" \
+"$PYTHON" "$ROOT/eval.py" "$device" --data_path="$scenes/valid" --label_path="$scenes/valid_mask" \
     --trained_ckpt="$out/output/quickstart_best.ckpt" --predict_path="$out/predictions"
 cat <<EOF
 

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="also the slow tests: whole matrices of models and sizes")

@@ -1,11 +1,16 @@
 """Files whole or not there; folders emptied only where they are ours."""
 import errno
+import json
+import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import MANIFEST, make_folder, refuse_foreign, replacing, replacing_results, write_text
+from dlinknet.files import (LOCK, MANIFEST, locked, need_file, need_place, new_folders, refuse_foreign, replacing,
+                            replacing_results, write_image, write_text)
 
 
 def names(folder: Path):
@@ -25,8 +30,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def write_results(folder, *files):
-    refuse_foreign(folder, "predict_path")
-    with replacing_results(folder) as stage:
+    with replacing_results(folder, "predict_path") as stage:
         for name in files:
             (stage / name).parent.mkdir(exist_ok=True)
             (stage / name).write_text(name)
@@ -51,7 +55,7 @@ def test_a_foreign_file_is_never_lost(tmp_path):
 def test_a_failed_run_leaves_the_earlier_results(tmp_path):
     write_results(tmp_path, "a_mask.png")
     with pytest.raises(RuntimeError):
-        with replacing_results(tmp_path) as stage:
+        with replacing_results(tmp_path, "predict_path") as stage:
             (stage / "b_mask.png").write_text("b")
             raise RuntimeError
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
@@ -62,17 +66,50 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path):
     (tmp_path / "keep.txt").write_text("mine")
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / MANIFEST).write_text('["../keep.txt", 7]')
-    write_results(folder, "a_mask.png")
-    assert (tmp_path / "keep.txt").exists()
+    for manifest in ('["../keep.txt", 7]', json.dumps([str(tmp_path / "keep.txt")]), "7", "{", ""):
+        (folder / MANIFEST).write_text(manifest)
+        write_results(folder, "a_mask.png")
+        assert (tmp_path / "keep.txt").exists()
+        (folder / "a_mask.png").unlink()
 
 
-def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
+def test_places_are_checked_without_making_them(tmp_path):
     (tmp_path / "f").write_text("")
-    with pytest.raises(UserError, match="is a file"):
-        refuse_foreign(tmp_path / "f", "predict_path")
-    with pytest.raises(UserError, match="output_path: cannot write to .*f/g: Not a directory"):
-        make_folder(tmp_path / "f" / "g", "output_path")
+    with pytest.raises(UserError, match="predict_path: .*/f is a file; name a folder"):
+        need_place(str(tmp_path / "f"), "predict_path")
+    with pytest.raises(UserError, match="output_path: .*/f is a file"):
+        need_place(str(tmp_path / "f" / "g"), "output_path")
+    with pytest.raises(UserError, match="output_path is empty"):
+        need_place("", "output_path")
+    need_place(str(tmp_path / "a" / "b"), "output_path")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(UserError, match="k: there is no file .*none"):
+        need_file(str(tmp_path / "none"), "k")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(UserError, match="cannot write to"):
+        need_place(str(tmp_path / "a"), "output_path")
+
+
+def test_a_folder_has_one_writer_at_a_time(tmp_path):
+    for write in (lambda: write_results(tmp_path, "b_mask.png"), lambda: new_folders(tmp_path, ["train"], "k").__enter__()):
+        with locked(tmp_path / LOCK, "k"):
+            with pytest.raises(UserError, match="another run is writing to"):
+                write()
+    write_results(tmp_path, "a_mask.png")
+    assert names(tmp_path) == [MANIFEST, "a_mask.png"]
+
+
+def test_an_image_that_cannot_be_written_is_an_error(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    write_image(tmp_path / "a.png", pixels)
+    assert np.array_equal(cv2.imread(str(tmp_path / "a.png")), pixels)
+    with pytest.raises(OSError) as error:
+        write_image(tmp_path / "none" / "a.png", pixels)
+    assert error.value.filename.endswith("none/a.png")
 
 
 def test_long_lists_are_cut():

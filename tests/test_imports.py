@@ -29,6 +29,7 @@ def imports(file: Path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import hides whose room it is"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -42,7 +43,14 @@ def test_rooms_import_only_what_they_may(file):
     assert "torch" not in {name.split(".")[0] for name in imports(file)}
 
 
-def test_pure_files_do_without_mindspore_and_read_no_command_line():
+def test_only_the_commands_and_their_two_helpers_know_of_a_command_line():
+    for file in FILES:
+        words = {"errors.py": {"sys.argv"}, "config.py": {"argparse"}, "runtime.py": {"sys.argv"}}.get(file.name, set())
+        found = {word for word in ("sys.argv", "argparse") if word in file.read_text()}
+        assert found <= words, file
+
+
+def test_pure_files_do_without_mindspore():
     code = "import sys\n" + "\n".join(f"import dlinknet.{name}" for name in PURE) + "\nassert 'mindspore' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from dlinknet.files import new_folders
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MASK_TYPES = (".png", ".tif", ".tiff")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")       # Pillow's names for 8 bits and fewer a channel
+ORIENTATION = 274                               # the TIFF tag
 LAYOUT = ["train", "valid", "valid_mask"]       # the seed's folders: images and masks to train on, images, their masks
 
 
@@ -41,8 +44,8 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
         image_key, mask_key: the settings that named the folders, for the error's line.
 
     Raises:
-        UserError: a folder is missing or without images, an image has no mask or a mask no image, a file is unreadable or
-            truncated, sizes differ, or no mask marks any road but some hold values below 128.
+        UserError: a folder is missing or without images, an image has no mask or a mask no image, a file is unreadable,
+            truncated or of more than 8 bits a channel, sizes differ, or no mask marks any road but some hold values below 128.
     """
     images = _by_id(image_folder, "_sat", IMAGE_TYPES, image_key)
     masks = _by_id(mask_folder, "_mask", MASK_TYPES, mask_key)
@@ -54,7 +57,8 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
     # Pillow takes a raster of more than 179 megapixels for an attack; here it is the user's own.
     Image.MAX_IMAGE_PIXELS = None
     # Decoding releases Python's lock, so threads use every core.
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")     # Pillow warns of what _check reports or what does no harm
         checked = list(pool.map(_check, found))
     broken = [text for _, text, _ in checked if text]
     if broken:
@@ -97,6 +101,8 @@ def training_sets(settings: Config) -> tuple[list[Pair], list[Pair]]:
     """
     if settings.val_path and settings.val_split:
         raise UserError("val_split and val_path both name a validation set: give one of them")
+    if settings.val_label_path and not settings.val_path:
+        raise UserError("val_label_path names masks without images: give val_path as well")
     pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
     if not settings.val_path:
         return split_pairs(pairs, settings.val_split, settings.seed)
@@ -134,6 +140,10 @@ def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[s
         if not file.stem.endswith(ending) or file.name.startswith("."):
             continue
         id = file.stem[:-len(ending)]
+        try:
+            id.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{key}: {folder}: the name {ascii(file.name)} is not UTF-8; rename the file") from None
         if id in found:
             raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
         found[id] = file
@@ -154,6 +164,10 @@ def _check(pair: Pair) -> tuple[Pair, str, int]:
     for file in (pair.image, pair.mask):
         try:
             with Image.open(file) as image:
+                if image.mode not in MODES:
+                    return pair, f"{file.name}: not 8 bits a channel ({image.mode}), save it with 8", 0
+                if image.format == "TIFF" and image.getexif().get(ORIENTATION, 1) != 1:
+                    return pair, f"{file.name}: a turned TIFF, save it without an Orientation tag", 0
                 sizes.append(image.size)
                 # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
                 image.draft("L", (image.width // 8, image.height // 8))

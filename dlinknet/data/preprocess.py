@@ -19,8 +19,7 @@ _VALUES = (np.arange(256) / 255 * SCALE + SHIFT).astype(np.float32)     # what e
 
 def read_image(file: Path) -> np.ndarray:
     """H x W x 3 uint8, BGR. UserError where the file cannot be decoded."""
-    # A photo's EXIF turn would part it from its mask.
-    return _read(file, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return _read(file, cv2.IMREAD_COLOR)
 
 
 def read_mask(file: Path) -> np.ndarray:
@@ -29,7 +28,11 @@ def read_mask(file: Path) -> np.ndarray:
 
 
 def _read(file: Path, flags: int) -> np.ndarray:
-    pixels = cv2.imread(str(file), flags)
+    # cv2.imread would write a warning of its own where the file is gone. A turn in EXIF would part an image from its mask.
+    try:
+        pixels = cv2.imdecode(np.fromfile(file, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except (OSError, cv2.error) as error:
+        raise UserError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'no image'}") from None
     if pixels is None:
         raise UserError(f"{file}: cannot be read as an image")
     return pixels

@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dlinknet.files import write_image
+
 Rng = np.random.Generator
 
 SUN = (5, 7)                    # where shadows fall, in painted pixels per unit of height
@@ -65,8 +67,8 @@ def draw_pairs(numbers: range, image_folder: Path, mask_folder: Path, size: int,
     """
     def draw(number: int) -> None:
         image, mask = draw_scene(np.random.default_rng([seed, number]), size)
-        cv2.imwrite(str(image_folder / f"scene{number:03d}_sat.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        cv2.imwrite(str(mask_folder / f"scene{number:03d}_mask.png"), mask)
+        write_image(image_folder / f"scene{number:03d}_sat.jpg", image)
+        write_image(mask_folder / f"scene{number:03d}_mask.png", mask)
 
     image_folder.mkdir(parents=True, exist_ok=True)
     mask_folder.mkdir(parents=True, exist_ok=True)

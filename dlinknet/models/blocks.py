@@ -10,7 +10,7 @@ from mindspore import nn
 from dlinknet.models.resnet import batch_norm
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, padding: int = 0, dilation: int = 1) -> nn.Conv2d:
+def biased_conv(in_channels: int, out_channels: int, kernel: int, padding: int = 0, dilation: int = 1) -> nn.Conv2d:
     """A convolution of stride 1 with a bias and `padding` zeros on every side."""
     return nn.Conv2d(in_channels, out_channels, kernel, pad_mode="pad", padding=padding, dilation=dilation,
                      has_bias=True)
@@ -39,7 +39,7 @@ class DilatedCentre(nn.Cell):
 
     def __init__(self, channels: int, dilations: tuple[int, ...]):
         super().__init__()
-        self.dilate = nn.CellList([conv(channels, channels, 3, padding=d, dilation=d) for d in dilations])
+        self.dilate = nn.CellList([biased_conv(channels, channels, 3, padding=d, dilation=d) for d in dilations])
         self.relu = nn.ReLU()
 
     def construct(self, x):
@@ -56,11 +56,11 @@ class DecoderBlock(nn.Cell):
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
         inner = in_channels // 4
-        self.conv1 = conv(in_channels, inner, 1)
+        self.conv1 = biased_conv(in_channels, inner, 1)
         self.norm1 = batch_norm(inner)
         self.up = double(inner, inner)
         self.norm2 = batch_norm(inner)
-        self.conv3 = conv(inner, out_channels, 1)
+        self.conv3 = biased_conv(inner, out_channels, 1)
         self.norm3 = batch_norm(out_channels)
         self.relu = nn.ReLU()
 
@@ -86,12 +86,12 @@ class Head(nn.Cell):
         super().__init__()
         if form == "dlinknet":
             self.up = nn.Conv2dTranspose(in_channels, 32, 4, stride=2, pad_mode="pad", padding=1, has_bias=True)
-            self.conv1 = conv(32, 32, 3, padding=1)
-            self.conv2 = conv(32, classes, 3, padding=1)
+            self.conv1 = biased_conv(32, 32, 3, padding=1)
+            self.conv2 = biased_conv(32, classes, 3, padding=1)
         else:
             self.up = nn.Conv2dTranspose(in_channels, 32, 3, stride=2, pad_mode="pad", padding=0, has_bias=True)
-            self.conv1 = conv(32, 32, 3)
-            self.conv2 = conv(32, classes, 2, padding=1)
+            self.conv1 = biased_conv(32, 32, 3)
+            self.conv2 = biased_conv(32, classes, 2, padding=1)
         self.relu = nn.ReLU()
 
     def construct(self, x):

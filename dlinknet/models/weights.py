@@ -2,18 +2,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn
 
 from dlinknet.errors import UserError, name_some
+from dlinknet.files import need_file
+from dlinknet.models.linknet import BUILDERS
 
 META = "dlinknet_meta"          # the tensor of our checkpoints that holds a JSON text as uint8
+FORMAT = 1                      # of that text; a reader refuses a later one
 ENCODER = "encoder."            # in front of the encoder's names inside a whole network
 EPS_SHIFT = 1e-4 - 1e-5         # the model zoo's blocks divide by sqrt(var + 1e-4), ours by sqrt(var + 1e-5)
 
@@ -37,15 +42,43 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
     Raises:
         UserError: it is missing or no whole MindSpore checkpoint.
     """
+    need_file(file, key)
     path = Path(file)
-    if not path.is_file():
-        raise UserError(f"{key}: there is no file {path}" if file else f"{key} is empty: name a checkpoint")
     try:
-        tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
+        with quiet():
+            tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
         meta = json.loads(bytes(tensors.pop(META))) if META in tensors else {}
     except Exception:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
         raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint") from None
     return Checkpoint(path, tensors, meta)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences MindSpore's log, which reports a failure in lines of its own before it raises the error that we report."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:
+    """(model name, network with its weights) of a trained one-class checkpoint.
+
+    Args:
+        model: which network it is where the checkpoint does not say.
+
+    Raises:
+        UserError: it is damaged, names a network that is not known here, or does not fit it.
+    """
+    checkpoint = read_checkpoint(file, key)
+    model, classes = checkpoint.meta.get("model", model), checkpoint.meta.get("classes", 1)
+    if checkpoint.meta.get("format", FORMAT) > FORMAT or model not in BUILDERS or classes != 1:
+        raise UserError(f"{key}: {file} is a {model} of {classes} classes from a later dlinknet, which this one does not know")
+    network = BUILDERS[model](1)
+    load_network(checkpoint, network, key)
+    return model, network
 
 
 def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
@@ -60,16 +93,23 @@ def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
 def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
     """Puts the encoder's weights into `encoder` and returns a line that says what was taken.
 
-    Takes our own checkpoints and the model zoo's ResNets (layer1.0.bn1d, down_sample_layer, end_point).
+    Takes our own checkpoints and the model zoo's ResNets of basic blocks (layer1.0.bn1d, down_sample_layer, end_point).
 
     Raises:
-        UserError: a weight of the encoder is missing or has another shape. The encoder is then unchanged.
+        UserError: it is neither, or a weight of the encoder is missing or has another shape. The encoder is then unchanged.
     """
-    tensors, kind = checkpoint.tensors, "one of ours"
+    tensors = checkpoint.tensors
     if any(name.startswith(ENCODER) for name in tensors):
+        kind = "one of ours"
         tensors = {name[len(ENCODER):]: value for name, value in tensors.items() if name.startswith(ENCODER)}
+    elif any(".bn1d." in name for name in tensors):
+        kind = "the model zoo's ResNet"
+        tensors = _from_zoo(tensors)
+    elif any(".down_sample_layer." in name for name in tensors):
+        raise UserError(f"{key}: {checkpoint.file} is a bottleneck ResNet of the model zoo, which pads its convolutions "
+                        "otherwise than D-LinkNet's encoder; it cannot be taken yet")
     else:
-        tensors, kind = _from_zoo(tensors), "the model zoo's ResNet"
+        raise UserError(f"{key}: {checkpoint.file} is neither a ResNet of the model zoo nor a checkpoint of ours")
     wanted = _assign(tensors, encoder, checkpoint.file, key, prefix=ENCODER)
     left = sorted(name for name in tensors.keys() - wanted if not name.startswith(("moments.", "moment1.", "moment2.")))
     return (f"encoder: {len(wanted)} of {len(wanted)} tensors from {checkpoint.file} ({kind})"

@@ -19,8 +19,6 @@ from dlinknet.training.losses import DiceBCELoss
 from dlinknet.training.schedules import PlateauRule
 from dlinknet.training.step import make_step
 
-Figures = dict          # name -> value, as evaluation.metrics.figures gives them
-
 
 class Trainer:
     """Trains a network and keeps its files.
@@ -30,12 +28,12 @@ class Trainer:
         network: the network to train, N x 3 x H x W -> N x 1 x H x W logits.
         loader: the training set.
         files: where checkpoints and figures go.
-        validate: returns the figures of the validation set with the network's present weights; None without one. It may
-            leave the network in inference mode.
+        validate: returns the figures of the validation set (road_iou and others, 0 to 1) with the network's present weights;
+            None without one. It may leave the network in inference mode.
     """
 
     def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
-                 validate: Callable[[], Figures] | None):
+                 validate: Callable[[], dict[str, float]] | None):
         self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
         self.optimizer = nn.Adam(network.trainable_params(), learning_rate=config.learning_rate)
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
@@ -50,8 +48,17 @@ class Trainer:
         """Trains to the last epoch, or until the plateau rule says stop.
 
         Raises:
-            RunFailed: the loss is not finite, or gradients overflow even with a loss scale of 1.
+            RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, or a file cannot be written.
         """
+        try:
+            self._run_epochs()
+        except OSError as error:
+            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self._what_is_left()}") \
+                from None
+        LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
+                 self.files.best)
+
+    def _run_epochs(self) -> None:
         start = time.monotonic()
         for epoch in range(1, self.config.epoch_num + 1):
             row = self._train_epoch(epoch)
@@ -76,8 +83,6 @@ class Trainer:
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break
-        LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
-                 self.files.best)
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """One pass over the training set; returns the epoch's row of the table."""
@@ -91,7 +96,9 @@ class Trainer:
                 if not math.isfinite(loss):
                     raise RunFailed(f"the loss is {loss} in epoch {epoch}, step {self.step}; {self._what_is_left()}; "
                                     "try a lower --learning_rate")
-                if not bool(finite.asnumpy()):
+                if bool(finite.asnumpy()):
+                    self.overflows_at_one = 0
+                else:
                     skipped += 1
                     self._report_overflow(epoch)
                 total += loss
@@ -104,7 +111,7 @@ class Trainer:
     def _report_overflow(self, epoch: int) -> None:
         scale = self._loss_scale()
         LOG.info("epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g", epoch, self.step, scale)
-        self.overflows_at_one = self.overflows_at_one + 1 if scale <= 1 else 0
+        self.overflows_at_one += scale <= 1
         if self.overflows_at_one > 1:
             raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.step}, even with a loss scale of 1; "
                             f"{self._what_is_left()}; try a lower --learning_rate")

@@ -9,13 +9,15 @@ from tests.conftest import ROOT, command, refused
 
 
 def snapshot(folder: Path) -> dict:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """Every file with its bytes and every folder below `folder`."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
 
 
 @pytest.fixture
 def run(stripe_data, tmp_path):
     """run(name, *arguments, words) -> the line; data and folders are given unless the arguments name them."""
-    before = snapshot(tmp_path)
+    (tmp_path / "w.ckpt").write_text("stands for a checkpoint: the mistakes are found before it is read")
+    before, allowed = snapshot(tmp_path), set()
 
     def execute(name, *arguments, words=(), folder=stripe_data):
         given = {"train.py": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
@@ -25,11 +27,11 @@ def run(stripe_data, tmp_path):
                  "draw_scenes.py": [f"--output_path={tmp_path / 'out'}"]}[name]
         return refused(command(name, "--device_target=CPU", *given, *arguments, cwd=tmp_path), *words)
 
+    execute.allow = allowed.update          # what the test itself makes, relative to its folder
     yield execute
     after = snapshot(tmp_path)
     assert {name: after.get(name) for name in before} == before
-    left = [name for name in after if name not in before]
-    assert left == [], "a refused command wrote files"
+    assert after.keys() <= before.keys() | allowed, "a refused command wrote files"
 
 
 @pytest.mark.parametrize("name", ["train.py", "eval.py", "split_data.py", "draw_scenes.py"])
@@ -39,12 +41,22 @@ def test_settings(run, tmp_path, name):
     run(name, "--learning_rate=-1", words=["learning_rate must be above 0"])
     run(name, "--model_name=unet", words=["model_name must be one of dlinknet34"])
     run(name, f"--config_path={tmp_path}/none.yaml", words=["cannot read", "none.yaml"])
+    (tmp_path / "mine.yaml").write_text("epoch_nums: 3\n")
+    run.allow({"mine.yaml"})
+    run(name, f"--config_path={tmp_path}/mine.yaml", words=["mine.yaml: unknown key 'epoch_nums'; did you mean 'epoch_num'?"])
+    (tmp_path / "mine.yaml").write_text("epoch_num: [3]\n")
+    run(name, f"--config_path={tmp_path}/mine.yaml", words=["mine.yaml: epoch_num must be a whole number, not [3]"])
+    run(name, "--run_distribute=True", words=["several devices is not supported yet"])
+    run(name, "--enable_modelarts=True", words=["ModelArts jobs are not supported yet"])
 
 
-@pytest.fixture(params=["lost mask", "lost image", "truncated image", "text image", "truncated mask", "other size"])
+@pytest.fixture(params=["deep mask", "lost mask", "lost image", "truncated image", "text image", "truncated mask", "other size"])
 def spoiled(request, stripe_data):
     """The folder with one fault, and the words that must name it."""
     sat, mask = stripe_data / "r2_sat.jpg", stripe_data / "r2_mask.png"
+    if request.param == "deep mask":
+        cv2.imwrite(str(mask), np.full((64, 64), 255, np.uint16))
+        return ["1 bad file (r2_mask.png: not 8 bits a channel"]
     if request.param == "lost mask":
         mask.unlink()
         return ["1 image without a mask (r2_sat.jpg)"]
@@ -67,8 +79,9 @@ def test_data(spoiled, run, name, arguments):
     run(name, *arguments, words=["data_path", "stripe data", *spoiled])
 
 
-def test_folders(run, tmp_path):
+def test_folders(run, tmp_path, stripe_data):
     (tmp_path / "empty").mkdir()
+    run.allow({"empty"})
     for name in ("train.py", "eval.py"):
         run(name, words=["data_path", "no file named ID_sat.jpg"], folder=tmp_path / "empty")
         run(name, words=["data_path", "No such file"], folder=tmp_path / "nowhere")
@@ -76,11 +89,15 @@ def test_folders(run, tmp_path):
     run("train.py", "--val_split=0.1", f"--val_path={tmp_path / 'empty'}", words=["val_split and val_path both"])
     run("train.py", "--val_split=0.99", words=["val_split: 0.99 of 6 images leaves none"])
     run("split_data.py", words=["val_split is 0", "--val_split=0.1"])
-    (tmp_path / "empty").rmdir()
+    run("train.py", f"--val_label_path={tmp_path / 'empty'}", words=["val_label_path names masks without images"])
+    run("train.py", f"--val_path={stripe_data}", f"--val_label_path={tmp_path / 'empty'}",
+        words=["val_label_path", "no file named ID_mask.png"])
+    run("draw_scenes.py", "--scene_num=2", "--val_split=0.9", words=["leaves none to train on"])
 
 
 def test_places_that_cannot_be_written(run, tmp_path, stripe_data):
-    run("train.py", f"--output_path={stripe_data / 'r0_sat.jpg' / 'out'}", words=["output_path: cannot write to"])
+    run("train.py", f"--output_path={stripe_data / 'r0_sat.jpg' / 'out'}", words=["output_path:", "r0_sat.jpg is a file"])
+    run("train.py", "--output_path=", words=["output_path is empty: name a folder"])
     run("eval.py", "--predict_path=./", words=["predict_path is required"])
     run("eval.py", f"--predict_path={stripe_data}", words=["predict_path", "12 files that no earlier run wrote"])
 
@@ -89,11 +106,10 @@ def test_a_split_is_not_written_over_another(run, stripe_data, tmp_path):
     # The data folder's parent has a folder called train already.
     (tmp_path / "have" / "train").mkdir(parents=True)
     (tmp_path / "have" / "train" / "x.txt").write_text("mine")
-    try:
-        for name in ("split_data.py", "draw_scenes.py"):
-            run(name, "--val_split=0.5", f"--output_path={tmp_path / 'have'}", words=["has train already"])
-    finally:
-        (tmp_path / "have" / "train" / "x.txt").unlink()
+    run.allow({"have", "have/train", "have/train/x.txt"})
+    for name in ("split_data.py", "draw_scenes.py"):
+        run(name, "--val_split=0.5", f"--output_path={tmp_path / 'have'}", words=["has train already"])
+    assert (tmp_path / "have" / "train" / "x.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("key, name", [("pretrained_ckpt", "train.py"), ("trained_ckpt", "eval.py")])

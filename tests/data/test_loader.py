@@ -53,8 +53,9 @@ def test_crops_and_whole_images_of_any_size_fit_a_batch(make, tmp_path):
     assert epoch(make(pairs=pairs, batch_size=2, crop=128), 1)[1].shape == (4, 1, 128, 128)
 
 
-def test_a_file_lost_during_training_is_one_line(make, stripe_data):
+def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):
     loader = make()
     (stripe_data / "r3_sat.jpg").unlink()
     with pytest.raises(UserError, match="r3_sat.jpg"):
         epoch(loader, 1)
+    assert capfd.readouterr().err == ""

@@ -1,11 +1,14 @@
 """Pairs: found, checked, sorted, split."""
+import os
 import shutil
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
+from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.errors import UserError
 from tests.conftest import stripes, write_pair
 
@@ -37,6 +40,10 @@ def spoil(folder, what):
         file.unlink()
     elif what.startswith("truncated"):
         file.write_bytes(file.read_bytes()[:-40])
+    elif what.startswith("deep"):       # 16 bits: Pillow would clip what OpenCV divides by 256
+        file.write_bytes(cv2.imencode(".png", np.full((64, 64), 255, np.uint16))[1].tobytes())
+    elif what.startswith("turned"):
+        Image.new("RGB", (64, 64)).save(file, "TIFF", tiffinfo={274: 6})
     elif what.startswith("text"):
         file.write_text("hello")
     else:
@@ -50,6 +57,9 @@ def spoil(folder, what):
     ("truncated mask", "r1_mask.png: truncated"),
     ("text image", "r1_sat.jpg: unreadable"),
     ("text mask", "r1_mask.png: unreadable"),
+    ("deep mask", "r1_mask.png: not 8 bits a channel"),
+    ("deep image", "r1_sat.jpg: not 8 bits a channel"),
+    ("turned image", "r1_sat.jpg: a turned TIFF"),
     ("size image", "r1_mask.png: 64x64, its image 64x32"),
 ])
 def test_every_fault_is_named_and_counted(stripe_data, what, words):
@@ -93,6 +103,23 @@ def test_masks_of_zero_and_one_are_recognised(tmp_path):
         read(tmp_path)
     write_pair(tmp_path, "a", image, mask * 0)
     assert len(read(tmp_path)) == 1     # truly empty masks are data
+
+
+def test_a_name_that_is_no_utf8_is_refused(stripe_data):
+    os.rename(stripe_data / "r1_sat.jpg", os.fsencode(stripe_data) + b"/caf\xe9_sat.jpg")
+    with pytest.raises(UserError, match="is not UTF-8; rename the file"):
+        read(stripe_data)
+
+
+def test_a_turn_in_a_files_exif_moves_neither_image_nor_mask(tmp_path):
+    image, mask = stripes(1, 40, 64)
+    write_pair(tmp_path, "a", image, mask)
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.open(tmp_path / "a_sat.jpg").save(tmp_path / "a_sat.jpg", exif=exif)
+    Image.open(tmp_path / "a_mask.png").save(tmp_path / "a_mask.png", exif=exif)
+    pair, = read(tmp_path)
+    assert read_image(pair.image).shape == (40, 64, 3) and read_mask(pair.mask).shape == (40, 64) == (pair.height, pair.width)
 
 
 def test_a_split_is_repeatable_and_hardly_moves_when_images_come(tmp_path):

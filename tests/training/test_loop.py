@@ -2,6 +2,7 @@
 import csv
 import json
 import logging
+import resource
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dlinknet import config
 from dlinknet.console import LOG
 from dlinknet.data.pairs import read_pairs
-from dlinknet.errors import RunFailed
+from dlinknet.errors import RunFailed, UserError
 
 
 @pytest.fixture
@@ -102,8 +103,9 @@ def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines
 
 def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
     trainer = make("--init_loss_scale=1")
-    trainer.step_function = lambda images, masks: (mindspore.Tensor(0.5), mindspore.Tensor(False))
-    with pytest.raises(RunFailed, match="epoch 1, step 2, even with a loss scale of 1; no checkpoint was written yet"):
+    answers = iter([False, True, False, False])     # two in a row end it, not two in all
+    trainer.step_function = lambda images, masks: (mindspore.Tensor(0.5), mindspore.Tensor(next(answers)))
+    with pytest.raises(RunFailed, match="epoch 2, step 4, even with a loss scale of 1; the checkpoints of epoch 1 are whole"):
         trainer.run()
 
 
@@ -186,31 +188,38 @@ def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspor
     assert not np.array_equal(weights(trainer)["head.conv2.weight"], kept["head.conv2.weight"])
 
 
-def test_a_full_disk_leaves_the_older_checkpoint(make, monkeypatch, mindspore):
+def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
+    """MindSpore itself fails to write, at a limit on the size of a file."""
     from dlinknet.models.weights import read_checkpoint
     from dlinknet.training import checkpoint
     trainer = make()
     checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 1})
     before = trainer.files.last.read_bytes()
-
-    def half(tensors, name):
-        with open(name, "wb") as file:
-            file.write(b"half")
-        raise OSError(28, "No space left on device", name)
-
-    monkeypatch.setattr(mindspore, "save_checkpoint", half)
-    with pytest.raises(OSError):
-        checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 2})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(trainer.files.last)
     assert trainer.files.last.read_bytes() == before
     assert [p.name for p in trainer.files.folder.iterdir()] == [trainer.files.last.name]
     assert read_checkpoint(str(trainer.files.last), "k").meta["epoch"] == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_an_earlier_run_is_moved_aside(make):
     trainer = make("--log_name=w")
     trainer.files.folder.joinpath("w_best.ckpt").write_text("precious")
     trainer.files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
-    trainer.files.begin(trainer.config, trainer.loader.pairs[:4], trainer.loader.pairs[4:])
+    trainer.files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
+    trainer.files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
+    with trainer.files.held(trainer.config, trainer.loader.pairs[:4], trainer.loader.pairs[4:]):
+        with pytest.raises(UserError, match="another run is writing"):
+            trainer.files.held(trainer.config, [], []).__enter__()
+    assert not trainer.files.folder.joinpath(".w_last.4711.ckpt").exists()
+    assert trainer.files.folder.joinpath(".w_other_last.4711.ckpt").exists()
     aside, = (p for p in trainer.files.folder.iterdir() if p.is_dir())
     assert (aside / "w_best.ckpt").read_text() == "precious" and aside.name.startswith("w_before_")
     assert (trainer.files.folder / "w_other_best.ckpt").exists()
