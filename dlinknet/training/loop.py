@@ -59,6 +59,7 @@ class Trainer:
                  self.files.best)
 
     def _run_epochs(self) -> None:
+        LOG.info("the first step compiles the network and takes longer")
         start = time.monotonic()
         for epoch in range(1, self.config.epoch_num + 1):
             row = self._train_epoch(epoch)
