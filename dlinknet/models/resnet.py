@@ -13,7 +13,7 @@ its 3x3 convolution, as in torchvision. Parameters carry torchvision's names (co
 """
 from __future__ import annotations
 
-from mindspore import nn
+from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal
 
 
@@ -79,6 +79,18 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Cell:
     return nn.SequentialCell([conv(in_channels, out_channels, 1, stride), batch_norm(out_channels)])
 
 
+def zeros_before(x):
+    """A row of zeros on top and a column on the left: N x C x H x W -> N x C x (H + 1) x (W + 1).
+
+    In front of a 3x3 'valid' pool of stride 2 it equals PyTorch's max-pool with padding 1, because x has passed a ReLU and
+    its sides are even (the padding at the bottom and on the right is then never looked at).
+    """
+    # On a CPU nn.Pad takes ten times as long. MaxPool2d's own pad_mode='pad' turns into a 3-D pooling: eight times as slow
+    # as this, and no ONNX export.
+    x = ops.concat((ops.zeros_like(x[:, :, :1]), x), 2)
+    return ops.concat((ops.zeros_like(x[:, :, :, :1]), x), 3)
+
+
 class ResNet(nn.Cell):
     """A ResNet without its classifier.
 
@@ -96,9 +108,6 @@ class ResNet(nn.Cell):
         self.conv1 = conv(3, 64, 7, 2)
         self.bn1 = batch_norm(64)
         self.relu = nn.ReLU()
-        # Zeros in front of a 'valid' pool equal PyTorch's padded max-pool, because a ReLU stands before them.
-        # MaxPool2d's own pad_mode='pad' turns into a 3-D pooling: eight times as slow, and no ONNX export.
-        self.pad = nn.Pad(((0, 0), (0, 0), (1, 1), (1, 1)))
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, pad_mode="valid")
         in_channels = 64
         stages = []
@@ -112,7 +121,7 @@ class ResNet(nn.Cell):
     def construct(self, x):
         """Returns (stem, stage 1, stage 2, stage 3, stage 4); the shapes stand at the top of this file."""
         stem = self.relu(self.bn1(self.conv1(x)))
-        stage1 = self.layer1(self.maxpool(self.pad(stem)))
+        stage1 = self.layer1(self.maxpool(zeros_before(stem)))
         stage2 = self.layer2(stage1)
         stage3 = self.layer3(stage2)
         stage4 = self.layer4(stage3)

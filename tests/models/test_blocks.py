@@ -43,11 +43,11 @@ def test_the_heads_doubling(mindspore, form, kernel, padding):
 
 
 def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
-    from dlinknet.models.resnet import BasicBlock, ResNet
+    from dlinknet.models.resnet import BasicBlock, ResNet, zeros_before
     encoder, x = ResNet(BasicBlock, (1, 1, 1, 1)), np.abs(numbers(1, 2, 6, 8))
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     expected = [[padded[0, :, i:i + 3, j:j + 3].max((1, 2)) for j in range(0, 8, 2)] for i in range(0, 6, 2)]
-    found = encoder.maxpool(encoder.pad(mindspore.Tensor(x))).asnumpy()[0]
+    found = encoder.maxpool(zeros_before(mindspore.Tensor(x))).asnumpy()[0]
     assert np.array_equal(found, np.array(expected).transpose(2, 0, 1))
 
 
@@ -91,3 +91,16 @@ def test_every_parameter_receives_a_gradient(mindspore):
     _, gradients = differentiate(mindspore.Tensor(numbers(1, 3, 64, 64)))
     assert all(np.abs(g.asnumpy()).max() > 0 for g in gradients), [
         p.name for p, g in zip(parameters, gradients) if not np.abs(g.asnumpy()).max() > 0]
+
+
+def test_the_last_convolution_tap_by_tap_is_the_plain_one(mindspore):
+    from dlinknet.models.blocks import ToOneMap
+    layer, x = ToOneMap(4), numbers(2, 4, 5, 7)
+    weight, bias = layer.weight.asnumpy()[0], layer.bias.asnumpy()
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    expected = [[[(padded[n, :, i:i + 3, j:j + 3] * weight).sum() + bias[0] for j in range(7)] for i in range(5)]
+                for n in range(2)]
+    assert bias[0] != 0
+    for training in (True, False):
+        found = layer.set_train(training)(mindspore.Tensor(x)).asnumpy()
+        assert np.allclose(found[:, 0], expected, atol=1e-5)

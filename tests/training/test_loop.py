@@ -101,6 +101,16 @@ def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines
     assert all(np.array_equal(after[p.name], before[p.name]) for p in trainer.network.trainable_params())
 
 
+@pytest.mark.parametrize("values", [[np.inf], [np.nan], [np.inf, -np.inf]])
+def test_one_value_that_is_not_finite_shows_in_its_gradients_row_sums(mindspore, values):
+    from dlinknet.training.step import row_sums
+    gradients = [np.ones((2, 3, 3, 3), np.float32), np.ones(5, np.float32)]
+    for gradient in gradients:
+        assert np.array_equal(row_sums(mindspore.Tensor(gradient)).asnumpy(), gradient.reshape(len(gradient), -1).sum(1))
+        gradient.ravel()[-len(values):] = values
+        assert not np.isfinite(row_sums(mindspore.Tensor(gradient)).asnumpy()).all()
+
+
 def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
     trainer = make("--init_loss_scale=1")
     answers = iter([False, True, False, False])     # two in a row end it, not two in all
