@@ -3,18 +3,15 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs
-from dlinknet.errors import UserError, run_command
-from dlinknet.files import need_file, need_place, refuse_foreign, replacing_results, write_image
+from dlinknet.errors import run_command
+from dlinknet.files import need_file, need_results_place, replacing_results, write_image
 
 
 def main(arguments: list) -> None:
     settings = config.load(arguments, __doc__)
     console.start_log()
     folder = Path(settings.predict_path)
-    if folder == Path("."):
-        raise UserError("predict_path is required: name a folder for masks and figures with --predict_path=FOLDER")
-    need_place(settings.predict_path, "predict_path")
-    refuse_foreign(folder, "predict_path")
+    need_results_place(settings.predict_path, "predict_path")
     need_file(settings.trained_ckpt, "trained_ckpt")
     pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
 
@@ -32,7 +29,7 @@ def main(arguments: list) -> None:
     rows = []
     with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()
-        for scored in score(pairs, Predictor(network, settings.tta), settings.threshold, "evaluation"):
+        for scored in score(pairs, Predictor(network, settings.tile_size, settings.tile_overlap, settings.tta), settings.threshold, "evaluation"):
             write_image(results / f"{scored.pair.id}_mask.png", scored.prediction * 255)
             write_image(results / "overlays" / f"{scored.pair.id}_overlay.jpg", report.overlay(scored))
             rows.append((scored.pair.id, scored.counts))

@@ -7,15 +7,20 @@ from dlinknet import config, console
 from dlinknet.data.pairs import training_sets
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
+from dlinknet.training.run import RunFiles, data_identity, find_run, refuse_changes
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings, resumed, start = config.load(arguments, __doc__), None, None
     console.start_log()
+    if settings.resume:
+        resumed = find_run(settings)
+        settings = config.load(arguments, __doc__, resumed.settings)
     need_place(settings.output_path, "output_path")
-    if settings.pretrained_ckpt:
+    if settings.pretrained_ckpt and not resumed:
         need_file(settings.pretrained_ckpt, "pretrained_ckpt")
     training, validation = training_sets(settings)
+    identity = data_identity(training, validation)
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     from dlinknet import runtime
@@ -24,29 +29,29 @@ def main(arguments: list) -> None:
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score_all
     from dlinknet.models.linknet import BUILDERS
-    from dlinknet.models.weights import load_encoder, read_checkpoint
-    from dlinknet.training.checkpoint import RunFiles
+    from dlinknet.models.weights import start_encoder
+    from dlinknet.training.checkpoint import read_newest
     from dlinknet.training.loop import Trainer
 
+    if resumed:
+        start = read_newest(resumed.checkpoints, "resume")
+        refuse_changes(start.meta, settings, identity, start.file)
     network = BUILDERS[settings.model_name](1)
-    encoder = "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
-    if settings.pretrained_ckpt:
-        encoder = load_encoder(read_checkpoint(settings.pretrained_ckpt, "pretrained_ckpt"), network.encoder, "pretrained_ckpt")
+    encoder = start_encoder(network, "" if resumed else settings.pretrained_ckpt)
     loader = TrainingLoader(training, settings.batch_size, settings.train_size, settings.augment, settings.seed,
                             settings.num_workers)
-    predictor = Predictor(network)
-
-    def validate() -> dict:
-        return score_all(validation, predictor, settings.threshold, "validation")
-
+    predictor = Predictor(network, settings.tile_size, settings.tile_overlap)
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    with files.held(settings, training, validation):
-        console.LOG.info("python %s", shlex.join(sys.argv))
-        console.LOG.info("%s", device)
-        console.LOG.info("%s", encoder)
+    with files.held(settings, training, validation, resumed, start and start.file):
+        for line in ("python " + shlex.join(sys.argv), device, *([] if resumed else [encoder])):
+            console.LOG.info("%s", line)
         console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
                          len(training), len(validation), settings.batch_size, loader.height, loader.width)
-        Trainer(settings, network, loader, files, validate if validation else None).run()
+        validate = (lambda: score_all(validation, predictor, settings.threshold, "validation")) if validation else None
+        trainer = Trainer(settings, network, loader, files, validate, identity)
+        if resumed:
+            trainer.resume(start, resumed.files.plateau)
+        trainer.run()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from dlinknet.errors import UserError
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
 
 FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
+Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty: start anew
+
+NEWEST = "newest"
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,18 @@ class Config:
     scale_factor: int
     scale_window: int
     seed: int
+    save_steps: int
+    resume: Resume
 
     trained_ckpt: FilePath
     label_path: FilePath
     predict_path: FilePath
     threshold: float
     tta: bool
+    tile_size: int
+    tile_overlap: int
+    probabilities: str
+    overlays: bool
 
     num_channels: int
     width: int
@@ -80,12 +89,13 @@ class Config:
 TYPES: dict[str, Any] = get_type_hints(Config)
 
 
-def load(arguments: list[str], description: str) -> Config:
+def load(arguments: list[str], description: str, run: dict[str, Any] | None = None) -> Config:
     """Resolves the settings of one command.
 
     Args:
         arguments: the command line without the program's name: --key=value or --key value; a bare --key means True.
         description: what the command does, for --help.
+        run: settings of a run that is resumed; they replace the defaults, config_path and command line replace them.
 
     Raises:
         UserError: an unknown key, a wrong type, an impossible value, an unreadable file.
@@ -94,16 +104,22 @@ def load(arguments: list[str], description: str) -> Config:
     given = _parse(arguments, description, defaults, texts, limits)
     path = given.pop("config_path", None)
     values = {key: (value, DEFAULT_FILE.name) for key, value in defaults.items()}
+    values.update({key: (value, "the resumed run") for key, value in (run or {}).items() if key in TYPES})
     if path is not None:
         file = Path(path).expanduser()
-        values.update({key: (value, file.name) for key, value in _documents(file)[0].items()})
+        values.update({key: (value, file.name) for key, value in read_values(file).items()})
     values.update({key: (value, "command line") for key, value in given.items()})
     for key, (_, source) in values.items():
         if key not in TYPES:
             raise UserError(f"{source}: unknown key '{key}'{_nearest(str(key), TYPES)}")
     config = Config(**{key: _checked(key, value, limits.get(key), source) for key, (value, source) in values.items()})
-    _refuse_unbuilt(config)
+    _refuse_together(config)
     return config
+
+
+def read_values(file: Path) -> dict[str, Any]:
+    """The settings in a YAML file, unchecked. UserError where it cannot be read."""
+    return _documents(file)[0]
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:
@@ -139,7 +155,7 @@ def _parse(arguments: list[str], description: str, defaults: dict, texts: dict, 
     for key, kind in TYPES.items():
         allowed = _describe(limits.get(key))
         text = f"{texts[key]} (default: {_shown(defaults[key])}{'; ' + allowed if allowed else ''})"
-        bare = {"nargs": "?", "const": "True"} if kind is bool else {}
+        bare = {"nargs": "?", "const": "True"} if kind in (bool, Resume) else {}
         parser.add_argument(f"--{key}", metavar="VALUE", help=text.replace("%", "%%"), **bare)
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -215,11 +231,16 @@ def _typed(value: Any, kind: Any) -> Any:
         value = ""
     if isinstance(value, (dict, list)):
         raise ValueError("text")
+    if kind is Resume:
+        words = {"true": NEWEST, "yes": NEWEST, "1": NEWEST, NEWEST: NEWEST, "false": "", "no": "", "0": ""}
+        return words.get(str(value).lower(), os.path.expanduser(str(value)))
     return os.path.expanduser(str(value)) if kind is FilePath else str(value)
 
 
-def _refuse_unbuilt(config: Config) -> None:
-    """Settings of the seed that this version cannot honour yet end here rather than being passed over."""
+def _refuse_together(config: Config) -> None:
+    """Values that do not go together, and settings of the seed that this version cannot honour yet."""
+    if config.tile_overlap > config.tile_size - 32:
+        raise UserError(f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}")
     if config.enable_modelarts:
         raise UserError("enable_modelarts: ModelArts jobs are not supported yet; set it to False")
     if config.run_distribute:

@@ -46,17 +46,20 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Counts images: a bar with rate and time left on a terminal, a plain line every 30 s elsewhere.
+    """Counts images or other things: a bar with rate and time left on a terminal, a plain line every 30 s elsewhere.
 
     Args:
         total: how many images there are.
         title: what is being done, at the start of bar and lines.
+        done: how many of them an earlier process did.
+        unit: what is counted.
     """
 
-    def __init__(self, total: int, title: str):
-        self.total, self.title, self.done = total, title, 0
+    def __init__(self, total: int, title: str, done: int = 0, unit: str = "images"):
+        self.total, self.title, self.unit = total, title, unit
+        self.done = self.before = done
         self.start = self.spoken = time.monotonic()
-        self.bar = tqdm(total=total, desc=title, unit=" images", leave=False, dynamic_ncols=True,
+        self.bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", leave=False, dynamic_ncols=True,
                         disable=not sys.stderr.isatty())
 
     def update(self, count: int, note: str = "") -> None:
@@ -67,9 +70,9 @@ class Progress:
         now = time.monotonic()
         if self.bar.disable and now - self.spoken >= PLAIN_LINE_SECONDS and self.done < self.total:
             self.spoken = now
-            rate = self.done / (now - self.start)
-            LOG.info("%s: %d of %d images%s, %.1f images/s, %s left", self.title, self.done, self.total,
-                     f", {note}" if note else "", rate, clock((self.total - self.done) / rate))
+            rate = (self.done - self.before) / (now - self.start)
+            LOG.info("%s: %d of %d %s%s, %.1f %s/s, %s left", self.title, self.done, self.total, self.unit,
+                     f", {note}" if note else "", rate, self.unit, clock((self.total - self.done) / rate))
 
     def __enter__(self) -> Progress:
         return self

@@ -21,13 +21,18 @@ LOCK = ".dlinknet_lock"                 # held while a command writes to a folde
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, with its suffix, that takes its place when the block ends without an error."""
+def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, with its suffix, that takes its place when the block ends without an error.
+
+    The file that was there is lost, or kept as `previous`.
+    """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            os.replace(path, previous)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -40,7 +45,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Writes H x W (x 3, BGR) uint8 in the format of the path's suffix, JPEG at quality 92. OSError names the file."""
+    """Writes H x W (x 3, BGR) uint8 or uint16 in the format of the path's suffix, JPEG at quality 92. OSError names the file."""
     data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
     try:
         path.write_bytes(data)      # cv2.imwrite would only return False where the disk is full
@@ -63,6 +68,14 @@ def need_place(path: str, key: str) -> None:
         raise UserError(f"{key}: {nearest} is a file; name a folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UserError(f"{key}: cannot write to {nearest}; name another folder with --{key}=FOLDER")
+
+
+def need_results_place(path: str, key: str) -> None:
+    """UserError where `path` is not named, cannot be written to, or holds files that no earlier run of ours wrote."""
+    if Path(path) == Path("."):
+        raise UserError(f"{key} is required: name a folder for the results with --{key}=FOLDER")
+    need_place(path, key)
+    refuse_foreign(Path(path), key)
 
 
 @contextmanager
@@ -122,6 +135,28 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
             write_text(folder / MANIFEST, json.dumps(new, indent=0))
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def adding_results(folder: Path, key: str, names: list[str]) -> Iterator[None]:
+    """Lets the block write the files `names` (relative to `folder`) one by one, each whole; the folders are made.
+
+    When it ends without an error, what an earlier run left under other names is removed. Where it fails, what it has written
+    stays, and so does the rest.
+
+    Raises:
+        UserError: `folder` holds files of others, or another run is writing to it.
+    """
+    with locked(folder / LOCK, key):
+        refuse_foreign(folder, key)
+        old = _written(folder)
+        write_text(folder / MANIFEST, json.dumps(sorted({*old, *names}), indent=0))
+        for place in {(folder / name).parent for name in names}:
+            place.mkdir(parents=True, exist_ok=True)
+        yield
+        for name in set(old) - set(names):
+            (folder / name).unlink(missing_ok=True)
+        write_text(folder / MANIFEST, json.dumps(_contents(folder), indent=0))
 
 
 @contextmanager

@@ -52,13 +52,18 @@ class TrainingLoader:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pairs))
         return np.resize(order, len(self) * self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (images, masks): N x 3 x H x W float32 in -1.6..1.6 and N x 1 x H x W float32 of 0 and 1.
+
+        Args:
+            start: how many of the epoch's batches to leave out.
 
         Raises:
             UserError: a file can no longer be read.
         """
-        source = _Epoch(self, epoch)
+        if start >= len(self):
+            return
+        source = _Epoch(self, epoch, start)
         # A GeneratorDataset of threads starts in milliseconds, so each epoch has its own, with its order and its rng.
         data = ds.GeneratorDataset(source, ["images", "masks"], shuffle=False, num_parallel_workers=self.workers,
                                    python_multiprocessing=False)
@@ -84,8 +89,9 @@ class TrainingLoader:
 class _Epoch:
     """One epoch as the random-access source that GeneratorDataset asks for."""
 
-    def __init__(self, loader: TrainingLoader, epoch: int):
-        self.loader, self.epoch, self.places = loader, epoch, loader.order(epoch)
+    def __init__(self, loader: TrainingLoader, epoch: int, start: int):
+        self.loader, self.epoch = loader, epoch
+        self.places = loader.order(epoch)[start * loader.batch_size:]
         self.error: Exception | None = None
 
     def __len__(self) -> int:

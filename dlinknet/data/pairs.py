@@ -4,23 +4,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from dlinknet.config import Config
+from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, quiet_pillow
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import new_folders
 
-IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MASK_TYPES = (".png", ".tif", ".tiff")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")       # Pillow's names for 8 bits and fewer a channel
-ORIENTATION = 274                               # the TIFF tag
 LAYOUT = ["train", "valid", "valid_mask"]       # the seed's folders: images and masks to train on, images, their masks
 
 
@@ -54,11 +48,8 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
         _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
     ]
     found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
-    # Pillow takes a raster of more than 179 megapixels for an attack; here it is the user's own.
-    Image.MAX_IMAGE_PIXELS = None
     # Decoding releases Python's lock, so threads use every core.
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")     # Pillow warns of what _check reports or what does no harm
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, quiet_pillow():
         checked = list(pool.map(_check, found))
     broken = [text for _, text, _ in checked if text]
     if broken:
@@ -159,25 +150,11 @@ def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
 
 def _check(pair: Pair) -> tuple[Pair, str, int]:
     """The pair with its size, what is wrong with it in words, and the mask's largest value."""
-    # Pillow refuses a truncated file; OpenCV would fill the rest with grey and say nothing to us.
-    sizes, brightest = [], 0
-    for file in (pair.image, pair.mask):
-        try:
-            with Image.open(file) as image:
-                if image.mode not in MODES:
-                    return pair, f"{file.name}: not 8 bits a channel ({image.mode}), save it with 8", 0
-                if image.format == "TIFF" and image.getexif().get(ORIENTATION, 1) != 1:
-                    return pair, f"{file.name}: a turned TIFF, save it without an Orientation tag", 0
-                sizes.append(image.size)
-                # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
-                image.draft("L", (image.width // 8, image.height // 8))
-                image.load()
-                if file == pair.mask:
-                    brightest = int(np.asarray(image.convert("L")).max())
-        except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)
-            what = "truncated" if "truncated" in str(error).lower() else "unreadable"
-            return pair, f"{file.name}: {what}", 0
-    (width, height), mask_size = sizes
-    if mask_size != (width, height):
-        return pair, f"{pair.mask.name}: {mask_size[0]}x{mask_size[1]}, its image {width}x{height}", 0
+    try:
+        (height, width), _ = check_image(pair.image)
+        mask_size, brightest = check_image(pair.mask)
+    except BadImage as error:
+        return pair, str(error), 0
+    if mask_size != (height, width):
+        return pair, f"{pair.mask.name}: {mask_size[1]}x{mask_size[0]}, its image {width}x{height}", 0
     return Pair(pair.id, pair.image, pair.mask, height, width), "", brightest

@@ -1,10 +1,19 @@
-"""An image -> its probability map: padding, test-time augmentation, the network."""
+"""An image -> its probability map: padding, tiles, test-time augmentation, the network."""
 from __future__ import annotations
+
+from itertools import count, product
+from typing import Callable, Iterator
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from dlinknet.data.preprocess import pad, round_up, to_input
+from dlinknet.data.preprocess import STRIDE, pad, round_up, to_input
+from dlinknet.evaluation.pipeline import ahead
+
+SIDES = 128                     # tiles come in few sizes, multiples of this, because each size is a graph to compile
+ALL, UP, LEFT, BOTH = np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]
+ONE_VIEW = [(0, ALL)]
+EIGHT_VIEWS = [(turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH)]     # quarter turns, then a flip
 
 
 class Probability(nn.Cell):
@@ -22,33 +31,102 @@ class Probability(nn.Cell):
 class Predictor:
     """Runs a one-class network on images of any size.
 
+    An image with a side of more than `tile_size` pixels is computed in tiles. Their places are multiples of 32, as the
+    network's strides ask for. Of what two neighbours share, each keeps the 3/8 farther from its own border, where it sees
+    its surroundings, and in the quarter between them one fades into the other: no seam, and where one tile alone counts, its
+    values as they are.
+
     Args:
         network: N x 3 x H x W -> N x 1 x H x W logits. It is put into inference mode at each call.
+        tile_size: the longest side of a tile, a multiple of 32.
+        tile_overlap: pixels that neighbouring tiles share at least; at most tile_size - 32.
         tta: average the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
     """
 
-    def __init__(self, network: nn.Cell, tta: bool = False):
+    def __init__(self, network: nn.Cell, tile_size: int, tile_overlap: int, tta: bool = False):
         self.graph = Probability(network)
-        self.tta = tta
+        self.tile_size, self.overlap = tile_size, tile_overlap
+        self.views = EIGHT_VIEWS if tta else ONE_VIEW
+
+    def tiles(self, height: int, width: int) -> int:
+        """How many tiles an image is computed in."""
+        return len(self._axis(height)[1]) * len(self._axis(width)[1])
 
     def probability(self, image: np.ndarray, canvas: tuple[int, int] | None = None) -> np.ndarray:
-        """H x W x 3 uint8 BGR -> H x W float32, the probability of road.
+        """H x W x 3 uint8 BGR -> H x W float32, the probability of road. `canvas` is as in bands."""
+        result = np.empty(image.shape[:2], np.float32)
+        for top, rows in self.bands(image, canvas):
+            result[top:top + len(rows)] = rows
+        return result
+
+    def bands(self, image: np.ndarray, canvas: tuple[int, int] | None = None,
+              tile_done: Callable[[], None] = lambda: None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields (first row, probabilities) of the image from top to bottom, one row of tiles at a time.
+
+        What is held besides the image does not grow with its height. An array that was yielded is overwritten later on.
 
         Args:
-            canvas: (height, width), multiples of 32 not below the image's, to which it is padded by reflection; by default
-                the smallest. Images on one canvas share one compiled graph.
+            image: H x W x 3 uint8, BGR.
+            canvas: (height, width), multiples of 32 not below the image's, to which an image of a single tile is padded by
+                reflection; by default the smallest. Images on one canvas share one compiled graph.
+            tile_done: called after each tile.
         """
-        height, width = image.shape[:2]
-        padded = pad(image, *(canvas or round_up(height, width)))
         self.graph.set_train(False)
-        if not self.tta:
-            return self._run(padded)[:height, :width]
-        total = np.zeros(padded.shape[:2], np.float32)
-        for turns in (0, 1):
-            for flip in (np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]):
-                view = np.rot90(padded, turns)[flip]
-                total += np.rot90(self._run(view)[flip], -turns)
-        return total[:height, :width] / 8
+        height, width = image.shape[:2]
+        (tall, tops), (wide, lefts) = self._axis(height), self._axis(width)
+        if canvas is not None and len(tops) == len(lefts) == 1:
+            tall, wide = canvas
+        weights_down, weights_across = weights(tops, tall), weights(lefts, wide)
+        held = np.zeros((tall, width), np.float32)          # the rows that are not yet complete
+        places = ((top, left, view) for top, left, view in product(tops, lefts, self.views))
 
-    def _run(self, image: np.ndarray) -> np.ndarray:
-        return self.graph(Tensor(to_input(np.ascontiguousarray(image))[None])).asnumpy()[0, 0]
+        def make_input(place: tuple) -> np.ndarray:
+            top, left, (turns, flip) = place
+            tile = pad(image[top:top + tall, left:left + wide], tall, wide)
+            return to_input(np.ascontiguousarray(np.rot90(tile, turns)[flip]))
+
+        inputs = ahead(places, make_input)
+        for number, top in enumerate(tops):
+            for left, across in zip(lefts, weights_across):
+                tile = np.zeros((tall, wide), np.float32)
+                for (_, _, (turns, flip)), pixels in (next(inputs) for _ in self.views):
+                    tile += np.rot90(self.graph(Tensor(pixels[None])).asnumpy()[0, 0][flip], -turns)
+                rows, columns = min(tall, height - top), min(wide, width - left)
+                weight = weights_down[number][:rows, None] * across[:columns]
+                held[:rows, left:left + columns] += weight * (tile[:rows, :columns] / len(self.views))
+                tile_done()
+            complete = (tops[number + 1] if number + 1 < len(tops) else height) - top
+            yield top, held[:complete]
+            held[:-complete] = held[complete:]
+            held[-complete:] = 0
+
+    def _axis(self, length: int) -> tuple[int, list[int]]:
+        """(side of a tile, where the tiles start) along an axis of `length` pixels, all multiples of 32.
+
+        As few tiles as share `overlap` pixels with their neighbours, and no larger than they have to be.
+        """
+        padded, _ = round_up(length, length)
+        if padded <= self.tile_size:
+            return padded, [0]
+        for number in count(2):
+            side = -(-(padded + (number - 1) * self.overlap) // number)
+            side = min(self.tile_size, -(-side // SIDES) * SIDES)
+            starts = [i * ((padded - side) // STRIDE) // (number - 1) * STRIDE for i in range(number)]
+            if max(after - start for start, after in zip(starts, starts[1:])) <= side - self.overlap:
+                return side, starts
+        raise AssertionError("a tile is longer than the overlap")
+
+
+def weights(starts: list[int], side: int) -> list[np.ndarray]:
+    """How much each of the tiles along an axis counts at each of its pixels: arrays of `side` float32, 0 to 1.
+
+    At every pixel the weights of all tiles sum to 1. A tile begins to count where it has 3/8 of the (smallest) overlap
+    between itself and its border; within the next quarter it takes over from its neighbour.
+    """
+    shared = min((start + side - after for start, after in zip(starts, starts[1:])), default=0)
+    ramp = max(1, shared // 4)
+    # taken[i] is the share at each pixel of the axis that tiles from i on have taken over.
+    pixel = np.arange(starts[-1] + side) + 0.5
+    middles = [(after + start + side) / 2 for start, after in zip(starts, starts[1:])]
+    taken = [np.ones_like(pixel), *(np.clip((pixel - middle) / ramp + 0.5, 0, 1) for middle in middles), np.zeros_like(pixel)]
+    return [(taken[i] - taken[i + 1])[start:start + side].astype(np.float32) for i, start in enumerate(starts)]

@@ -9,8 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dlinknet.data.images import ImageFile
 from dlinknet.evaluation.metrics import FIGURES, figures
+from dlinknet.evaluation.prediction import Predicted
 from dlinknet.evaluation.scoring import Scored
+from dlinknet.files import replacing, write_image
 
 # BGR; teal, red and yellow stay apart for colour-blind eyes and on green land.
 TRUE, MISSED, FALSE = (190, 230, 0), (48, 59, 255), (10, 214, 255)
@@ -22,13 +25,18 @@ def overlay(scored: Scored) -> np.ndarray:
 
     True road (found) is teal, missed road red, false road yellow.
     """
-    painted = scored.image.copy()
     truth, prediction = scored.truth > 0, scored.prediction > 0
+    painted = scored.image.copy()
     for where, colour in ((truth & prediction, TRUE), (truth & ~prediction, MISSED), (~truth & prediction, FALSE)):
-        painted[where] = (0.35 * painted[where] + 0.65 * np.array(colour)).astype(np.uint8)
+        _paint(painted, where, colour)
     gap = np.full((len(painted), 4, 3), 255, np.uint8)
     picture = np.hstack([scored.image, gap, painted])
     return np.vstack([picture, _caption(scored, picture.shape[1])])
+
+
+def _paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Lays a colour over pixels of an image."""
+    image[where] = (0.35 * image[where] + 0.65 * np.array(colour)).astype(np.uint8)
 
 
 def _caption(scored: Scored, width: int) -> np.ndarray:
@@ -66,3 +74,52 @@ def figure_lines(counts: np.ndarray) -> list[str]:
     values = figures(counts)
     return [*(f"{name}: {values[name]:.4f}" for name in FIGURES),
             f"iou: {values['background_iou']:.4f} (the background's, as the reference prints it; the road's is road_iou)"]
+
+
+class PredictionFiles:
+    """What predict.py leaves for each image: ID_mask.png and, as asked for, probabilities and an overlay; and one table.
+
+    Args:
+        folder: where to; it exists, and `overlays` in it.
+        probabilities: 'none', 'png' for ID_probability.png or 'npy' for ID_probability.npy.
+        overlays: write overlays/ID_overlay.jpg, the image with its roads in teal.
+    """
+
+    TABLE = "predictions.csv"
+
+    def __init__(self, folder: Path, probabilities: str, overlays: bool):
+        self.folder, self.probabilities, self.overlays = folder, probabilities, overlays
+        self.rows: list[list] = []
+
+    def names(self, image: ImageFile) -> list[str]:
+        """The files of one image, relative to the folder."""
+        return [f"{image.id}_mask.png",
+                *([] if self.probabilities == "none" else [f"{image.id}_probability.{self.probabilities}"]),
+                *([f"overlays/{image.id}_overlay.jpg"] if self.overlays else [])]
+
+    def write(self, predicted: Predicted) -> None:
+        """Writes the files of one image and notes its row of the table; of one that has a fault, the row only."""
+        source, (height, width) = predicted.source, predicted.mask.shape
+        self.rows.append([source.id, source.file.name, width or "", height or "",
+                          "" if predicted.fault else f"{predicted.mask.mean():.6f}", predicted.fault])
+        if predicted.fault:
+            return
+        for name in self.names(source):
+            with replacing(self.folder / name) as file:
+                if name.endswith("_mask.png"):
+                    write_image(file, predicted.mask * 255)
+                elif name.endswith(".jpg"):
+                    painted = predicted.image.copy()
+                    _paint(painted, predicted.mask > 0, TRUE)
+                    write_image(file, painted)
+                elif name.endswith(".png"):
+                    write_image(file, predicted.probability)
+                else:
+                    np.save(file, predicted.probability)
+
+    def write_table(self) -> None:
+        """Writes predictions.csv: ID, file, size, the share of its pixels that are road, what was wrong with it."""
+        with replacing(self.folder / self.TABLE) as file, open(file, "w", newline="", encoding="utf-8") as text:
+            writer = csv.writer(text)
+            writer.writerow(["id", "file", "width", "height", "road_share", "fault"])
+            writer.writerows(self.rows)

@@ -1,8 +1,6 @@
 """Predicts the images of a labelled set one by one and counts what is right."""
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -12,6 +10,7 @@ from dlinknet.console import Progress
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import read_image, read_mask, shared_canvases
 from dlinknet.evaluation.metrics import confusion, figures
+from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor
 
 
@@ -33,7 +32,7 @@ def score(pairs: list[Pair], predictor: Predictor, threshold: float, title: str)
     """
     canvases = shared_canvases({(pair.height, pair.width) for pair in pairs})
     with Progress(len(pairs), title) as progress:
-        for pair, image, truth in _read_ahead(pairs):
+        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask)), 2):
             probability = predictor.probability(image, canvases[pair.height, pair.width])
             prediction = (probability > threshold).astype(np.uint8)
             yield Scored(pair, image, truth, prediction, confusion(truth, prediction))
@@ -44,15 +43,3 @@ def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: 
     """The figures of a whole set, as metrics.figures names them."""
     return figures(sum(scored.counts for scored in score(pairs, predictor, threshold, title)))
 
-
-def _read_ahead(pairs: list[Pair], depth: int = 2) -> Iterator[tuple[Pair, np.ndarray, np.ndarray]]:
-    """Yields (pair, image, mask) in order while a thread reads up to `depth` further ones."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque = deque()
-        for pair in pairs:
-            waiting.append((pair, pool.submit(lambda p: (read_image(p.image), read_mask(p.mask)), pair)))
-            if len(waiting) > depth:
-                done, files = waiting.popleft()
-                yield (done, *files.result())
-        for done, files in waiting:
-            yield (done, *files.result())

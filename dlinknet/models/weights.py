@@ -4,10 +4,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 import mindspore as ms
 import numpy as np
@@ -50,7 +51,17 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
         meta = json.loads(bytes(tensors.pop(META))) if META in tensors else {}
     except Exception:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
         raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint") from None
+    if "crc32" in meta and meta["crc32"] != checksum(tensors):
+        raise UserError(f"{key}: {path} is damaged: its tensors are not those that were written")
     return Checkpoint(path, tensors, meta)
+
+
+def checksum(tensors: dict[str, np.ndarray]) -> int:
+    """CRC-32 of names and values, in the order of the names."""
+    value = 0
+    for name in sorted(tensors):
+        value = zlib.crc32(np.ascontiguousarray(tensors[name]), zlib.crc32(name.encode(), value))
+    return value
 
 
 @contextmanager
@@ -87,7 +98,30 @@ def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
     Raises:
         UserError: a weight of the network is missing or has another shape. The network is then unchanged.
     """
-    _assign(checkpoint.tensors, network, checkpoint.file, key)
+    _assign(checkpoint.tensors, network.get_parameters(), checkpoint.file, key)
+
+
+def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter], key: str) -> None:
+    """Gives optimizer and loss scaler the values that they had.
+
+    Raises:
+        UserError: one of them is missing in the checkpoint or has another shape. Nothing is changed then.
+    """
+    _assign(checkpoint.tensors, parameters, checkpoint.file, key)
+
+
+def start_encoder(network: nn.Cell, file: str) -> str:
+    """Gives a network its encoder to start from, and returns a line that says which.
+
+    Args:
+        file: the setting pretrained_ckpt; empty for the random weights that it has.
+
+    Raises:
+        UserError: what read_checkpoint and load_encoder raise.
+    """
+    if not file:
+        return "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
+    return load_encoder(read_checkpoint(file, "pretrained_ckpt"), network.encoder, "pretrained_ckpt")
 
 
 def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
@@ -110,7 +144,7 @@ def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
                         "otherwise than D-LinkNet's encoder; it cannot be taken yet")
     else:
         raise UserError(f"{key}: {checkpoint.file} is neither a ResNet of the model zoo nor a checkpoint of ours")
-    wanted = _assign(tensors, encoder, checkpoint.file, key, prefix=ENCODER)
+    wanted = _assign(tensors, encoder.get_parameters(), checkpoint.file, key, prefix=ENCODER)
     left = sorted(name for name in tensors.keys() - wanted if not name.startswith(("moments.", "moment1.", "moment2.")))
     return (f"encoder: {len(wanted)} of {len(wanted)} tensors from {checkpoint.file} ({kind})"
             + (f"; not needed: {name_some(left)}" if left else ""))
@@ -128,9 +162,10 @@ def _from_zoo(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return renamed
 
 
-def _assign(tensors: dict[str, np.ndarray], cell: nn.Cell, file: Path, key: str, prefix: str = "") -> set[str]:
-    """Sets every parameter of `cell` from the tensor of its name without `prefix`; returns those names."""
-    parameters = {p.name[len(prefix):] if p.name.startswith(prefix) else p.name: p for p in cell.get_parameters()}
+def _assign(tensors: dict[str, np.ndarray], targets: Iterable[ms.Parameter], file: Path, key: str,
+            prefix: str = "") -> set[str]:
+    """Sets every one of `targets` from the tensor of its name without `prefix`; returns those names."""
+    parameters = {p.name[len(prefix):] if p.name.startswith(prefix) else p.name: p for p in targets}
     missing = [name for name in parameters if name not in tensors]
     if missing:
         raise UserError(f"{key}: {file} lacks {len(missing)} of the network's {len(parameters)} tensors "

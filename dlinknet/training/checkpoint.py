@@ -1,4 +1,4 @@
-"""What a run leaves behind: its files, and checkpoints that are whole or not there.
+"""Checkpoints out: whole or not there, and all that a run needs to go on.
 
 A checkpoint is a MindSpore .ckpt: the network's tensors under their own names, so that load_checkpoint and
 load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON text:
@@ -7,43 +7,45 @@ load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON te
     epoch, step, best, seed          where the training stood
     learning_rate, loss_scale        as floats
     plateau                          the plateau rule's state
+    crc32                            of all tensors, so that a damaged file is told from a whole one
 
-LOG_NAME_last.ckpt also holds Adam's moments and the loss scaler's state, all that a resume needs; _best and _plateau hold
-the network only and are a third of its size.
+LOG_NAME_last.ckpt also holds Adam's moments and the loss scaler's state, and in its text
+
+    position                         the next step's epoch and place in it, and the sums of that epoch so far
+    rows, ended                      the table of the epochs; why training ended early, or an empty text
+    overflows_at_one                 how many of the last steps in a row overflowed with a loss scale of 1
+    settings, data                   what a resumed run must not change (training/run.py)
+
+all that a resume needs; _best and _plateau hold the network only and are a third of its size.
 """
 from __future__ import annotations
 
-import glob
 import json
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from dlinknet.config import Config
-from dlinknet.console import LOG, log_to_file
-from dlinknet.data.pairs import Pair
-from dlinknet.files import locked, replacing, write_text
-from dlinknet.models.weights import FORMAT, META, quiet
-
-ENDINGS = ("best.ckpt", "last.ckpt", "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log")
+from dlinknet.console import LOG
+from dlinknet.errors import UserError
+from dlinknet.files import replacing
+from dlinknet.models.weights import FORMAT, META, Checkpoint, checksum, quiet, read_checkpoint
 
 
-def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any]) -> None:
-    """Writes a checkpoint under a temporary name and renames it.
+def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], previous: Path | None = None) -> None:
+    """Writes a checkpoint under a temporary name and renames it; the one that was there becomes `previous`.
 
     Raises:
         OSError: it cannot be written (the disk is full); an older one is as it was.
     """
-    text = json.dumps({"format": FORMAT, **meta}).encode()
+    parameters = list(parameters)
+    crc32 = checksum({p.name: p.asnumpy() for p in parameters})
+    text = json.dumps({"format": FORMAT, **meta, "crc32": crc32}).encode()
     tensors = [{"name": p.name, "data": p} for p in parameters]
     tensors.append({"name": META, "data": Tensor(np.frombuffer(text, np.uint8).copy())})
-    with replacing(path) as temporary:
+    with replacing(path, previous) as temporary:
         try:
             with quiet():
                 ms.save_checkpoint(tensors, str(temporary))
@@ -54,58 +56,18 @@ def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any]) -> N
         temporary.chmod(0o644)
 
 
-@dataclass(frozen=True)
-class RunFiles:
-    """The files of one run in `folder`, all named after `log_name`."""
+def read_newest(files: list[Path], key: str) -> Checkpoint:
+    """The first of these checkpoints, newest first, that is whole; damaged ones are named in the log.
 
-    folder: Path
-    log_name: str
-
-    def path(self, ending: str) -> Path:
-        """LOG_NAME_ending, for instance weight01_dink34_best.ckpt; `ending` is one of ENDINGS."""
-        return self.folder / f"{self.log_name}_{ending}"
-
-    @property
-    def best(self) -> Path:
-        return self.path("best.ckpt")
-
-    @property
-    def last(self) -> Path:
-        return self.path("last.ckpt")
-
-    @property
-    def plateau(self) -> Path:
-        return self.path("plateau.ckpt")
-
-    @contextmanager
-    def held(self, settings: Config, training: list[Pair], validation: list[Pair]) -> Iterator[None]:
-        """Keeps these files for one run while the block lasts.
-
-        Moves an earlier run's aside, then writes the resolved settings and the IDs of the split; the log follows.
-
-        Raises:
-            UserError: another process trains under this name in this folder.
-        """
-        with locked(self.folder / f".{self.log_name}.lock", "output_path"):
-            for ending in ENDINGS:      # what a killed run left half written
-                for unfinished in self.folder.glob(glob.escape(f".{self.path(ending).stem}.") + "[0-9]*"):
-                    unfinished.unlink()
-            aside = self._move_earlier_aside()
-            log_to_file(self.path("train.log"))
-            if aside:
-                LOG.info("an earlier run of this name was moved to %s", aside)
-            write_text(self.path("config.yaml"), settings.as_yaml())
-            split = {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation]}
-            write_text(self.path("split.json"), json.dumps(split, indent=1))
-            yield
-
-    def _move_earlier_aside(self) -> Path | None:
-        """The new folder of their own that holds them now; None where there were none."""
-        earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
-        if not earlier:
-            return None
-        aside = self.path(f"before_{time.strftime('%Y%m%d-%H%M%S')}")
-        aside.mkdir()
-        for path in earlier:
-            path.rename(aside / path.name)
-        return aside
+    Raises:
+        UserError: none of them is.
+    """
+    faults = []
+    for file in files:
+        try:
+            return read_checkpoint(str(file), key)
+        except UserError as error:
+            faults.append(str(error))
+            if file != files[-1]:
+                LOG.info("%s; going on from the one before it", error)
+    raise UserError("; ".join(faults))

@@ -3,21 +3,35 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Callable
 
-from mindspore import amp, nn
+from mindspore import Parameter, amp, nn
 
 from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.data.preprocess import INPUT
 from dlinknet.errors import RunFailed
-from dlinknet.models.weights import load_network, read_checkpoint, set_value
-from dlinknet.training.checkpoint import RunFiles, save
+from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
+from dlinknet.training.checkpoint import save
 from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.losses import DiceBCELoss
+from dlinknet.training.run import FIXED, RunFiles
 from dlinknet.training.schedules import PlateauRule
 from dlinknet.training.step import make_step
+
+
+@dataclass
+class Position:
+    """Where the next step stands, and the sums of its epoch so far."""
+
+    epoch: int = 1
+    steps: int = 0              # of this epoch that are done
+    loss_sum: float = 0.0       # over these steps
+    skipped: int = 0            # how many of them overflowed
+    seconds: float = 0.0        # that they took
 
 
 class Trainer:
@@ -30,19 +44,46 @@ class Trainer:
         files: where checkpoints and figures go.
         validate: returns the figures of the validation set (road_iou and others, 0 to 1) with the network's present weights;
             None without one. It may leave the network in inference mode.
+        identity: what tells the data set from another (run.data_identity), kept for a resume.
     """
 
     def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
-                 validate: Callable[[], dict[str, float]] | None):
+                 validate: Callable[[], dict[str, float]] | None, identity: dict[str, Any]):
         self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
+        self.identity = identity
         self.optimizer = nn.Adam(network.trainable_params(), learning_rate=config.learning_rate)
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
         self.step_function = make_step(network, DiceBCELoss(), self.optimizer, self.scaler)
         self.plateau = PlateauRule(config.learning_rate)
         self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
         self.step = 0                           # steps taken since the start
+        self.position = Position()
         self.overflows_at_one = 0               # in a row, with a loss scale that cannot fall further
         self.rows: list[dict[str, Any]] = []    # one an epoch
+        self.ended = ""                         # why the plateau rule ended the training
+        self.saved = ""                         # what `last` holds, in words
+
+    def resume(self, checkpoint: Checkpoint, plateau: Path) -> None:
+        """Goes on where a LOG_NAME_last.ckpt stands.
+
+        Args:
+            plateau: that run's plateau checkpoint, which has to be there where an epoch has ended.
+
+        Raises:
+            UserError: a file is not what it should be. The trainer is of no use then.
+        """
+        meta = checkpoint.meta
+        if meta["rows"]:
+            read_checkpoint(str(plateau), "resume")
+        load_network(checkpoint, self.network, "resume")
+        load_state(checkpoint, [*self.optimizer.get_parameters(), *self._scaler_state()], "resume")
+        self.plateau = PlateauRule(**meta["plateau"])
+        self.position = Position(**meta["position"])
+        self.best, self.step, self.rows, self.ended = meta["best"], meta["step"], meta["rows"], meta["ended"]
+        self.overflows_at_one = meta["overflows_at_one"]
+        self.saved = f"epoch {self.position.epoch}, step {self.step}"
+        LOG.info("resumed from %s: epoch %d, %d of its %d steps are done", checkpoint.file, self.position.epoch,
+                 self.position.steps, len(self.loader))
 
     def run(self) -> None:
         """Trains to the last epoch, or until the plateau rule says stop.
@@ -51,17 +92,26 @@ class Trainer:
             RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, or a file cannot be written.
         """
         try:
-            self._run_epochs()
+            if self.rows:       # killed after a checkpoint was written and before the table was
+                self._write_history()
+            if self.ended or self.position.epoch > self.config.epoch_num:
+                LOG.info("nothing is left to train: %s", f"the run ended early, {self.ended}" if self.ended else
+                         f"{len(self.rows)} epochs are done; a higher --epoch_num goes on")
+            else:
+                self._run_epochs()
         except OSError as error:
-            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self._what_is_left()}") \
-                from None
+            resume = "; --resume goes on from it" if self.saved else ""
+            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self._what_is_left()}"
+                            f"{resume}") from None
         LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
                  self.files.best)
 
     def _run_epochs(self) -> None:
+        if self.step == 0:
+            self._save_last()       # a run that is killed early can be resumed too, and a full disk shows before hours of work
         LOG.info("the first step compiles the network and takes longer")
-        start = time.monotonic()
-        for epoch in range(1, self.config.epoch_num + 1):
+        start, done_before = time.monotonic(), len(self.rows)
+        for epoch in range(self.position.epoch, self.config.epoch_num + 1):
             row = self._train_epoch(epoch)
             if self.validate is not None:
                 row.update(self.validate())
@@ -72,11 +122,11 @@ class Trainer:
             if decision.restore:
                 load_network(read_checkpoint(str(self.files.plateau), "plateau"), self.network, "plateau")
                 set_value(self.optimizer.learning_rate, self.plateau.learning_rate)
-            self._save_last(epoch)
             self.rows.append(row)
-            write_csv(self.rows, self.files.path("epochs.csv"))
-            draw_curves(self.rows, self.files.path("curves.png"))
-            left = (time.monotonic() - start) / epoch * (self.config.epoch_num - epoch)
+            self.position, self.ended = Position(epoch + 1), decision.stop
+            self._save_last()
+            self._write_history()
+            left = (time.monotonic() - start) / (len(self.rows) - done_before) * (self.config.epoch_num - epoch)
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
                 LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
@@ -86,11 +136,12 @@ class Trainer:
                 break
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
-        """One pass over the training set; returns the epoch's row of the table."""
+        """What is left of one pass over the training set; returns the epoch's row of the table."""
         self.network.set_train(True)
-        start, total, skipped = time.monotonic(), 0.0, 0
-        with Progress(len(self.loader) * self.loader.batch_size, f"epoch {epoch}/{self.config.epoch_num}") as progress:
-            for images, masks in self.loader.epoch(epoch):
+        here, batch = self.position, self.loader.batch_size
+        start = time.monotonic() - here.seconds
+        with Progress(len(self.loader) * batch, f"epoch {epoch}/{self.config.epoch_num}", here.steps * batch) as progress:
+            for images, masks in self.loader.epoch(epoch, here.steps):
                 loss, finite = self.step_function(images, masks)
                 loss = float(loss.asnumpy())
                 self.step += 1
@@ -100,14 +151,19 @@ class Trainer:
                 if bool(finite.asnumpy()):
                     self.overflows_at_one = 0
                 else:
-                    skipped += 1
+                    here.skipped += 1
                     self._report_overflow(epoch)
-                total += loss
-                progress.update(self.loader.batch_size, f"loss {loss:.4f}")
-        seconds = time.monotonic() - start
-        return {"epoch": epoch, "train_loss": total / len(self.loader), "learning_rate": self.plateau.learning_rate,
-                "loss_scale": self._loss_scale(), "skipped_steps": skipped, "seconds": round(seconds, 1),
-                "images_per_second": round(len(self.loader) * self.loader.batch_size / seconds, 2)}
+                here.steps, here.loss_sum, here.seconds = here.steps + 1, here.loss_sum + loss, time.monotonic() - start
+                progress.update(batch, f"loss {loss:.4f}")
+                if self.config.save_steps and self.step % self.config.save_steps == 0:
+                    self._save_last()
+        return {"epoch": epoch, "train_loss": here.loss_sum / len(self.loader), "learning_rate": self.plateau.learning_rate,
+                "loss_scale": self._loss_scale(), "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
+                "images_per_second": round(len(self.loader) * batch / here.seconds, 2)}
+
+    def _write_history(self) -> None:
+        write_csv(self.rows, self.files.path("epochs.csv"))
+        draw_curves(self.rows, self.files.path("curves.png"))
 
     def _report_overflow(self, epoch: int) -> None:
         scale = self._loss_scale()
@@ -118,8 +174,7 @@ class Trainer:
                             f"{self._what_is_left()}; try a lower --learning_rate")
 
     def _what_is_left(self) -> str:
-        return (f"the checkpoints of epoch {len(self.rows)} are whole: {self.files.last}" if self.rows
-                else "no checkpoint was written yet")
+        return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
 
     def _keep_best(self, epoch: int, row: dict[str, Any]) -> None:
         """Saves the weights where they are the best so far: by road IoU, or by training loss without validation."""
@@ -130,11 +185,20 @@ class Trainer:
             self.best = {"figure": figure, "value": value, "epoch": epoch}
             save(self.files.best, self.network.get_parameters(), self._meta(epoch))
 
-    def _save_last(self, epoch: int) -> None:
+    def _save_last(self) -> None:
         # The optimizer lists the network's parameters among its own.
         parameters = {p.name: p for p in [*self.network.get_parameters(), *self.optimizer.get_parameters()]}
-        state = [self.scaler.scale_value, self.scaler.counter]
-        save(self.files.last, [*parameters.values(), *state], self._meta(epoch))
+        here = self.position
+        state = {"position": asdict(here), "rows": self.rows, "ended": self.ended, "overflows_at_one": self.overflows_at_one,
+                 "settings": {key: getattr(self.config, key) for key in FIXED}, "data": self.identity}
+        # Between epochs the position is the next one's; the weights are the last one's.
+        epoch = here.epoch if here.steps else here.epoch - 1
+        save(self.files.last, [*parameters.values(), *self._scaler_state()], {**self._meta(epoch), **state},
+             self.files.previous)
+        self.saved = f"epoch {epoch}, step {self.step}"
+
+    def _scaler_state(self) -> list[Parameter]:
+        return [self.scaler.scale_value, self.scaler.counter]
 
     def _meta(self, epoch: int) -> dict[str, Any]:
         """What a checkpoint says about itself; the fields are documented in training/checkpoint.py."""

@@ -1,6 +1,5 @@
 """The training loop with a tiny network: what it updates, skips, keeps and refuses."""
 import csv
-import json
 import logging
 import resource
 
@@ -10,7 +9,7 @@ import pytest
 from dlinknet import config
 from dlinknet.console import LOG
 from dlinknet.data.pairs import read_pairs
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import RunFailed
 
 
 @pytest.fixture
@@ -19,8 +18,8 @@ def make(mindspore, stripe_data, tmp_path):
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.models.linknet import LinkNet
     from dlinknet.models.resnet import BasicBlock, ResNet
-    from dlinknet.training.checkpoint import RunFiles
     from dlinknet.training.loop import Trainer
+    from dlinknet.training.run import RunFiles, data_identity
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
     def build(*arguments, validate=None, folder="run"):
@@ -30,7 +29,7 @@ def make(mindspore, stripe_data, tmp_path):
         loader = TrainingLoader(pairs, settings.batch_size, settings.train_size, settings.augment, settings.seed, 2)
         (tmp_path / folder).mkdir(exist_ok=True)
         files = RunFiles(tmp_path / folder, settings.log_name)
-        return Trainer(settings, network, loader, files, validate and (lambda: validate(network)))
+        return Trainer(settings, network, loader, files, validate and (lambda: validate(network)), data_identity(pairs, []))
 
     return build
 
@@ -56,7 +55,7 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
     first.run()
     files = first.files
     assert sorted(p.name for p in files.folder.iterdir()) == ["one_best.ckpt", "one_curves.png", "one_epochs.csv",
-                                                              "one_last.ckpt", "one_plateau.ckpt"]
+                                                              "one_last.ckpt", "one_plateau.ckpt", "one_previous.ckpt"]
     rows = list(csv.DictReader(open(files.path("epochs.csv"), encoding="utf-8")))
     assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
     assert rows[0]["recall"] == "" and rows[1]["recall"] == "0.5" and rows[0]["skipped_steps"] == "0"
@@ -115,7 +114,7 @@ def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
     trainer = make("--init_loss_scale=1")
     answers = iter([False, True, False, False])     # two in a row end it, not two in all
     trainer.step_function = lambda images, masks: (mindspore.Tensor(0.5), mindspore.Tensor(next(answers)))
-    with pytest.raises(RunFailed, match="epoch 2, step 4, even with a loss scale of 1; the checkpoints of epoch 1 are whole"):
+    with pytest.raises(RunFailed, match="epoch 2, step 4, even with a loss scale of 1; .*last.ckpt is whole .epoch 1, step 2."):
         trainer.run()
 
 
@@ -139,7 +138,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make
     with pytest.raises(RunFailed) as error:
         trainer.run()
     text = str(error.value)
-    assert "the loss is nan in epoch 3, step 5" in text and "checkpoints of epoch 2" in text and "\n" not in text
+    assert "the loss is nan in epoch 3, step 5" in text and "_last.ckpt is whole (epoch 2, step 4)" in text and "\n" not in text
     assert np.isfinite(read_checkpoint(str(trainer.files.plateau), "k").tensors["encoder.conv1.weight"]).all()
 
 
@@ -217,20 +216,3 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     assert [p.name for p in trainer.files.folder.iterdir()] == [trainer.files.last.name]
     assert read_checkpoint(str(trainer.files.last), "k").meta["epoch"] == 1
     assert capfd.readouterr().err == ""
-
-
-def test_an_earlier_run_is_moved_aside(make):
-    trainer = make("--log_name=w")
-    trainer.files.folder.joinpath("w_best.ckpt").write_text("precious")
-    trainer.files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
-    trainer.files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
-    trainer.files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
-    with trainer.files.held(trainer.config, trainer.loader.pairs[:4], trainer.loader.pairs[4:]):
-        with pytest.raises(UserError, match="another run is writing"):
-            trainer.files.held(trainer.config, [], []).__enter__()
-    assert not trainer.files.folder.joinpath(".w_last.4711.ckpt").exists()
-    assert trainer.files.folder.joinpath(".w_other_last.4711.ckpt").exists()
-    aside, = (p for p in trainer.files.folder.iterdir() if p.is_dir())
-    assert (aside / "w_best.ckpt").read_text() == "precious" and aside.name.startswith("w_before_")
-    assert (trainer.files.folder / "w_other_best.ckpt").exists()
-    assert json.loads(trainer.files.path("split.json").read_text()) == {"train": ["r0", "r1", "r2", "r3"], "valid": ["r4", "r5"]}

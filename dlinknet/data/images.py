@@ -1,0 +1,106 @@
+"""Image files: which there are, and whether they are whole."""
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+from PIL import Image
+
+from dlinknet.errors import UserError, name_some
+
+IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")       # Pillow's names for 8 bits and fewer a channel
+ORIENTATION = 274                               # the TIFF tag
+
+
+class BadImage(Exception):
+    """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image without a mask. `size` is (height, width) in pixels; `fault` says why it cannot be used, or is empty."""
+
+    id: str
+    file: Path
+    size: tuple[int, int]
+    fault: str = ""
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Lets Pillow open what users have, without lines of its own."""
+    # Pillow takes a raster of more than 179 megapixels for an attack; here it is the user's own.
+    Image.MAX_IMAGE_PIXELS = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")         # it warns of what check_image reports, or of what does no harm
+        yield
+
+
+def check_image(file: Path, whole: bool = True) -> tuple[tuple[int, int], int]:
+    """((height, width), largest grey value from 0 to 255) of an image file.
+
+    Args:
+        whole: read the file to its end; otherwise only its header is looked at, and the value is 0.
+
+    Raises:
+        BadImage: it is no image, truncated, of more than 8 bits a channel, or turned by a tag that OpenCV would not see.
+    """
+    # Pillow refuses a truncated file; OpenCV would fill the rest with grey and say nothing to us.
+    try:
+        with Image.open(file) as image:
+            size = image.height, image.width
+            if image.mode not in MODES:
+                raise BadImage(f"{file.name}: not 8 bits a channel ({image.mode}), save it with 8")
+            if image.format == "TIFF" and image.getexif().get(ORIENTATION, 1) != 1:
+                raise BadImage(f"{file.name}: a turned TIFF, save it without an Orientation tag")
+            if not whole:
+                return size, 0
+            # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
+            image.draft("L", (image.width // 8, image.height // 8))
+            image.load()
+            return size, int(np.asarray(image.convert("L")).max())
+    except BadImage:
+        raise
+    except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)
+        what = "truncated" if "truncated" in str(error).lower() else "unreadable"
+        raise BadImage(f"{file.name}: {what}") from None
+
+
+def find_images(place: str, key: str) -> list[ImageFile]:
+    """The images of a folder, or the one image that `place` is, sorted by ID, with their sizes.
+
+    Masks (ID_mask.png) are left out. An ID is a file's name without its type and without '_sat'. Only headers are read.
+
+    Args:
+        key: the setting that named the place, for the error's line.
+
+    Raises:
+        UserError: there is no such place or no image in it, or two images have one ID.
+    """
+    path = Path(place)
+    if not place:
+        raise UserError(f"{key} is empty: name an image or a folder with --{key}=PATH")
+    try:
+        files = [path] if path.is_file() else sorted(
+            file for file in path.iterdir() if file.suffix.lower() in IMAGE_TYPES and not file.name.startswith(".")
+            and not file.stem.endswith("_mask"))
+    except OSError as error:
+        raise UserError(f"{key}: cannot read {place}: {error.strerror}") from None
+    if not files:
+        raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
+    found: dict[str, ImageFile] = {}
+    with quiet_pillow():
+        for file in files:
+            id = file.stem.removesuffix("_sat") or file.stem
+            if id in found:
+                raise UserError(f"{key}: {place}: two images for one ID: {name_some([found[id].file.name, file.name])}")
+            try:
+                found[id] = ImageFile(id, file, check_image(file, whole=False)[0])
+            except BadImage as error:
+                found[id] = ImageFile(id, file, (0, 0), str(error))
+    return [found[id] for id in sorted(found)]

@@ -1,0 +1,179 @@
+"""The files of one run, and which run is resumed. Pure Python: mistakes are found before MindSpore is imported."""
+from __future__ import annotations
+
+import dataclasses
+import glob
+import hashlib
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+from dlinknet.config import NEWEST, Config, read_values
+from dlinknet.console import LOG, log_to_file
+from dlinknet.data.pairs import Pair
+from dlinknet.errors import UserError, name_some
+from dlinknet.files import locked, write_text
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log",
+           "damaged.ckpt")
+# What a resumed run cannot change and still be the same run.
+FIXED = ("model_name", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale", "scale_factor",
+         "scale_window", "seed", "threshold")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run in `folder`, all named after `log_name`."""
+
+    folder: Path
+    log_name: str
+
+    def path(self, ending: str) -> Path:
+        """LOG_NAME_ending, for instance weight01_dink34_best.ckpt; `ending` is one of ENDINGS."""
+        return self.folder / f"{self.log_name}_{ending}"
+
+    @property
+    def best(self) -> Path:
+        return self.path("best.ckpt")
+
+    @property
+    def last(self) -> Path:
+        return self.path(LAST)
+
+    @property
+    def previous(self) -> Path:
+        """The checkpoint that `last` replaced."""
+        return self.path(PREVIOUS)
+
+    @property
+    def plateau(self) -> Path:
+        return self.path("plateau.ckpt")
+
+    @contextmanager
+    def held(self, settings: Config, training: list[Pair], validation: list[Pair],
+             resumed: Resumed | None = None, taken: Path | None = None) -> Iterator[None]:
+        """Keeps these files for one run while the block lasts.
+
+        Moves an earlier run's aside, unless it is the one that goes on, and writes the resolved settings and the IDs of the
+        split; the log follows.
+
+        Args:
+            resumed: the run to go on with. Where its files are elsewhere, what is still needed of them is copied.
+            taken: the one of its checkpoints to go on from. A newer one, which is damaged then, is moved aside.
+
+        Raises:
+            UserError: another process trains under this name in this folder.
+        """
+        with locked(self.folder / f".{self.log_name}.lock", "output_path"):
+            for ending in ENDINGS:      # what a killed run left half written
+                for unfinished in self.folder.glob(glob.escape(f".{self.path(ending).stem}.") + "[0-9]*"):
+                    unfinished.unlink()
+            in_place = resumed is not None and self.same_as(resumed.files)
+            aside = None if in_place else self._move_earlier_aside()
+            log_to_file(self.path("train.log"))
+            if aside:
+                LOG.info("an earlier run of this name was moved to %s", aside)
+            if in_place and taken != resumed.checkpoints[0]:
+                os.replace(self.last, self.path("damaged.ckpt"))
+            elif resumed is not None and not in_place:
+                for ending in ("best.ckpt", "plateau.ckpt"):
+                    if resumed.files.path(ending).exists():
+                        shutil.copyfile(resumed.files.path(ending), self.path(ending))
+            write_text(self.path("config.yaml"), dataclasses.replace(settings, resume="").as_yaml())
+            split = {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation]}
+            write_text(self.path("split.json"), json.dumps(split, indent=1))
+            yield
+
+    def same_as(self, other: RunFiles) -> bool:
+        """Whether both name the same files."""
+        return (self.folder.resolve(), self.log_name) == (other.folder.resolve(), other.log_name)
+
+    def _move_earlier_aside(self) -> Path | None:
+        """The new folder of their own that holds them now; None where there were none."""
+        earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
+        if not earlier:
+            return None
+        aside = self.path(f"before_{time.strftime('%Y%m%d-%H%M%S')}")
+        aside.mkdir()
+        for path in earlier:
+            path.rename(aside / path.name)
+        return aside
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A run to go on with."""
+
+    files: RunFiles
+    checkpoints: list[Path]         # to go on from, newest first: one that is damaged is passed over
+    settings: dict[str, Any]        # what it ran with, unchecked
+
+
+def find_run(settings: Config) -> Resumed:
+    """The run that the setting `resume` means.
+
+    Raises:
+        UserError: there is none, or the file is not named as a run's checkpoint is.
+    """
+    if settings.resume == NEWEST:
+        found = [path for ending in (LAST, PREVIOUS) for path in Path(settings.output_path).glob(f"*_{ending}")]
+        if not found:
+            raise UserError(f"resume: {settings.output_path} holds no LOG_NAME_{LAST} to go on from; start without --resume, "
+                            "or name a file with --resume=FILE")
+        file = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    else:
+        file = Path(settings.resume)
+        if not file.is_file():
+            raise UserError(f"resume: there is no file {file}")
+    ending = next((ending for ending in (LAST, PREVIOUS) if file.name.endswith(f"_{ending}")), None)
+    if ending is None:
+        raise UserError(f"resume: {file} is not a LOG_NAME_{LAST}, which holds what a run needs to go on; "
+                        "--pretrained_ckpt=FILE starts a new run from the encoder's weights in it")
+    files = RunFiles(file.parent, file.name[:-len(f"_{ending}")])
+    checkpoints = [path for path in (files.last, files.previous) if path.exists()]
+    if settings.resume != NEWEST and ending == PREVIOUS:
+        checkpoints = [file]
+    own = read_values(files.path("config.yaml")) if files.path("config.yaml").exists() else {}
+    return Resumed(files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name})
+
+
+def data_identity(training: list[Pair], validation: list[Pair]) -> dict[str, Any]:
+    """What tells one data set from another: the IDs of both parts, and a hash of all files' sizes in bytes."""
+    sizes = "".join(f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
+                    for pair in [*training, *validation])
+    return {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation],
+            "files": hashlib.sha256(sizes.encode()).hexdigest()}
+
+
+def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, Any], file: Path) -> None:
+    """Checks that a checkpoint's run would go on as the same run.
+
+    Args:
+        meta: what the checkpoint says of itself.
+        identity: the data_identity of the data set that is there now.
+        file: the checkpoint's, for the error's line.
+
+    Raises:
+        UserError: a setting of FIXED or the data set differs; the line says what.
+    """
+    if "position" not in meta:
+        raise UserError(f"resume: {file} does not say where its training stood; only a LOG_NAME_{LAST} can be resumed")
+    unlike = [f"{key} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
+              if value != getattr(settings, key)]
+    for part, name in (("train", "training"), ("valid", "validation")):
+        gone = sorted(set(meta["data"][part]) - set(identity[part]))
+        new = sorted(set(identity[part]) - set(meta["data"][part]))
+        if gone:
+            unlike.append(f"{len(gone)} {name} images are missing ({name_some(gone, 3)})")
+        if new:
+            unlike.append(f"{len(new)} {name} images are new ({name_some(new, 3)})")
+    if not unlike and meta["data"]["files"] != identity["files"]:
+        unlike.append("the images have their old IDs, but the files have other sizes")
+    if unlike:
+        raise UserError(f"resume: {file} is of another run: {'; '.join(unlike)}; start without --resume to train anew")

@@ -1,0 +1,47 @@
+"""Finds the roads in images that have no masks: a folder of them, or a single one of any size."""
+from pathlib import Path
+
+from dlinknet import config, console
+from dlinknet.data.images import find_images
+from dlinknet.errors import RunFailed, name_some, run_command
+from dlinknet.files import adding_results, need_file, need_results_place
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    console.start_log()
+    need_results_place(settings.predict_path, "predict_path")
+    need_file(settings.trained_ckpt, "trained_ckpt")
+    images = find_images(settings.data_path, "data_path")
+
+    # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
+    from dlinknet import runtime
+    device = runtime.start(settings.device_target, settings.device_id, settings.seed)
+    from dlinknet.evaluation.pipeline import Behind
+    from dlinknet.evaluation.prediction import predict
+    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.evaluation.report import PredictionFiles
+    from dlinknet.models.weights import load_trained
+
+    model, network = load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name)
+    predictor = Predictor(network, settings.tile_size, settings.tile_overlap, settings.tta)
+    console.LOG.info("%s", device)
+    console.LOG.info("%s from %s, %d images", model, settings.trained_ckpt, len(images))
+    folder = Path(settings.predict_path)
+    files = PredictionFiles(folder, settings.probabilities, settings.overlays)
+    faults = []
+    with adding_results(folder, "predict_path", [name for image in images for name in files.names(image)] + [files.TABLE]):
+        with Behind() as writer:
+            for predicted in predict(images, predictor, settings.threshold, settings.probabilities):
+                if predicted.fault:
+                    faults.append(predicted.fault)
+                    console.LOG.info("left out %s", predicted.fault)
+                writer.do(files.write, predicted)
+        files.write_table()
+    console.LOG.info("%d masks and %s are in %s", len(images) - len(faults), files.TABLE, folder)
+    if faults:
+        raise RunFailed(f"{len(faults)} of {len(images)} images could not be predicted ({name_some(faults)})")
+
+
+if __name__ == "__main__":
+    run_command(main)

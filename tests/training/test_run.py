@@ -1,0 +1,124 @@
+"""The files of one run; which run is resumed, and what must not have changed."""
+import dataclasses
+import json
+import os
+
+import pytest
+
+from dlinknet import config
+from dlinknet.data.pairs import read_pairs
+from dlinknet.errors import UserError
+from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, refuse_changes
+
+
+def settings(*arguments):
+    return config.load(list(arguments), "")
+
+
+@pytest.fixture
+def pairs(stripe_data):
+    return read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
+    files = RunFiles(tmp_path / "out", "w")
+    files.folder.mkdir()
+    files.best.write_text("precious")
+    files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
+    files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
+    files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
+    with files.held(settings(), pairs[:4], pairs[4:]):
+        with pytest.raises(UserError, match="another run is writing"):
+            files.held(settings(), [], []).__enter__()
+    assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
+    assert files.folder.joinpath(".w_other_last.4711.ckpt").exists()
+    aside, = (p for p in files.folder.iterdir() if p.is_dir())
+    assert (aside / "w_best.ckpt").read_text() == "precious" and aside.name.startswith("w_before_")
+    assert (files.folder / "w_other_best.ckpt").exists()
+    assert json.loads(files.path("split.json").read_text()) == {"train": ["r0", "r1", "r2", "r3"], "valid": ["r4", "r5"]}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs in one folder: a, and b which is newer and ran with batch_size 7; each with last and previous."""
+    for age, name in enumerate(["b_last", "b_previous", "a_last", "a_previous"]):
+        path = tmp_path / f"{name}.ckpt"
+        path.write_text(name)
+        os.utime(path, (1e9 - age, 1e9 - age))
+    (tmp_path / "b_config.yaml").write_text(settings("--batch_size=7", "--output_path=gone", "--resume=x").as_yaml())
+    return tmp_path
+
+
+def test_the_newest_run_of_a_folder_is_found_with_its_settings(runs):
+    found = find_run(settings("--resume", f"--output_path={runs}"))
+    assert found.files == RunFiles(runs, "b") and found.checkpoints == [runs / "b_last.ckpt", runs / "b_previous.ckpt"]
+    again = config.load(["--resume", f"--output_path={runs}", "--epoch_num=9"], "", found.settings)
+    assert (again.batch_size, again.epoch_num, again.log_name, again.output_path) == (7, 9, "b", str(runs))
+    # Killed between the two renames of a save: the last one is gone, the one before it is there.
+    (runs / "b_last.ckpt").unlink()
+    assert find_run(settings("--resume", f"--output_path={runs}")).checkpoints == [runs / "b_previous.ckpt"]
+
+
+def test_a_named_file_is_taken(runs):
+    found = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"))
+    assert found.files.log_name == "a" and [p.name for p in found.checkpoints] == ["a_last.ckpt", "a_previous.ckpt"]
+    assert found.settings == {"output_path": str(runs), "log_name": "a"}
+    assert find_run(settings(f"--resume={runs / 'a_previous.ckpt'}")).checkpoints == [runs / "a_previous.ckpt"]
+
+
+def test_what_cannot_be_resumed_is_said(runs, tmp_path):
+    (runs / "a_best.ckpt").write_text("weights")
+    for arguments, words in ([[f"--resume={runs / 'a_best.ckpt'}"], "a_best.ckpt is not a LOG_NAME_last.ckpt"],
+                             [[f"--resume={runs / 'c_last.ckpt'}"], "there is no file .*c_last.ckpt"],
+                             [["--resume", f"--output_path={runs / 'empty'}"], "empty holds no LOG_NAME_last.ckpt"]):
+        with pytest.raises(UserError, match=f"resume: .*{words}"):
+            find_run(settings(*arguments))
+    assert settings("--resume=False").resume == settings().resume == "" and settings("--resume=True").resume == "newest"
+
+
+def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs):
+    files = RunFiles(runs, "b")
+    resumed = find_run(settings("--resume", f"--output_path={runs}"))
+    with files.held(settings("--resume", "--log_name=b"), pairs, [], resumed, files.last):
+        assert files.last.read_text() == "b_last" and files.previous.read_text() == "b_previous"
+    assert config.read_values(files.path("config.yaml"))["resume"] == ""
+    with files.held(settings(), pairs, [], resumed, files.previous):
+        assert files.path("damaged.ckpt").read_text() == "b_last" and files.previous.read_text() == "b_previous"
+        assert not files.last.exists()
+
+
+def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
+    resumed = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"))
+    for ending in ("best", "plateau"):
+        (runs / f"a_{ending}.ckpt").write_text(ending)
+    files = RunFiles(tmp_path / "new", "c")
+    with files.held(settings(), pairs, [], resumed, resumed.files.last):
+        assert files.best.read_text() == "best" and files.plateau.read_text() == "plateau" and not files.last.exists()
+    assert (runs / "a_best.ckpt").exists()
+
+
+def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_path):
+    file, now = tmp_path / "w_last.ckpt", settings()
+    identity = data_identity(pairs[:4], pairs[4:])
+    meta = {"position": {}, "settings": {key: getattr(now, key) for key in FIXED}, "data": identity}
+    meta = json.loads(json.dumps(meta))
+    refuse_changes(meta, dataclasses.replace(now, epoch_num=9, data_path="moved", num_workers=1), identity, file)
+
+    def differs(words, settings=now, identity=identity):
+        with pytest.raises(UserError) as error:
+            refuse_changes(meta, settings, identity, file)
+        assert "w_last.ckpt is of another run: " + words + "; start without --resume" in str(error.value)
+
+    differs("model_name was dlinknet34, is linknet34; batch_size was 4, is 8",
+            dataclasses.replace(now, batch_size=8, model_name="linknet34"))
+    differs("1 training images are missing (r3); 1 validation images are new (r3)",
+            identity=data_identity(pairs[:3], pairs[3:]))
+    with open(pairs[0].mask, "ab") as other:
+        other.write(b" ")
+    differs("the images have their old IDs, but the files have other sizes", identity=data_identity(pairs[:4], pairs[4:]))
+    with pytest.raises(UserError, match="does not say where its training stood"):
+        refuse_changes({"model": "dlinknet34"}, now, identity, file)
