@@ -1,0 +1,97 @@
+"""Training images a second and core, and how long training waits for them. python benchmarks/input_pipeline.py
+
+Draws 1024x1024 scenes as JPEG and PNG. On one core: what reading alone and the whole pipeline (reading, all augmentations,
+normalising, batches of 4) make. Then one epoch of real training of D-LinkNet34 on all cores (512x512 crops, batch 2): the
+share of its time that it waited for the next batch, the first one included, the compilation not.
+"""
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import measure
+
+
+def pairs_of(folder: str) -> list:
+    from dlinknet.data.pairs import read_pairs
+    return read_pairs(folder, folder, "data", "data")
+
+
+def one_core(folder: str, repeats: int) -> None:
+    """Images a second on one core: reading alone, and the whole pipeline."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    from dlinknet import runtime
+    runtime.start("CPU", 0, 1)
+    import cv2
+    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.preprocess import read_image, read_mask
+    cv2.setNumThreads(1)
+    pairs = pairs_of(folder)
+    loader = TrainingLoader(pairs, 4, 0, "full", 1, 1)
+    epochs = iter(range(1, 1000))
+    reading = measure.repeated(lambda: [(read_image(p.image), read_mask(p.mask)) for p in pairs], repeats)
+    whole = measure.repeated(lambda: [batch for batch in loader.epoch(next(epochs))], repeats)
+    measure.answer(seconds=whole, images=len(loader) * 4, reading=reading, read=len(pairs))
+
+
+def waiting(folder: str) -> None:
+    """The share of an epoch of training that waits for data."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, 1)
+    from mindspore import amp, nn
+    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.training.losses import DiceBCELoss
+    from dlinknet.training.step import make_step
+    network = BUILDERS["dlinknet34"](1).set_train(True)
+    step = make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
+                     amp.DynamicLossScaler(2 ** 24, 2, 1000))
+    loader = TrainingLoader(pairs_of(folder), 2, 512, "full", 1, 4)
+    step(*next(iter(loader.epoch(1))))[0].asnumpy()        # compiles
+    waited, start = 0.0, time.perf_counter()
+    batches = loader.epoch(2)
+    while True:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        waited += time.perf_counter() - asked
+        if batch is None:
+            break
+        step(*batch)[0].asnumpy()
+    measure.answer(seconds=[time.perf_counter() - start], waited=waited, steps=len(loader))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        return one_core(options.folder, options.repeats) if options.side == "one core" else waiting(options.folder)
+    with tempfile.TemporaryDirectory() as name:
+        folder = draw(Path(name), options.images)
+        rate = measure.side(__file__, "one core", f"--folder={folder}", f"--repeats={options.repeats}")
+        epoch = measure.side(__file__, "waiting", f"--folder={folder}")
+    per_core = rate["images"] / statistics.median(rate["seconds"])
+    reading = rate["read"] / statistics.median(rate["reading"])
+    share = epoch["waited"] / epoch["seconds"][0]
+    print(f"input pipeline, 1024x1024 JPEG, all augmentations: {per_core:.1f} images/s per core (reading alone: {reading:.1f})")
+    print(f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps (512x512, batch 2)")
+    measure.keep("input_pipeline", {"images_per_second_and_core": per_core, "reading_alone": reading,
+                                    "share_of_an_epoch_waiting": share, "steps": epoch["steps"]})
+
+
+def draw(folder: Path, count: int) -> Path:
+    """A folder of drawn scenes of 1024 x 1024."""
+    import subprocess
+    subprocess.run([sys.executable, str(measure.ROOT / "draw_scenes.py"), f"--output_path={folder}", f"--scene_num={count}",
+                    "--scene_size=1024"], check=True, stdout=subprocess.DEVNULL)
+    return folder / "train"
+
+
+if __name__ == "__main__":
+    main()

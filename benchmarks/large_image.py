@@ -1,0 +1,96 @@
+"""A 6000x5000 image through the predictor, beside the bare network on tiles: speed and memory.
+
+python benchmarks/large_image.py
+"""
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import measure
+import sides
+
+TILE, OVERLAP = 1536, 256       # the settings' defaults
+
+
+def bare_network(height: int, width: int, weights: Path, calls: int) -> None:
+    """Seconds a tile of the network alone, its input being there."""
+    infer = sides.mindspore_inference(height, width, weights)
+    measure.answer(seconds=measure.repeated(infer, calls))
+
+
+def whole_prediction(file: Path, folder: Path) -> None:
+    """Seconds from the file to mask and overlay on disk, compilation left out."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, 1)
+    from dlinknet.data.images import find_images
+    from dlinknet.evaluation.pipeline import Behind
+    from dlinknet.evaluation.prediction import predict
+    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.evaluation.report import PredictionFiles
+    from dlinknet.models.linknet import BUILDERS
+    predictor = Predictor(BUILDERS["dlinknet34"](1), TILE, OVERLAP)
+    images = find_images(str(file), "data_path")
+    height, width = tile_of(predictor, *images[0].size)
+    predictor.probability(np.zeros((height, width, 3), np.uint8))       # compiles
+    (folder / "overlays").mkdir()
+    start = time.perf_counter()
+    files = PredictionFiles(folder, "none", True)
+    with Behind() as writer:
+        for predicted in predict(images, predictor, 0.5, "none"):
+            writer.do(files.write, predicted)
+    measure.answer(seconds=[time.perf_counter() - start], tiles=predictor.tiles(*images[0].size), tile=[height, width])
+
+
+def tile_of(predictor, height: int, width: int) -> tuple[int, int]:
+    return predictor._axis(height)[0], predictor._axis(width)[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=6000)
+    parser.add_argument("--height", type=int, default=5000)
+    parser.add_argument("--calls", type=int, default=5, help="calls of the bare network that are measured")
+    for hidden in ("--side", "--folder", "--tile"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side == "predictor":
+        return whole_prediction(Path(options.folder) / "large.jpg", Path(options.folder))
+    if options.side:
+        return bare_network(*map(int, options.tile.split("x")), Path(options.folder) / "weights.npz", options.calls)
+    with tempfile.TemporaryDirectory() as name:
+        draw(Path(name), options.height, options.width)
+        whole = measure.side(__file__, "predictor", f"--folder={name}")
+        tile = "x".join(map(str, whole["tile"]))
+        bare = measure.side(__file__, "network", f"--folder={name}", f"--tile={tile}", f"--calls={options.calls}")
+    megapixels = options.width * options.height / 1e6
+    seconds = sorted(bare["seconds"])[len(bare["seconds"]) // 2]
+    share = seconds * whole["tiles"] / whole["seconds"][0]
+    computed = whole["tiles"] * whole["tile"][0] * whole["tile"][1] / 1e6
+    more = whole["peak_gb"] - bare["peak_gb"]
+    print(f"{options.width}x{options.height} in {whole['tiles']} tiles of {tile}: {whole['seconds'][0]:.1f} s, "
+          f"{100 * share:.1f} % of the bare network's pixels a second ({computed / megapixels:.2f} computed for each of the image)")
+    print(f"peak memory {whole['peak_gb']:.2f} GB, {more:.2f} GB above the bare network on one tile ({bare['peak_gb']:.2f} GB)")
+    measure.keep("large_image", {"width": options.width, "height": options.height, "tiles": whole["tiles"], "tile": whole["tile"],
+                                 "seconds": whole["seconds"][0], "seconds_of_the_network_a_tile": seconds,
+                                 "share_of_the_network": share, "pixels_computed_for_each": computed / megapixels,
+                                 "peak_gb": whole["peak_gb"], "peak_gb_of_the_network": bare["peak_gb"]})
+
+
+def draw(folder: Path, height: int, width: int) -> None:
+    """large.jpg: drawn scenes side by side."""
+    subprocess.run([sys.executable, str(measure.ROOT / "draw_scenes.py"), f"--output_path={folder / 'scenes'}", "--scene_num=4",
+                    "--scene_size=1024"], check=True, stdout=subprocess.DEVNULL)
+    scenes = [cv2.imread(str(file)) for file in sorted((folder / "scenes" / "train").glob("*_sat.*"))]
+    row = np.hstack([scenes[i % len(scenes)] for i in range(-(-width // 1024))])
+    large = np.vstack([np.roll(row, 1024 * i, axis=1) for i in range(-(-height // 1024))])[:height, :width]
+    cv2.imwrite(str(folder / "large.jpg"), large)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The two sides of a comparison: our D-LinkNet34 on MindSpore, and the same network with the same weights in PyTorch eager.
+
+PyTorch's is the one of tests/models/torch_reference.py, which the tests hold equal to ours. PyTorch with CPU only:
+pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
+"""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+import measure      # noqa: F401  (puts the project on the path)
+
+SEED = 1
+
+
+def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(images N x 3 x S x S, -1.6 to 1.6; masks N x 1 x S x S of 0 and 1, a tenth road)."""
+    rng = np.random.default_rng(SEED)
+    images = rng.uniform(-1.6, 1.6, (count, 3, size, size)).astype(np.float32)
+    return images, (rng.random((count, 1, size, size)) < 0.1).astype(np.float32)
+
+
+def mindspore_training(count: int, size: int, weights: Path) -> Callable[[], float]:
+    """A call that takes one training step and returns its loss, as train.py does it; writes the start weights."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, SEED)
+    from mindspore import Tensor, amp, nn
+    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.training.losses import DiceBCELoss
+    from dlinknet.training.step import make_step
+    network = BUILDERS["dlinknet34"](1).set_train(True)
+    np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
+    step = make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
+                     amp.DynamicLossScaler(2 ** 24, 2, 1000))
+    images, masks = (Tensor(array) for array in batch(count, size))
+    return lambda: float(step(images, masks)[0].asnumpy())
+
+
+def pytorch_training(count: int, size: int, weights: Path) -> Callable[[], float]:
+    """The same in PyTorch."""
+    torch = need_torch()
+    from tests.models.torch_reference import Reference, dice_bce
+    tensors = {name: torch.tensor(value) for name, value in np.load(weights).items()}
+    learnt = [tensor.requires_grad_() for name, tensor in tensors.items() if "moving_" not in name]
+    network, optimizer = Reference(tensors, "dlinknet34", training=True), torch.optim.Adam(learnt, lr=2e-4)
+    images, masks = (torch.tensor(array) for array in batch(count, size))
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = dice_bce(network.forward(images), masks)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def mindspore_inference(height: int, width: int, weights: Path) -> Callable[[], np.ndarray]:
+    """A call that makes the probabilities of one image, as the predictor does it; writes the weights."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, SEED)
+    from mindspore import Tensor
+    from dlinknet.evaluation.predictor import Probability
+    from dlinknet.models.linknet import BUILDERS
+    network = BUILDERS["dlinknet34"](1)
+    np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
+    graph = Probability(network).set_train(False)
+    images = batch(1, max(height, width))[0][:, :, :height, :width].copy()
+    return lambda: graph(Tensor(images)).asnumpy()
+
+
+def pytorch_inference(height: int, width: int, weights: Path) -> Callable[[], np.ndarray]:
+    """The same in PyTorch."""
+    torch = need_torch()
+    from tests.models.torch_reference import Reference
+    network = Reference({name: torch.tensor(value) for name, value in np.load(weights).items()}, "dlinknet34", training=False)
+    images = batch(1, max(height, width))[0][:, :, :height, :width].copy()
+
+    def infer() -> np.ndarray:
+        with torch.inference_mode():
+            return torch.sigmoid(network.forward(torch.tensor(images))).numpy()
+
+    return infer
+
+
+def need_torch():
+    try:
+        import torch
+    except ImportError:
+        sys.exit("PyTorch is missing: pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu")
+    return torch

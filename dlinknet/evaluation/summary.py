@@ -1,0 +1,123 @@
+"""A report on one run for people: what was trained, figures by epoch, curves, the best and the worst images."""
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dlinknet.errors import UserError
+from dlinknet.evaluation.metrics import FIGURES
+from dlinknet.files import write_image
+
+SHOWN = 3                       # best and worst images in the pictures
+WIDTH = 1200                    # of the pictures, in pixels
+
+
+@dataclass(frozen=True)
+class Run:
+    """What train.py and eval.py left.
+
+    rows: the table of epochs. settings: the run's. split: the IDs of both parts. figures: eval.py's, of the whole set; None
+    where a figure is undefined. images: eval.py's figures by image. overlays: the folder of its pictures.
+    """
+
+    rows: list[dict[str, str]]
+    settings: dict[str, Any]
+    split: dict[str, list[str]]
+    curves: Path
+    figures: dict[str, Any]
+    images: list[dict[str, str]]
+    overlays: Path
+
+
+def read_run(output_path: str, log_name: str, predict_path: str, settings: dict[str, Any]) -> Run:
+    """Reads the tables of a run and of its evaluation.
+
+    Raises:
+        UserError: one of them is missing.
+    """
+    trained, scored = Path(output_path), Path(predict_path)
+    try:
+        return Run(_table(trained / f"{log_name}_epochs.csv"), settings,
+                   json.loads((trained / f"{log_name}_split.json").read_text(encoding="utf-8")),
+                   trained / f"{log_name}_curves.png", json.loads((scored / "figures.json").read_text(encoding="utf-8")),
+                   _table(scored / "images.csv"), scored / "overlays")
+    except OSError as error:
+        key = "predict_path" if scored in Path(error.filename).parents else "output_path"
+        raise UserError(f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of") from None
+
+
+def _table(file: Path) -> list[dict[str, str]]:
+    with open(file, newline="", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+def write_report(run: Run, folder: Path) -> None:
+    """Writes report.md, curves.png and, where images with road were scored, best.jpg and worst.jpg into `folder`."""
+    with_road = [row for row in run.images if int(row["true_road"]) + int(row["missed_road"])]
+    ranked = sorted(with_road, key=lambda row: -float(row["road_iou"]))
+    if run.curves.exists():
+        shutil.copyfile(run.curves, folder / "curves.png")
+    for name, rows in (("best", ranked[:SHOWN]), ("worst", ranked[::-1][:SHOWN])):
+        pictures = [cv2.imread(str(run.overlays / f"{row['id']}_overlay.jpg")) for row in rows]
+        if pictures:
+            write_image(folder / f"{name}.jpg", _stacked([picture for picture in pictures if picture is not None]))
+    (folder / "report.md").write_text("\n\n".join(_sections(run, ranked)) + "\n", encoding="utf-8")
+
+
+def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures below each other, each WIDTH wide."""
+    return np.vstack([cv2.resize(picture, (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])),
+                                 interpolation=cv2.INTER_AREA) for picture in pictures])
+
+
+def _sections(run: Run, ranked: list[dict[str, str]]) -> list[str]:
+    """The report's paragraphs."""
+    asked, rows = run.settings, run.rows
+    seconds = sum(float(row["seconds"]) for row in rows)
+    size = f"{asked['train_size']}x{asked['train_size']} crops" if asked["train_size"] else "whole images"
+    start = f"encoder from {asked['pretrained_ckpt']}" if asked["pretrained_ckpt"] else "random start weights"
+    sections = [
+        f"# {asked['model_name']} on {asked['data_path']}",
+        f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. {len(rows)} epochs of "
+        f"{size}, batches of {asked['batch_size']}, Adam from {asked['learning_rate']:g}, augmentation "
+        f"'{asked['augment']}', {start}, seed {asked['seed']}. Training took {seconds / 60:.1f} minutes, validation left out."]
+    if "road_iou" in rows[0]:
+        best = max(rows, key=lambda row: (float(row["road_iou"] or -1), int(row["epoch"])))
+        sections.append(f"Road IoU in validation: **{_shown(rows[-1]['road_iou'])} in the last epoch** ({rows[-1]['epoch']}), "
+                        f"which no choice by validation made better; {_shown(best['road_iou'])} in the best ({best['epoch']}).")
+    sections += [f"## Evaluation of {run.figures['images']} images", _lines(
+        ["figure", "value"], [[name, _shown(run.figures[name])] for name in FIGURES])]
+    empty = [row for row in run.images if row not in ranked]
+    if empty:
+        sections.append(f"{len(empty)} of the images have no road; false road was found in "
+                        f"{sum(int(row['false_road']) > 0 for row in empty)} of them, "
+                        f"{sum(int(row['false_road']) for row in empty)} pixels in all.")
+    if ranked:
+        for name, some in (("best", ranked[:SHOWN]), ("worst", ranked[::-1][:SHOWN])):
+            sections.append(f"The {name} images with road ({', '.join(r['id'] + ' ' + _shown(r['road_iou']) for r in some)}); "
+                            f"found in teal, missed in red, false in yellow:\n\n![{name}]({name}.jpg)")
+    shown = [key for key in ("epoch", "train_loss", "road_iou", "precision", "recall", "f1", "learning_rate", "seconds")
+             if key in rows[0]]
+    sections += ["## Epochs", "![curves](curves.png)",
+                 _lines(shown, [[row[key] if key in ("epoch", "seconds") else _shown(row[key]) for key in shown] for row in rows])]
+    return sections
+
+
+def _shown(value: Any) -> str:
+    """A figure with four digits; a dash where it is undefined."""
+    if value in ("", None) or math.isnan(float(value)):
+        return "-"
+    return f"{float(value):.4f}" if float(value) >= 0.001 or not float(value) else f"{float(value):.2g}"
+
+
+def _lines(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows])

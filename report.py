@@ -1,0 +1,24 @@
+"""Writes a report on a finished training and its evaluation: figures by epoch, curves, the best and the worst images."""
+from pathlib import Path
+
+from dlinknet import config, console
+from dlinknet.errors import run_command
+from dlinknet.evaluation.summary import read_run, write_report
+from dlinknet.files import need_file, replacing_results
+from dlinknet.training.run import RunFiles
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    console.start_log()
+    files = RunFiles(Path(settings.output_path), settings.log_name)
+    need_file(str(files.path("config.yaml")), "output_path")
+    run = read_run(settings.output_path, settings.log_name, settings.predict_path, config.read_values(files.path("config.yaml")))
+    folder = files.path("report")
+    with replacing_results(folder, "output_path") as results:
+        write_report(run, results)
+    console.LOG.info("the report is %s", folder / "report.md")
+
+
+if __name__ == "__main__":
+    run_command(main)

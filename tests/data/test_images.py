@@ -1,0 +1,51 @@
+"""Images without masks: which there are, and which cannot be used."""
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlinknet.data.images import BadImage, check_image, find_images
+from dlinknet.errors import UserError
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_folders_images_are_found_by_id_without_its_masks(tmp_path):
+    for name in ("b_sat.jpg", "a.png", "c_mask.png", "d.tif", ".hidden.jpg"):
+        cv2.imwrite(str(tmp_path / name), noise(20, 30))
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "e_sat.jpg").write_bytes(b"")
+    found = find_images(str(tmp_path), "data_path")
+    assert [(image.id, image.file.name, image.size, image.fault) for image in found] == [
+        ("a", "a.png", (20, 30), ""), ("b", "b_sat.jpg", (20, 30), ""), ("d", "d.tif", (20, 30), ""),
+        ("e", "e_sat.jpg", (0, 0), "e_sat.jpg: unreadable")]
+    alone, = find_images(str(tmp_path / "c_mask.png"), "data_path")
+    assert alone.id == "c_mask", "a file that is named is taken as it is"
+
+
+def test_places_without_images_are_refused(tmp_path):
+    with pytest.raises(UserError, match="data_path: .* holds no image"):
+        find_images(str(tmp_path), "data_path")
+    with pytest.raises(UserError, match="data_path: cannot read .*gone: No such file"):
+        find_images(str(tmp_path / "gone"), "data_path")
+    with pytest.raises(UserError, match="data_path is empty"):
+        find_images("", "data_path")
+    for name in ("a.png", "a_sat.jpg"):
+        cv2.imwrite(str(tmp_path / name), noise(8, 8))
+    with pytest.raises(UserError, match="two images for one ID: a.png, a_sat.jpg"):
+        find_images(str(tmp_path), "data_path")
+
+
+def test_an_image_is_read_to_its_end(tmp_path):
+    file = tmp_path / "a.jpg"
+    cv2.imwrite(str(file), noise(64, 48))
+    assert check_image(file)[0] == check_image(file, whole=False)[0] == (64, 48)
+    file.write_bytes(file.read_bytes()[:-500])
+    assert check_image(file, whole=False)[0] == (64, 48)
+    with pytest.raises(BadImage, match="a.jpg: truncated"):
+        check_image(file)
+    Image.fromarray(noise(8, 8)[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    with pytest.raises(BadImage, match="deep.png: not 8 bits a channel"):
+        check_image(tmp_path / "deep.png")

@@ -1,0 +1,160 @@
+"""A run that is cut off and resumed ends as one that was not, to the bit."""
+import csv
+import math
+
+import numpy as np
+import pytest
+
+from dlinknet.errors import UserError
+from tests.training.test_loop import lines, make, weights       # noqa: F401  (fixtures)
+
+SETTINGS = ["--epoch_num=3", "--batch_size=2", "--save_steps=2", "--init_loss_scale=64", "--scale_window=2"]
+
+
+class Cut(Exception):
+    """Stands for a power cut."""
+
+
+def figures():
+    """What validation says in epochs 1, 2 and 3: the second is the best."""
+    return iter([{"road_iou": 0.2, "f1": math.nan}, {"road_iou": 0.4, "f1": 0.5}, {"road_iou": 0.3, "f1": 0.5}])
+
+
+def cut_after(trainer, steps):
+    """Makes the trainer fail instead of taking another step."""
+    whole = trainer.step_function
+
+    def step(images, masks):
+        if trainer.step == steps:
+            raise Cut
+        return whole(images, masks)
+
+    trainer.step_function = step
+
+
+def state(trainer):
+    """Every tensor that training changes."""
+    optimizer = {p.name: p.asnumpy() for p in [*trainer.optimizer.get_parameters(), *trainer._scaler_state()]}
+    return {**weights(trainer), **optimizer}
+
+
+def table(trainer):
+    """The table of epochs as it lies on disk, without the times."""
+    with open(trainer.files.path("epochs.csv"), encoding="utf-8") as file:
+        return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_second")}
+                for row in csv.DictReader(file)]
+
+
+def resumed(make, folder, file="last", **kwargs):        # noqa: F811
+    from dlinknet.models.weights import read_checkpoint
+    trainer = make(*SETTINGS, folder=folder, **kwargs)
+    trainer.resume(read_checkpoint(str(getattr(trainer.files, file)), "resume"), trainer.files.plateau)
+    return trainer
+
+
+@pytest.fixture
+def whole(make):        # noqa: F811
+    """A run of three epochs of three steps that nobody disturbed."""
+    epochs = figures()
+    trainer = make(*SETTINGS, folder="whole", validate=lambda network: next(epochs))
+    trainer.run()
+    return trainer
+
+
+def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
+    from dlinknet.models.weights import read_checkpoint
+    epochs = figures()
+    trainer = make(*SETTINGS, folder="cut", validate=lambda network: next(epochs))
+    cut_after(trainer, 5)
+    with pytest.raises(Cut):
+        trainer.run()
+    assert trainer.rows[0]["loss_scale"] == 128, "the loss scale has grown on the way"
+    # `last` is of step 4, one step into epoch 2.
+    trainer = resumed(make, "cut", validate=lambda network: {"road_iou": 0.4, "f1": 0.5})
+    assert (trainer.step, trainer.position.epoch, trainer.position.steps) == (4, 2, 1) and len(trainer.rows) == 1
+    cut_after(trainer, 7)
+    with pytest.raises(Cut):
+        trainer.run()
+    meta = read_checkpoint(str(trainer.files.last), "k").meta
+    assert (meta["step"], meta["position"]["epoch"], meta["position"]["steps"], len(meta["rows"])) == (6, 3, 0, 2)
+    # `previous` is of step 6 too, before the validation of epoch 2.
+    left = iter(list(figures())[1:])
+    trainer = resumed(make, "cut", "previous", validate=lambda network: next(left))
+    assert (trainer.step, trainer.position.epoch, trainer.position.steps) == (6, 2, 3) and len(trainer.rows) == 1
+    trainer.run()
+    assert any(line.startswith("resumed from") and line.endswith("epoch 2, 1 of its 3 steps are done") for line in lines())
+    expected, found = state(whole), state(trainer)
+    assert expected.keys() == found.keys() and {"moment1.head.conv2.weight", "scale_value", "counter"} <= found.keys()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    assert table(trainer) == table(whole) and trainer.best == whole.best == {"figure": "road_iou", "value": 0.4, "epoch": 2}
+    for ending in ("best.ckpt", "plateau.ckpt", "last.ckpt"):
+        ours, theirs = (read_checkpoint(str(t.files.path(ending)), "k") for t in (trainer, whole))
+        assert ours.tensors.keys() == theirs.tensors.keys()
+        assert all(np.array_equal(ours.tensors[name], theirs.tensors[name]) for name in ours.tensors), ending
+        assert ours.meta["plateau"] == theirs.meta["plateau"] and ours.meta["best"] == theirs.meta["best"]
+
+
+def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, lines):        # noqa: F811
+    before = whole.files.last.read_bytes()
+    whole.files.path("epochs.csv").unlink()         # killed between the checkpoint and the table
+    trainer = resumed(make, "whole", validate=lambda network: {})
+    trainer.run()
+    assert "nothing is left to train: 3 epochs are done; a higher --epoch_num goes on" in lines()
+    assert whole.files.last.read_bytes() == before and len(table(trainer)) == 3
+    trainer = resumed(make, "whole", validate=lambda network: {"road_iou": 0.5, "f1": 0.1})
+    trainer.config = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 4})
+    trainer.run()
+    assert len(table(trainer)) == 4 and trainer.best["epoch"] == 4
+
+
+def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):        # noqa: F811
+    from dlinknet.models.weights import set_value
+
+    def learn(trainer, losses):
+        def train_epoch(epoch):
+            set_value(trainer.network.head.conv2.bias, np.array([epoch]))
+            return {"epoch": epoch, "train_loss": losses[epoch - 1], "learning_rate": trainer.plateau.learning_rate}
+        monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
+        monkeypatch.setattr(trainer, "_summary", lambda row: "")
+
+    losses = [0.5] + [0.6] * 9
+    trainer = make("--epoch_num=5", folder="plateau")
+    learn(trainer, losses)
+    trainer.run()
+    assert trainer.plateau.epochs_without == 4
+    settings = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 20})
+    trainer = resumed(make, "plateau")
+    assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.plateau.epochs_without == 4
+    assert float(trainer.optimizer.learning_rate.asnumpy()) == pytest.approx(4e-4)
+    trainer.config = settings
+    learn(trainer, losses)
+    trainer.run()
+    assert len(trainer.rows) == 8 and trainer.ended == "no lower training loss in 7 epochs"
+    trainer = resumed(make, "plateau")
+    trainer.config = settings
+    trainer.run()
+    assert "nothing is left to train: the run ended early, no lower training loss in 7 epochs" in lines()
+    trainer.files.plateau.unlink()
+    with pytest.raises(UserError, match="resume: there is no file .*_plateau.ckpt"):
+        resumed(make, "plateau")
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "not there"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):        # noqa: F811
+    from dlinknet.training.checkpoint import read_newest, save
+    trainer = make()
+    files = trainer.files
+    for epoch in (1, 2):
+        save(files.last, trainer.network.get_parameters(), {"epoch": epoch}, files.previous)
+    whole = files.last.read_bytes()
+    assert read_newest([files.last, files.previous], "resume").meta["epoch"] == 2
+    if damage == "cut short":
+        files.last.write_bytes(whole[:len(whole) // 2])
+    elif damage == "one bit":
+        files.last.write_bytes(whole[:1_000_000] + bytes([whole[1_000_000] ^ 1]) + whole[1_000_001:])
+    found = read_newest([files.last, files.previous] if damage != "not there" else [files.previous], "resume")
+    assert found.meta["epoch"] == 1 and found.file == files.previous
+    if damage != "not there":
+        assert any("_last.ckpt is" in line and line.endswith("; going on from the one before it") for line in lines())
+        with pytest.raises(UserError, match="resume: .*_last.ckpt is .*; resume: .*_last.ckpt is"):
+            read_newest([files.last, files.last], "resume")
