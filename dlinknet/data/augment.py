@@ -23,7 +23,8 @@ def hue_saturation_value(rng: np.random.Generator, image: np.ndarray) -> np.ndar
     levels = np.arange(256)
     table = np.stack([(levels + hue) % 180, np.clip(levels + saturation, 0, 255), np.clip(levels + value, 0, 255)], axis=1)
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    return cv2.cvtColor(cv2.LUT(hsv, table.astype(np.uint8)[None]), cv2.COLOR_HSV2BGR)
+    cv2.LUT(hsv, table.astype(np.uint8)[None], dst=hsv)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
 
 def random_window(rng: np.random.Generator, height: int, width: int, size: int) -> Window:
@@ -56,13 +57,19 @@ def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.nda
 def flip_and_turn(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Left-right, top-down, and a quarter turn; the turn only of squares, since batches have one shape."""
     left_right, top_down, turn = rng.random(3) < 0.5
-    if left_right:
-        image, mask = image[:, ::-1], mask[:, ::-1]
-    if top_down:
-        image, mask = image[::-1], mask[::-1]
-    if turn and image.shape[0] == image.shape[1]:
-        image, mask = np.rot90(image), np.rot90(mask)
-    return image, mask
+    turn = turn and image.shape[0] == image.shape[1]
+    if turn:        # a quarter turn to the left is a transposition and a flip top-down, done after the other two
+        left_right, top_down = top_down, not left_right
+    return tuple(_moved(pixels, turn, left_right, top_down) for pixels in (image, mask))
+
+
+def _moved(pixels: np.ndarray, transpose: bool, left_right: bool, top_down: bool) -> np.ndarray:
+    """Transposes, then flips. OpenCV does in a millisecond what NumPy's strided copies take eight for (1024 x 1024)."""
+    if transpose:
+        pixels = cv2.transpose(pixels)
+    if left_right or top_down:
+        pixels = cv2.flip(pixels, -1 if left_right and top_down else int(left_right))
+    return pixels
 
 
 def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level: str,

@@ -64,10 +64,12 @@ class TrainingLoader:
         if start >= len(self):
             return
         source = _Epoch(self, epoch, start)
-        # A GeneratorDataset of threads starts in milliseconds, so each epoch has its own, with its order and its rng.
+        # Batches wait in a queue, 16 of them by default: 1 GB of 4 x 1024 x 1024.
+        ds.config.set_prefetch_size(2)
+        # A GeneratorDataset of threads starts in milliseconds, so each epoch has its own, with its order and its rng. It
+        # serves whole batches, because its own batch() copies all pixels once more.
         data = ds.GeneratorDataset(source, ["images", "masks"], shuffle=False, num_parallel_workers=self.workers,
                                    python_multiprocessing=False)
-        data = data.batch(self.batch_size, drop_remainder=True)
         try:
             yield from data.create_tuple_iterator(num_epochs=1, do_copy=False)
         except RuntimeError:
@@ -76,30 +78,33 @@ class TrainingLoader:
                 raise source.error from None
             raise
 
-    def example(self, index: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """One augmented example of an epoch: 3 x H x W float32 and 1 x H x W float32."""
-        pair = self.pairs[index]
-        image, mask = read_image(pair.image), read_mask(pair.mask)
-        height, width = (self.crop, self.crop) if self.crop else (self.height, self.width)
-        image, mask = augment(_rng(self.seed, epoch, pair.id), pad(image, height, width), pad(mask, height, width),
-                              self.level, self.crop)
-        return to_input(np.ascontiguousarray(image)), mask[None].astype(np.float32)
+    def batch(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The augmented examples of these pairs in an epoch: N x 3 x H x W and N x 1 x H x W float32."""
+        images = np.empty((len(indices), 3, self.height, self.width), np.float32)
+        masks = np.empty((len(indices), 1, self.height, self.width), np.float32)
+        for place, index in enumerate(indices):
+            pair = self.pairs[index]
+            image, mask = pad(read_image(pair.image), self.height, self.width), pad(read_mask(pair.mask), self.height, self.width)
+            image, mask = augment(_rng(self.seed, epoch, pair.id), image, mask, self.level, self.crop)
+            to_input(image, images[place])
+            masks[place, 0] = mask
+        return images, masks
 
 
 class _Epoch:
-    """One epoch as the random-access source that GeneratorDataset asks for."""
+    """The batches of one epoch as the random-access source that GeneratorDataset asks for."""
 
     def __init__(self, loader: TrainingLoader, epoch: int, start: int):
         self.loader, self.epoch = loader, epoch
-        self.places = loader.order(epoch)[start * loader.batch_size:]
+        self.batches = loader.order(epoch).reshape(len(loader), -1)[start:]
         self.error: Exception | None = None
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.batches)
 
     def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         try:
-            return self.loader.example(self.places[place], self.epoch)
+            return self.loader.batch(self.batches[place], self.epoch)
         except Exception as error:
             self.error = error
             raise

@@ -38,10 +38,10 @@ def _read(file: Path, flags: int) -> np.ndarray:
     return pixels
 
 
-def to_input(image: np.ndarray) -> np.ndarray:
-    """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * 3.2 - 1.6."""
+def to_input(image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * 3.2 - 1.6; written to `out` where that is given."""
     # A table gives every pixel the value that float64 arithmetic would, at the price of a look-up.
-    planes = np.empty((3, *image.shape[:2]), np.float32)
+    planes = np.empty((3, *image.shape[:2]), np.float32) if out is None else out
     for plane, channel in zip(planes, cv2.split(image)):
         cv2.LUT(channel, _VALUES, dst=plane)
     return planes
