@@ -26,10 +26,11 @@ def main(arguments: list) -> None:
     model, network = load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name)
     console.LOG.info("%s", device)
     console.LOG.info("%s from %s, %d images", model, settings.trained_ckpt, len(pairs))
+    predictor = Predictor(network, settings.tile_size, settings.tile_overlap, settings.tta)
     rows = []
     with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()
-        for scored in score(pairs, Predictor(network, settings.tile_size, settings.tile_overlap, settings.tta), settings.threshold, "evaluation"):
+        for scored in score(pairs, predictor, settings.threshold, "evaluation"):
             write_image(results / f"{scored.pair.id}_mask.png", scored.prediction * 255)
             write_image(results / "overlays" / f"{scored.pair.id}_overlay.jpg", report.overlay(scored))
             rows.append((scored.pair.id, scored.counts))

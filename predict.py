@@ -30,7 +30,8 @@ def main(arguments: list) -> None:
     folder = Path(settings.predict_path)
     files = PredictionFiles(folder, settings.probabilities, settings.overlays)
     faults = []
-    with adding_results(folder, "predict_path", [name for image in images for name in files.names(image)] + [files.TABLE]):
+    names = [files.TABLE, *(name for image in images for name in files.names(image))]
+    with adding_results(folder, "predict_path", names, files.written):
         with Behind() as writer:
             for predicted in predict(images, predictor, settings.threshold, settings.probabilities):
                 if predicted.fault:

@@ -7,15 +7,14 @@ from dlinknet import config, console
 from dlinknet.data.pairs import training_sets
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
-from dlinknet.training.run import RunFiles, data_identity, find_run, refuse_changes
+from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings
 
 
 def main(arguments: list) -> None:
     settings, resumed, start = config.load(arguments, __doc__), None, None
     console.start_log()
     if settings.resume:
-        resumed = find_run(settings)
-        settings = config.load(arguments, __doc__, resumed.settings)
+        resumed, settings = resume_settings(settings, arguments, __doc__)
     need_place(settings.output_path, "output_path")
     if settings.pretrained_ckpt and not resumed:
         need_file(settings.pretrained_ckpt, "pretrained_ckpt")
@@ -42,15 +41,15 @@ def main(arguments: list) -> None:
                             settings.num_workers)
     predictor = Predictor(network, settings.tile_size, settings.tile_overlap)
     files = RunFiles(Path(settings.output_path), settings.log_name)
+    validate = (lambda: score_all(validation, predictor, settings.threshold, "validation")) if validation else None
+    trainer = Trainer(settings, network, loader, files, validate, identity)
+    if resumed:
+        trainer.resume(start, resumed.files)
     with files.held(settings, training, validation, resumed, start and start.file):
         for line in ("python " + shlex.join(sys.argv), device, *([] if resumed else [encoder])):
             console.LOG.info("%s", line)
         console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
                          len(training), len(validation), settings.batch_size, loader.height, loader.width)
-        validate = (lambda: score_all(validation, predictor, settings.threshold, "validation")) if validation else None
-        trainer = Trainer(settings, network, loader, files, validate, identity)
-        if resumed:
-            trainer.resume(start, resumed.files.plateau)
         trainer.run()
 
 

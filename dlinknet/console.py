@@ -30,9 +30,17 @@ def start_log() -> None:
     _add(_TerminalHandler())
 
 
+class _FileHandler(logging.FileHandler):
+    """Lines to a file; a full disk ends that, with one line on the terminal, and not the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        LOG.removeHandler(self)
+        LOG.info("%s cannot be written any more: %s", self.baseFilename, sys.exc_info()[1])
+
+
 def log_to_file(file: Path) -> None:
     """Sends the log to a file as well."""
-    _add(logging.FileHandler(file, encoding="utf-8"))
+    _add(_FileHandler(file, encoding="utf-8"))
 
 
 def _add(handler: logging.Handler) -> None:

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from dlinknet.errors import UserError, name_some
 MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a command wrote there
 STAGE = ".dlinknet_unfinished"          # where the results lie until all of them are written
 LOCK = ".dlinknet_lock"                 # held while a command writes to a folder
+JPEG_SIDE = 65500                       # pixels, the longest that OpenCV writes
 
 
 @contextmanager
@@ -34,6 +36,8 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
         if previous is not None and path.exists():
             os.replace(path, previous)
         os.replace(temporary, path)
+    except OSError as error:        # it may name the temporary file, or none (numpy.save on a full disk)
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -45,10 +49,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Writes H x W (x 3, BGR) uint8 or uint16 in the format of the path's suffix, JPEG at quality 92. OSError names the file."""
-    data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+    """Writes H x W (x 3, BGR) uint8 or uint16 in the format of the path's suffix. OSError names the file.
+
+    A JPEG has quality 92 and is made smaller where a side is longer than the format allows.
+    """
+    longest = max(pixels.shape[:2])
+    if path.suffix == ".jpg" and longest > JPEG_SIDE:
+        pixels = cv2.resize(pixels, None, fx=JPEG_SIDE / longest, fy=JPEG_SIDE / longest, interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not done:
+        raise OSError(errno.EFBIG, f"{pixels.shape[1]}x{pixels.shape[0]} pixels are too many for {path.suffix}", str(path))
     try:
-        path.write_bytes(data)      # cv2.imwrite would only return False where the disk is full
+        path.write_bytes(data.tobytes())      # cv2.imwrite would only return False where the disk is full
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
@@ -101,7 +113,7 @@ def refuse_foreign(folder: Path, key: str) -> None:
     Raises:
         UserError: there is anything else.
     """
-    ours = set(_written(folder))
+    ours = {*_written(folder), *_half_written(folder)}
     foreign = [name for name in _contents(folder) if name not in ours]
     if foreign:
         raise UserError(f"{key}: {folder} holds {len(foreign)} files that no earlier run wrote ({name_some(foreign)}); "
@@ -138,11 +150,15 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
 
 
 @contextmanager
-def adding_results(folder: Path, key: str, names: list[str]) -> Iterator[None]:
-    """Lets the block write the files `names` (relative to `folder`) one by one, each whole; the folders are made.
+def adding_results(folder: Path, key: str, names: list[str], written: list[str]) -> Iterator[None]:
+    """Lets the block write files one by one, each whole; their folders are made.
 
-    When it ends without an error, what an earlier run left under other names is removed. Where it fails, what it has written
-    stays, and so does the rest.
+    When it ends without an error, what an earlier run left and the block did not write is removed. Where it fails, what it has
+    written stays, and so does the rest.
+
+    Args:
+        names: all that the block may write, relative to `folder`.
+        written: what it has written; the block adds to it.
 
     Raises:
         UserError: `folder` holds files of others, or another run is writing to it.
@@ -150,13 +166,15 @@ def adding_results(folder: Path, key: str, names: list[str]) -> Iterator[None]:
     with locked(folder / LOCK, key):
         refuse_foreign(folder, key)
         old = _written(folder)
+        for name in _half_written(folder):
+            (folder / name).unlink(missing_ok=True)
         write_text(folder / MANIFEST, json.dumps(sorted({*old, *names}), indent=0))
         for place in {(folder / name).parent for name in names}:
             place.mkdir(parents=True, exist_ok=True)
         yield
-        for name in set(old) - set(names):
+        for name in set(old) - set(written):
             (folder / name).unlink(missing_ok=True)
-        write_text(folder / MANIFEST, json.dumps(_contents(folder), indent=0))
+        write_text(folder / MANIFEST, json.dumps(sorted(written), indent=0))
 
 
 @contextmanager
@@ -192,6 +210,16 @@ def _written(folder: Path) -> list[str]:
         return []
     paths = [Path(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
     return [str(path) for path in paths if not path.is_absolute() and ".." not in path.parts]
+
+
+def _half_written(folder: Path) -> list[str]:
+    """What replacing() of a killed process left of files that are ours: .NAME.PID.TYPE for NAME.TYPE."""
+    ours, found = {*_written(folder), MANIFEST}, []
+    for name in _contents(folder):
+        match = re.fullmatch(r"\.(.+)\.\d+(\.\w+)", Path(name).name)
+        if match and str(Path(name).with_name(match[1] + match[2])) in ours:
+            found.append(name)
+    return found
 
 
 def _contents(folder: Path) -> list[str]:

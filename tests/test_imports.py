@@ -15,8 +15,8 @@ ALLOWED = {
     "evaluation": {"config", "runtime", "data", "models", "evaluation", *LEAVES},
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
-PURE = ["errors", "files", "console", "config", "runtime", "data.pairs", "data.preprocess", "data.augment", "data.synthetic",
-        "evaluation.metrics", "training.schedules"]
+PURE = ["errors", "files", "console", "config", "runtime", "data.images", "data.pairs", "data.preprocess", "data.augment", "data.synthetic",
+        "evaluation.metrics", "evaluation.pipeline", "evaluation.summary", "training.run", "training.schedules"]
 COMMANDS = sorted(p for p in ROOT.glob("*.py"))
 
 

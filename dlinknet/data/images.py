@@ -15,6 +15,7 @@ from dlinknet.errors import UserError, name_some
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")       # Pillow's names for 8 bits and fewer a channel
 ORIENTATION = 274                               # the TIFF tag
+MOST_PIXELS = 2 ** 30                           # that OpenCV decodes
 
 
 class BadImage(Exception):
@@ -54,14 +55,16 @@ def check_image(file: Path, whole: bool = True) -> tuple[tuple[int, int], int]:
     try:
         with Image.open(file) as image:
             size = image.height, image.width
-            if image.mode not in MODES:
+            if image.mode not in MODES or ";16" in str(image.tile):     # Pillow calls 16-bit colours RGB as well
                 raise BadImage(f"{file.name}: not 8 bits a channel ({image.mode}), save it with 8")
+            if image.height * image.width > MOST_PIXELS:
+                raise BadImage(f"{file.name}: more than {MOST_PIXELS} pixels, which OpenCV does not read; cut it into parts")
             if image.format == "TIFF" and image.getexif().get(ORIENTATION, 1) != 1:
                 raise BadImage(f"{file.name}: a turned TIFF, save it without an Orientation tag")
             if not whole:
                 return size, 0
             # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
-            image.draft("L", (image.width // 8, image.height // 8))
+            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
             return size, int(np.asarray(image.convert("L")).max())
     except BadImage:
@@ -69,6 +72,14 @@ def check_image(file: Path, whole: bool = True) -> tuple[tuple[int, int], int]:
     except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)
         what = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise BadImage(f"{file.name}: {what}") from None
+
+
+def need_utf8(file: Path, key: str) -> None:
+    """UserError where a file's name is not UTF-8: no table could hold it."""
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{key}: {file.parent}: the name {ascii(file.name)} is not UTF-8; rename the file") from None
 
 
 def find_images(place: str, key: str) -> list[ImageFile]:
@@ -97,6 +108,7 @@ def find_images(place: str, key: str) -> list[ImageFile]:
     with quiet_pillow():
         for file in files:
             id = file.stem.removesuffix("_sat") or file.stem
+            need_utf8(file, key)
             if id in found:
                 raise UserError(f"{key}: {place}: two images for one ID: {name_some([found[id].file.name, file.name])}")
             try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlinknet.config import Config
-from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, quiet_pillow
+from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, need_utf8, quiet_pillow
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import new_folders
@@ -131,10 +131,7 @@ def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[s
         if not file.stem.endswith(ending) or file.name.startswith("."):
             continue
         id = file.stem[:-len(ending)]
-        try:
-            id.encode()
-        except UnicodeEncodeError:
-            raise UserError(f"{key}: {folder}: the name {ascii(file.name)} is not UTF-8; rename the file") from None
+        need_utf8(file, key)
         if id in found:
             raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
         found[id] = file

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlinknet.console import Progress
 from dlinknet.data.images import BadImage, ImageFile, check_image, quiet_pillow
-from dlinknet.data.preprocess import read_image, shared_canvases
+from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor
@@ -34,13 +34,12 @@ class Predicted:
 def predict(images: list[ImageFile], predictor: Predictor, threshold: float, probabilities: str) -> Iterator[Predicted]:
     """Yields every image with its roads, where the probability is above `threshold`; the next is read meanwhile.
 
-    Besides the image, its mask and the probabilities asked for, one row of tiles is held.
+    Besides the image, its mask and the probabilities asked for, one row of tiles and the next image are held.
 
     Args:
         probabilities: 'none', 'png' (uint16) or 'npy' (float32).
     """
-    sizes = {image.size for image in images if not image.fault}
-    canvases = shared_canvases({size for size in sizes if predictor.tiles(*size) == 1})
+    canvases = predictor.canvases(image.size for image in images if not image.fault)
     with Progress(sum(predictor.tiles(*image.size) for image in images if not image.fault), "prediction",
                   unit="tiles") as progress:
         for source, (pixels, fault) in ahead(images, _read):
@@ -65,7 +64,10 @@ def _read(source: ImageFile) -> tuple[np.ndarray | None, str]:
     try:
         with quiet_pillow():
             check_image(source.file)
-        return read_image(source.file), ""
+        pixels = read_image(source.file)
+        if pixels.shape[:2] != source.size:
+            return None, f"{source.file.name}: has changed meanwhile"
+        return pixels, ""
     except BadImage as error:
         return None, str(error)
     except UserError:

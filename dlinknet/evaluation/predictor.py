@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 from itertools import count, product
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from dlinknet.data.preprocess import STRIDE, pad, round_up, to_input
+from dlinknet.data.preprocess import STRIDE, pad, round_up, shared_canvases, to_input
 from dlinknet.evaluation.pipeline import ahead
 
 SIDES = 128                     # tiles come in few sizes, multiples of this, because each size is a graph to compile
@@ -51,6 +51,10 @@ class Predictor:
     def tiles(self, height: int, width: int) -> int:
         """How many tiles an image is computed in."""
         return len(self._axis(height)[1]) * len(self._axis(width)[1])
+
+    def canvases(self, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
+        """Size -> the canvas to pad it to, for those that are computed as a whole."""
+        return shared_canvases({size for size in sizes if self.tiles(*size) == 1})
 
     def probability(self, image: np.ndarray, canvas: tuple[int, int] | None = None) -> np.ndarray:
         """H x W x 3 uint8 BGR -> H x W float32, the probability of road. `canvas` is as in bands."""
@@ -103,7 +107,7 @@ class Predictor:
     def _axis(self, length: int) -> tuple[int, list[int]]:
         """(side of a tile, where the tiles start) along an axis of `length` pixels, all multiples of 32.
 
-        As few tiles as share `overlap` pixels with their neighbours, and no larger than they have to be.
+        Tiles share at least `overlap` pixels with their neighbours and are hardly larger or more than that takes.
         """
         padded, _ = round_up(length, length)
         if padded <= self.tile_size:

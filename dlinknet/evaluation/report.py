@@ -92,6 +92,7 @@ class PredictionFiles:
     def __init__(self, folder: Path, probabilities: str, overlays: bool):
         self.folder, self.probabilities, self.overlays = folder, probabilities, overlays
         self.rows: list[list] = []
+        self.written: list[str] = []            # relative to the folder
 
     def names(self, image: ImageFile) -> list[str]:
         """The files of one image, relative to the folder."""
@@ -118,6 +119,7 @@ class PredictionFiles:
                     write_image(file, predicted.probability)
                 else:
                     np.save(file, predicted.probability)
+            self.written.append(name)
 
     def write_table(self) -> None:
         """Writes predictions.csv: ID, file, size, the share of its pixels that are road, what was wrong with it."""
@@ -125,3 +127,4 @@ class PredictionFiles:
             writer = csv.writer(text)
             writer.writerow(["id", "file", "width", "height", "road_share", "fault"])
             writer.writerows(self.rows)
+        self.written.append(self.TABLE)

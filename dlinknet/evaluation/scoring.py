@@ -8,7 +8,7 @@ import numpy as np
 
 from dlinknet.console import Progress
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import read_image, read_mask, shared_canvases
+from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.evaluation.metrics import confusion, figures
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor
@@ -30,10 +30,10 @@ def score(pairs: list[Pair], predictor: Predictor, threshold: float, title: str)
 
     Images share few padded sizes, so that few graphs are compiled; the next images are read while one is computed.
     """
-    canvases = shared_canvases({(pair.height, pair.width) for pair in pairs})
+    canvases = predictor.canvases((pair.height, pair.width) for pair in pairs)
     with Progress(len(pairs), title) as progress:
         for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask)), 2):
-            probability = predictor.probability(image, canvases[pair.height, pair.width])
+            probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
             prediction = (probability > threshold).astype(np.uint8)
             yield Scored(pair, image, truth, prediction, confusion(truth, prediction))
             progress.update(1)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from dlinknet.errors import UserError
+from dlinknet.data.preprocess import read_image
 from dlinknet.evaluation.metrics import FIGURES
 from dlinknet.files import write_image
 
@@ -50,8 +51,10 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: dict[
                    trained / f"{log_name}_curves.png", json.loads((scored / "figures.json").read_text(encoding="utf-8")),
                    _table(scored / "images.csv"), scored / "overlays")
     except OSError as error:
-        key = "predict_path" if scored in Path(error.filename).parents else "output_path"
+        key = "predict_path" if Path(error.filename).name in ("figures.json", "images.csv") else "output_path"
         raise UserError(f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of") from None
+    except ValueError as error:
+        raise UserError(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again") from None
 
 
 def _table(file: Path) -> list[dict[str, str]]:
@@ -66,9 +69,10 @@ def write_report(run: Run, folder: Path) -> None:
     if run.curves.exists():
         shutil.copyfile(run.curves, folder / "curves.png")
     for name, rows in (("best", ranked[:SHOWN]), ("worst", ranked[::-1][:SHOWN])):
-        pictures = [cv2.imread(str(run.overlays / f"{row['id']}_overlay.jpg")) for row in rows]
+        files = [run.overlays / f"{row['id']}_overlay.jpg" for row in rows]
+        pictures = [read_image(file) for file in files if file.exists()]
         if pictures:
-            write_image(folder / f"{name}.jpg", _stacked([picture for picture in pictures if picture is not None]))
+            write_image(folder / f"{name}.jpg", _stacked(pictures))
     (folder / "report.md").write_text("\n\n".join(_sections(run, ranked)) + "\n", encoding="utf-8")
 
 

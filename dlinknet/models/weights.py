@@ -49,16 +49,19 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
         with quiet():
             tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
         meta = json.loads(bytes(tensors.pop(META))) if META in tensors else {}
+        written = meta.pop("crc32", None)
     except Exception:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
         raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint") from None
-    if "crc32" in meta and meta["crc32"] != checksum(tensors):
-        raise UserError(f"{key}: {path} is damaged: its tensors are not those that were written")
+    if written is not None and written != checksum(tensors, meta):
+        raise UserError(f"{key}: {path} is damaged: it does not hold what was written")
+    if meta.get("format", FORMAT) > FORMAT:
+        raise UserError(f"{key}: {path} is from a later dlinknet, which this one does not know")
     return Checkpoint(path, tensors, meta)
 
 
-def checksum(tensors: dict[str, np.ndarray]) -> int:
-    """CRC-32 of names and values, in the order of the names."""
-    value = 0
+def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
+    """CRC-32 of a checkpoint: what it says of itself, as JSON, then names and values in the order of the names."""
+    value = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(tensors):
         value = zlib.crc32(np.ascontiguousarray(tensors[name]), zlib.crc32(name.encode(), value))
     return value
@@ -85,7 +88,7 @@ def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:
     """
     checkpoint = read_checkpoint(file, key)
     model, classes = checkpoint.meta.get("model", model), checkpoint.meta.get("classes", 1)
-    if checkpoint.meta.get("format", FORMAT) > FORMAT or model not in BUILDERS or classes != 1:
+    if model not in BUILDERS or classes != 1:
         raise UserError(f"{key}: {file} is a {model} of {classes} classes from a later dlinknet, which this one does not know")
     network = BUILDERS[model](1)
     load_network(checkpoint, network, key)

@@ -7,7 +7,7 @@ load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON te
     epoch, step, best, seed          where the training stood
     learning_rate, loss_scale        as floats
     plateau                          the plateau rule's state
-    crc32                            of all tensors, so that a damaged file is told from a whole one
+    crc32                            of all tensors and of this text, so that a damaged file is told from a whole one
 
 LOG_NAME_last.ckpt also holds Adam's moments and the loss scaler's state, and in its text
 
@@ -41,8 +41,9 @@ def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], prev
         OSError: it cannot be written (the disk is full); an older one is as it was.
     """
     parameters = list(parameters)
-    crc32 = checksum({p.name: p.asnumpy() for p in parameters})
-    text = json.dumps({"format": FORMAT, **meta, "crc32": crc32}).encode()
+    meta = json.loads(json.dumps({"format": FORMAT, **meta}))       # as a reader will find it
+    crc32 = checksum({p.name: p.asnumpy() for p in parameters}, meta)
+    text = json.dumps({**meta, "crc32": crc32}).encode()
     tensors = [{"name": p.name, "data": p} for p in parameters]
     tensors.append({"name": META, "data": Tensor(np.frombuffer(text, np.uint8).copy())})
     with replacing(path, previous) as temporary:
@@ -65,7 +66,10 @@ def read_newest(files: list[Path], key: str) -> Checkpoint:
     faults = []
     for file in files:
         try:
-            return read_checkpoint(str(file), key)
+            checkpoint = read_checkpoint(str(file), key)
+            if "position" not in checkpoint.meta:
+                raise UserError(f"{key}: {file} does not say where its training stood")
+            return checkpoint
         except UserError as error:
             faults.append(str(error))
             if file != files[-1]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Callable
 
 from mindspore import Parameter, amp, nn
@@ -13,7 +12,7 @@ from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.data.preprocess import INPUT
-from dlinknet.errors import RunFailed
+from dlinknet.errors import RunFailed, UserError
 from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
 from dlinknet.training.checkpoint import save
 from dlinknet.training.history import draw_curves, write_csv
@@ -62,28 +61,36 @@ class Trainer:
         self.rows: list[dict[str, Any]] = []    # one an epoch
         self.ended = ""                         # why the plateau rule ended the training
         self.saved = ""                         # what `last` holds, in words
+        self.resumed_from = ""                  # the checkpoint's file
 
-    def resume(self, checkpoint: Checkpoint, plateau: Path) -> None:
-        """Goes on where a LOG_NAME_last.ckpt stands.
+    def resume(self, checkpoint: Checkpoint, source: RunFiles) -> None:
+        """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
 
         Args:
-            plateau: that run's plateau checkpoint, which has to be there where an epoch has ended.
+            source: that run's files. Where an epoch has ended, its plateau checkpoint has to be among them.
 
         Raises:
             UserError: a file is not what it should be. The trainer is of no use then.
         """
         meta = checkpoint.meta
         if meta["rows"]:
-            read_checkpoint(str(plateau), "resume")
+            try:
+                read_checkpoint(str(source.plateau), "resume")
+            except UserError as error:
+                raise UserError(f"{error}; the training may have to go back to its weights: put the run's own file there") from None
         load_network(checkpoint, self.network, "resume")
         load_state(checkpoint, [*self.optimizer.get_parameters(), *self._scaler_state()], "resume")
         self.plateau = PlateauRule(**meta["plateau"])
         self.position = Position(**meta["position"])
         self.best, self.step, self.rows, self.ended = meta["best"], meta["step"], meta["rows"], meta["ended"]
         self.overflows_at_one = meta["overflows_at_one"]
-        self.saved = f"epoch {self.position.epoch}, step {self.step}"
-        LOG.info("resumed from %s: epoch %d, %d of its %d steps are done", checkpoint.file, self.position.epoch,
-                 self.position.steps, len(self.loader))
+        self.resumed_from = str(checkpoint.file)
+        if self.best:
+            try:
+                read_checkpoint(str(source.best), "resume")
+            except UserError as error:
+                LOG.info("%s; the best of the epochs still to come is kept", error)
+                self.best = {}
 
     def run(self) -> None:
         """Trains to the last epoch, or until the plateau rule says stop.
@@ -91,6 +98,9 @@ class Trainer:
         Raises:
             RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, or a file cannot be written.
         """
+        if self.resumed_from:
+            LOG.info("resumed from %s: epoch %d, %d of its %d steps are done", self.resumed_from, self.position.epoch,
+                     self.position.steps, len(self.loader))
         try:
             if self.rows:       # killed after a checkpoint was written and before the table was
                 self._write_history()
@@ -103,12 +113,14 @@ class Trainer:
             resume = "; --resume goes on from it" if self.saved else ""
             raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self._what_is_left()}"
                             f"{resume}") from None
-        LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
-                 self.files.best)
+        if self.best:
+            LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
+                     self.files.best)
 
     def _run_epochs(self) -> None:
-        if self.step == 0:
-            self._save_last()       # a run that is killed early can be resumed too, and a full disk shows before hours of work
+        if not self.files.last.exists():
+            # A run that is killed early can be resumed too, and a full disk shows before hours of work.
+            self._save_last()
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.rows)
         for epoch in range(self.position.epoch, self.config.epoch_num + 1):
@@ -120,7 +132,7 @@ class Trainer:
             if decision.improved:
                 save(self.files.plateau, self.network.get_parameters(), self._meta(epoch))
             if decision.restore:
-                load_network(read_checkpoint(str(self.files.plateau), "plateau"), self.network, "plateau")
+                load_network(self._lowest(), self.network, "plateau")
                 set_value(self.optimizer.learning_rate, self.plateau.learning_rate)
             self.rows.append(row)
             self.position, self.ended = Position(epoch + 1), decision.stop
@@ -147,7 +159,7 @@ class Trainer:
                 self.step += 1
                 if not math.isfinite(loss):
                     raise RunFailed(f"the loss is {loss} in epoch {epoch}, step {self.step}; {self._what_is_left()}; "
-                                    "try a lower --learning_rate")
+                                    "start anew with a lower --learning_rate")
                 if bool(finite.asnumpy()):
                     self.overflows_at_one = 0
                 else:
@@ -161,6 +173,15 @@ class Trainer:
                 "loss_scale": self._loss_scale(), "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
                 "images_per_second": round(len(self.loader) * batch / here.seconds, 2)}
 
+    def _lowest(self) -> Checkpoint:
+        """The weights of the lowest training loss; UserError where the file is not whole or of another loss."""
+        checkpoint = read_checkpoint(str(self.files.plateau), "plateau")
+        if checkpoint.meta["plateau"]["lowest_loss"] != self.plateau.lowest_loss:
+            # Of a later epoch: a kill after it was written, then a damaged `last`, and the run goes on from before that epoch.
+            raise UserError(f"plateau: {checkpoint.file} does not hold the weights of loss {self.plateau.lowest_loss:.4f}, to "
+                            "which the training has to go back")
+        return checkpoint
+
     def _write_history(self) -> None:
         write_csv(self.rows, self.files.path("epochs.csv"))
         draw_curves(self.rows, self.files.path("curves.png"))
@@ -171,7 +192,7 @@ class Trainer:
         self.overflows_at_one += scale <= 1
         if self.overflows_at_one > 1:
             raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.step}, even with a loss scale of 1; "
-                            f"{self._what_is_left()}; try a lower --learning_rate")
+                            f"{self._what_is_left()}; start anew with a lower --learning_rate")
 
     def _what_is_left(self) -> str:
         return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"

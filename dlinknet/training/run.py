@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
-from dlinknet.config import NEWEST, Config, read_values
+from dlinknet.config import NEWEST, Config, load, read_values
 from dlinknet.console import LOG, log_to_file
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import locked, write_text
+from dlinknet.files import locked, replacing, write_text
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log",
-           "damaged.ckpt")
+           "damaged.ckpt", "report")
 # What a resumed run cannot change and still be the same run.
-FIXED = ("model_name", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale", "scale_factor",
-         "scale_window", "seed", "threshold")
+FIXED = ("model_name", "pretrained_ckpt", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale",
+         "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class RunFiles:
             elif resumed is not None and not in_place:
                 for ending in ("best.ckpt", "plateau.ckpt"):
                     if resumed.files.path(ending).exists():
-                        shutil.copyfile(resumed.files.path(ending), self.path(ending))
+                        with replacing(self.path(ending)) as copy:
+                            shutil.copyfile(resumed.files.path(ending), copy)
             write_text(self.path("config.yaml"), dataclasses.replace(settings, resume="").as_yaml())
             split = {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation]}
             write_text(self.path("split.json"), json.dumps(split, indent=1))
@@ -115,17 +116,38 @@ class Resumed:
     settings: dict[str, Any]        # what it ran with, unchecked
 
 
-def find_run(settings: Config) -> Resumed:
+def resume_settings(settings: Config, arguments: list[str], description: str) -> tuple[Resumed, Config]:
+    """The run that the setting `resume` means, and its settings with what the command line says of them.
+
+    Args:
+        settings: as config.load gives them without a run; arguments, description: what it was given.
+
+    Raises:
+        UserError: what find_run and config.load raise.
+    """
+    found = find_run(settings, "*")
+    resolved = load(arguments, description, found.settings)
+    if resolved.resume == NEWEST and resolved.log_name != found.files.log_name:     # the user has named another one
+        found = find_run(settings, resolved.log_name)
+        resolved = load(arguments, description, found.settings)
+    return found, resolved
+
+
+def find_run(settings: Config, log_name: str) -> Resumed:
     """The run that the setting `resume` means.
+
+    Args:
+        log_name: of a run that is looked for; '*' for any.
 
     Raises:
         UserError: there is none, or the file is not named as a run's checkpoint is.
     """
     if settings.resume == NEWEST:
-        found = [path for ending in (LAST, PREVIOUS) for path in Path(settings.output_path).glob(f"*_{ending}")]
+        name = log_name if log_name == "*" else glob.escape(log_name)
+        found = [path for ending in (LAST, PREVIOUS) for path in Path(settings.output_path).glob(f"{name}_{ending}")]
         if not found:
-            raise UserError(f"resume: {settings.output_path} holds no LOG_NAME_{LAST} to go on from; start without --resume, "
-                            "or name a file with --resume=FILE")
+            raise UserError(f"resume: {settings.output_path} holds no {log_name.replace('*', 'LOG_NAME')}_{LAST} to go on from; "
+                            "start without --resume, or name a file with --resume=FILE")
         file = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
     else:
         file = Path(settings.resume)
@@ -162,8 +184,6 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     Raises:
         UserError: a setting of FIXED or the data set differs; the line says what.
     """
-    if "position" not in meta:
-        raise UserError(f"resume: {file} does not say where its training stood; only a LOG_NAME_{LAST} can be resumed")
     unlike = [f"{key} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
               if value != getattr(settings, key)]
     for part, name in (("train", "training"), ("valid", "validation")):
@@ -176,4 +196,5 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     if not unlike and meta["data"]["files"] != identity["files"]:
         unlike.append("the images have their old IDs, but the files have other sizes")
     if unlike:
-        raise UserError(f"resume: {file} is of another run: {'; '.join(unlike)}; start without --resume to train anew")
+        raise UserError(f"resume: {file} is of another run: {'; '.join(unlike)}; to train anew, start without "
+                        "--resume or name another folder for the results")

@@ -48,7 +48,7 @@ def table(trainer):
 def resumed(make, folder, file="last", **kwargs):        # noqa: F811
     from dlinknet.models.weights import read_checkpoint
     trainer = make(*SETTINGS, folder=folder, **kwargs)
-    trainer.resume(read_checkpoint(str(getattr(trainer.files, file)), "resume"), trainer.files.plateau)
+    trainer.resume(read_checkpoint(str(getattr(trainer.files, file)), "resume"), trainer.files)
     return trainer
 
 
@@ -139,22 +139,26 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
         resumed(make, "plateau")
 
 
-@pytest.mark.parametrize("damage", ["cut short", "one bit", "not there"])
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):        # noqa: F811
     from dlinknet.training.checkpoint import read_newest, save
     trainer = make()
     files = trainer.files
     for epoch in (1, 2):
-        save(files.last, trainer.network.get_parameters(), {"epoch": epoch}, files.previous)
+        save(files.last, trainer.network.get_parameters(), {"epoch": epoch, "position": {}}, files.previous)
     whole = files.last.read_bytes()
     assert read_newest([files.last, files.previous], "resume").meta["epoch"] == 2
     if damage == "cut short":
         files.last.write_bytes(whole[:len(whole) // 2])
     elif damage == "one bit":
         files.last.write_bytes(whole[:1_000_000] + bytes([whole[1_000_000] ^ 1]) + whole[1_000_001:])
+    elif damage == "one digit":
+        files.last.write_bytes(whole.replace(b'"epoch": 2', b'"epoch": 9'))
+    elif damage == "no text":
+        files.last.write_bytes(whole.replace(b"dlinknet_meta", b"dlinknet_mete"))
     found = read_newest([files.last, files.previous] if damage != "not there" else [files.previous], "resume")
     assert found.meta["epoch"] == 1 and found.file == files.previous
     if damage != "not there":
-        assert any("_last.ckpt is" in line and line.endswith("; going on from the one before it") for line in lines())
-        with pytest.raises(UserError, match="resume: .*_last.ckpt is .*; resume: .*_last.ckpt is"):
+        assert any("_last.ckpt " in line and line.endswith("; going on from the one before it") for line in lines())
+        with pytest.raises(UserError, match="resume: .*_last.ckpt .*; resume: .*_last.ckpt "):
             read_newest([files.last, files.last], "resume")

@@ -8,7 +8,7 @@ import pytest
 from dlinknet import config
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
-from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, refuse_changes
+from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, refuse_changes, resume_settings
 
 
 def settings(*arguments):
@@ -54,20 +54,31 @@ def runs(tmp_path):
 
 
 def test_the_newest_run_of_a_folder_is_found_with_its_settings(runs):
-    found = find_run(settings("--resume", f"--output_path={runs}"))
+    arguments = ["--resume", f"--output_path={runs}", "--epoch_num=9"]
+    found, again = resume_settings(settings(*arguments), arguments, "")
     assert found.files == RunFiles(runs, "b") and found.checkpoints == [runs / "b_last.ckpt", runs / "b_previous.ckpt"]
-    again = config.load(["--resume", f"--output_path={runs}", "--epoch_num=9"], "", found.settings)
     assert (again.batch_size, again.epoch_num, again.log_name, again.output_path) == (7, 9, "b", str(runs))
     # Killed between the two renames of a save: the last one is gone, the one before it is there.
     (runs / "b_last.ckpt").unlink()
-    assert find_run(settings("--resume", f"--output_path={runs}")).checkpoints == [runs / "b_previous.ckpt"]
+    assert find_run(settings("--resume", f"--output_path={runs}"), "*").checkpoints == [runs / "b_previous.ckpt"]
+
+
+def test_a_name_that_is_given_is_the_runs(runs):
+    arguments = ["--resume", f"--output_path={runs}", "--log_name=a"]
+    found, again = resume_settings(settings(*arguments), arguments, "")
+    assert (found.files.log_name, again.log_name, again.batch_size) == ("a", "a", 4)
+    arguments[-1] = "--log_name=c"
+    with pytest.raises(UserError, match="holds no c_last.ckpt"):
+        resume_settings(settings(*arguments), arguments, "")
+    arguments = [f"--resume={runs / 'a_last.ckpt'}", "--log_name=c"]
+    assert resume_settings(settings(*arguments), arguments, "")[1].log_name == "c", "a copy of it goes on under a new name"
 
 
 def test_a_named_file_is_taken(runs):
-    found = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"))
+    found = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
     assert found.files.log_name == "a" and [p.name for p in found.checkpoints] == ["a_last.ckpt", "a_previous.ckpt"]
     assert found.settings == {"output_path": str(runs), "log_name": "a"}
-    assert find_run(settings(f"--resume={runs / 'a_previous.ckpt'}")).checkpoints == [runs / "a_previous.ckpt"]
+    assert find_run(settings(f"--resume={runs / 'a_previous.ckpt'}"), "*").checkpoints == [runs / "a_previous.ckpt"]
 
 
 def test_what_cannot_be_resumed_is_said(runs, tmp_path):
@@ -76,13 +87,13 @@ def test_what_cannot_be_resumed_is_said(runs, tmp_path):
                              [[f"--resume={runs / 'c_last.ckpt'}"], "there is no file .*c_last.ckpt"],
                              [["--resume", f"--output_path={runs / 'empty'}"], "empty holds no LOG_NAME_last.ckpt"]):
         with pytest.raises(UserError, match=f"resume: .*{words}"):
-            find_run(settings(*arguments))
+            find_run(settings(*arguments), "*")
     assert settings("--resume=False").resume == settings().resume == "" and settings("--resume=True").resume == "newest"
 
 
 def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs):
     files = RunFiles(runs, "b")
-    resumed = find_run(settings("--resume", f"--output_path={runs}"))
+    resumed = find_run(settings("--resume", f"--output_path={runs}"), "*")
     with files.held(settings("--resume", "--log_name=b"), pairs, [], resumed, files.last):
         assert files.last.read_text() == "b_last" and files.previous.read_text() == "b_previous"
     assert config.read_values(files.path("config.yaml"))["resume"] == ""
@@ -92,7 +103,7 @@ def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs
 
 
 def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
-    resumed = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"))
+    resumed = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
     for ending in ("best", "plateau"):
         (runs / f"a_{ending}.ckpt").write_text(ending)
     files = RunFiles(tmp_path / "new", "c")
@@ -111,7 +122,7 @@ def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_p
     def differs(words, settings=now, identity=identity):
         with pytest.raises(UserError) as error:
             refuse_changes(meta, settings, identity, file)
-        assert "w_last.ckpt is of another run: " + words + "; start without --resume" in str(error.value)
+        assert "w_last.ckpt is of another run: " + words + "; to train anew, start without --resume or" in str(error.value)
 
     differs("model_name was dlinknet34, is linknet34; batch_size was 4, is 8",
             dataclasses.replace(now, batch_size=8, model_name="linknet34"))
@@ -120,5 +131,3 @@ def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_p
     with open(pairs[0].mask, "ab") as other:
         other.write(b" ")
     differs("the images have their old IDs, but the files have other sizes", identity=data_identity(pairs[:4], pairs[4:]))
-    with pytest.raises(UserError, match="does not say where its training stood"):
-        refuse_changes({"model": "dlinknet34"}, now, identity, file)

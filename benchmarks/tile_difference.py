@@ -1,0 +1,44 @@
+"""How far masks made in tiles are from the whole image's, with a trained network on a mosaic of 4 x 4 images of one size.
+
+python benchmarks/tile_difference.py --images=roads_epfl/valid --trained_ckpt=OUTPUT/quality_best.ckpt
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import measure
+
+TILES = ((1536, 256), (1024, 128), (512, 128))      # tile_size, tile_overlap; the first is the settings' default
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", required=True, help="a folder with at least 16 images of one size")
+    parser.add_argument("--trained_ckpt", required=True)
+    options = parser.parse_args()
+    from dlinknet import runtime
+    runtime.start("auto", 0, 1)
+    from dlinknet.data.images import find_images
+    from dlinknet.data.preprocess import read_image
+    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.models.weights import load_trained
+    _, network = load_trained(options.trained_ckpt, "trained_ckpt", "dlinknet34")
+    images = [read_image(Path(image.file)) for image in find_images(options.images, "images")[:16]]
+    mosaic = np.vstack([np.hstack(images[4 * row:4 * row + 4]) for row in range(4)])
+    height, width = mosaic.shape[:2]
+    whole = Predictor(network, 32 * (max(height, width) // 32 + 1), 0).probability(mosaic)
+    found = []
+    for size, overlap in TILES:
+        predictor = Predictor(network, size, overlap)
+        probability = predictor.probability(mosaic)
+        differs = float(((probability > 0.5) != (whole > 0.5)).mean())
+        found.append({"tile_size": size, "tile_overlap": overlap, "tiles": predictor.tiles(height, width),
+                      "share_of_pixels_that_differ": differs, "mean_difference": float(np.abs(probability - whole).mean())})
+        print(f"{width}x{height} in {found[-1]['tiles']} tiles of at most {size} that share {overlap}: "
+              f"{100 * differs:.2f} % of the mask's pixels differ from the whole image's")
+    measure.keep("tile_difference", {"width": width, "height": height, "tiles": found})
+
+
+if __name__ == "__main__":
+    main()
