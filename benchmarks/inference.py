@@ -18,7 +18,7 @@ def main() -> None:
     if options.side:
         infer = {"mindspore": sides.mindspore_inference, "pytorch": sides.pytorch_inference}[options.side](
             options.size, options.size, Path(options.weights))
-        measure.answer(seconds=measure.repeated(infer, options.calls), mean=float(infer().mean()))
+        measure.answer(seconds=measure.repeated(infer, options.calls), check=float(infer().mean()))
         return
     sides.need_torch()
     with tempfile.TemporaryDirectory() as folder:

@@ -24,8 +24,8 @@ def bare_network(height: int, width: int, weights: Path, calls: int) -> None:
     measure.answer(seconds=measure.repeated(infer, calls))
 
 
-def whole_prediction(file: Path, folder: Path) -> None:
-    """Seconds from the file to mask and overlay on disk, compilation left out."""
+def whole_prediction(file: Path, folder: Path, only_count: bool) -> None:
+    """Seconds from the file to mask and overlay on disk, compilation left out; or only how many tiles of which size."""
     from dlinknet import runtime
     runtime.start("CPU", 0, 1)
     from dlinknet.data.images import find_images
@@ -36,50 +36,49 @@ def whole_prediction(file: Path, folder: Path) -> None:
     from dlinknet.models.linknet import BUILDERS
     predictor = Predictor(BUILDERS["dlinknet34"](1), TILE, OVERLAP)
     images = find_images(str(file), "data_path")
-    height, width = tile_of(predictor, *images[0].size)
+    height, width = (predictor._axis(length)[0] for length in images[0].size)
+    if only_count:
+        return measure.answer(tiles=predictor.tiles(*images[0].size), tile=[height, width])
     predictor.probability(np.zeros((height, width, 3), np.uint8))       # compiles
-    (folder / "overlays").mkdir()
+    (folder / "overlays").mkdir(exist_ok=True)
     start = time.perf_counter()
     files = PredictionFiles(folder, "none", True)
     with Behind() as writer:
         for predicted in predict(images, predictor, 0.5, "none"):
             writer.do(files.write, predicted)
-    measure.answer(seconds=[time.perf_counter() - start], tiles=predictor.tiles(*images[0].size), tile=[height, width])
-
-
-def tile_of(predictor, height: int, width: int) -> tuple[int, int]:
-    return predictor._axis(height)[0], predictor._axis(width)[0]
+    measure.answer(seconds=[time.perf_counter() - start])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--height", type=int, default=5000)
-    parser.add_argument("--calls", type=int, default=5, help="calls of the bare network that are measured")
+    parser.add_argument("--calls", type=int, default=5, help="calls of the bare network that are measured in each round")
+    parser.add_argument("--rounds", type=int, default=3)
     for hidden in ("--side", "--folder", "--tile"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.side == "predictor":
-        return whole_prediction(Path(options.folder) / "large.jpg", Path(options.folder))
+    if options.side in ("predictor", "tiles"):
+        return whole_prediction(Path(options.folder) / "large.jpg", Path(options.folder), options.side == "tiles")
     if options.side:
         return bare_network(*map(int, options.tile.split("x")), Path(options.folder) / "weights.npz", options.calls)
     with tempfile.TemporaryDirectory() as name:
         draw(Path(name), options.height, options.width)
-        whole = measure.side(__file__, "predictor", f"--folder={name}")
+        whole = measure.side(__file__, "tiles", f"--folder={name}")
         tile = "x".join(map(str, whole["tile"]))
-        bare = measure.side(__file__, "network", f"--folder={name}", f"--tile={tile}", f"--calls={options.calls}")
+        found = measure.in_turn(__file__, ["network", "predictor"], options.rounds, f"--folder={name}", f"--tile={tile}",
+                                f"--calls={options.calls}")
+    bare, predicted = found["network"], found["predictor"]
     megapixels = options.width * options.height / 1e6
-    seconds = sorted(bare["seconds"])[len(bare["seconds"]) // 2]
-    share = seconds * whole["tiles"] / whole["seconds"][0]
+    share = bare["seconds"] * whole["tiles"] / predicted["seconds"]
     computed = whole["tiles"] * whole["tile"][0] * whole["tile"][1] / 1e6
-    more = whole["peak_gb"] - bare["peak_gb"]
-    print(f"{options.width}x{options.height} in {whole['tiles']} tiles of {tile}: {whole['seconds'][0]:.1f} s, "
-          f"{100 * share:.1f} % of the bare network's pixels a second ({computed / megapixels:.2f} computed for each of the image)")
-    print(f"peak memory {whole['peak_gb']:.2f} GB, {more:.2f} GB above the bare network on one tile ({bare['peak_gb']:.2f} GB)")
+    more = predicted["peak_gb"] - bare["peak_gb"]
+    print(f"{options.width}x{options.height} in {whole['tiles']} tiles of {tile}: {predicted['seconds']:.1f} s, tiles a second "
+          f"{100 * share:.1f} % of the bare network's; {computed / megapixels:.2f} pixels computed for each of the image")
+    print(f"peak memory {predicted['peak_gb']:.2f} GB, {more:.2f} GB above the bare network on one tile ({bare['peak_gb']:.2f} GB)")
     measure.keep("large_image", {"width": options.width, "height": options.height, "tiles": whole["tiles"], "tile": whole["tile"],
-                                 "seconds": whole["seconds"][0], "seconds_of_the_network_a_tile": seconds,
-                                 "share_of_the_network": share, "pixels_computed_for_each": computed / megapixels,
-                                 "peak_gb": whole["peak_gb"], "peak_gb_of_the_network": bare["peak_gb"]})
+                                 "predictor": predicted, "network_on_a_tile": bare, "share_of_the_network": share,
+                                 "pixels_computed_for_each": computed / megapixels})
 
 
 def draw(folder: Path, height: int, width: int) -> None:

@@ -56,11 +56,14 @@ def in_turn(script: str, names: list[str], rounds: int, *arguments: str) -> dict
                   f"peak {found['peak_gb']:.2f} GB", flush=True)
     return {name: {"seconds": statistics.median(s for found in several for s in found["seconds"]),
                    "medians_of_rounds": [statistics.median(found["seconds"]) for found in several],
-                   "peak_gb": max(found["peak_gb"] for found in several)} for name, several in answers.items()}
+                   "peak_gb": max(found["peak_gb"] for found in several), "check": several[0].get("check")} for name, several in answers.items()}
 
 
 def compare(results: dict[str, dict[str, Any]], ours: str, theirs: str) -> dict[str, float]:
-    """Ratios of the medians, smaller being better for ours."""
+    """Ratios of the medians, smaller being better for ours; ends where the two did not compute the same."""
+    a, b = results[ours]["check"], results[theirs]["check"]
+    if abs(a - b) > 1e-4 * abs(b):
+        sys.exit(f"the sides do not compute the same: {a} and {b}")
     return {f"{key}_ratio": results[ours][key] / results[theirs][key] for key in ("seconds", "peak_gb")}
 
 

@@ -20,7 +20,7 @@ def main() -> None:
         step = {"mindspore": sides.mindspore_training, "pytorch": sides.pytorch_training}[options.side](
             options.batch, options.size, Path(options.weights))
         first = step()
-        measure.answer(seconds=measure.repeated(step, options.steps), first_loss=first)
+        measure.answer(seconds=measure.repeated(step, options.steps), check=first)
         return
     sides.need_torch()
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import (LOCK, MANIFEST, locked, need_file, need_place, new_folders, refuse_foreign, replacing,
+from dlinknet.files import (LOCK, MANIFEST, adding_results, locked, need_file, need_place, new_folders, refuse_foreign, replacing,
                             replacing_results, write_image, write_text)
 
 
@@ -115,3 +115,60 @@ def test_an_image_that_cannot_be_written_is_an_error(tmp_path):
 def test_long_lists_are_cut():
     assert name_some(["a", "b"]) == "a, b"
     assert name_some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def add_results(folder, planned, *files, fail=False):
+    written = []
+    with adding_results(folder, "predict_path", planned, written):
+        for name in files:
+            write_text(folder / name, name)
+            written.append(name)
+        if fail:
+            raise RuntimeError
+
+
+def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
+    add_results(tmp_path, ["a.txt", "sub/b.txt", "c.txt"], "a.txt", "sub/b.txt")
+    assert names(tmp_path) == [MANIFEST, "a.txt", "sub/b.txt"]
+    with pytest.raises(RuntimeError):
+        add_results(tmp_path, ["a.txt", "d.txt"], "d.txt", fail=True)
+    assert names(tmp_path) == [MANIFEST, "a.txt", "d.txt", "sub/b.txt"], "a run that fails takes nothing away"
+    add_results(tmp_path, ["a.txt", "d.txt"], "d.txt")
+    assert names(tmp_path) == [MANIFEST, "d.txt"], "a.txt was planned and not written: the old one is stale"
+
+
+def test_a_file_that_the_user_adds_meanwhile_is_never_taken_for_ours(tmp_path):
+    written = []
+    with adding_results(tmp_path, "predict_path", ["a.txt"], written):
+        (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="thesis.txt"):
+        add_results(tmp_path, ["b.txt"], "b.txt")
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
+    add_results(tmp_path, ["a_mask.png", "sub/b.jpg"], "a_mask.png")
+    for name in (".a_mask.4711.png", "sub/.b.4711.jpg", "..dlinknet_output.4711.json"):
+        (tmp_path / name).write_text("half")
+    with pytest.raises(UserError, match="1 files .*b.4711.jpg"):
+        refuse_foreign(tmp_path, "predict_path")        # sub/b.jpg was not written, so this may be anybody's
+    (tmp_path / "sub" / ".b.4711.jpg").unlink()
+    add_results(tmp_path, ["a_mask.png"], "a_mask.png")
+    assert names(tmp_path) == [MANIFEST, "a_mask.png"]
+    (tmp_path / ".other.4711.png").write_text("not a name of ours")
+    with pytest.raises(UserError, match=".other.4711.png"):
+        refuse_foreign(tmp_path, "predict_path")
+
+
+def test_a_picture_that_is_too_long_for_its_format(tmp_path):
+    write_image(tmp_path / "long.jpg", np.full((20, 70_000, 3), 90, np.uint8))
+    assert cv2.imread(str(tmp_path / "long.jpg")).shape == (19, 65_500, 3)
+    with pytest.raises(OSError, match="1200000x1 pixels are too many for .png"):
+        write_image(tmp_path / "long.png", np.zeros((1, 1_200_000), np.uint8))
+
+
+def test_an_error_without_a_name_gets_the_files(tmp_path):
+    with pytest.raises(OSError) as error:
+        with replacing(tmp_path / "p.npy"):
+            raise OSError("9000000 requested and 24968 written")
+    assert error.value.filename == str(tmp_path / "p.npy") and "24968 written" in error.value.strerror

@@ -73,7 +73,7 @@ def write_report(run: Run, folder: Path) -> None:
         pictures = [read_image(file) for file in files if file.exists()]
         if pictures:
             write_image(folder / f"{name}.jpg", _stacked(pictures))
-    (folder / "report.md").write_text("\n\n".join(_sections(run, ranked)) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text("\n\n".join(_sections(run, ranked, folder)) + "\n", encoding="utf-8")
 
 
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
@@ -82,8 +82,8 @@ def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
                                  interpolation=cv2.INTER_AREA) for picture in pictures])
 
 
-def _sections(run: Run, ranked: list[dict[str, str]]) -> list[str]:
-    """The report's paragraphs."""
+def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]:
+    """The report's paragraphs; the pictures lie in `folder` already."""
     asked, rows = run.settings, run.rows
     seconds = sum(float(row["seconds"]) for row in rows)
     size = f"{asked['train_size']}x{asked['train_size']} crops" if asked["train_size"] else "whole images"
@@ -107,12 +107,17 @@ def _sections(run: Run, ranked: list[dict[str, str]]) -> list[str]:
     if ranked:
         for name, some in (("best", ranked[:SHOWN]), ("worst", ranked[::-1][:SHOWN])):
             sections.append(f"The {name} images with road ({', '.join(r['id'] + ' ' + _shown(r['road_iou']) for r in some)}); "
-                            f"found in teal, missed in red, false in yellow:\n\n![{name}]({name}.jpg)")
+                            "found in teal, missed in red, false in yellow:")
+            sections.append(_picture(folder, f"{name}.jpg"))
     shown = [key for key in ("epoch", "train_loss", "road_iou", "precision", "recall", "f1", "learning_rate", "seconds")
              if key in rows[0]]
-    sections += ["## Epochs", "![curves](curves.png)",
-                 _lines(shown, [[row[key] if key in ("epoch", "seconds") else _shown(row[key]) for key in shown] for row in rows])]
+    cells = [[row[key] if key in ("epoch", "seconds") else _shown(row[key]) for key in shown] for row in rows]
+    sections += ["## Epochs", _picture(folder, "curves.png"), _lines(shown, cells)]
     return sections
+
+
+def _picture(folder: Path, name: str) -> str:
+    return f"![{Path(name).stem}]({name})" if (folder / name).exists() else f"({name} could not be made)"
 
 
 def _shown(value: Any) -> str:

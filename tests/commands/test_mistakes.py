@@ -24,6 +24,9 @@ def run(stripe_data, tmp_path):
                  "eval.py": [f"--data_path={folder}", f"--label_path={folder}", f"--predict_path={tmp_path / 'pred'}",
                              f"--trained_ckpt={tmp_path / 'w.ckpt'}"],
                  "split_data.py": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
+                 "predict.py": [f"--data_path={folder}", f"--predict_path={tmp_path / 'pred'}",
+                                f"--trained_ckpt={tmp_path / 'w.ckpt'}"],
+                 "report.py": [f"--output_path={tmp_path / 'out'}", f"--predict_path={tmp_path / 'pred'}"],
                  "draw_scenes.py": [f"--output_path={tmp_path / 'out'}"]}[name]
         return refused(command(name, "--device_target=CPU", *given, *arguments, cwd=tmp_path), *words)
 
@@ -34,7 +37,7 @@ def run(stripe_data, tmp_path):
     assert after.keys() <= before.keys() | allowed, "a refused command wrote files"
 
 
-@pytest.mark.parametrize("name", ["train.py", "eval.py", "split_data.py", "draw_scenes.py"])
+@pytest.mark.parametrize("name", ["train.py", "eval.py", "predict.py", "report.py", "split_data.py", "draw_scenes.py"])
 def test_settings(run, tmp_path, name):
     run(name, "--bach_size=3", words=[name, "--bach_size", "did you mean '--batch_size'?"])
     run(name, "--batch_size=many", words=["batch_size must be a whole number, not 'many'"])
@@ -112,7 +115,7 @@ def test_a_split_is_not_written_over_another(run, stripe_data, tmp_path):
     assert (tmp_path / "have" / "train" / "x.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("key, name", [("pretrained_ckpt", "train.py"), ("trained_ckpt", "eval.py")])
+@pytest.mark.parametrize("key, name", [("pretrained_ckpt", "train.py"), ("trained_ckpt", "eval.py"), ("trained_ckpt", "predict.py")])
 def test_checkpoints(run, tmp_path, key, name):
     run(name, f"--{key}={tmp_path / 'none.ckpt'}", words=[f"{key}: there is no file", "none.ckpt"])
     run(name, f"--{key}={ROOT / 'README.md'}", words=[f"{key}:", "README.md is not a whole MindSpore checkpoint"])

@@ -95,7 +95,7 @@ def test_one_image_gets_the_mask_that_evaluation_makes(weights, work):
         before = ours
 
 
-def test_a_killed_or_failing_prediction_keeps_what_it_wrote(weights, work):
+def test_mistakes_are_one_line_and_write_nothing(weights, work):
     (work / "kept").mkdir(exist_ok=True)
     (work / "kept" / "thesis.txt").write_text("mine")
     refused(predict(weights, work, "--predict_path=kept"), "predict_path", "1 files that no earlier run wrote (thesis.txt)")
@@ -105,9 +105,11 @@ def test_a_killed_or_failing_prediction_keeps_what_it_wrote(weights, work):
     assert not (work / "new").exists() and names(work / "kept") == ["thesis.txt"]
 
 
-def test_a_report_on_a_run(work):
-    run, scored = work / "run", work / "scored"
-    command("report.py", "--output_path=run", cwd=work)
+def test_a_report_on_a_run(weights, work):
+    run, scored = work / "run", work / "scored for a report"
+    result = command("eval.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={weights}", f"--predict_path={scored}",
+                     "--device_target=CPU", cwd=work)
+    assert result.returncode == 0, result.stderr
     run.mkdir(exist_ok=True)
     (run / "w_config.yaml").write_text("model_name: linknet34\ndata_path: data\ntrain_size: 0\nbatch_size: 4\nlearning_rate: 0.0002\n"
                                        "augment: flips\npretrained_ckpt: ''\nseed: 1\n")
@@ -124,3 +126,10 @@ def test_a_report_on_a_run(work):
                   "| 2 | 0.8000 | - | 59.0 |", "![worst](worst.jpg)"):
         assert words in text, text
     assert cv2.imread(str(run / "w_report" / "best.jpg")).shape[1] == 1200
+    for file in (scored / "overlays").iterdir():
+        file.unlink()
+    (scored / "images.csv").write_text((scored / "images.csv").read_text().replace("m2,", "m9,"))
+    result = command("report.py", *report, cwd=work)
+    assert result.returncode == 0 and result.stderr == "", "a report without pictures"
+    (scored / "figures.json").write_text("{")
+    refused(command("report.py", *report, cwd=work), "a table is damaged")

@@ -49,3 +49,25 @@ def test_an_image_is_read_to_its_end(tmp_path):
     Image.fromarray(noise(8, 8)[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
     with pytest.raises(BadImage, match="deep.png: not 8 bits a channel"):
         check_image(tmp_path / "deep.png")
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bit_colours_are_refused(tmp_path, name):
+    """Pillow calls them RGB as it does 8-bit ones, and OpenCV would divide them by 256: an 11-bit scene would be black."""
+    cv2.imwrite(str(tmp_path / name), noise(8, 8).astype(np.uint16) * 8)
+    with pytest.raises(BadImage, match=f"{name}: not 8 bits a channel"):
+        check_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (7, 100), (1, 1)])
+def test_tiny_images_are_whole(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "tiny.jpg"), noise(*size))
+    assert check_image(tmp_path / "tiny.jpg")[0] == size
+
+
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), noise(8, 8))
+    file.rename(tmp_path / "\udcff.png")
+    with pytest.raises(UserError, match="is not UTF-8; rename the file"):
+        find_images(str(tmp_path), "data_path")

@@ -92,6 +92,9 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     total = sum(s.counts for s in scored)
     assert total.sum() == 40 * 64 + 64 * 33 + 64 * 64
     assert score_all(pairs, predictor, 0.6, "test") == figures(total)
+    in_tiles = list(score(pairs, Predictor(brightness, 64, 32), 0.6, "test"))
+    assert all(np.array_equal(a.prediction, b.prediction) for a, b in zip(scored, in_tiles))
+    assert Predictor(brightness, 64, 32).canvases([(40, 64), (65, 64)]) == {(40, 64): (64, 64)}
 
     report.write_image_csv([(s.pair.id, s.counts) for s in scored], tmp_path / "images.csv")
     rows = list(csv.DictReader(open(tmp_path / "images.csv", encoding="utf-8")))
