@@ -118,8 +118,9 @@ class Trainer:
                      self.files.best)
 
     def _run_epochs(self) -> None:
-        if not self.files.last.exists():
-            # A run that is killed early can be resumed too, and a full disk shows before hours of work.
+        if self.files.last.exists():
+            self.saved = self._stand()
+        else:       # a run that is killed early can be resumed too, and a full disk shows before hours of work
             self._save_last()
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.rows)
@@ -209,14 +210,19 @@ class Trainer:
     def _save_last(self) -> None:
         # The optimizer lists the network's parameters among its own.
         parameters = {p.name: p for p in [*self.network.get_parameters(), *self.optimizer.get_parameters()]}
-        here = self.position
-        state = {"position": asdict(here), "rows": self.rows, "ended": self.ended, "overflows_at_one": self.overflows_at_one,
+        state = {"position": asdict(self.position), "rows": self.rows, "ended": self.ended,
+                 "overflows_at_one": self.overflows_at_one,
                  "settings": {key: getattr(self.config, key) for key in FIXED}, "data": self.identity}
-        # Between epochs the position is the next one's; the weights are the last one's.
-        epoch = here.epoch if here.steps else here.epoch - 1
-        save(self.files.last, [*parameters.values(), *self._scaler_state()], {**self._meta(epoch), **state},
+        save(self.files.last, [*parameters.values(), *self._scaler_state()], {**self._meta(self._epoch()), **state},
              self.files.previous)
-        self.saved = f"epoch {epoch}, step {self.step}"
+        self.saved = self._stand()
+
+    def _epoch(self) -> int:
+        """The epoch of the weights: between epochs the position is the next one's already."""
+        return self.position.epoch if self.position.steps else self.position.epoch - 1
+
+    def _stand(self) -> str:
+        return f"epoch {self._epoch()}, step {self.step}"
 
     def _scaler_state(self) -> list[Parameter]:
         return [self.scaler.scale_value, self.scaler.counter]

@@ -1,5 +1,6 @@
 """A training that is killed in the worst moments, resumed each time, ends with the weights of one that was left alone."""
 import csv
+import resource
 import signal
 import subprocess
 import sys
@@ -82,3 +83,15 @@ def test_another_model_or_data_set_is_refused_and_nothing_lost(work):
     assert {path.name: path.stat().st_mtime_ns for path in (work / "whole").iterdir()} == before
     result = command("train.py", *resume, cwd=work)
     assert result.returncode == 0 and "nothing is left to train: 3 epochs are done" in result.stdout
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_the_checkpoint_whole(work):
+    """Files of more than 1 MB cannot be written."""
+    last = work / "whole" / "weight01_dink34_last.ckpt"
+    before = last.read_bytes()
+    result = subprocess.run([sys.executable, str(ROOT / "train.py"), "--output_path=whole", "--resume", "--epoch_num=4"], cwd=work,
+                            capture_output=True, text=True, timeout=300,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)))
+    refused(result, "train.py: error: cannot write whole/weight01_dink34_", "File too large",
+            "weight01_dink34_last.ckpt is whole (epoch 3, step 9); --resume goes on from it", status=1)
+    assert last.read_bytes() == before and not list((work / "whole").glob(".weight01*.ckpt"))
