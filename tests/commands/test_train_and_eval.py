@@ -48,7 +48,7 @@ def test_training_writes_its_files_and_nothing_else_where_the_user_stands(traine
     work, result, _ = trained
     names = sorted(p.name for p in (work / "output").iterdir())
     assert names == sorted(f"weight01_dink34_{ending}" for ending in (
-        "best.ckpt", "last.ckpt", "plateau.ckpt", "config.yaml", "curves.png", "epochs.csv", "split.json", "train.log"))
+        "best.ckpt", "last.ckpt", "previous.ckpt", "plateau.ckpt", "config.yaml", "curves.png", "epochs.csv", "split.json", "train.log"))
     assert sorted(p.name for p in work.iterdir() if p.name not in ("predictions",)) == ["data", "output"]
     assert result.stderr == "", "no warning lines that mean nothing"
     assert cv2.imread(str(work / "output" / "weight01_dink34_curves.png")) is not None
@@ -181,8 +181,9 @@ def test_a_second_run_moves_the_first_aside(trained, tmp_path):
 def test_a_loss_that_is_not_a_number_is_one_line_and_keeps_what_was_saved(trained, tmp_path):
     work = trained[0]
     result = command("train.py", *TRAIN, f"--output_path={tmp_path}", "--learning_rate=1e30", cwd=work)
-    line = refused(result, "the loss is", "in epoch", "try a lower --learning_rate", status=1)
-    assert "no checkpoint was written yet" in line or (tmp_path / "weight01_dink34_last.ckpt").exists()
+    refused(result, "the loss is", "in epoch", "weight01_dink34_last.ckpt is whole (epoch", "start anew with a lower --learning_rate",
+            status=1)
+    assert (tmp_path / "weight01_dink34_last.ckpt").exists()
 
 
 def test_commands_find_their_defaults_from_any_folder(tmp_path):
