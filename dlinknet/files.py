@@ -121,6 +121,16 @@ def refuse_foreign(folder: Path, key: str) -> None:
 
 
 @contextmanager
+def _taken_over(folder: Path, key: str) -> Iterator[None]:
+    """Holds a folder of results for one command, without what a killed one left half written."""
+    with locked(folder / LOCK, key):
+        refuse_foreign(folder, key)
+        for name in _half_written(folder):
+            (folder / name).unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
 def replacing_results(folder: Path, key: str) -> Iterator[Path]:
     """Yields an empty folder for results; they take the place of an earlier run's when the block ends without an error.
 
@@ -129,8 +139,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
     Raises:
         UserError: `folder` holds files of others, or another run is writing to it.
     """
-    with locked(folder / LOCK, key):
-        refuse_foreign(folder, key)
+    with _taken_over(folder, key):
         stage = folder / STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
@@ -163,11 +172,8 @@ def adding_results(folder: Path, key: str, names: list[str], written: list[str])
     Raises:
         UserError: `folder` holds files of others, or another run is writing to it.
     """
-    with locked(folder / LOCK, key):
-        refuse_foreign(folder, key)
+    with _taken_over(folder, key):
         old = _written(folder)
-        for name in _half_written(folder):
-            (folder / name).unlink(missing_ok=True)
         write_text(folder / MANIFEST, json.dumps(sorted({*old, *names}), indent=0))
         for place in {(folder / name).parent for name in names}:
             place.mkdir(parents=True, exist_ok=True)

@@ -42,11 +42,12 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def check_image(file: Path, whole: bool = True) -> tuple[tuple[int, int], int]:
+def check_image(file: Path, whole: bool = True, grey: bool = False) -> tuple[tuple[int, int], int]:
     """((height, width), largest grey value from 0 to 255) of an image file.
 
     Args:
-        whole: read the file to its end; otherwise only its header is looked at, and the value is 0.
+        whole: read the file to its end; otherwise only its header is looked at.
+        grey: work out the grey value too, which takes `whole`; otherwise it is 0.
 
     Raises:
         BadImage: it is no image, truncated, of more than 8 bits a channel, or turned by a tag that OpenCV would not see.
@@ -66,7 +67,7 @@ def check_image(file: Path, whole: bool = True) -> tuple[tuple[int, int], int]:
             # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
-            return size, int(np.asarray(image.convert("L")).max())
+            return size, int(np.asarray(image.convert("L")).max()) if grey else 0
     except BadImage:
         raise
     except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)

@@ -149,7 +149,7 @@ def _check(pair: Pair) -> tuple[Pair, str, int]:
     """The pair with its size, what is wrong with it in words, and the mask's largest value."""
     try:
         (height, width), _ = check_image(pair.image)
-        mask_size, brightest = check_image(pair.mask)
+        mask_size, brightest = check_image(pair.mask, grey=True)
     except BadImage as error:
         return pair, str(error), 0
     if mask_size != (height, width):
