@@ -7,12 +7,12 @@ share of its time that it waited for the next batch, the first one included, the
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import measure
+import sides
 
 
 def pairs_of(folder: str) -> list:
@@ -39,16 +39,8 @@ def one_core(folder: str, repeats: int) -> None:
 
 def waiting(folder: str) -> None:
     """The share of an epoch of training that waits for data."""
-    from dlinknet import runtime
-    runtime.start("CPU", 0, 1)
-    from mindspore import amp, nn
+    _, step = sides.training_step()
     from dlinknet.data.loader import TrainingLoader
-    from dlinknet.models.linknet import BUILDERS
-    from dlinknet.training.losses import DiceBCELoss
-    from dlinknet.training.step import make_step
-    network = BUILDERS["dlinknet34"](1).set_train(True)
-    step = make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
-                     amp.DynamicLossScaler(2 ** 24, 2, 1000))
     loader = TrainingLoader(pairs_of(folder), 2, 512, "full", 1, 4)
     step(*next(iter(loader.epoch(1))))[0].asnumpy()        # compiles
     waited, start = 0.0, time.perf_counter()
@@ -73,7 +65,7 @@ def main() -> None:
     if options.side:
         return one_core(options.folder, options.repeats) if options.side == "one core" else waiting(options.folder)
     with tempfile.TemporaryDirectory() as name:
-        folder = draw(Path(name), options.images)
+        folder = measure.draw_scenes(Path(name), options.images)
         rate = measure.side(__file__, "one core", f"--folder={folder}", f"--repeats={options.repeats}")
         epoch = measure.side(__file__, "waiting", f"--folder={folder}")
     per_core = rate["images"] / statistics.median(rate["seconds"])
@@ -83,14 +75,6 @@ def main() -> None:
     print(f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps (512x512, batch 2)")
     measure.keep("input_pipeline", {"images_per_second_and_core": per_core, "reading_alone": reading,
                                     "share_of_an_epoch_waiting": share, "steps": epoch["steps"]})
-
-
-def draw(folder: Path, count: int) -> Path:
-    """A folder of drawn scenes of 1024 x 1024."""
-    import subprocess
-    subprocess.run([sys.executable, str(measure.ROOT / "draw_scenes.py"), f"--output_path={folder}", f"--scene_num={count}",
-                    "--scene_size=1024"], check=True, stdout=subprocess.DEVNULL)
-    return folder / "train"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 python benchmarks/large_image.py
 """
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -83,9 +81,7 @@ def main() -> None:
 
 def draw(folder: Path, height: int, width: int) -> None:
     """large.jpg: drawn scenes side by side."""
-    subprocess.run([sys.executable, str(measure.ROOT / "draw_scenes.py"), f"--output_path={folder / 'scenes'}", "--scene_num=4",
-                    "--scene_size=1024"], check=True, stdout=subprocess.DEVNULL)
-    scenes = [cv2.imread(str(file)) for file in sorted((folder / "scenes" / "train").glob("*_sat.*"))]
+    scenes = [cv2.imread(str(file)) for file in sorted(measure.draw_scenes(folder / "scenes", 4).glob("*_sat.*"))]
     row = np.hstack([scenes[i % len(scenes)] for i in range(-(-width // 1024))])
     large = np.vstack([np.roll(row, 1024 * i, axis=1) for i in range(-(-height // 1024))])[:height, :width]
     cv2.imwrite(str(folder / "large.jpg"), large)

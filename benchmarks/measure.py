@@ -56,7 +56,15 @@ def in_turn(script: str, names: list[str], rounds: int, *arguments: str) -> dict
                   f"peak {found['peak_gb']:.2f} GB", flush=True)
     return {name: {"seconds": statistics.median(s for found in several for s in found["seconds"]),
                    "medians_of_rounds": [statistics.median(found["seconds"]) for found in several],
-                   "peak_gb": max(found["peak_gb"] for found in several), "check": several[0].get("check")} for name, several in answers.items()}
+                   "peak_gb": max(found["peak_gb"] for found in several),
+                   "check": several[0].get("check")} for name, several in answers.items()}
+
+
+def draw_scenes(folder: Path, count: int) -> Path:
+    """Draws `count` scenes of 1024 x 1024 (JPEG, masks PNG); returns the folder that holds them."""
+    subprocess.run([sys.executable, str(ROOT / "draw_scenes.py"), f"--output_path={folder}", f"--scene_num={count}",
+                    "--scene_size=1024"], check=True, stdout=subprocess.DEVNULL)
+    return folder / "train"
 
 
 def compare(results: dict[str, dict[str, Any]], ours: str, theirs: str) -> dict[str, float]:

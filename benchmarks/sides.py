@@ -5,15 +5,39 @@ pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
 """
 from __future__ import annotations
 
+import argparse
 import sys
+import tempfile
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 
-import measure      # noqa: F401  (puts the project on the path)
+import measure
 
 SEED = 1
+
+
+def parser(text: str, **sizes: int) -> argparse.ArgumentParser:
+    """Options of a comparison: its sizes with their defaults, the rounds, and what its own processes are told."""
+    options = argparse.ArgumentParser(description=text)
+    for name, default in {**sizes, "rounds": 3}.items():
+        options.add_argument(f"--{name}", type=int, default=default)
+    for hidden in ("--weights", "--side"):
+        options.add_argument(hidden, help=argparse.SUPPRESS)
+    return options
+
+
+def versus(script: str, name: str, text: str, options: argparse.Namespace) -> None:
+    """Measures MindSpore and PyTorch in turn, the second with the first's weights; prints and keeps times and memory."""
+    need_torch()
+    sizes: dict[str, Any] = {key: value for key, value in vars(options).items() if key not in ("rounds", "weights", "side")}
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure.in_turn(script, ["mindspore", "pytorch"], options.rounds, f"--weights={folder}/weights.npz",
+                                  *(f"--{key}={value}" for key, value in sizes.items()))
+    ratios = measure.compare(results, "mindspore", "pytorch")
+    print(f"{text}: {ratios['seconds_ratio']:.2f} of PyTorch's time, {ratios['peak_gb_ratio']:.2f} of its memory")
+    measure.keep(name, {**sizes, **results, **ratios})
 
 
 def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -23,18 +47,24 @@ def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return images, (rng.random((count, 1, size, size)) < 0.1).astype(np.float32)
 
 
-def mindspore_training(count: int, size: int, weights: Path) -> Callable[[], float]:
-    """A call that takes one training step and returns its loss, as train.py does it; writes the start weights."""
+def training_step() -> tuple[Any, Callable[..., Any]]:
+    """(D-LinkNet34, its training step as train.py takes it)."""
     from dlinknet import runtime
     runtime.start("CPU", 0, SEED)
-    from mindspore import Tensor, amp, nn
+    from mindspore import amp, nn
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
     network = BUILDERS["dlinknet34"](1).set_train(True)
+    return network, make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
+                              amp.DynamicLossScaler(2 ** 24, 2, 1000))
+
+
+def mindspore_training(count: int, size: int, weights: Path) -> Callable[[], float]:
+    """A call that takes one training step and returns its loss; writes the start weights."""
+    network, step = training_step()
+    from mindspore import Tensor
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
-    step = make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
-                     amp.DynamicLossScaler(2 ** 24, 2, 1000))
     images, masks = (Tensor(array) for array in batch(count, size))
     return lambda: float(step(images, masks)[0].asnumpy())
 
