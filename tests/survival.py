@@ -51,7 +51,7 @@ def main() -> int:
             write_pair(folder / "data" / "train", f"t{number}", *stripes(number))
         for number in range(4):
             write_pair(folder / "data" / "valid", f"v{number}", *stripes(50 + number))
-        epochs = f"--epoch_num={max(2, options.kills * 6 // 10)}"
+        epochs = f"--epoch_num={2 * options.kills}"        # more than the kills leave time for
         start = time.monotonic()
         whole = train(folder, *SETTINGS, epochs, "--output_path=whole")
         while not any(folder.glob("whole/*_epochs.csv")) and whole.poll() is None:
