@@ -1,5 +1,6 @@
-"""python tests/survival.py [--kills=50] [--seed=1]: kills one training over and over at random moments (SIGKILL), resumes it
-each time, lets it end, and compares every tensor with those of a training that was left alone.
+"""python tests/survival.py [--kills=50] [--seed=1]: kills a training over and over at random moments (SIGKILL), resumes it each
+time until it ends, and compares every tensor with those of a training that was left alone. Where it ends before it was killed so
+often, it starts again.
 
 It takes about a quarter of a minute for each kill on 2 cores. The exit status is 1 where anything differs.
 """
@@ -51,7 +52,7 @@ def main() -> int:
             write_pair(folder / "data" / "train", f"t{number}", *stripes(number))
         for number in range(4):
             write_pair(folder / "data" / "valid", f"v{number}", *stripes(50 + number))
-        epochs = f"--epoch_num={2 * options.kills}"        # more than the kills leave time for
+        epochs = f"--epoch_num={max(2, min(20, options.kills))}"
         start = time.monotonic()
         whole = train(folder, *SETTINGS, epochs, "--output_path=whole")
         while not any(folder.glob("whole/*_epochs.csv")) and whole.poll() is None:
@@ -62,36 +63,35 @@ def main() -> int:
             print(log)
             return 1
         seconds = time.monotonic() - start
-        resume: list[str] = []
-        for kill in range(1, options.kills + 1):
-            process = train(folder, *SETTINGS, epochs, "--output_path=out", *resume)
-            wait_for_checkpoint(process, folder)
-            resume = ["--resume"]
-            # From the first checks of the files to well into the training.
-            try:
-                process.wait(moments.uniform(0, 2 * first_epoch))
-                print(f"the training ended before kill {kill}")
-                break
-            except subprocess.TimeoutExpired:
-                process.kill()
-                found[what_lies_there(folder / "out")] += 1
-            log = process.communicate()[0]
-            if process.returncode not in (0, -9):
-                print(log)
-                return 1
-            print(f"kill {kill}: {log.splitlines()[-1] if log else 'before its first line'}", flush=True)
-        process = train(folder, *SETTINGS, epochs, "--output_path=out", "--resume")
-        log = process.communicate()[0]
-        if process.returncode:
-            print(log)
-            return 1
-        print(f"{sum(found.values())} kills: " + ", ".join(f"{count} {state}" for state, count in found.items())
+        unlike = run = kills = 0
+        while kills < options.kills:        # a training may end, for one reason or another, before all kills are done
+            run, resume, running = run + 1, [], True
+            out = folder / f"out{run}"
+            while running:
+                process = train(folder, *SETTINGS, epochs, f"--output_path={out}", *resume)
+                wait_for_checkpoint(process, out)
+                resume = ["--resume"]
+                try:
+                    # From the first checks of the files to well into the training; to its end after the last kill.
+                    process.wait(moments.uniform(0, 2 * first_epoch) if kills < options.kills else None)
+                    running = False
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    kills += 1
+                    found[what_lies_there(out)] += 1
+                log = process.communicate()[0]
+                if process.returncode not in (0, -9):
+                    print(log)
+                    return 1
+                print(f"run {run}, {kills} kills: {log.splitlines()[-1] if log else 'killed before its first line'}", flush=True)
+            unlike += compare(folder / "whole", out)
+        print(f"{sum(found.values())} kills of {run} runs: " + ", ".join(f"{count} {state}" for state, count in found.items())
               + f"; the undisturbed run took {seconds:.0f} s")
-        return compare(folder / "whole", folder / "out")
+        return int(unlike > 0)
 
 
 def compare(whole: Path, out: Path) -> int:
-    """0 where all checkpoints hold the same tensors, to the bit."""
+    """How many tensors of the checkpoints are not the same, to the bit."""
     from dlinknet import runtime
     runtime.start("CPU", 0, 1)
     from dlinknet.models.weights import read_checkpoint
@@ -103,7 +103,7 @@ def compare(whole: Path, out: Path) -> int:
         different = [name for name in theirs.tensors if ours.tensors[name].tobytes() != theirs.tensors[name].tobytes()]
         unlike += len(different) + (ours.meta["best"] != theirs.meta["best"])
         print(f"{file.name}: {len(theirs.tensors) - len(different)} of {len(theirs.tensors)} tensors are equal to the bit")
-    return int(unlike > 0)
+    return unlike
 
 
 if __name__ == "__main__":
