@@ -27,9 +27,9 @@ def train(folder: Path, *arguments: str) -> subprocess.Popen:
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
+def wait_for_checkpoint(process: subprocess.Popen, out: Path) -> None:
     """Until the run has something to go on from."""
-    while not any(folder.glob("out/*_last.ckpt")) and process.poll() is None:
+    while not any(out.glob("*_last.ckpt")) and process.poll() is None:
         time.sleep(0.05)
 
 
