@@ -17,7 +17,7 @@ def main(arguments: list) -> None:
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     from dlinknet import runtime
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed)
+    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
     from dlinknet.evaluation import report
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score

@@ -16,7 +16,7 @@ def main(arguments: list) -> None:
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     from dlinknet import runtime
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed)
+    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
     from dlinknet.evaluation.pipeline import Behind
     from dlinknet.evaluation.prediction import predict
     from dlinknet.evaluation.predictor import Predictor

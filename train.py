@@ -3,7 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from dlinknet import config, console
+from dlinknet import config, console, runtime
 from dlinknet.data.pairs import training_sets
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
@@ -11,10 +11,11 @@ from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resum
 
 
 def main(arguments: list) -> None:
-    settings, resumed, start = config.load(arguments, __doc__), None, None
     console.start_log()
+    settings, resumed, start = config.load(arguments, __doc__), None, None
     if settings.resume:
         resumed, settings = resume_settings(settings, arguments, __doc__)
+    runtime.refuse_lonely(settings.run_distribute)
     need_place(settings.output_path, "output_path")
     if settings.pretrained_ckpt and not resumed:
         need_file(settings.pretrained_ckpt, "pretrained_ckpt")
@@ -22,34 +23,35 @@ def main(arguments: list) -> None:
     identity = data_identity(training, validation)
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
-    from dlinknet import runtime
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed)
+    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score_all
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.models.weights import start_encoder
+    from dlinknet.parallel import Ranks
     from dlinknet.training.checkpoint import read_newest
     from dlinknet.training.loop import Trainer
-
     if resumed:
         start = read_newest(resumed.checkpoints, "resume")
         refuse_changes(start.meta, settings, identity, start.file)
     network = BUILDERS[settings.model_name](1)
     encoder = start_encoder(network, "" if resumed else settings.pretrained_ckpt)
+    ranks = Ranks(device.rank, device.size)
     loader = TrainingLoader(training, settings.batch_size, settings.train_size, settings.augment, settings.seed,
-                            settings.num_workers)
+                            settings.num_workers, ranks.rank, ranks.size)
     predictor = Predictor(network, settings.tile_size, settings.tile_overlap)
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    validate = (lambda: score_all(validation, predictor, settings.threshold, "validation")) if validation else None
-    trainer = Trainer(settings, network, loader, files, validate, identity)
+    validate = (lambda: score_all(validation, predictor, settings.threshold, "validation", ranks)) if validation else None
+    trainer = Trainer(settings, network, loader, files, validate, identity, ranks)
     if resumed:
         trainer.resume(start, resumed.files)
-    with files.held(settings, training, validation, resumed, start and start.file):
+    ranks.wait()        # the first one moves files from here on that the others have read
+    with files.held(settings, training, validation, resumed, start and start.file, ranks.first):
         for line in ("python " + shlex.join(sys.argv), device, *([] if resumed else [encoder])):
             console.LOG.info("%s", line)
         console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
-                         len(training), len(validation), settings.batch_size, loader.height, loader.width)
+                         len(training), len(validation), loader.step_images, loader.height, loader.width)
         trainer.run()
 
 

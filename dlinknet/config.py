@@ -40,6 +40,8 @@ class Config:
     device_target: str
     device_id: int
     run_distribute: bool
+    amp_level: str
+    tf32: bool
 
     model_name: str
     pretrained_ckpt: FilePath
@@ -80,6 +82,10 @@ class Config:
     split_files: str
     scene_num: int
     scene_size: int
+
+    rank_table: FilePath
+    devices: str
+    server_ip: str
 
     def as_yaml(self) -> str:
         """The resolved settings as a YAML document that --config_path takes."""
@@ -243,5 +249,3 @@ def _refuse_together(config: Config) -> None:
         raise UserError(f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}")
     if config.enable_modelarts:
         raise UserError("enable_modelarts: ModelArts jobs are not supported yet; set it to False")
-    if config.run_distribute:
-        raise UserError("run_distribute: training on several devices is not supported yet; set it to False")

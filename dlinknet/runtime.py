@@ -9,13 +9,15 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from dlinknet.errors import UserError
+from dlinknet.errors import RunFailed, UserError
+from dlinknet.launcher import Launch, launched
 
 # What a machine has where a device of this kind is plugged in and its driver is loaded.
 NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
 NEEDS = {"Ascend": "an Ascend with its driver and CANN", "GPU": "an NVIDIA GPU with its driver and CUDA"}
 KEEP_MB = 32                    # the largest that glibc allows
-PROBE = "import sys; from dlinknet import runtime; runtime._use(sys.argv[1], int(sys.argv[2]))"
+CANN = ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH")
+PROBE = "import sys; from dlinknet import runtime as r; r._choose(sys.argv[1], int(sys.argv[2]), True); r._compute(sys.argv[1])"
 
 
 @dataclass(frozen=True)
@@ -24,26 +26,36 @@ class Device:
 
     target: str             # 'Ascend', 'GPU' or 'CPU'
     version: str            # MindSpore's
-    refused: str            # why 'auto' did not take a better one; empty where nothing was passed over
+    refused: str = ""       # why 'auto' did not take a better one; empty where nothing was passed over
+    rank: int = 0           # which of the processes of a training this is
+    size: int = 1           # how many there are
 
     def __str__(self) -> str:
+        many = f", rank {self.rank} of {self.size}, process {os.getpid()}" if self.size > 1 else ""
         if self.target == "CPU" and self.refused:
             return (f"*** device: CPU. Neither Ascend nor GPU works here ({self.refused}), and a CPU is slow *** "
-                    f"(MindSpore {self.version}, {os.cpu_count()} cores)")
-        return f"device: {self.target} (MindSpore {self.version})"
+                    f"(MindSpore {self.version}, {os.cpu_count()} cores{many})")
+        return f"device: {self.target} (MindSpore {self.version}{many})"
 
 
-def start(target: str, device_id: int, seed: int) -> Device:
-    """Prepares MindSpore: device, graph mode, seed.
+def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute: bool = False) -> Device:
+    """Prepares MindSpore: device, graph mode, seed, and the connection to the other processes of a training.
 
     Args:
         target: 'auto', 'Ascend', 'GPU' or 'CPU'; auto takes the first of Ascend, GPU and CPU that computes something.
-        device_id: which Ascend or GPU of this machine.
+        device_id: which Ascend or GPU of this machine, where no launcher says it.
         seed: of the start weights.
+        tf32: whether float32 convolutions may round their inputs to TF32 (GPU) or HF32 (Ascend 910B).
+        distribute: one of several processes, which a launcher has started.
 
     Raises:
-        UserError: the device asked for is not there or does not work, or MindSpore is not installed.
+        UserError: the device asked for is not there or does not work, MindSpore is not installed, or no launcher started this
+            process.
+        RunFailed: the other processes did not come.
     """
+    launch = _launch() if distribute else None
+    if launch is not None and launch.device_id is not None:
+        device_id = launch.device_id
     _prepare_environment()
     _keep_freed_memory()
     try:
@@ -53,23 +65,44 @@ def start(target: str, device_id: int, seed: int) -> Device:
     refused = []
     if target == "auto":
         for candidate in ("Ascend", "GPU"):
-            reason = _why_not(candidate, device_id)
+            reason = _missing(candidate) or _why_not(candidate, device_id)
             if not reason:
                 target = candidate
                 break
             refused.append(f"{candidate}: {reason}")
         else:
             target = "CPU"
-    elif target != "CPU" and not _plugged_in(target):
-        raise UserError(f"device_target: no {target} on this machine ({' or '.join(NODES[target])} is missing): it takes "
-                        f"{NEEDS[target]}; --device_target=auto takes what there is")
+    elif target != "CPU" and _missing(target):
+        raise UserError(f"device_target: no {target} can be used: {_missing(target)}; --device_target=auto takes what there is")
+    rank, size = 0, 1
     try:
-        _use(target, device_id)
+        _choose(target, device_id, tf32)
+        if launch is not None:
+            rank, size = _join(target, launch)
+        _compute(target)
+    except (UserError, RunFailed):
+        raise
     except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds here)
-        raise UserError(f"device_target: {target} {device_id} does not work: {_first_line(error)}; it takes "
+        raise UserError(f"device_target: {target} {device_id} does not work: {_first_line(error, target)}; it takes "
                         f"{NEEDS.get(target, 'a CPU build of MindSpore')}") from None
     mindspore.set_seed(seed)
-    return Device(target, mindspore.__version__, "; ".join(refused))
+    return Device(target, mindspore.__version__, "; ".join(refused), rank, size)
+
+
+def refuse_lonely(distribute: bool) -> None:
+    """UserError where this is one of several processes that a launcher started, and run_distribute does not say so."""
+    launch = None if distribute else launched(os.environ)
+    if launch is not None and launch.size > 1:
+        raise UserError(f"run_distribute is False, but {launch.size} processes were started ({launch.way}), each of which would "
+                        "train on its own into the same files: set it to True")
+
+
+def _launch() -> Launch:
+    launch = launched(os.environ)
+    if launch is None:
+        raise UserError("run_distribute: no launcher started this process (neither MS_ROLE, OMPI_COMM_WORLD_SIZE nor "
+                        "RANK_TABLE_FILE with RANK_ID is in the environment): use scripts/run_distribute_*_train.sh or msrun")
+    return launch
 
 
 def _prepare_environment() -> None:
@@ -79,7 +112,9 @@ def _prepare_environment() -> None:
     # With AVX-512, oneDNN 3.10 picks its reference convolutions, a hundred times too slow.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     # Compiled kernels go to a folder of their own rather than to wherever the user stands.
-    os.environ.setdefault("MS_COMPILER_CACHE_PATH", os.path.join(tempfile.gettempdir(), f"dlinknet_kernels_{os.getuid()}"))
+    kernels = os.path.join(tempfile.gettempdir(), f"dlinknet_kernels_{os.getuid()}")
+    os.environ.setdefault("MS_COMPILER_CACHE_PATH", kernels)
+    os.environ.setdefault("MS_OM_PATH", kernels)        # rank_0/om/analyze_fail.ir, where a network does not compile
 
 
 def _keep_freed_memory() -> None:
@@ -92,17 +127,29 @@ def _keep_freed_memory() -> None:
         return                                  # another C library: as it is
 
 
+def _missing(target: str) -> str:
+    """The first thing that this machine lacks to use a device, in words; empty where nothing is missing."""
+    if not _plugged_in(target):
+        return f"none is plugged in, or its driver is not loaded ({' or '.join(NODES[target])} is missing)"
+    plugin = f"libmindspore_{target.lower()}.so*"
+    import mindspore
+    if not glob.glob(os.path.join(os.path.dirname(mindspore.__file__), "lib", "plugin", plugin)):
+        return f"this MindSpore {mindspore.__version__} is a wheel without it ({plugin} is missing)"
+    if target == "Ascend" and not any(os.environ.get(name) for name in CANN):
+        return f"CANN is not set up ({' and '.join(CANN)} are empty): source set_env.sh in its folder, often /usr/local/Ascend"
+    return ""
+
+
 def _plugged_in(target: str) -> bool:
     return any(glob.glob(pattern) for pattern in NODES[target])
 
 
 def _why_not(target: str, device_id: int) -> str:
     """Why a device cannot be used, in a few words; empty where it computes."""
-    if not _plugged_in(target):
-        return "not on this machine"
     # In a process of its own: a device that fails while it starts can take the whole process with it.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MS_ROLE", "OMPI_"))}
     try:
-        probe = subprocess.run([sys.executable, "-c", PROBE, target, str(device_id)], capture_output=True, text=True,
+        probe = subprocess.run([sys.executable, "-c", PROBE, target, str(device_id)], capture_output=True, text=True, env=alone,
                                timeout=300, cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     except subprocess.TimeoutExpired:
         return "did not answer in 300 s"
@@ -110,15 +157,51 @@ def _why_not(target: str, device_id: int) -> str:
     return "" if probe.returncode == 0 else (lines[-1][:200] if lines else f"ended with status {probe.returncode}")
 
 
-def _use(target: str, device_id: int) -> None:
-    """Chooses a device and computes something on it."""
+def _choose(target: str, device_id: int, tf32: bool) -> None:
+    """Chooses device, graph mode and the precision of float32 convolutions."""
     import mindspore
 
-    if hasattr(mindspore, "set_device"):
-        mindspore.set_device(target, device_id if target != "CPU" else 0)
+    number = device_id if target != "CPU" else 0
+    if hasattr(mindspore, "set_device"):        # from 2.5 on
+        mindspore.set_device(target, number)
     else:
-        mindspore.set_context(device_target=target, **({"device_id": device_id} if target != "CPU" else {}))
+        mindspore.set_context(device_target=target, **({"device_id": number} if target != "CPU" else {}))
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
+    if target == "GPU":
+        # Without this the gradients of dilated convolutions are refused in float16.
+        mindspore.set_context(disable_format_transform=True)
+        try:
+            mindspore.set_context(gpu_config={"conv_allow_tf32": tf32, "matmul_allow_tf32": tf32})
+        except ValueError:
+            if not tf32:
+                raise UserError(f"tf32: MindSpore {mindspore.__version__} cannot switch it off; it takes a later one") from None
+    elif target == "Ascend" and hasattr(mindspore, "device_context"):       # 910B, which takes a version that has it
+        mindspore.device_context.ascend.op_precision.conv_allow_hf32(tf32)
+
+
+def _join(target: str, launch: Launch) -> tuple[int, int]:
+    """Meets the other processes; (rank, how many). The process that only brings them together ends here, with theirs."""
+    import mindspore
+    from mindspore import communication
+
+    if target == "CPU" and mindspore.__version__.startswith("2.0"):
+        raise UserError("run_distribute: several processes on a CPU take MindSpore 2.7 or later, "
+                        f"this one is {mindspore.__version__}")
+    try:
+        communication.init()
+    except Exception as error:  # noqa: BLE001  (RuntimeError and others, with pages of C++)
+        raise RunFailed(f"run_distribute: the {launch.size} processes did not come together: {_first_line(error)}") from None
+    if launch.schedules:
+        sys.exit()
+    rank, size = communication.get_rank(), communication.get_group_size()
+    mindspore.set_auto_parallel_context(parallel_mode="data_parallel", gradients_mean=True, device_num=size)
+    return rank, size
+
+
+def _compute(target: str) -> None:
+    """Computes something, so that a device that does not work is found here."""
+    import mindspore
+
     if target == "CPU":
         return
     total = mindspore.ops.ReduceSum()(mindspore.Tensor([1.0, 2.0], mindspore.float32))
@@ -126,6 +209,8 @@ def _use(target: str, device_id: int) -> None:
         raise RuntimeError("1 + 2 is not 3 there")
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception, target: str = "") -> str:
+    """What an error of MindSpore's says: the library that a device lacks, else the first line of its pages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-    return lines[0][:200] if lines else type(error).__name__
+    lacks = [line.split(" failed. ")[-1] for line in lines if line.startswith(f"Load dynamic library: libmindspore_{target.lower()}.")]
+    return (lacks or lines or [type(error).__name__])[0][:200]

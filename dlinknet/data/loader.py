@@ -19,21 +19,26 @@ class TrainingLoader:
 
     What a batch holds depends on (seed, epoch, place in the epoch) and what is done to an image on (seed, epoch, ID), never
     on how many threads work. Every image is seen once an epoch; the last batch is filled up with the epoch's first images.
+    Where several processes train together, a step takes a batch of each: together they serve what one process would with
+    batches of so many times the size.
 
     Args:
-        pairs: the training set.
-        batch_size: images a batch.
+        pairs: the training set, in the same order in every process.
+        batch_size: images a batch of one process.
         crop: side of the random crops, a multiple of 32; 0 for whole images, padded by reflection to one common size.
         level: 'full', 'flips' or 'none' augmentation.
         seed: decides order, crops and augmentation.
         workers: threads that read and augment.
+        rank, size: which process this is, and how many train together.
 
-    `height` and `width` are those of every batch.
+    `height` and `width` are those of every batch, `step_images` is how many images a step takes in all processes.
     """
 
-    def __init__(self, pairs: list[Pair], batch_size: int, crop: int, level: str, seed: int, workers: int):
+    def __init__(self, pairs: list[Pair], batch_size: int, crop: int, level: str, seed: int, workers: int, rank: int = 0,
+                 size: int = 1):
         self.pairs = pairs
-        self.batch_size = batch_size
+        self.batch_size, self.rank, self.size = batch_size, rank, size
+        self.step_images = batch_size * size
         self.crop = crop
         self.level = level
         self.seed = seed
@@ -45,23 +50,31 @@ class TrainingLoader:
 
     def __len__(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.pairs) // self.batch_size)
+        return self.steps()
 
-    def order(self, epoch: int) -> np.ndarray:
-        """Indices of the pairs in the order in which an epoch serves them, the last batch filled up."""
+    def steps(self, start: int = 0) -> int:
+        """Steps that are left of an epoch when `start` of its images have been served."""
+        return -(-max(0, len(self.pairs) - start) // self.step_images)
+
+    def order(self, epoch: int, start: int = 0) -> np.ndarray:
+        """Indices of the pairs, steps x size x batch_size, in the order in which all processes serve an epoch together.
+
+        Args:
+            start: how many of the epoch's images have been served already.
+        """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pairs))
-        return np.resize(order, len(self) * self.batch_size)
+        return np.resize(order, start + self.steps(start) * self.step_images)[start:].reshape(-1, self.size, self.batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (images, masks): N x 3 x H x W float32 in -1.6..1.6 and N x 1 x H x W float32 of 0 and 1.
 
         Args:
-            start: how many of the epoch's batches to leave out.
+            start: how many of the epoch's images, in all processes, have been served already.
 
         Raises:
             UserError: a file can no longer be read.
         """
-        if start >= len(self):
+        if not self.steps(start):
             return
         source = _Epoch(self, epoch, start)
         # Batches wait in a queue, 16 of them by default: 1 GB of 4 x 1024 x 1024.
@@ -96,7 +109,7 @@ class _Epoch:
 
     def __init__(self, loader: TrainingLoader, epoch: int, start: int):
         self.loader, self.epoch = loader, epoch
-        self.batches = loader.order(epoch).reshape(len(loader), -1)[start:]
+        self.batches = loader.order(epoch, start)[:, loader.rank]
         self.error: Exception | None = None
 
     def __len__(self) -> int:

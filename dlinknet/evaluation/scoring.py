@@ -12,6 +12,7 @@ from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.evaluation.metrics import confusion, figures
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor
+from dlinknet.parallel import Ranks
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ def score(pairs: list[Pair], predictor: Predictor, threshold: float, title: str)
             progress.update(1)
 
 
-def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: str) -> dict[str, float]:
-    """The figures of a whole set, as metrics.figures names them."""
-    return figures(sum(scored.counts for scored in score(pairs, predictor, threshold, title)))
+def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: str, ranks: Ranks = Ranks()) -> dict[str, float]:
+    """The figures of a whole set, as metrics.figures names them; several processes share the work and all get the figures."""
+    counts = np.zeros((2, 2), np.int64)
+    for scored in score(ranks.share(pairs), predictor, threshold, title):
+        counts += scored.counts
+    return figures(ranks.total(counts))
 

@@ -13,7 +13,9 @@ from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.data.preprocess import INPUT
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.models.precision import set_precision
 from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
+from dlinknet.parallel import Ranks
 from dlinknet.training.checkpoint import save
 from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.losses import DiceBCELoss
@@ -27,9 +29,9 @@ class Position:
     """Where the next step stands, and the sums of its epoch so far."""
 
     epoch: int = 1
-    steps: int = 0              # of this epoch that are done
-    loss_sum: float = 0.0       # over these steps
-    skipped: int = 0            # how many of them overflowed
+    images: int = 0             # of this epoch that are done, in all processes
+    loss_sum: float = 0.0       # each step's loss times its images
+    skipped: int = 0            # how many steps overflowed
     seconds: float = 0.0        # that they took
 
 
@@ -44,15 +46,17 @@ class Trainer:
         validate: returns the figures of the validation set (road_iou and others, 0 to 1) with the network's present weights;
             None without one. It may leave the network in inference mode.
         identity: what tells the data set from another (run.data_identity), kept for a resume.
+        ranks: the processes that train together. Each has a trainer with a loader of its own part; rank 0 writes the files.
     """
 
     def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
-                 validate: Callable[[], dict[str, float]] | None, identity: dict[str, Any]):
+                 validate: Callable[[], dict[str, float]] | None, identity: dict[str, Any], ranks: Ranks = Ranks()):
         self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
-        self.identity = identity
+        self.identity, self.ranks = identity, ranks
         self.optimizer = nn.Adam(network.trainable_params(), learning_rate=config.learning_rate)
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
-        self.step_function = make_step(network, DiceBCELoss(), self.optimizer, self.scaler)
+        self.step_function = make_step(set_precision(network, config.amp_level), DiceBCELoss(ranks.size), self.optimizer,
+                                       self.scaler, ranks.size)
         self.plateau = PlateauRule(config.learning_rate)
         self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
         self.step = 0                           # steps taken since the start
@@ -62,6 +66,11 @@ class Trainer:
         self.ended = ""                         # why the plateau rule ended the training
         self.saved = ""                         # what `last` holds, in words
         self.resumed_from = ""                  # the checkpoint's file
+
+    @property
+    def epochs(self) -> int:
+        """How many there are."""
+        return self.config.distribute_epoch_num if self.config.run_distribute else self.config.epoch_num
 
     def resume(self, checkpoint: Checkpoint, source: RunFiles) -> None:
         """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
@@ -99,15 +108,17 @@ class Trainer:
             RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, or a file cannot be written.
         """
         if self.resumed_from:
-            LOG.info("resumed from %s: epoch %d, %d of its %d steps are done", self.resumed_from, self.position.epoch,
-                     self.position.steps, len(self.loader))
+            LOG.info("resumed from %s: epoch %d, %d of its %d images are done", self.resumed_from, self.position.epoch,
+                     min(self.position.images, len(self.loader.pairs)), len(self.loader.pairs))
         try:
             if self.rows:       # killed after a checkpoint was written and before the table was
                 self._write_history()
-            if self.ended or self.position.epoch > self.config.epoch_num:
+            if self.ended or self.position.epoch > self.epochs:
+                setting = "distribute_epoch_num" if self.config.run_distribute else "epoch_num"
                 LOG.info("nothing is left to train: %s", f"the run ended early, {self.ended}" if self.ended else
-                         f"{len(self.rows)} epochs are done; a higher --epoch_num goes on")
+                         f"{len(self.rows)} epochs are done; a higher --{setting} goes on")
             else:
+                self.ranks.equalise(self.network.get_parameters())
                 self._run_epochs()
         except OSError as error:
             resume = "; --resume goes on from it" if self.saved else ""
@@ -124,22 +135,25 @@ class Trainer:
             self._save_last()
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.rows)
-        for epoch in range(self.position.epoch, self.config.epoch_num + 1):
+        for epoch in range(self.position.epoch, self.epochs + 1):
             row = self._train_epoch(epoch)
+            self._average_statistics()
             if self.validate is not None:
                 row.update(self.validate())
             decision = self.plateau.update(row["train_loss"])
             self._keep_best(epoch, row)
-            if decision.improved:
+            if decision.improved and self.ranks.first:
                 save(self.files.plateau, self.network.get_parameters(), self._meta(epoch))
             if decision.restore:
-                load_network(self._lowest(), self.network, "plateau")
+                if self.ranks.first:
+                    load_network(self._lowest(), self.network, "plateau")
+                self.ranks.equalise(self.network.get_parameters())
                 set_value(self.optimizer.learning_rate, self.plateau.learning_rate)
             self.rows.append(row)
             self.position, self.ended = Position(epoch + 1), decision.stop
             self._save_last()
             self._write_history()
-            left = (time.monotonic() - start) / (len(self.rows) - done_before) * (self.config.epoch_num - epoch)
+            left = (time.monotonic() - start) / (len(self.rows) - done_before) * (self.epochs - epoch)
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
                 LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
@@ -151,10 +165,10 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """What is left of one pass over the training set; returns the epoch's row of the table."""
         self.network.set_train(True)
-        here, batch = self.position, self.loader.batch_size
-        start = time.monotonic() - here.seconds
-        with Progress(len(self.loader) * batch, f"epoch {epoch}/{self.config.epoch_num}", here.steps * batch) as progress:
-            for images, masks in self.loader.epoch(epoch, here.steps):
+        here, batch = self.position, self.loader.step_images
+        start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
+        with Progress(here.images + steps * batch, f"epoch {epoch}/{self.epochs}", here.images) as progress:
+            for images, masks in self.loader.epoch(epoch, here.images):
                 loss, finite = self.step_function(images, masks)
                 loss = float(loss.asnumpy())
                 self.step += 1
@@ -166,13 +180,18 @@ class Trainer:
                 else:
                     here.skipped += 1
                     self._report_overflow(epoch)
-                here.steps, here.loss_sum, here.seconds = here.steps + 1, here.loss_sum + loss, time.monotonic() - start
+                here.images, here.loss_sum, here.seconds = here.images + batch, here.loss_sum + loss * batch, time.monotonic() - start
                 progress.update(batch, f"loss {loss:.4f}")
                 if self.config.save_steps and self.step % self.config.save_steps == 0:
                     self._save_last()
-        return {"epoch": epoch, "train_loss": here.loss_sum / len(self.loader), "learning_rate": self.plateau.learning_rate,
+        return {"epoch": epoch, "train_loss": here.loss_sum / here.images, "learning_rate": self.plateau.learning_rate,
                 "loss_scale": self._loss_scale(), "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
-                "images_per_second": round(len(self.loader) * batch / here.seconds, 2)}
+                "images_per_second": round(here.images / here.seconds, 2)}
+
+    def _average_statistics(self) -> None:
+        """Gives all processes the mean of their BatchNorm statistics; each normalises a step with those of its own part."""
+        # Averaging commutes with the moving average, so how often it is done changes nothing but rounding.
+        self.ranks.average(p for p in self.network.get_parameters() if not p.requires_grad)
 
     def _lowest(self) -> Checkpoint:
         """The weights of the lowest training loss; UserError where the file is not whole or of another loss."""
@@ -184,6 +203,8 @@ class Trainer:
         return checkpoint
 
     def _write_history(self) -> None:
+        if not self.ranks.first:
+            return
         write_csv(self.rows, self.files.path("epochs.csv"))
         draw_curves(self.rows, self.files.path("curves.png"))
 
@@ -205,9 +226,16 @@ class Trainer:
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
         if not self.best or value * sign >= self.best["value"] * sign or math.isnan(self.best["value"]):
             self.best = {"figure": figure, "value": value, "epoch": epoch}
-            save(self.files.best, self.network.get_parameters(), self._meta(epoch))
+            if self.ranks.first:
+                save(self.files.best, self.network.get_parameters(), self._meta(epoch))
 
     def _save_last(self) -> None:
+        self._average_statistics()
+        if self.ranks.first:
+            self._write_last()
+        self.saved = self._stand()
+
+    def _write_last(self) -> None:
         # The optimizer lists the network's parameters among its own.
         parameters = {p.name: p for p in [*self.network.get_parameters(), *self.optimizer.get_parameters()]}
         state = {"position": asdict(self.position), "rows": self.rows, "ended": self.ended,
@@ -215,11 +243,10 @@ class Trainer:
                  "settings": {key: getattr(self.config, key) for key in FIXED}, "data": self.identity}
         save(self.files.last, [*parameters.values(), *self._scaler_state()], {**self._meta(self._epoch()), **state},
              self.files.previous)
-        self.saved = self._stand()
 
     def _epoch(self) -> int:
         """The epoch of the weights: between epochs the position is the next one's already."""
-        return self.position.epoch if self.position.steps else self.position.epoch - 1
+        return self.position.epoch if self.position.images else self.position.epoch - 1
 
     def _stand(self) -> str:
         return f"epoch {self._epoch()}, step {self.step}"
@@ -239,5 +266,5 @@ class Trainer:
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in ("road_iou", "precision", "recall", "f1") if name in row)
         mark = " (best)" if self.best["epoch"] == row["epoch"] else ""
-        return (f"epoch {row['epoch']}/{self.config.epoch_num}: loss {row['train_loss']:.4f}{figures}{mark}, "
+        return (f"epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
                 f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

@@ -14,13 +14,20 @@ class DiceBCELoss(nn.Cell):
     up to 1, and elsewhere the share of one pixel vanishes.
 
     Logits and truth are N x C x H x W float32, truth 0 or 1; the loss is a float32 scalar, at least 0.
+
+    Args:
+        processes: how many share each batch. The sums of Dice then run over the parts of all of them; the cross-entropy is
+            that of this part, and the mean over the processes, of losses and of gradients, is the whole batch's. (The gradient
+            of a sum over processes is again a sum over them: each gets `processes` times its part's share, and the mean
+            takes that away.)
     """
 
-    def __init__(self):
+    def __init__(self, processes: int = 1):
         super().__init__()
         self.bce = nn.BCEWithLogitsLoss()
+        self.over_all = ops.AllReduce() if processes > 1 else nn.Identity()
 
     def construct(self, logits, truth):
         p = ops.sigmoid(logits)
-        dice = (2 * (p * truth).sum() + 1) / (p.sum() + truth.sum() + 1)
-        return self.bce(logits, truth) + 1 - dice
+        both, either = self.over_all(ops.stack([(p * truth).sum(), p.sum() + truth.sum()]))
+        return self.bce(logits, truth) + 1 - (2 * both + 1) / (either + 1)

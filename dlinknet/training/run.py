@@ -57,7 +57,7 @@ class RunFiles:
 
     @contextmanager
     def held(self, settings: Config, training: list[Pair], validation: list[Pair],
-             resumed: Resumed | None = None, taken: Path | None = None) -> Iterator[None]:
+             resumed: Resumed | None = None, taken: Path | None = None, writes: bool = True) -> Iterator[None]:
         """Keeps these files for one run while the block lasts.
 
         Moves an earlier run's aside, unless it is the one that goes on, and writes the resolved settings and the IDs of the
@@ -66,10 +66,14 @@ class RunFiles:
         Args:
             resumed: the run to go on with. Where its files are elsewhere, what is still needed of them is copied.
             taken: the one of its checkpoints to go on from. A newer one, which is damaged then, is moved aside.
+            writes: False in a process that leaves all that to another one.
 
         Raises:
             UserError: another process trains under this name in this folder.
         """
+        if not writes:
+            yield
+            return
         with locked(self.folder / f".{self.log_name}.lock", "output_path"):
             for ending in ENDINGS:      # what a killed run left half written
                 for unfinished in self.folder.glob(glob.escape(f".{self.path(ending).stem}.") + "[0-9]*"):

@@ -49,7 +49,6 @@ def test_settings(run, tmp_path, name):
     run(name, f"--config_path={tmp_path}/mine.yaml", words=["mine.yaml: unknown key 'epoch_nums'; did you mean 'epoch_num'?"])
     (tmp_path / "mine.yaml").write_text("epoch_num: [3]\n")
     run(name, f"--config_path={tmp_path}/mine.yaml", words=["mine.yaml: epoch_num must be a whole number, not [3]"])
-    run(name, "--run_distribute=True", words=["several devices is not supported yet"])
     run(name, "--enable_modelarts=True", words=["ModelArts jobs are not supported yet"])
 
 
@@ -126,7 +125,11 @@ def test_devices(run):
     for target in ("Ascend", "GPU"):
         if runtime._plugged_in(target):
             pytest.skip("this machine has a device")
-        run("train.py", f"--device_target={target}", words=[f"device_target: no {target} on this machine"])
+        run("train.py", f"--device_target={target}", words=[f"device_target: no {target} can be used: none is plugged in"])
+
+
+def test_several_processes_take_a_launcher(run):
+    run("train.py", "--run_distribute=True", words=["run_distribute: no launcher started this process"])
 
 
 def test_a_bare_word_is_refused(run, stripe_data):

@@ -53,11 +53,11 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, minds
     killed(work, "step", 5, *resume)
     assert not list(out.glob(".weight01_dink34_last.*")), "what the killed save left is gone"
     assert read_checkpoint(str(last), "k").meta["position"] | {"loss_sum": 0, "seconds": 0} == {
-        "epoch": 2, "steps": 1, "loss_sum": 0, "skipped": 0, "seconds": 0}
+        "epoch": 2, "images": 2, "loss_sum": 0, "skipped": 0, "seconds": 0}
     killed(work, "validation", 1, *resume)
     assert read_checkpoint(str(last), "k").meta["step"] == 6, "saved by save_steps, with the validation still to come"
     log = killed(work, "renaming", 1, *resume)
-    assert "epoch 2, 3 of its 3 steps are done" in log and not last.exists() and previous.exists()
+    assert "epoch 2, 6 of its 6 images are done" in log and not last.exists() and previous.exists()
     last.write_bytes(previous.read_bytes()[:100_000])           # and now a damaged file as well
     result = command("train.py", *resume, cwd=work)
     assert result.returncode == 0 and result.stderr == "", result.stderr

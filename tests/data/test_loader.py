@@ -12,24 +12,46 @@ def make(mindspore, stripe_data):
     from dlinknet.data.loader import TrainingLoader
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
-    def build(batch_size=4, crop=0, level="full", seed=1, workers=2, pairs=pairs):
-        return TrainingLoader(pairs, batch_size, crop, level, seed, workers)
+    def build(batch_size=4, crop=0, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1):
+        return TrainingLoader(pairs, batch_size, crop, level, seed, workers, rank, size)
 
     return build
 
 
-def epoch(loader, number):
-    batches = [(images.asnumpy(), masks.asnumpy()) for images, masks in loader.epoch(number)]
+def epoch(loader, number, start=0):
+    batches = [(images.asnumpy(), masks.asnumpy()) for images, masks in loader.epoch(number, start)]
     return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
 
 
 def test_an_epoch_serves_every_image_and_fills_the_last_batch(make):
     loader = make(batch_size=4)
     assert len(loader) == 2
-    order = loader.order(1)
+    order = loader.order(1).ravel()
     assert sorted(order[:6]) == list(range(6)) and list(order[6:]) == list(order[:2])
-    assert list(loader.order(2)) != list(order)
-    assert sorted(make(batch_size=8).order(1)) == sorted([*range(6), *make(batch_size=8).order(1)[:2]])
+    assert list(loader.order(2).ravel()) != list(order)
+    assert sorted(make(batch_size=8).order(1).ravel()) == sorted([*range(6), *make(batch_size=8).order(1).ravel()[:2]])
+
+
+def test_processes_serve_together_what_one_serves_alone(make):
+    """Three of batch 1 and one of batch 3, from the start and from the second image on."""
+    alone = make(batch_size=3)
+    together = [make(batch_size=1, rank=rank, size=3) for rank in range(3)]
+    assert {len(loader) for loader in together} == {len(alone)} == {2}
+    for start in (0, 2):
+        parts = [epoch(loader, 1, start) for loader in together]
+        images, masks = epoch(alone, 1, start)
+        assert len(images) == 6 and all(len(part[0]) == 2 for part in parts)
+        for step, rank in np.ndindex(2, 3):
+            assert np.array_equal(parts[rank][0][step], images[3 * step + rank])
+            assert np.array_equal(parts[rank][1][step], masks[3 * step + rank])
+
+
+@pytest.mark.parametrize("done, batch_size, size", [(0, 2, 2), (2, 2, 2), (3, 1, 2), (4, 1, 3), (6, 2, 1), (5, 4, 2)])
+def test_an_epoch_goes_on_where_other_processes_left_it(make, done, batch_size, size):
+    """Whatever their number, no image is lost or served twice, but to fill the last batch."""
+    whole = list(make(batch_size=6).order(3).ravel())
+    rest = list(make(batch_size=batch_size, size=size).order(3, done).ravel())
+    assert rest == (whole * 3)[done:done + len(rest)] and done + len(rest) >= 6 > done + len(rest) - batch_size * size
 
 
 def test_batches_do_not_depend_on_threads_and_differ_by_epoch_and_seed(make):

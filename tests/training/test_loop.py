@@ -92,6 +92,8 @@ def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines
 
     images, masks = next(iter(trainer.loader.epoch(1)))
     set_value(trainer.scaler.scale_value, 1e38)
+    for parameter in trainer.network.get_parameters():
+        set_value(parameter, before[parameter.name])
     trainer.network.set_train(True)
     before = weights(trainer)
     loss, finite = trainer.step_function(images, masks)

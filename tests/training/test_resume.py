@@ -71,18 +71,18 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
     assert trainer.rows[0]["loss_scale"] == 128, "the loss scale has grown on the way"
     # `last` is of step 4, one step into epoch 2.
     trainer = resumed(make, "cut", validate=lambda network: {"road_iou": 0.4, "f1": 0.5})
-    assert (trainer.step, trainer.position.epoch, trainer.position.steps) == (4, 2, 1) and len(trainer.rows) == 1
+    assert (trainer.step, trainer.position.epoch, trainer.position.images) == (4, 2, 2) and len(trainer.rows) == 1
     cut_after(trainer, 7)
     with pytest.raises(Cut):
         trainer.run()
     meta = read_checkpoint(str(trainer.files.last), "k").meta
-    assert (meta["step"], meta["position"]["epoch"], meta["position"]["steps"], len(meta["rows"])) == (6, 3, 0, 2)
+    assert (meta["step"], meta["position"]["epoch"], meta["position"]["images"], len(meta["rows"])) == (6, 3, 0, 2)
     # `previous` is of step 6 too, before the validation of epoch 2.
     left = iter(list(figures())[1:])
     trainer = resumed(make, "cut", "previous", validate=lambda network: next(left))
-    assert (trainer.step, trainer.position.epoch, trainer.position.steps) == (6, 2, 3) and len(trainer.rows) == 1
+    assert (trainer.step, trainer.position.epoch, trainer.position.images) == (6, 2, 6) and len(trainer.rows) == 1
     trainer.run()
-    assert any(line.startswith("resumed from") and line.endswith("epoch 2, 1 of its 3 steps are done") for line in lines())
+    assert any(line.startswith("resumed from") and line.endswith("epoch 2, 2 of its 6 images are done") for line in lines())
     expected, found = state(whole), state(trainer)
     assert expected.keys() == found.keys() and {"moment1.head.conv2.weight", "scale_value", "counter"} <= found.keys()
     assert all(np.array_equal(expected[name], found[name]) for name in expected)

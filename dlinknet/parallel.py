@@ -1,0 +1,63 @@
+"""What the processes of one training tell each other. With one process nothing is sent."""
+from __future__ import annotations
+
+from typing import Iterable, Sequence, TypeVar
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, ops
+
+T = TypeVar("T")
+DIGIT = 1 << 20         # float32 holds these exactly; int64 and float64 are not sent everywhere
+DIGITS = 3              # so counts up to 2^60
+
+
+class Ranks:
+    """This process among the `size` processes of a training; ranks count from 0, and rank 0 writes the files.
+
+    Every method but share() has to be called by all of them, in the same order.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1):
+        self.rank, self.size = rank, size
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def share(self, things: Sequence[T]) -> Sequence[T]:
+        """This process's part of a list: each thing is in exactly one."""
+        return things[self.rank::self.size]
+
+    def total(self, counts: np.ndarray) -> np.ndarray:
+        """The sum over all processes of an int64 array of counts, 0 to 2^60, exact."""
+        if self.size == 1:
+            return counts
+        digits = np.stack([counts // DIGIT ** place % DIGIT for place in range(DIGITS)]).astype(np.float32)
+        gathered = ops.AllGather()(Tensor(digits[None])).asnumpy().astype(np.int64)     # size x DIGITS x ...
+        return sum(gathered.sum(0)[place] * DIGIT ** place for place in range(DIGITS))
+
+    def equalise(self, parameters: Iterable[Parameter]) -> None:
+        """Gives these float32 parameters the values that they have in rank 0."""
+        if self.size == 1:
+            return
+        send = ops.Broadcast(0)
+        for parameter in parameters:
+            ops.assign(parameter, send((ops.cast(parameter, ms.float32),))[0])
+
+    def average(self, parameters: Iterable[Parameter]) -> None:
+        """Gives each of these float32 parameters its mean over all processes."""
+        parameters = list(parameters)
+        if self.size == 1 or not parameters:
+            return
+        flat = np.concatenate([parameter.asnumpy().ravel() for parameter in parameters])
+        mean = ops.AllReduce()(Tensor(flat)).asnumpy() / np.float32(self.size)
+        for parameter in parameters:
+            mine, mean = np.split(mean, [parameter.size])
+            ops.assign(parameter, Tensor(mine.reshape(parameter.shape)))
+
+    def wait(self) -> None:
+        """Returns when all processes have come here."""
+        if self.size > 1:
+            ops.AllReduce()(Tensor(np.zeros(1, np.float32))).asnumpy()

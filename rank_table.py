@@ -1,0 +1,19 @@
+"""Makes the rank table of an Ascend server (--devices=0-7), or reads one and says which ranks run on this machine."""
+from dlinknet import config
+from dlinknet.errors import UserError, run_command
+from dlinknet.launcher import make_rank_table, places_here, read_rank_table
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    if not settings.rank_table:
+        raise UserError("rank_table is empty: name a file with --rank_table=FILE")
+    if settings.devices:
+        make_rank_table(settings.rank_table, settings.devices, settings.server_ip)
+    places = read_rank_table(settings.rank_table)
+    for place in places_here(places, settings.rank_table):
+        print(f"rank {place.rank} of {len(places)} on device {place.device}")
+
+
+if __name__ == "__main__":
+    run_command(main)

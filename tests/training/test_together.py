@@ -1,0 +1,56 @@
+"""Several processes train as one does. The processes are real ones, on the CPU."""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cluster import cluster, need_cluster
+
+SCRIPT = Path(__file__).parent / "together.py"
+
+
+@pytest.fixture(scope="module")
+def alone(mindspore, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    subprocess.run([sys.executable, str(SCRIPT), str(folder), "1"], check=True, timeout=300)
+    return np.load(folder / "1_0.npz")
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def together(request, mindspore, tmp_path_factory):
+    need_cluster()
+    folder = tmp_path_factory.mktemp("together")
+    cluster(request.param, SCRIPT, str(folder), str(request.param))
+    return [np.load(folder / f"{request.param}_{rank}.npz") for rank in range(request.param)]
+
+
+def test_five_steps_give_the_weights_and_losses_of_one_process_with_the_whole_batch(alone, together):
+    names = [name for name in alone if name.startswith("weights.")]
+    assert len(names) > 50
+    for rank in together:
+        assert all(np.allclose(rank[name], alone[name], rtol=0, atol=1e-5) for name in names)
+        assert all(np.array_equal(rank[name], together[0][name]) for name in names), "the ranks stay equal to the bit"
+        assert np.allclose(rank["losses"], alone["losses"], rtol=1e-5)
+    assert alone["losses"][-1] < alone["losses"][0]
+
+
+def test_an_overflow_in_one_process_is_one_in_all(together):
+    for rank in together:
+        assert not rank["finite"] and rank["unchanged"] and rank["scale"] == 512
+
+
+def test_what_the_processes_tell_each_other(together):
+    size = len(together)
+    for rank in together:
+        assert rank["total"].dtype == np.int64 and rank["total"].tolist() == [
+            [sum(range(size)), size * (2 ** 20 - 1)], [size * (10 ** 12 + 1), 3 * size]]
+        assert rank["average"][0] == (size + 1) / 2 and np.all(rank["average"][1:] == 10 * (size - 1) / 2)
+        assert rank["equalised"] == 5
+    assert sorted(number for rank in together for number in rank["share"]) == list(range(7))
+
+
+def test_one_process_sends_nothing(alone):
+    assert alone["total"].tolist() == [[0, 2 ** 20 - 1], [10 ** 12 + 1, 3]] and alone["average"][0] == 1
+    assert alone["equalised"] == 5 and alone["share"].tolist() == list(range(7))
