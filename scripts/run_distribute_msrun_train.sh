@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Trains in several processes on one or several machines without a rank table, started by MindSpore's msrun.
+set -euo pipefail
+# shellcheck source=scripts/launch.sh
+. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+read_arguments "run_distribute_msrun_train.sh DATASET CONFIG_PATH WORKER_NUM [LOCAL_WORKER_NUM MASTER_ADDR MASTER_PORT NODE_RANK]
+
+  DATASET       folder of ID_sat.jpg and ID_mask.png
+  CONFIG_PATH   settings, for instance dlinknet_config.yaml
+  WORKER_NUM    how many processes on all machines
+On several machines, call it on each with
+  LOCAL_WORKER_NUM  how many processes of them on this machine
+  MASTER_ADDR   address of the machine with rank 0, the same on all
+  MASTER_PORT   a free port there, the same on all
+  NODE_RANK     which machine this is: 0, 1, ...
+Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output on the machine with rank 0." 3 7 "$@"
+[ ${#words[@]} = 3 ] || [ ${#words[@]} = 7 ] || fail "LOCAL_WORKER_NUM, MASTER_ADDR, MASTER_PORT and NODE_RANK go together"
+need_folder DATASET "${words[0]}"
+need_file CONFIG_PATH "${words[1]}"
+need_count WORKER_NUM "${words[2]}"
+here=${words[3]-${words[2]}}
+need_count LOCAL_WORKER_NUM "$here"
+node=${words[6]-0}
+need_number NODE_RANK "$node"
+choose_python
+msrun=$(dirname "$PYTHON")/msrun
+[ -x "$msrun" ] || msrun=$(command -v msrun) || fail "there is no msrun beside $PYTHON: it comes with MindSpore 2.3 and later"
+port=${words[5]-$(free_port)}
+need_count MASTER_PORT "$port"
+many_train "${words[0]}" "${words[1]}"
+run_msrun "$msrun" "$here" "$((node * here))" --worker_num="${words[2]}" --local_worker_num="$here" \
+    --master_addr="${words[4]-127.0.0.1}" --master_port="$port" --node_rank="$node" --join=True

@@ -1,0 +1,298 @@
+"""The run_*.sh scripts: with a stand-in for python where a device is missing, for real on the CPU.
+
+The stand-in is first on PATH, records how it was called and with what environment, and ends as it is told to.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dlinknet import config
+from tests.cluster import need_cluster
+from tests.conftest import ROOT, stripes, write_pair
+
+EPFL = ROOT.parent / "shared" / "data" / "roads_epfl"
+STAND_IN = """#!PYTHON
+import json, os, subprocess, sys, time
+if sys.argv[1] == "-c" or sys.argv[1].endswith("rank_table.py"):
+    sys.exit(subprocess.run(["PYTHON", *sys.argv[1:]]).returncode)
+rank = "scheduler" if os.environ.get("MS_ROLE") == "MS_SCHED" else os.environ.get("RANK_ID", "alone")
+print("stand-in", rank, flush=True)
+record = {"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}
+open(os.path.join("RECORDS", rank + ".json"), "w").write(json.dumps(record))
+for word in os.environ.get("STAND_IN", "").split():
+    name, seconds, status = word.split(":")
+    if name == rank:
+        time.sleep(float(seconds))
+        if status != "0":
+            print("train.py: error: as it was told", file=sys.stderr)
+        sys.exit(int(status))
+"""
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A folder with spaces in its name: images, masks, a configuration, a rank table, a checkpoint."""
+    folder = tmp_path / "my work"
+    for number in range(8):
+        write_pair(folder / "the data", f"p{number}", *stripes(number))
+    (folder / "my config.yaml").write_text("batch_size: 2\nmodel_name: linknet34\nrun_distribute: False\nnum_workers: 1\n")
+    (folder / "net.ckpt").write_text("stands for a checkpoint")
+    devices = [{"device_id": str(4 + rank), "device_ip": f"192.168.10{rank}.1", "rank_id": str(rank)} for rank in range(3)]
+    (folder / "table.json").write_text(json.dumps({"status": "completed", "server_list": [{"server_id": "s", "device": devices}]}))
+    return folder
+
+
+@pytest.fixture
+def run(work, tmp_path):
+    """run(script, *arguments) -> the finished script; recorded() -> what the stand-ins were given, by rank."""
+    records, tools = tmp_path / "records", tmp_path / "tools"
+    records.mkdir()
+    tools.mkdir()
+    (tools / "python").write_text(STAND_IN.replace("PYTHON", sys.executable).replace("RECORDS", str(records)))
+    (tools / "python").chmod(0o755)
+
+    def execute(script, *arguments, plan="", cwd=work):
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "STAND_IN": plan}
+        return subprocess.run(["bash", str(ROOT / "scripts" / script), *arguments], capture_output=True, text=True, cwd=cwd,
+                              env=environment, timeout=60)
+
+    def recorded(count=1):
+        wait_for(lambda: len(list(records.iterdir())) >= count)
+        return {file.stem: json.loads(file.read_text()) for file in records.iterdir()}
+
+    execute.recorded, execute.tools = recorded, tools
+    return execute
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def settings_of(record, command):
+    """The recorded command line as the real configuration reads it, relative to where the script was called."""
+    assert record["arguments"][0] == str(ROOT / command)
+    here = os.getcwd()
+    try:
+        os.chdir(record["folder"])
+        return config.load(record["arguments"][1:], "")
+    finally:
+        os.chdir(here)
+
+
+@pytest.mark.parametrize("target, words, device", [("ascend", [], 0), ("ascend", ["3"], 3), ("gpu", ["1"], 1), ("cpu", [], 0)])
+def test_standalone_training(run, work, target, words, device):
+    result = run(f"run_standalone_{target}_train.sh", "the data", "my config.yaml", *words, "--epoch_num=7", "--wait")
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    assert f"log: {work}/train.log" in result.stdout and (work / "train.log").read_text() == "stand-in alone\n"
+    settings = settings_of(run.recorded()["alone"], "train.py")
+    assert settings.device_target.lower() == target and settings.device_id == device
+    assert (settings.data_path, settings.output_path, settings.epoch_num, settings.batch_size) == ("the data", "output", 7, 2)
+    assert settings.run_distribute is False and run.recorded()["alone"]["folder"] == str(work)
+
+
+@pytest.mark.parametrize("target, words, device", [("ascend", [], 0), ("gpu", ["2"], 2), ("cpu", [], 0)])
+def test_standalone_evaluation(run, work, target, words, device):
+    result = run(f"run_standalone_{target}_eval.sh", "the data", "the data", "net.ckpt", "my masks", "my config.yaml", *words,
+                 "--tta", "--wait")
+    assert result.returncode == 0 and f"log: {work}/eval.log" in result.stdout
+    settings = settings_of(run.recorded()["alone"], "eval.py")
+    assert (settings.device_target.lower(), settings.device_id, settings.tta) == (target, device, True)
+    assert (settings.label_path, settings.trained_ckpt, settings.predict_path) == ("the data", "net.ckpt", "my masks")
+
+
+def test_in_the_background_it_says_where_the_log_is_and_returns(run, work):
+    start = time.monotonic()
+    result = run("run_standalone_gpu_train.sh", "the data", "my config.yaml", plan="alone:3:0")
+    assert result.returncode == 0 and time.monotonic() - start < 3
+    assert "running in the background as process " in result.stdout and f"log: {work}/train.log" in result.stdout
+    wait_for(lambda: (work / "train.log").exists() and (work / "train.log").read_text() == "stand-in alone\n")
+
+
+def test_a_failure_is_one(run, work):
+    result = run("run_standalone_ascend_train.sh", "the data", "my config.yaml", "--wait", plan="alone:0:3")
+    assert result.returncode == 3 and result.stderr.splitlines() == [
+        "run_standalone_ascend_train.sh: error: the command failed with status 3: train.py: error: as it was told "
+        f"(log: {work}/train.log)"]
+
+
+def test_ascends_of_a_rank_table(run, work):
+    result = run("run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait")
+    assert result.returncode == 0 and "all processes are done" in result.stdout, result.stderr
+    for rank in range(3):
+        record = run.recorded(3)[str(rank)]
+        given = record["environment"]
+        assert (given["RANK_ID"], given["RANK_SIZE"], given["DEVICE_ID"]) == (str(rank), "3", str(4 + rank))
+        assert given["RANK_TABLE_FILE"] == f"{work}/table.json" and "MS_ROLE" not in given
+        settings = settings_of(record, "train.py")
+        assert settings.run_distribute and settings.device_target == "Ascend" and settings.output_path == "LOG0/output"
+        assert (work / f"LOG{rank}" / "log.log").read_text() == f"stand-in {rank}\n"
+        from dlinknet.launcher import Launch, launched
+        assert launched(given) == Launch("rank table", 3, 4 + rank)
+    assert len(run.recorded()) == 3
+
+
+def test_gpus_of_this_machine(run, work):
+    result = run("run_distribute_gpu_train.sh", "the data", "my config.yaml", "2", "2,5", "--wait")
+    assert result.returncode == 0, result.stderr
+    records = run.recorded(3)
+    assert records.keys() == {"0", "1", "scheduler"}
+    for name, record in records.items():
+        given = record["environment"]
+        assert (given["CUDA_VISIBLE_DEVICES"], given["MS_WORKER_NUM"], given["MS_SCHED_HOST"]) == ("2,5", "2", "127.0.0.1")
+        if name != "scheduler":
+            assert (given["MS_ROLE"], given["MS_NODE_ID"], given["DEVICE_ID"]) == ("MS_WORKER", name, name)
+        settings = settings_of(record, "train.py")
+        assert settings.run_distribute and settings.device_target == "GPU"
+
+
+def test_msrun_on_one_machine_and_on_the_second_of_two(run, work):
+    tool = run.tools / "msrun"
+    tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\nmkdir -p msrun; echo hello >msrun/worker_2.log\n")
+    tool.chmod(0o755)
+    assert run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "--device_target=CPU", "--wait").returncode == 0
+    said = (work / "said").read_text().splitlines()
+    assert {"--worker_num=2", "--local_worker_num=2", "--master_addr=127.0.0.1", "--join=True", "--run_distribute=True"} <= set(said)
+    shutil.rmtree(work / "msrun")
+    result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "4", "2", "10.0.0.1", "8118", "1", "--wait")
+    assert result.returncode == 0, result.stderr
+    said = (work / "said").read_text().splitlines()
+    assert {"--worker_num=4", "--local_worker_num=2", "--master_addr=10.0.0.1", "--master_port=8118", "--node_rank=1"} <= set(said)
+    assert (work / "LOG2" / "log.log").read_text() == "hello\n"
+
+
+def test_the_first_that_fails_ends_the_others_and_is_named(run, work):
+    start = time.monotonic()
+    result = run("run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait", plan="0:50:0 1:0.5:2 2:50:0")
+    assert result.returncode == 1 and time.monotonic() - start < 20
+    assert result.stderr.splitlines() == [
+        "run_distribute_ascend_train.sh: error: rank 1 failed with status 2: train.py: error: as it was told "
+        f"(log: {work}/LOG1/log.log); the others were stopped"]
+    assert subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode == 1, "all have ended"
+
+
+def test_an_earlier_run_is_moved_aside_and_a_resumed_one_goes_on(run, work):
+    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"]
+    assert run(*arguments).returncode == 0
+    (work / "LOG0" / "output").mkdir()
+    (work / "LOG0" / "output" / "net_last.ckpt").write_text("precious")
+    assert run(*arguments, "--resume").returncode == 0
+    assert (work / "LOG0" / "output" / "net_last.ckpt").exists()
+    assert (work / "LOG0" / "log.log").read_text() == "stand-in 0\nstand-in 0\n"
+    result = run(*arguments)
+    aside, = work.glob("LOG_before_*")
+    assert aside.name in result.stdout and (aside / "LOG0" / "output" / "net_last.ckpt").read_text() == "precious"
+    assert {path.name for path in aside.iterdir()} == {"LOG0", "LOG1", "LOG2"} and not (work / "LOG0" / "output").exists()
+    for _ in range(2):
+        assert run("run_standalone_cpu_train.sh", "the data", "my config.yaml", "--wait").returncode == 0
+    assert len(list(work.glob("train_before_*.log"))) == 1
+
+
+@pytest.mark.parametrize("script, arguments, words", [
+    ("run_standalone_gpu_train.sh", ["the data"], "usage: bash scripts/run_standalone_gpu_train.sh DATASET CONFIG_PATH [DEVICE_ID]"),
+    ("run_standalone_cpu_train.sh", ["the data", "my config.yaml", "0"], "usage: bash scripts/run_standalone_cpu_train.sh DATASET CONFIG_PATH"),
+    ("run_standalone_gpu_train.sh", ["none", "my config.yaml"], "DATASET: there is no folder none"),
+    ("run_standalone_gpu_train.sh", ["the data", "none.yaml"], "CONFIG_PATH: there is no file none.yaml"),
+    ("run_standalone_ascend_train.sh", ["the data", "my config.yaml", "first"], "DEVICE_ID must be a whole number, not 'first'"),
+    ("run_standalone_ascend_train.sh", ["the data", "my config.yaml", "--data_path=x"], "'--data_path' is the script's own"),
+    ("run_standalone_ascend_train.sh", ["the data", "my config.yaml", "--now"], "'--now' is not understood"),
+    ("run_standalone_gpu_eval.sh", ["the data", "none", "net.ckpt", "out", "my config.yaml"], "LABEL_PATH: there is no folder none"),
+    ("run_standalone_cpu_eval.sh", ["the data", "the data", "none", "out", "my config.yaml"], "CHECKPOINT: there is no file none"),
+    ("run_distribute_gpu_train.sh", ["the data", "my config.yaml", "3", "0,1"], "CUDA_VISIBLE_DEVICES names 2 GPUs (0,1), DEVICE_NUM is 3"),
+    ("run_distribute_gpu_train.sh", ["the data", "my config.yaml", "0", "0"], "DEVICE_NUM must be at least 1"),
+    ("run_distribute_cpu_train.sh", ["the data", "my config.yaml", "two"], "WORKER_NUM must be a whole number"),
+    ("run_distribute_ascend_train.sh", ["none.json", "the data", "my config.yaml"], "RANK_TABLE_FILE: there is no file none.json"),
+    ("run_distribute_ascend_train.sh", ["net.ckpt", "the data", "my config.yaml"], "net.ckpt is not one"),
+    ("run_distribute_msrun_train.sh", ["the data", "my config.yaml", "2", "1"], "MASTER_PORT and NODE_RANK go together")])
+def test_mistakes_are_one_line_before_anything_starts(run, work, script, arguments, words):
+    before = sorted(work.rglob("*"))
+    result = run(script, *arguments)
+    assert result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stdout == "" and sorted(work.rglob("*")) == before
+
+
+def test_every_script_says_how_it_is_used():
+    for script in sorted((ROOT / "scripts").glob("run_*_*_*.sh")):
+        result = subprocess.run(["bash", str(script), "--help"], capture_output=True, text=True, cwd="/")
+        assert result.returncode == 0 and result.stdout.startswith(f"usage: bash scripts/{script.name} "), script
+        assert "--wait" in result.stdout and "train.py --help" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Eight images to train on, of roads_epfl where they are at hand, in a folder of their own, and a bash that starts there."""
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "data").mkdir()
+    if EPFL.exists():
+        for image in sorted((EPFL / "train").glob("*_sat.*"))[:8]:
+            for file in (EPFL / "train").glob(image.name.split("_sat")[0] + "_*"):
+                (folder / "data" / file.name).symlink_to(file)
+    else:
+        for number in range(8):
+            write_pair(folder / "data", f"p{number}", *stripes(number, 96, 96))
+    (folder / "config.yaml").write_text("model_name: linknet34\nbatch_size: 1\ntrain_size: 32\nval_split: 0.3\nepoch_num: 1\n"
+                                        "distribute_epoch_num: 2\nsave_steps: 1\nseed: 3\n")
+
+    def bash(script, *arguments, **kwargs):
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        return subprocess.Popen(["bash", str(ROOT / "scripts" / script), *arguments, "--wait"], cwd=folder, env=environment,
+                                text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+
+    return folder, bash
+
+
+def test_one_process_on_the_cpu_for_real(real):
+    folder, bash = real
+    said = bash("run_standalone_cpu_train.sh", "data", "config.yaml").communicate(timeout=200)
+    assert "done; log: " in said[0], said[1]
+    assert "best: road_iou" in (folder / "train.log").read_text() and (folder / "output/weight01_dink34_best.ckpt").exists()
+    said = bash("run_standalone_cpu_eval.sh", "data", "data", "output/weight01_dink34_best.ckpt", "masks", "config.yaml").communicate(
+        timeout=200)
+    assert "done; log: " in said[0], said[1]
+    assert "road_iou: " in (folder / "eval.log").read_text() and len(list((folder / "masks").glob("*_mask.png"))) == 8
+
+
+def test_a_killed_rank_ends_two_and_three_go_on(real, mindspore):
+    need_cluster()
+    folder, bash = real
+    started = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "2", "--distribute_epoch_num=200")
+    log = folder / "LOG1" / "log.log"
+    wait_for(lambda: log.exists() and "epoch 1/200" in log.read_text(), 150)
+    word = log.read_text().split("rank 1 of 2, process ")[1].split(")")[0]
+    killed = time.monotonic()
+    os.kill(int(word), signal.SIGKILL)
+    said = started.communicate(timeout=100)
+    assert time.monotonic() - killed < 60 and started.returncode == 1
+    assert f"rank 1 was killed by signal 9 (log: {log})" in said[1] and len(said[1].splitlines()) == 1, said[1]
+    epochs = log.read_text().count("epoch ")
+    assert epochs and (folder / "LOG0/output/weight01_dink34_last.ckpt").exists()
+
+    done = len((folder / "LOG0/output/weight01_dink34_epochs.csv").read_text().splitlines()) - 1
+    said = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "3", "--resume", f"--distribute_epoch_num={done + 2}").communicate(
+        timeout=200)
+    assert "all processes are done" in said[0], said[1] + (folder / "LOG0/log.log").read_text()
+    rows = (folder / "LOG0/output/weight01_dink34_epochs.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [str(epoch) for epoch in range(1, done + 3)]
+    logs = [(folder / f"LOG{rank}/log.log").read_text() for rank in range(3)]
+    assert all("resumed from LOG0/output/weight01_dink34_last.ckpt" in text for text in logs)
+    assert f"rank 2 of 3" in logs[2] and "batches of 3 x 32 x 32" in logs[2] and "batches of 2 x 32 x 32" in logs[0]
+    figures = [[line.split(": loss")[1].split(", lr")[0] for line in text.splitlines() if f"epoch {done + 2}/" in line] for text in logs]
+    assert figures[0] and figures[0] == figures[1] == figures[2], "all ranks agree on loss and figures"
+
+
+def test_msrun_for_real(real, mindspore):
+    need_cluster()
+    folder, bash = real
+    said = bash("run_distribute_msrun_train.sh", "data", "config.yaml", "2", "--device_target=CPU", "--distribute_epoch_num=1").communicate(
+        timeout=200)
+    assert "all processes are done" in said[0], said[1]
+    assert "rank 1 of 2" in (folder / "LOG1/log.log").read_text() and (folder / "LOG0/output/weight01_dink34_best.ckpt").exists()
