@@ -4,6 +4,7 @@ from __future__ import annotations
 from itertools import count, product
 from typing import Callable, Iterable, Iterator
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -25,7 +26,7 @@ class Probability(nn.Cell):
         self.network = network
 
     def construct(self, x):
-        return ops.sigmoid(self.network(x))
+        return ops.sigmoid(ops.cast(self.network(x), ms.float32))       # in mixed precision logits are float16
 
 
 class Predictor:
