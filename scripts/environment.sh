@@ -2,48 +2,74 @@
 # shellcheck shell=bash
 
 ROOT=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PYTHON=$ROOT/.venv/bin/python
-FITS='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'     # what MindSpore 2.10 supports
 
 fail() {
     echo "$(basename "$0"): error: $*" >&2
     exit 2
 }
 
-# Prints the first Python on PATH that MindSpore 2.10 supports.
+# Which environment make_environment makes. usage: use_environment FOLDER REQUIREMENTS OLDEST NEWEST; Pythons as in 3.10
+use_environment() {
+    VENV=$ROOT/$1
+    REQUIREMENTS=$ROOT/$2
+    OLDEST=${3#3.}
+    NEWEST=${4#3.}
+    PYTHON=$VENV/bin/python
+    FITS="import sys; sys.exit(not (3, $OLDEST) <= sys.version_info[:2] <= (3, $NEWEST))"
+}
+use_environment .venv requirements.txt 3.10 3.12      # what MindSpore 2.10 supports
+
+# Prints the first Python that fits, of those on PATH and pyenv's.
 find_python() {
-    local name
-    for name in python3.11 python3.12 python3.10 python3 python; do
+    local name minor
+    for name in python3.11 python3 python; do
         if "$name" -c "$FITS" 2>/dev/null; then
             command -v "$name"
             return
         fi
     done
+    for ((minor = NEWEST; minor >= OLDEST; minor--)); do
+        for name in "python3.$minor" "${PYENV_ROOT:-${HOME-}/.pyenv}/versions/3.$minor".*/bin/python; do
+            if "$name" -c "$FITS" 2>/dev/null; then
+                command -v "$name"
+                return
+            fi
+        done
+    done
     return 1
 }
 
+# What fits, in words: "3.9" or "3.10, 3.11 or 3.12".
+pythons() {
+    local minor text=3.$OLDEST
+    for ((minor = OLDEST + 1; minor <= NEWEST; minor++)); do
+        if [ "$minor" = "$NEWEST" ]; then text="$text or 3.$minor"; else text="$text, 3.$minor"; fi
+    done
+    echo "$text"
+}
+
 make_environment() {
-    local base stamp=$ROOT/.venv/requirements.installed
-    if cmp -s "$ROOT/requirements.txt" "$stamp"; then
+    local base stamp=$VENV/requirements.installed
+    if cmp -s "$REQUIREMENTS" "$stamp"; then
         return
     fi
-    if ! [ -e "$ROOT/.venv" ]; then
-        base=$(find_python) || fail "no Python 3.10, 3.11 or 3.12 on PATH, which MindSpore 2.10 needs: install one of them" \
+    if ! [ -e "$VENV" ]; then
+        base=$(find_python) || fail "no Python $(pythons) on PATH, which this MindSpore needs: install one of them" \
             "(apt-get install python3 python3-venv, where that is one of them)"
-        echo "making $ROOT/.venv with $("$base" --version)"
-        "$base" -m venv "$ROOT/.venv" >/dev/null 2>&1 || {
-            rm -rf "$ROOT/.venv"
+        echo "making $VENV with $("$base" --version)"
+        "$base" -m venv "$VENV" >/dev/null 2>&1 || {
+            rm -rf "$VENV"
             fail "$base cannot make a virtual environment: apt-get install python3-venv"
         }
     fi
     # An environment of the user's own is used, never replaced.
-    "$PYTHON" -c "$FITS" 2>/dev/null || fail "$ROOT/.venv has no Python 3.10, 3.11 or 3.12: remove it or make it anew"
-    "$PYTHON" -m pip --version >/dev/null 2>&1 || fail "$ROOT/.venv has no pip: remove it or install pip into it"
-    echo "installing what requirements.txt lists: MindSpore is some hundred MB, which takes a minute or more"
-    "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$ROOT/requirements.txt" ||
-        fail "pip could not install requirements.txt; its own lines are above"
+    "$PYTHON" -c "$FITS" 2>/dev/null || fail "$VENV has no Python $(pythons): remove it or make it anew"
+    "$PYTHON" -m pip --version >/dev/null 2>&1 || fail "$VENV has no pip: remove it or install pip into it"
+    echo "installing what $(basename "$REQUIREMENTS") lists: MindSpore is some hundred MB, which takes a minute or more"
+    "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$REQUIREMENTS" ||
+        fail "pip could not install $(basename "$REQUIREMENTS"); its own lines are above"
     # MindSpore takes the compiler's runtime from the system; slim containers lack it.
-    "$PYTHON" -c 'import mindspore, cv2' 2>"$ROOT/.venv/import.log" ||
-        fail "MindSpore or OpenCV cannot be imported ($(tail -n 1 "$ROOT/.venv/import.log")); on Debian: apt-get install libgomp1"
-    cp "$ROOT/requirements.txt" "$stamp"
+    "$PYTHON" -c 'import mindspore, cv2' 2>"$VENV/import.log" ||
+        fail "MindSpore or OpenCV cannot be imported ($(tail -n 1 "$VENV/import.log")); on Debian: apt-get install libgomp1"
+    cp "$REQUIREMENTS" "$stamp"
 }

@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
-# Runs the test suite. --all adds what is slow; other arguments go to pytest.
+# Runs the test suite. --mindspore=2.0 does it with MindSpore 2.0.0, in .venv-2.0; --all adds what is slow; other arguments go
+# to pytest.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+arguments=()
+all=
+for argument in "$@"; do
+    case $argument in
+        --mindspore=2.0) use_environment .venv-2.0 requirements-2.0.txt 3.9 3.9 ;;
+        --mindspore=*) fail "'$argument' is not understood: --mindspore=2.0, or nothing for what requirements.txt brings" ;;
+        --all) all=yes arguments+=("$argument") ;;
+        *) arguments+=("$argument") ;;
+    esac
+done
 make_environment
 cd "$ROOT"
-case " $* " in
-    *" --all "*)
-        # The large networks one at a time: together, with their float64 twins, they need more than 16 GB.
-        "$PYTHON" -m pytest "$@" -k "not dlinknet50 and not dlinknet101"
-        for model in dlinknet50 dlinknet101; do
-            "$PYTHON" -m pytest "$@" tests/models/test_linknet.py -k "$model"
-        done
-        ;;
-    *) exec "$PYTHON" -m pytest "$@" ;;
-esac
+if [ -z "$all" ]; then
+    exec "$PYTHON" -m pytest ${arguments[@]+"${arguments[@]}"}
+fi
+# The large networks one at a time: together, with their float64 twins, they need more than 16 GB.
+"$PYTHON" -m pytest "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
+for model in dlinknet50 dlinknet101; do
+    "$PYTHON" -m pytest "${arguments[@]}" tests/models/test_linknet.py -k "$model"
+done

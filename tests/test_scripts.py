@@ -35,7 +35,7 @@ def test_without_a_fitting_python_it_says_which(tmp_path):
     shutil.copytree(ROOT / "scripts", clone / "scripts")
     shutil.copy(ROOT / "requirements.txt", clone)
     result = subprocess.run([str(tmp_path / "bash"), str(clone / "scripts" / "run_tests.sh")], capture_output=True, text=True,
-                            env={**os.environ, "PATH": str(tmp_path)})
+                            env={**os.environ, "PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path)})
     assert result.returncode == 2 and "no Python 3.10, 3.11 or 3.12 on PATH" in result.stderr, result.stderr
 
 
@@ -46,7 +46,13 @@ def test_shellcheck_finds_nothing(script):
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.skipif(not (ROOT / ".venv" / "requirements.installed").exists(), reason="scripts/run_tests.sh makes .venv first")
+def test_a_mindspore_that_is_not_tested_is_refused():
+    result = bash("run_tests.sh", "--mindspore=1.9")
+    assert result.returncode == 2 and "'--mindspore=1.9' is not understood" in result.stderr
+
+
+@pytest.mark.skipif(not (ROOT / ".venv" / "requirements.installed").exists(),
+                    reason="the quick start needs .venv, which scripts/run_tests.sh makes")
 def test_the_quick_start_takes_a_users_folder_and_trains_once(tmp_path):
     data = tmp_path / "my roads"
     for number in range(10):

@@ -5,16 +5,30 @@ have biases, as in the authors' code.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import HeUniform, Uniform
 
 from dlinknet.models.resnet import batch_norm
+
+
+def random_start(fan_in: int) -> dict:
+    """Bias, and initial values uniform in +-1 / sqrt(fan_in), PyTorch's; MindSpore's own differ between its versions."""
+    return {"has_bias": True, "weight_init": HeUniform(math.sqrt(5)), "bias_init": Uniform(1 / math.sqrt(fan_in))}
 
 
 def biased_conv(in_channels: int, out_channels: int, kernel: int, padding: int = 0, dilation: int = 1) -> nn.Conv2d:
     """A convolution of stride 1 with a bias and `padding` zeros on every side."""
     return nn.Conv2d(in_channels, out_channels, kernel, pad_mode="pad", padding=padding, dilation=dilation,
-                     has_bias=True)
+                     **random_start(in_channels * kernel ** 2))
+
+
+def biased_up(in_channels: int, out_channels: int, kernel: int, padding: int | tuple[int, ...]) -> nn.Conv2dTranspose:
+    """A transposed convolution of stride 2 with a bias; `padding` is how much of its result is left away on each side."""
+    return nn.Conv2dTranspose(in_channels, out_channels, kernel, stride=2, pad_mode="pad", padding=padding,
+                              **random_start(out_channels * kernel ** 2))
 
 
 def double(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
@@ -24,8 +38,7 @@ def double(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
     the smaller output with zeros instead of computing it; leaving one row and column less away (top 1, bottom 0, left 1,
     right 0) computes it.
     """
-    return nn.Conv2dTranspose(in_channels, out_channels, 3, stride=2, pad_mode="pad", padding=(1, 0, 1, 0),
-                              has_bias=True)
+    return biased_up(in_channels, out_channels, 3, (1, 0, 1, 0))
 
 
 class DilatedCentre(nn.Cell):
@@ -80,7 +93,7 @@ class ToOneMap(nn.Conv2d):
     """
 
     def __init__(self, in_channels: int):
-        super().__init__(in_channels, 1, 3, pad_mode="pad", padding=1, has_bias=True)
+        super().__init__(in_channels, 1, 3, pad_mode="pad", padding=1, **random_start(in_channels * 9))
         self.products = ops.Conv2D(9, 1, pad_mode="valid")
         self.gather = ops.Conv2D(1, 3, pad_mode="pad", pad=1)
         self.ones = Tensor(np.eye(9, dtype=np.float32).reshape(1, 9, 3, 3))
@@ -88,8 +101,10 @@ class ToOneMap(nn.Conv2d):
     def construct(self, x):
         if not self.training:
             return super().construct(x)
-        taps = self.weight.reshape(-1, 9).T.reshape(9, -1, 1, 1)        # 9 x in x 1 x 1
-        return ops.bias_add(self.gather(self.products(x, taps), self.ones), self.bias)
+        # Casts for mixed precision, which converts a cell's input, but not the parameters that its operators take here.
+        weight, bias, ones = ops.cast(self.weight, x.dtype), ops.cast(self.bias, x.dtype), ops.cast(self.ones, x.dtype)
+        taps = weight.reshape(-1, 9).T.reshape(9, -1, 1, 1)             # 9 x in x 1 x 1
+        return ops.bias_add(self.gather(self.products(x, taps), ones), bias)
 
 
 class Head(nn.Cell):
@@ -107,11 +122,11 @@ class Head(nn.Cell):
     def __init__(self, in_channels: int, classes: int, form: str):
         super().__init__()
         if form == "dlinknet":
-            self.up = nn.Conv2dTranspose(in_channels, 32, 4, stride=2, pad_mode="pad", padding=1, has_bias=True)
+            self.up = biased_up(in_channels, 32, 4, 1)
             self.conv1 = biased_conv(32, 32, 3, padding=1)
             self.conv2 = ToOneMap(32) if classes == 1 else biased_conv(32, classes, 3, padding=1)
         else:
-            self.up = nn.Conv2dTranspose(in_channels, 32, 3, stride=2, pad_mode="pad", padding=0, has_bias=True)
+            self.up = biased_up(in_channels, 32, 3, 0)
             self.conv1 = biased_conv(32, 32, 3)
             self.conv2 = biased_conv(32, classes, 2, padding=1)
         self.relu = nn.ReLU()
