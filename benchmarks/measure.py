@@ -36,9 +36,9 @@ def answer(**values: Any) -> None:
     print("ANSWER " + json.dumps(values))
 
 
-def side(script: str, name: str, *arguments: str) -> dict[str, Any]:
+def side(script: str, name: str, *arguments: str, python: str = sys.executable) -> dict[str, Any]:
     """Measures one side: runs the script again with its name; returns what answer() was given there."""
-    result = subprocess.run([sys.executable, script, f"--side={name}", *arguments], capture_output=True, text=True)
+    result = subprocess.run([python, script, f"--side={name}", *arguments], capture_output=True, text=True)
     lines = [line for line in result.stdout.splitlines() if line.startswith("ANSWER ")]
     if result.returncode or not lines:
         sys.exit(f"{name} failed:\n{result.stdout}{result.stderr}")

@@ -47,51 +47,61 @@ def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return images, (rng.random((count, 1, size, size)) < 0.1).astype(np.float32)
 
 
-def training_step() -> tuple[Any, Callable[..., Any]]:
-    """(D-LinkNet34, its training step as train.py takes it)."""
+def training_step(target: str = "CPU", precision: str = "float32") -> tuple[Any, Callable[..., Any]]:
+    """(D-LinkNet34, its training step as train.py takes it). precision: 'float32', 'tf32' or 'mixed' (amp_level O2)."""
     from dlinknet import runtime
-    runtime.start("CPU", 0, SEED)
+    runtime.start(target, 0, SEED, tf32=precision != "float32")
     from mindspore import amp, nn
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
-    network = BUILDERS["dlinknet34"](1).set_train(True)
+    from dlinknet.models.precision import set_precision
+    network = set_precision(BUILDERS["dlinknet34"](1).set_train(True), "O2" if precision == "mixed" else "O0")
     return network, make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
                               amp.DynamicLossScaler(2 ** 24, 2, 1000))
 
 
-def mindspore_training(count: int, size: int, weights: Path) -> Callable[[], float]:
+def mindspore_training(count: int, size: int, weights: Path, target: str = "CPU",
+                       precision: str = "float32") -> Callable[[], float]:
     """A call that takes one training step and returns its loss; writes the start weights."""
-    network, step = training_step()
+    network, step = training_step(target, precision)
     from mindspore import Tensor
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
     images, masks = (Tensor(array) for array in batch(count, size))
     return lambda: float(step(images, masks)[0].asnumpy())
 
 
-def pytorch_training(count: int, size: int, weights: Path) -> Callable[[], float]:
-    """The same in PyTorch."""
+def pytorch_training(count: int, size: int, weights: Path, target: str = "CPU", precision: str = "float32") -> Callable[[], float]:
+    """The same in PyTorch; 'mixed' is its autocast to float16 with its gradient scaler (bfloat16 without on a CPU)."""
     torch = need_torch()
     from tests.models.torch_reference import Reference, dice_bce
-    tensors = {name: torch.tensor(value) for name, value in np.load(weights).items()}
+    device = "cuda" if target == "GPU" else "cpu"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
+    torch.backends.cudnn.benchmark = True
+    mixed, low = precision == "mixed", torch.float16 if device == "cuda" else torch.bfloat16
+    scaler = torch.amp.GradScaler(device, enabled=mixed and device == "cuda")
+    tensors = {name: torch.tensor(value, device=device) for name, value in np.load(weights).items()}
     learnt = [tensor.requires_grad_() for name, tensor in tensors.items() if "moving_" not in name]
     network, optimizer = Reference(tensors, "dlinknet34", training=True), torch.optim.Adam(learnt, lr=2e-4)
-    images, masks = (torch.tensor(array) for array in batch(count, size))
+    images, masks = (torch.tensor(array, device=device) for array in batch(count, size))
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = dice_bce(network.forward(images), masks)
-        loss.backward()
-        optimizer.step()
+        with torch.autocast(device, low, enabled=mixed):
+            logits = network.forward(images)
+        loss = dice_bce(logits.float(), masks)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         return loss.item()
 
     return step
 
 
-def mindspore_inference(height: int, width: int, weights: Path) -> Callable[[], np.ndarray]:
+def mindspore_inference(height: int, width: int, weights: Path, target: str = "CPU", tf32: bool = True) -> Callable[[], np.ndarray]:
     """A call that makes the probabilities of one image, as the predictor does it; writes the weights."""
     from dlinknet import runtime
-    runtime.start("CPU", 0, SEED)
+    runtime.start(target, 0, SEED, tf32)
     from mindspore import Tensor
     from dlinknet.evaluation.predictor import Probability
     from dlinknet.models.linknet import BUILDERS
