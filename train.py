@@ -46,7 +46,7 @@ def main(arguments: list) -> None:
     trainer = Trainer(settings, network, loader, files, validate, identity, ranks)
     if resumed:
         trainer.resume(start, resumed.files)
-    ranks.wait()        # the first one moves files from here on that the others have read
+    trainer.agree()
     with files.held(settings, training, validation, resumed, start and start.file, ranks.first):
         for line in ("python " + shlex.join(sys.argv), device, *([] if resumed else [encoder])):
             console.LOG.info("%s", line)

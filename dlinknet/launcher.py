@@ -179,8 +179,13 @@ def _device_numbers(devices: str) -> list[int]:
 
 
 def _own_address() -> str:
-    found = sorted(name for name in addresses() if re.fullmatch(r"[\d.]+", name) and not name.startswith("127."))
-    return found[0] if found else "127.0.0.1"
+    """The address that this machine has towards others."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("10.255.255.255", 9))        # sends nothing: it only asks for the route
+            return probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
 
 
 def _device_ip(device: int) -> str:

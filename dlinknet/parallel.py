@@ -1,6 +1,7 @@
 """What the processes of one training tell each other. With one process nothing is sent."""
 from __future__ import annotations
 
+import zlib
 from typing import Iterable, Sequence, TypeVar
 
 import mindspore as ms
@@ -32,11 +33,20 @@ class Ranks:
 
     def total(self, counts: np.ndarray) -> np.ndarray:
         """The sum over all processes of an int64 array of counts, 0 to 2^60, exact."""
+        return self._of_all(counts).sum(0)
+
+    def unlike(self, text: str) -> list[int]:
+        """The ranks whose text is not rank 0's."""
+        found = self._of_all(np.array([zlib.crc32(text.encode())], np.int64))[:, 0]
+        return [rank for rank in range(self.size) if found[rank] != found[0]]
+
+    def _of_all(self, counts: np.ndarray) -> np.ndarray:
+        """The arrays of all processes, size x ..., int64 from 0 to 2^60."""
         if self.size == 1:
-            return counts
+            return counts[None]
         digits = np.stack([counts // DIGIT ** place % DIGIT for place in range(DIGITS)]).astype(np.float32)
         gathered = ops.AllGather()(Tensor(digits[None])).asnumpy().astype(np.int64)     # size x DIGITS x ...
-        return sum(gathered.sum(0)[place] * DIGIT ** place for place in range(DIGITS))
+        return sum(gathered[:, place] * DIGIT ** place for place in range(DIGITS))
 
     def equalise(self, parameters: Iterable[Parameter]) -> None:
         """Gives these float32 parameters the values that they have in rank 0."""
@@ -56,8 +66,3 @@ class Ranks:
         for parameter in parameters:
             mine, mean = np.split(mean, [parameter.size])
             ops.assign(parameter, Tensor(mine.reshape(parameter.shape)))
-
-    def wait(self) -> None:
-        """Returns when all processes have come here."""
-        if self.size > 1:
-            ops.AllReduce()(Tensor(np.zeros(1, np.float32))).asnumpy()

@@ -62,16 +62,9 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
         import mindspore
     except ImportError as error:
         raise UserError(f"MindSpore cannot be imported ({error}): pip install -r requirements.txt") from None
-    refused = []
+    refused = ""
     if target == "auto":
-        for candidate in ("Ascend", "GPU"):
-            reason = _missing(candidate) or _why_not(candidate, device_id)
-            if not reason:
-                target = candidate
-                break
-            refused.append(f"{candidate}: {reason}")
-        else:
-            target = "CPU"
+        target, refused = _best(device_id)
     elif target != "CPU" and _missing(target):
         raise UserError(f"device_target: no {target} can be used: {_missing(target)}; --device_target=auto takes what there is")
     rank, size = 0, 1
@@ -86,12 +79,26 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
         raise UserError(f"device_target: {target} {device_id} does not work: {_first_line(error, target)}; it takes "
                         f"{NEEDS.get(target, 'a CPU build of MindSpore')}") from None
     mindspore.set_seed(seed)
-    return Device(target, mindspore.__version__, "; ".join(refused), rank, size)
+    return Device(target, mindspore.__version__, refused, rank, size)
+
+
+def _best(device_id: int) -> tuple[str, str]:
+    """(the best device that computes something, why better ones do not)."""
+    refused = []
+    for candidate in ("Ascend", "GPU"):
+        reason = _missing(candidate) or _why_not(candidate, device_id)
+        if not reason:
+            return candidate, "; ".join(refused)
+        refused.append(f"{candidate}: {reason}")
+    return "CPU", "; ".join(refused)
 
 
 def refuse_lonely(distribute: bool) -> None:
     """UserError where this is one of several processes that a launcher started, and run_distribute does not say so."""
-    launch = None if distribute else launched(os.environ)
+    try:
+        launch = None if distribute else launched(os.environ)
+    except UserError:
+        return          # variables that an earlier job has left
     if launch is not None and launch.size > 1:
         raise UserError(f"run_distribute is False, but {launch.size} processes were started ({launch.way}), each of which would "
                         "train on its own into the same files: set it to True")
@@ -101,7 +108,8 @@ def _launch() -> Launch:
     launch = launched(os.environ)
     if launch is None:
         raise UserError("run_distribute: no launcher started this process (neither MS_ROLE, OMPI_COMM_WORLD_SIZE nor "
-                        "RANK_TABLE_FILE with RANK_ID is in the environment): use scripts/run_distribute_*_train.sh or msrun")
+                        "RANK_TABLE_FILE with RANK_ID is in the environment): use scripts/run_distribute_*_train.sh or msrun, or "
+                        "--run_distribute=False for one process")
     return launch
 
 
@@ -170,13 +178,22 @@ def _choose(target: str, device_id: int, tf32: bool) -> None:
     if target == "GPU":
         # Without this the gradients of dilated convolutions are refused in float16.
         mindspore.set_context(disable_format_transform=True)
-        try:
-            mindspore.set_context(gpu_config={"conv_allow_tf32": tf32, "matmul_allow_tf32": tf32})
-        except ValueError:
-            if not tf32:
-                raise UserError(f"tf32: MindSpore {mindspore.__version__} cannot switch it off; it takes a later one") from None
-    elif target == "Ascend" and hasattr(mindspore, "device_context"):       # 910B, which takes a version that has it
+        _set_tf32(tf32, gpu_config={"conv_allow_tf32": tf32, "matmul_allow_tf32": tf32})
+    elif target == "Ascend" and hasattr(mindspore, "device_context"):
         mindspore.device_context.ascend.op_precision.conv_allow_hf32(tf32)
+    elif target == "Ascend":
+        _set_tf32(tf32, ascend_config={"conv_allow_hf32": tf32})
+
+
+def _set_tf32(tf32: bool, **settings: dict) -> None:
+    """Gives MindSpore a setting that not every version has."""
+    import mindspore
+
+    try:
+        mindspore.set_context(**settings)
+    except ValueError:
+        if not tf32:
+            raise UserError(f"tf32: MindSpore {mindspore.__version__} cannot switch it off; it takes a later one") from None
 
 
 def _join(target: str, launch: Launch) -> tuple[int, int]:

@@ -92,6 +92,15 @@ def test_processes_of_a_launcher_are_not_taken_for_one(monkeypatch):
     runtime.refuse_lonely(False)
 
 
+def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeypatch):
+    if not mindspore.__version__.startswith("2.0"):
+        pytest.skip("this MindSpore can")
+    monkeypatch.setenv("MS_ROLE", "MS_WORKER")
+    monkeypatch.setenv("MS_WORKER_NUM", "2")
+    with pytest.raises(UserError, match="run_distribute: several processes on a CPU take MindSpore 2.7 or later, this one is 2.0"):
+        runtime.start("CPU", 0, 1, distribute=True)
+
+
 def test_without_a_launcher_there_are_no_others():
     with pytest.raises(UserError, match="run_distribute: no launcher started this process"):
         runtime.start("CPU", 0, 1, distribute=True)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 
@@ -26,12 +26,16 @@ class Scored:
     counts: np.ndarray          # 2 x 2, as metrics.confusion gives them
 
 
-def score(pairs: list[Pair], predictor: Predictor, threshold: float, title: str) -> Iterator[Scored]:
+def score(pairs: Sequence[Pair], predictor: Predictor, threshold: float, title: str,
+          among: Sequence[Pair] | None = None) -> Iterator[Scored]:
     """Yields every pair with its prediction: road where the probability is above `threshold`.
 
     Images share few padded sizes, so that few graphs are compiled; the next images are read while one is computed.
+
+    Args:
+        among: the set that `pairs` are a part of, whose sizes decide what each is padded to.
     """
-    canvases = predictor.canvases((pair.height, pair.width) for pair in pairs)
+    canvases = predictor.canvases((pair.height, pair.width) for pair in among or pairs)
     with Progress(len(pairs), title) as progress:
         for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask)), 2):
             probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
@@ -43,7 +47,7 @@ def score(pairs: list[Pair], predictor: Predictor, threshold: float, title: str)
 def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: str, ranks: Ranks = Ranks()) -> dict[str, float]:
     """The figures of a whole set, as metrics.figures names them; several processes share the work and all get the figures."""
     counts = np.zeros((2, 2), np.int64)
-    for scored in score(ranks.share(pairs), predictor, threshold, title):
+    for scored in score(ranks.share(pairs), predictor, threshold, title, pairs):
         counts += scored.counts
     return figures(ranks.total(counts))
 

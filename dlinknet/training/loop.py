@@ -1,11 +1,13 @@
 """The training loop: epochs, validation, the plateau rule, checkpoints, and a log that a person can follow."""
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
+import numpy as np
 from mindspore import Parameter, amp, nn
 
 from dlinknet.config import Config
@@ -101,6 +103,19 @@ class Trainer:
                 LOG.info("%s; the best of the epochs still to come is kept", error)
                 self.best = {}
 
+    def agree(self) -> None:
+        """Returns when all processes have come here. Before it rank 0 must write nothing, for the others may still read.
+
+        Raises:
+            UserError: they would not train the same, because their data, settings or checkpoints differ.
+        """
+        what = [self.identity, {key: getattr(self.config, key) for key in (*FIXED, "save_steps")}, self.epochs, self.loader.step_images,
+                asdict(self.position), self.step, self.plateau.state(), self.best]
+        unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
+        if unlike:
+            raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, in a "
+                            "resumed run, checkpoints must be the same on every machine; copy those of rank 0")
+
     def run(self) -> None:
         """Trains to the last epoch, or until the plateau rule says stop.
 
@@ -129,10 +144,11 @@ class Trainer:
                      self.files.best)
 
     def _run_epochs(self) -> None:
-        if self.files.last.exists():
+        # Rank 0 decides what all of them do; the others may not even see its files.
+        if self.ranks.total(np.array([self.ranks.first and not self.files.last.exists()], np.int64))[0]:
+            self._save_last()       # a run that is killed early can be resumed too, and a full disk shows before hours of work
+        else:
             self.saved = self._stand()
-        else:       # a run that is killed early can be resumed too, and a full disk shows before hours of work
-            self._save_last()
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.rows)
         for epoch in range(self.position.epoch, self.epochs + 1):

@@ -24,7 +24,7 @@ ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.pn
            "damaged.ckpt", "report")
 # What a resumed run cannot change and still be the same run.
 FIXED = ("model_name", "pretrained_ckpt", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale",
-         "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap")
+         "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap", "amp_level", "tf32")
 
 
 @dataclass(frozen=True)

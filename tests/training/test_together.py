@@ -18,7 +18,7 @@ def alone(mindspore, tmp_path_factory):
     return np.load(folder / "1_0.npz")
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+@pytest.fixture(scope="module", params=[2])
 def together(request, mindspore, tmp_path_factory):
     need_cluster()
     folder = tmp_path_factory.mktemp("together")
@@ -48,9 +48,24 @@ def test_what_the_processes_tell_each_other(together):
             [sum(range(size)), size * (2 ** 20 - 1)], [size * (10 ** 12 + 1), 3 * size]]
         assert rank["average"][0] == (size + 1) / 2 and np.all(rank["average"][1:] == 10 * (size - 1) / 2)
         assert rank["equalised"] == 5
+        assert rank["unlike"].tolist() == [size - 1]
     assert sorted(number for rank in together for number in rank["share"]) == list(range(7))
+
+
+def test_a_plateau_brings_rank_0s_weights_back_to_all(together):
+    for number, rank in enumerate(together):
+        assert rank["restored"] == 10, "of epoch 1, as rank 0 had them"
+        assert rank["rate"] == pytest.approx(2e-4 / 5)
+        assert ("r_plateau.ckpt" in rank["written"]) == ("r_epochs.csv" in rank["written"]) == (number == 0)
+
+
+def test_processes_that_would_not_train_the_same_are_refused(together):
+    others = ", ".join(str(rank) for rank in range(1, len(together)))
+    for rank in together:
+        assert str(rank["refusal"]).startswith(f"UserError: run_distribute: ranks {others} do not start as rank 0 does")
 
 
 def test_one_process_sends_nothing(alone):
     assert alone["total"].tolist() == [[0, 2 ** 20 - 1], [10 ** 12 + 1, 3]] and alone["average"][0] == 1
-    assert alone["equalised"] == 5 and alone["share"].tolist() == list(range(7))
+    assert alone["equalised"] == 5 and alone["share"].tolist() == list(range(7)) and alone["unlike"].tolist() == []
+    assert alone["refusal"] == "" and alone["restored"] == 10
