@@ -4,15 +4,14 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-if [ $# -gt 0 ]; then
-    cat <<EOF2
-usage: bash scripts/gpu_environment.sh
-
-Then: source .venv-gpu/env.sh
-EOF2
-    case $1 in -h | --help) exit 0 ;; esac
-    exit 2
-fi
+case ${1-} in
+    '') ;;
+    -h | --help)
+        printf 'usage: bash scripts/gpu_environment.sh\n\nThen: source .venv-gpu/env.sh\n'
+        exit 0
+        ;;
+    *) fail "'$1' is not understood: it takes no arguments" ;;
+esac
 use_environment .venv-gpu requirements-gpu.txt 3.10 3.12
 make_environment
 site=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -25,7 +24,7 @@ done
 # MindSpore's check reads CUDA's version off this name; cuDNN 8 opens these two by names without a version.
 ln -sf libcudart.so.11.0 "$cuda/lib64/libcudart.so.11.6.55"
 ln -sf libnvrtc.so.11.2 "$cuda/lib64/libnvrtc.so"
-driver=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | sed -n 's/.*libcuda\.so\.1 .*x86-64.*=> //p' | head -n 1)
+driver=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | sed -n 's/.*libcuda\.so\.1 .*x86-64.*=> //p' | head -n 1) || driver=
 if [ -n "$driver" ]; then
     ln -sf "$driver" "$cuda/lib64/libcuda.so"
 fi

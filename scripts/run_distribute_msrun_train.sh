@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains in several processes on one or several machines without a rank table, started by MindSpore's msrun.
 set -euo pipefail
-# shellcheck source=scripts/launch.sh
-. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+# shellcheck source=scripts/processes.sh
+. "$(dirname "${BASH_SOURCE[0]}")/processes.sh"
 read_arguments "run_distribute_msrun_train.sh DATASET CONFIG_PATH WORKER_NUM [LOCAL_WORKER_NUM MASTER_ADDR MASTER_PORT NODE_RANK]
 
   DATASET       folder of ID_sat.jpg and ID_mask.png
@@ -13,7 +13,7 @@ On several machines, call it on each with
   MASTER_ADDR   address of the machine with rank 0, the same on all
   MASTER_PORT   a free port there, the same on all
   NODE_RANK     which machine this is: 0, 1, ...
-Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output on the machine with rank 0." 3 7 "$@"
+Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output on the machine with rank 0." 3 7 "$OWNED" "$@"
 [ ${#words[@]} = 3 ] || [ ${#words[@]} = 7 ] || fail "LOCAL_WORKER_NUM, MASTER_ADDR, MASTER_PORT and NODE_RANK go together"
 need_folder DATASET "${words[0]}"
 need_file CONFIG_PATH "${words[1]}"
@@ -22,11 +22,14 @@ here=${words[3]-${words[2]}}
 need_count LOCAL_WORKER_NUM "$here"
 node=${words[6]-0}
 need_number NODE_RANK "$node"
+total=$((10#${words[2]})) here=$((10#$here)) node=$((10#$node))
+[ $(((node + 1) * here)) -le $total ] ||
+    fail "LOCAL_WORKER_NUM=$here and NODE_RANK=$node go beyond WORKER_NUM=$total: ranks count from 0 to $((total - 1))"
 choose_python
 msrun=$(dirname "$PYTHON")/msrun
 [ -x "$msrun" ] || msrun=$(command -v msrun) || fail "there is no msrun beside $PYTHON: it comes with MindSpore 2.3 and later"
 port=${words[5]-$(free_port)}
 need_count MASTER_PORT "$port"
 many_train "${words[0]}" "${words[1]}"
-run_msrun "$msrun" "$here" "$((node * here))" --worker_num="${words[2]}" --local_worker_num="$here" \
+run_msrun "$msrun" "$total" "$here" "$((node * here))" --worker_num="$total" --local_worker_num="$here" \
     --master_addr="${words[4]-127.0.0.1}" --master_port="$port" --node_rank="$node" --join=True

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the test suite. --mindspore=2.0 does it with MindSpore 2.0.0, in .venv-2.0; --all adds what is slow; other arguments go
+# Runs the test suite, two files at a time. --mindspore=2.0 does it with MindSpore 2.0.0, in .venv-2.0; --all adds what is slow; other arguments go
 # to pytest.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
@@ -17,10 +17,10 @@ done
 make_environment
 cd "$ROOT"
 if [ -z "$all" ]; then
-    exec "$PYTHON" -m pytest ${arguments[@]+"${arguments[@]}"}
+    exec "$PYTHON" -m pytest -n 2 --dist loadfile ${arguments[@]+"${arguments[@]}"}
 fi
 # The large networks one at a time: together, with their float64 twins, they need more than 16 GB.
-"$PYTHON" -m pytest "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
+"$PYTHON" -m pytest -n 2 --dist loadfile "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
 for model in dlinknet50 dlinknet101; do
     "$PYTHON" -m pytest "${arguments[@]}" tests/models/test_linknet.py -k "$model"
 done

@@ -134,7 +134,7 @@ def test_ascends_of_a_rank_table(run, work):
         assert (given["RANK_ID"], given["RANK_SIZE"], given["DEVICE_ID"]) == (str(rank), "3", str(4 + rank))
         assert given["RANK_TABLE_FILE"] == f"{work}/table.json" and "MS_ROLE" not in given
         settings = settings_of(record, "train.py")
-        assert settings.run_distribute and settings.device_target == "Ascend" and settings.output_path == "LOG0/output"
+        assert settings.run_distribute and settings.device_target == "Ascend" and settings.output_path == f"{work}/LOG0/output"
         assert (work / f"LOG{rank}" / "log.log").read_text() == f"stand-in {rank}\n"
         from dlinknet.launcher import Launch, launched
         assert launched(given) == Launch("rank table", 3, 4 + rank)
@@ -157,12 +157,11 @@ def test_gpus_of_this_machine(run, work):
 
 def test_msrun_on_one_machine_and_on_the_second_of_two(run, work):
     tool = run.tools / "msrun"
-    tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\nmkdir -p msrun; echo hello >msrun/worker_2.log\n")
+    tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\necho hello >\"${{1#--log_dir=}}/worker_2.log\"\n")
     tool.chmod(0o755)
     assert run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "--device_target=CPU", "--wait").returncode == 0
     said = (work / "said").read_text().splitlines()
     assert {"--worker_num=2", "--local_worker_num=2", "--master_addr=127.0.0.1", "--join=True", "--run_distribute=True"} <= set(said)
-    shutil.rmtree(work / "msrun")
     result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "4", "2", "10.0.0.1", "8118", "1", "--wait")
     assert result.returncode == 0, result.stderr
     said = (work / "said").read_text().splitlines()
@@ -188,13 +187,41 @@ def test_an_earlier_run_is_moved_aside_and_a_resumed_one_goes_on(run, work):
     assert run(*arguments, "--resume").returncode == 0
     assert (work / "LOG0" / "output" / "net_last.ckpt").exists()
     assert (work / "LOG0" / "log.log").read_text() == "stand-in 0\nstand-in 0\n"
-    result = run(*arguments)
+    result = run(*arguments, "--resume=False")
     aside, = work.glob("LOG_before_*")
     assert aside.name in result.stdout and (aside / "LOG0" / "output" / "net_last.ckpt").read_text() == "precious"
     assert {path.name for path in aside.iterdir()} == {"LOG0", "LOG1", "LOG2"} and not (work / "LOG0" / "output").exists()
     for _ in range(2):
         assert run("run_standalone_cpu_train.sh", "the data", "my config.yaml", "--wait").returncode == 0
     assert len(list(work.glob("train_before_*.log"))) == 1
+
+
+def test_in_the_background_all_are_watched_and_can_be_stopped(run, work):
+    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml"]
+    launch = work / "LOG0" / "launch.log"
+    result = run(*arguments, plan="1:0.5:3 0:50:0 2:50:0")
+    assert result.returncode == 0 and result.stderr == "" and f"how they ended: {launch}" in result.stdout
+    wait_for(lambda: "rank 1 failed with status 3: train.py: error: as it was told" in launch.read_text())
+    assert "the others were stopped" in launch.read_text()
+    started = []
+    def again():
+        started.append(run(*arguments, plan="0:50:0 1:50:0 2:50:0"))
+        return started[-1].returncode == 0
+    wait_for(again)         # when the first has let go of the folder
+    wait_for(lambda: (work / "LOG2" / "log.log").exists() and (work / "LOG2" / "log.log").read_text())
+    result = run(*arguments)
+    assert result.returncode == 2 and "a training that was started in" in result.stderr and "is still running" in result.stderr
+    assert (work / "LOG0" / "log.log").read_text() == "stand-in 0\n", "a running training's folders stay"
+    os.kill(int(started[-1].stdout.split("kill ")[1].split()[0]), signal.SIGTERM)
+    wait_for(lambda: "stopped" in launch.read_text())
+    wait_for(lambda: subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode == 1)
+
+
+def test_the_reason_is_that_of_the_last_start(run, work):
+    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"]
+    assert "train.py: error: as it was told" in run(*arguments, plan="1:0.2:2").stderr
+    result = run(*arguments, "--resume", plan="1:0.2:-9")
+    assert "as it was told" not in result.stderr and "rank 1 " in result.stderr, result.stderr
 
 
 @pytest.mark.parametrize("script, arguments, words", [
@@ -212,6 +239,8 @@ def test_an_earlier_run_is_moved_aside_and_a_resumed_one_goes_on(run, work):
     ("run_distribute_cpu_train.sh", ["the data", "my config.yaml", "two"], "WORKER_NUM must be a whole number"),
     ("run_distribute_ascend_train.sh", ["none.json", "the data", "my config.yaml"], "RANK_TABLE_FILE: there is no file none.json"),
     ("run_distribute_ascend_train.sh", ["net.ckpt", "the data", "my config.yaml"], "net.ckpt is not one"),
+    ("run_distribute_gpu_train.sh", ["the data", "my config.yaml", "1", "0", "--output_path=x"], "'--output_path' is the script's own"),
+    ("run_distribute_msrun_train.sh", ["the data", "my config.yaml", "4", "2", "h", "1", "2"], "LOCAL_WORKER_NUM=2 and NODE_RANK=2 go beyond"),
     ("run_distribute_msrun_train.sh", ["the data", "my config.yaml", "2", "1"], "MASTER_PORT and NODE_RANK go together")])
 def test_mistakes_are_one_line_before_anything_starts(run, work, script, arguments, words):
     before = sorted(work.rglob("*"))
@@ -265,17 +294,14 @@ def test_a_killed_rank_ends_two_and_three_go_on(real, mindspore):
     need_cluster()
     folder, bash = real
     started = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "2", "--distribute_epoch_num=200")
-    log = folder / "LOG1" / "log.log"
-    wait_for(lambda: log.exists() and "epoch 1/200" in log.read_text(), 150)
+    log, first = folder / "LOG1" / "log.log", folder / "LOG0" / "log.log"
+    wait_for(lambda: first.exists() and "epoch 1/200" in first.read_text(), 150)      # rank 0 has written the table then
     word = log.read_text().split("rank 1 of 2, process ")[1].split(")")[0]
     killed = time.monotonic()
     os.kill(int(word), signal.SIGKILL)
     said = started.communicate(timeout=100)
     assert time.monotonic() - killed < 60 and started.returncode == 1
     assert f"rank 1 was killed by signal 9 (log: {log})" in said[1] and len(said[1].splitlines()) == 1, said[1]
-    epochs = log.read_text().count("epoch ")
-    assert epochs and (folder / "LOG0/output/weight01_dink34_last.ckpt").exists()
-
     done = len((folder / "LOG0/output/weight01_dink34_epochs.csv").read_text().splitlines()) - 1
     said = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "3", "--resume", f"--distribute_epoch_num={done + 2}").communicate(
         timeout=200)
@@ -283,8 +309,8 @@ def test_a_killed_rank_ends_two_and_three_go_on(real, mindspore):
     rows = (folder / "LOG0/output/weight01_dink34_epochs.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == [str(epoch) for epoch in range(1, done + 3)]
     logs = [(folder / f"LOG{rank}/log.log").read_text() for rank in range(3)]
-    assert all("resumed from LOG0/output/weight01_dink34_last.ckpt" in text for text in logs)
-    assert f"rank 2 of 3" in logs[2] and "batches of 3 x 32 x 32" in logs[2] and "batches of 2 x 32 x 32" in logs[0]
+    assert all(f"resumed from {folder}/LOG0/output/weight01_dink34_last.ckpt" in text for text in logs)
+    assert "rank 2 of 3" in logs[2] and "batches of 3 x 32 x 32" in logs[2] and "batches of 2 x 32 x 32" in logs[0]
     figures = [[line.split(": loss")[1].split(", lr")[0] for line in text.splitlines() if f"epoch {done + 2}/" in line] for text in logs]
     assert figures[0] and figures[0] == figures[1] == figures[2], "all ranks agree on loss and figures"
 
@@ -292,7 +318,16 @@ def test_a_killed_rank_ends_two_and_three_go_on(real, mindspore):
 def test_msrun_for_real(real, mindspore):
     need_cluster()
     folder, bash = real
-    said = bash("run_distribute_msrun_train.sh", "data", "config.yaml", "2", "--device_target=CPU", "--distribute_epoch_num=1").communicate(
-        timeout=200)
+    arguments = ["run_distribute_msrun_train.sh", "data", "config.yaml", "2", "--device_target=CPU", "--distribute_epoch_num=1"]
+    said = bash(*arguments).communicate(timeout=200)
     assert "all processes are done" in said[0], said[1]
     assert "rank 1 of 2" in (folder / "LOG1/log.log").read_text() and (folder / "LOG0/output/weight01_dink34_best.ckpt").exists()
+
+    # A rank that fails before it has met the others ends the job at once and is named.
+    start = time.monotonic()
+    started = bash(*arguments[:2], "none.yaml", *arguments[3:])
+    assert "CONFIG_PATH: there is no file none.yaml" in started.communicate(timeout=60)[1]
+    started = bash(*arguments, "--pretrained_ckpt=none.ckpt")
+    said = started.communicate(timeout=100)
+    assert started.returncode == 1 and time.monotonic() - start < 60
+    assert "failed with status 2: train.py: error: pretrained_ckpt: there is no file none.ckpt" in said[1] and "rank " in said[1]
