@@ -1,12 +1,11 @@
 """Training and inference of D-LinkNet34 on one GPU, ours beside PyTorch's on the same card. python benchmarks/gpu.py
 
 Each side trains --steps steps of --batch images of --size x --size pixels, after two that are not counted: in float32, with
-TF32 convolutions, and in mixed precision (ours: amp_level O2; PyTorch: autocast to float16). Then the probabilities of one image
+TF32 convolutions, and in mixed precision (ours: amp_level O1, O2 and O3; PyTorch: autocast to float16). Then the probabilities of one image
 on the GPU are compared with the CPU's. Needs MindSpore on a GPU (scripts/gpu_environment.sh) and a PyTorch with CUDA in the
 environment that --torch_python names. --device_target=CPU tries the course of it on a CPU.
 """
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,18 +16,24 @@ import numpy as np
 import measure
 import sides
 
-PRECISIONS = ("float32", "tf32", "mixed")
+OURS = ("float32", "tf32", "O1", "O2", "O3")
+THEIRS = ("float32", "tf32", "mixed")
+
+
+def ask_card(query: str) -> str:
+    """What nvidia-smi says of the first card; empty where there is none."""
+    try:
+        said = subprocess.run(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits", "--id=0"],
+                              capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return said.stdout.strip() if said.returncode == 0 else ""
 
 
 def used_gb() -> float:
-    """GPU memory that this process holds, in GB; nan where nvidia-smi does not say."""
-    try:
-        said = subprocess.run(["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"],
-                              capture_output=True, text=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError):
-        return float("nan")
-    used = [float(line.split(",")[1]) for line in said.splitlines() if line.split(",")[0].strip() == str(os.getpid())]
-    return sum(used) * 2 ** 20 / 1e9 if used else float("nan")
+    """Memory of the card that is taken, in GB, while no other work runs on it; 0 where there is no card."""
+    said = ask_card("memory.used")
+    return float(said) * 2 ** 20 / 1e9 if said else 0.0
 
 
 def main() -> None:
@@ -43,27 +48,30 @@ def main() -> None:
     options = parser.parse_args()
     if options.side:
         return one_side(options)
+    need = "import torch" if options.device_target == "CPU" else "import torch; assert torch.cuda.is_available()"
+    if subprocess.run([options.torch_python, "-c", need], capture_output=True).returncode:
+        sys.exit(f"{options.torch_python} has no PyTorch that works on this {options.device_target}: name one with --torch_python")
     asked = [f"--size={options.size}", f"--batch={options.batch}", f"--steps={options.steps}"]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         asked += [f"--folder={folder}"]
-        for precision in PRECISIONS:
-            for maker, python in (("mindspore", sys.executable), ("pytorch", options.torch_python)):
-                found[f"{maker} {precision}"] = answer = measure.side(
-                    __file__, f"{maker} {precision}", f"--device_target={options.device_target}", *asked, python=python)
-                answer["seconds"] = float(np.median(answer["seconds"]))
-                print(f"{maker}, {precision}: {1000 * answer['seconds']:.1f} ms a step, {answer['device_gb']:.2f} GB on the device, "
-                      f"loss {answer['losses'][0]:.4f} -> {answer['losses'][1]:.4f}", flush=True)
+        for maker, precision in [*(("mindspore", name) for name in OURS), *(("pytorch", name) for name in THEIRS)]:
+            python = sys.executable if maker == "mindspore" else options.torch_python
+            answer = measure.side(__file__, f"{maker} {precision}", f"--device_target={options.device_target}", *asked, python=python)
+            answer["seconds"] = float(np.median(answer["seconds"]))
+            found[f"{maker} {precision}"] = answer
+            print(f"{maker}, {precision}: {1000 * answer['seconds']:.1f} ms a step, {answer['device_gb']:.2f} GB on the card, "
+                  f"loss {answer['losses'][0]:.4f} -> {answer['losses'][1]:.4f}", flush=True)
         for target in (options.device_target, "CPU"):
             measure.side(__file__, "inference", f"--device_target={target}", *asked)
         differ = float(np.abs(np.load(f"{folder}/{options.device_target}.npy") - np.load(f"{folder}/CPU.npy")).max())
-    for precision in PRECISIONS:
-        ours, theirs = found[f"mindspore {precision}"], found[f"pytorch {precision}"]
-        print(f"{precision}: {ours['seconds'] / theirs['seconds']:.2f} of PyTorch's time, "
-              f"{ours['device_gb'] / theirs['device_gb']:.2f} of its memory")
+    best = min(("O1", "O2", "O3"), key=lambda level: found[f"mindspore {level}"]["seconds"])
+    for ours, theirs in (("float32", "float32"), ("tf32", "tf32"), (best, "mixed")):
+        share = found[f"mindspore {ours}"]["seconds"] / found[f"pytorch {theirs}"]["seconds"]
+        print(f"{ours}: {share:.2f} of the time of PyTorch's {theirs}")
     print(f"probabilities on {options.device_target} and CPU differ by at most {differ:.1e}" + ("" if differ < 1e-3 else ": TOO MUCH"))
     measure.keep(f"training_on_{options.device_target.lower()}", {
-        "size": options.size, "batch": options.batch, "steps": options.steps, **found, "probabilities_differ": differ})
+        "card": ask_card("name,driver_version,memory.total"), "size": options.size, "batch": options.batch, "steps": options.steps, **found, "probabilities_differ": differ})
     sys.exit(differ >= 1e-3)
 
 

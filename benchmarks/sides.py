@@ -48,7 +48,7 @@ def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def training_step(target: str = "CPU", precision: str = "float32") -> tuple[Any, Callable[..., Any]]:
-    """(D-LinkNet34, its training step as train.py takes it). precision: 'float32', 'tf32' or 'mixed' (amp_level O2)."""
+    """(D-LinkNet34, its training step as train.py takes it). precision: 'float32', 'tf32' or an amp_level."""
     from dlinknet import runtime
     runtime.start(target, 0, SEED, tf32=precision != "float32")
     from mindspore import amp, nn
@@ -56,7 +56,7 @@ def training_step(target: str = "CPU", precision: str = "float32") -> tuple[Any,
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
     from dlinknet.models.precision import set_precision
-    network = set_precision(BUILDERS["dlinknet34"](1).set_train(True), "O2" if precision == "mixed" else "O0")
+    network = set_precision(BUILDERS["dlinknet34"](1).set_train(True), precision if precision.startswith("O") else "O0")
     return network, make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
                               amp.DynamicLossScaler(2 ** 24, 2, 1000))
 
