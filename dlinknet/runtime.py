@@ -229,5 +229,6 @@ def _compute(target: str) -> None:
 def _first_line(error: Exception, target: str = "") -> str:
     """What an error of MindSpore's says: the library that a device lacks, else the first line of its pages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-    lacks = [line.split(" failed. ")[-1] for line in lines if line.startswith(f"Load dynamic library: libmindspore_{target.lower()}.")]
+    plugin = f"Load dynamic library: libmindspore_{target.lower()}."
+    lacks = [line.split(" failed. ")[-1] for line in lines if line.startswith(plugin)]
     return (lacks or lines or [type(error).__name__])[0][:200]

@@ -200,6 +200,9 @@ watched_msrun() {
     stop_all $(children "$pid") "$pid"
     word=$(sed -n 's/.*Worker process \([0-9]*\) exit with exception. Error code: \(-\{0,1\}[0-9]*\).*/\1 \2/p' "$folder/msrun.log" | head -n 1)
     rank=${rank_of[${word% *}+0]-}
+    if [ -z "$rank" ]; then         # it ended before it was seen
+        rank=$(grep -al ': error: ' LOG[0-9]*/log.log | head -n 1 | tr -cd '0-9') || rank=
+    fi
     if [ -n "$word" ] && [ -n "$rank" ]; then
         code=${word#* }
         [ "$code" -ge 0 ] || code=$((128 - code))
