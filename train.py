@@ -27,16 +27,15 @@ def main(arguments: list) -> None:
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score_all
-    from dlinknet.models.linknet import BUILDERS
-    from dlinknet.models.weights import start_encoder
+    from dlinknet.models.weights import start_network
     from dlinknet.parallel import Ranks
     from dlinknet.training.checkpoint import read_newest
     from dlinknet.training.loop import Trainer
     if resumed:
         start = read_newest(resumed.checkpoints, "resume")
         refuse_changes(start.meta, settings, identity, start.file)
-    network = BUILDERS[settings.model_name](1)
-    encoder = start_encoder(network, "" if resumed else settings.pretrained_ckpt)
+    padding = start.meta["padding"] if resumed else settings.encoder_padding
+    network, encoder = start_network(settings.model_name, "" if resumed else settings.pretrained_ckpt, padding)
     ranks = Ranks(device.rank, device.size)
     loader = TrainingLoader(training, settings.batch_size, settings.train_size, settings.augment, settings.seed,
                             settings.num_workers, ranks.rank, ranks.size)

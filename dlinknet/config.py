@@ -45,6 +45,7 @@ class Config:
 
     model_name: str
     pretrained_ckpt: FilePath
+    encoder_padding: str
 
     log_name: str
     epoch_num: int

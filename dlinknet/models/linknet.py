@@ -25,7 +25,7 @@ class LinkNet(nn.Cell):
     def __init__(self, encoder: resnet.ResNet, classes: int = 1, dilations: tuple[int, ...] = ()):
         super().__init__()
         c1, c2, c3, c4 = encoder.channels
-        self.encoder = encoder
+        self.encoder, self.padding = encoder, encoder.padding
         self.centre = DilatedCentre(c4, dilations) if dilations else nn.Identity()
         self.decoder4 = DecoderBlock(c4, c3)
         self.decoder3 = DecoderBlock(c3, c2)
@@ -43,27 +43,28 @@ class LinkNet(nn.Cell):
         return self.head(x)                     # N x classes x H x W
 
 
-def dlinknet34(classes: int = 1) -> LinkNet:
+def dlinknet34(classes: int = 1, padding: str = "explicit") -> LinkNet:
     """D-LinkNet34: 31 096 129 parameters with one class."""
-    return LinkNet(resnet.resnet34(), classes, dilations=(1, 2, 4, 8))
+    return LinkNet(resnet.resnet34(padding), classes, dilations=(1, 2, 4, 8))
 
 
-def dlinknet50(classes: int = 1) -> LinkNet:
+def dlinknet50(classes: int = 1, padding: str = "explicit") -> LinkNet:
     """D-LinkNet50: 217 645 089 parameters with one class."""
-    return LinkNet(resnet.resnet50(), classes, dilations=(1, 2, 4, 8, 16))
+    return LinkNet(resnet.resnet50(padding), classes, dilations=(1, 2, 4, 8, 16))
 
 
-def dlinknet101(classes: int = 1) -> LinkNet:
+def dlinknet101(classes: int = 1, padding: str = "explicit") -> LinkNet:
     """D-LinkNet101: 236 637 217 parameters with one class."""
-    return LinkNet(resnet.resnet101(), classes, dilations=(1, 2, 4, 8, 16))
+    return LinkNet(resnet.resnet101(padding), classes, dilations=(1, 2, 4, 8, 16))
 
 
-def linknet34(classes: int = 1) -> LinkNet:
+def linknet34(classes: int = 1, padding: str = "explicit") -> LinkNet:
     """LinkNet34: 21 642 401 parameters with one class."""
-    return LinkNet(resnet.resnet34(), classes)
+    return LinkNet(resnet.resnet34(padding), classes)
 
 
-BUILDERS: dict[str, Callable[[int], LinkNet]] = {
+# (classes, the encoder's padding: a key of resnet.PADDINGS) -> network
+BUILDERS: dict[str, Callable[..., LinkNet]] = {
     "dlinknet34": dlinknet34,
     "dlinknet50": dlinknet50,
     "dlinknet101": dlinknet101,

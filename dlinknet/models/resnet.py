@@ -17,9 +17,21 @@ from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that pads kernel // 2 on every side: H x W -> ceil(H / stride) x ceil(W / stride)."""
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=False,
+# Where an encoder's strided convolutions and its max-pool pad, which differs between those that trained weights: on the top and
+# left (PyTorch's way), or, as MindSpore's and TensorFlow's 'same' does, one pixel less there and one at the bottom and right.
+PADDINGS = {"explicit": (False, False), "same": (True, True), "same_pool": (False, True)}   # (convolutions, max-pool) are 'same'
+
+
+def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, same: bool = False) -> nn.Conv2d:
+    """A convolution without bias: H x W -> H / stride x W / stride.
+
+    Pads kernel // 2 on every side, or with `same` and stride 2 what MindSpore's 'same' pads at even sides.
+    """
+    around: int | tuple[int, ...] = kernel // 2
+    if same and stride == 2 and kernel > 1:
+        before = (kernel - 2) // 2
+        around = (before, kernel - 2 - before) * 2      # top, bottom, left, right
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad_mode="pad", padding=around, has_bias=False,
                      weight_init=HeNormal(mode="fan_out", nonlinearity="relu"))
 
 
@@ -34,9 +46,9 @@ class BasicBlock(nn.Cell):
 
     expansion = 1
 
-    def __init__(self, in_channels: int, channels: int, stride: int = 1):
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, same: bool = False):
         super().__init__()
-        self.conv1 = conv(in_channels, channels, 3, stride)
+        self.conv1 = conv(in_channels, channels, 3, stride, same)
         self.bn1 = batch_norm(channels)
         self.conv2 = conv(channels, channels, 3)
         self.bn2 = batch_norm(channels)
@@ -54,11 +66,11 @@ class Bottleneck(nn.Cell):
 
     expansion = 4
 
-    def __init__(self, in_channels: int, channels: int, stride: int = 1):
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, same: bool = False):
         super().__init__()
         self.conv1 = conv(in_channels, channels, 1)
         self.bn1 = batch_norm(channels)
-        self.conv2 = conv(channels, channels, 3, stride)
+        self.conv2 = conv(channels, channels, 3, stride, same)
         self.bn2 = batch_norm(channels)
         self.conv3 = conv(channels, channels * self.expansion, 1)
         self.bn3 = batch_norm(channels * self.expansion)
@@ -79,16 +91,18 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Cell:
     return nn.SequentialCell([conv(in_channels, out_channels, 1, stride), batch_norm(out_channels)])
 
 
-def zeros_before(x):
-    """A row of zeros on top and a column on the left: N x C x H x W -> N x C x (H + 1) x (W + 1).
+def zeros_beside(x, after: bool):
+    """A row of zeros on top and a column on the left, or at the bottom and right: N x C x H x W -> N x C x (H + 1) x (W + 1).
 
-    In front of a 3x3 'valid' pool of stride 2 it equals PyTorch's max-pool with padding 1, because x has passed a ReLU and
-    its sides are even (the padding at the bottom and on the right is then never looked at).
+    In front of a 3x3 'valid' pool of stride 2 the first equals PyTorch's max-pool with padding 1, because x has passed a ReLU
+    and its sides are even (the padding at the bottom and on the right is then never looked at); the second equals 'same'.
     """
     # On a CPU nn.Pad takes ten times as long. MaxPool2d's own pad_mode='pad' turns into a 3-D pooling: eight times as slow
     # as this, and no ONNX export.
-    x = ops.concat((ops.zeros_like(x[:, :, :1]), x), 2)
-    return ops.concat((ops.zeros_like(x[:, :, :, :1]), x), 3)
+    row = ops.zeros_like(x[:, :, :1])
+    x = ops.concat((x, row) if after else (row, x), 2)
+    column = ops.zeros_like(x[:, :, :, :1])
+    return ops.concat((x, column) if after else (column, x), 3)
 
 
 class ResNet(nn.Cell):
@@ -97,22 +111,25 @@ class ResNet(nn.Cell):
     Args:
         block: BasicBlock or Bottleneck.
         depths: how many blocks each of the four stages has.
+        padding: a key of PADDINGS.
 
     `channels` holds the channels of the four stages, shallow to deep.
     """
 
-    def __init__(self, block: type, depths: tuple[int, int, int, int]):
+    def __init__(self, block: type, depths: tuple[int, int, int, int], padding: str = "explicit"):
         super().__init__()
+        self.padding = padding
+        same, self.pads_after = PADDINGS[padding]
         widths = (64, 128, 256, 512)
         self.channels = tuple(width * block.expansion for width in widths)
-        self.conv1 = conv(3, 64, 7, 2)
+        self.conv1 = conv(3, 64, 7, 2, same)
         self.bn1 = batch_norm(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, pad_mode="valid")
         in_channels = 64
         stages = []
         for width, depth, stride in zip(widths, depths, (1, 2, 2, 2)):
-            blocks = [block(in_channels, width, stride)]
+            blocks = [block(in_channels, width, stride, same)]
             in_channels = width * block.expansion
             blocks += [block(in_channels, width) for _ in range(depth - 1)]
             stages.append(nn.SequentialCell(blocks))
@@ -121,20 +138,20 @@ class ResNet(nn.Cell):
     def construct(self, x):
         """Returns (stem, stage 1, stage 2, stage 3, stage 4); the shapes stand at the top of this file."""
         stem = self.relu(self.bn1(self.conv1(x)))
-        stage1 = self.layer1(self.maxpool(zeros_before(stem)))
+        stage1 = self.layer1(self.maxpool(zeros_beside(stem, self.pads_after)))
         stage2 = self.layer2(stage1)
         stage3 = self.layer3(stage2)
         stage4 = self.layer4(stage3)
         return stem, stage1, stage2, stage3, stage4
 
 
-def resnet34() -> ResNet:
-    return ResNet(BasicBlock, (3, 4, 6, 3))
+def resnet34(padding: str = "explicit") -> ResNet:
+    return ResNet(BasicBlock, (3, 4, 6, 3), padding)
 
 
-def resnet50() -> ResNet:
-    return ResNet(Bottleneck, (3, 4, 6, 3))
+def resnet50(padding: str = "explicit") -> ResNet:
+    return ResNet(Bottleneck, (3, 4, 6, 3), padding)
 
 
-def resnet101() -> ResNet:
-    return ResNet(Bottleneck, (3, 4, 23, 3))
+def resnet101(padding: str = "explicit") -> ResNet:
+    return ResNet(Bottleneck, (3, 4, 23, 3), padding)

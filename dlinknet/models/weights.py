@@ -1,9 +1,8 @@
-"""Checkpoints in: reads a .ckpt, says what it is, and puts its weights into a network, all of them or none."""
+"""Checkpoints in: reads a file of any kind, says what it is, and puts its weights into a network, all of them or none."""
 from __future__ import annotations
 
 import json
 import logging
-import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from mindspore import nn
 
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import need_file
+from dlinknet.models.formats import ENCODER, Weights, recognise
 from dlinknet.models.linknet import BUILDERS
+from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
 
 META = "dlinknet_meta"          # the tensor of our checkpoints that holds a JSON text as uint8
 FORMAT = 1                      # of that text; a reader refuses a later one
-ENCODER = "encoder."            # in front of the encoder's names inside a whole network
-EPS_SHIFT = 1e-4 - 1e-5         # the model zoo's blocks divide by sqrt(var + 1e-4), ours by sqrt(var + 1e-5)
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,26 @@ class Checkpoint:
 
 
 def read_checkpoint(file: str, key: str) -> Checkpoint:
-    """Reads a MindSpore checkpoint.
+    """Reads a MindSpore checkpoint, a PyTorch file or safetensors; what the file begins with decides, not its name.
 
     Args:
         file: its path.
         key: the setting that named it, for the error's line.
 
     Raises:
-        UserError: it is missing or no whole MindSpore checkpoint.
+        UserError: it is missing or none of these, or not whole.
     """
     need_file(file, key)
     path = Path(file)
+    try:
+        if is_torch_file(path):
+            return Checkpoint(path, read_torch(path), {})
+        if _is_safetensors(path):
+            return Checkpoint(path, _read_safetensors(path, key), {})
+    except BadTorchFile as error:
+        raise UserError(f"{key}: {path} is a PyTorch file that cannot be taken: {error}") from None
+    except OSError as error:
+        raise UserError(f"{key}: cannot read {path}: {error.strerror or error}") from None
     try:
         with quiet():
             tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
@@ -57,6 +65,24 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
     if meta.get("format", FORMAT) > FORMAT:
         raise UserError(f"{key}: {path} is from a later dlinknet, which this one does not know")
     return Checkpoint(path, tensors, meta)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """The format begins with the length of a JSON text, in 8 bytes, and the text."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def _read_safetensors(path: Path, key: str) -> dict[str, np.ndarray]:
+    try:
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise UserError(f"{key}: {path} is a safetensors file, which takes: pip install safetensors") from None
+    try:
+        return {name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in load_file(path).items()}
+    except Exception as error:  # noqa: BLE001  (the library's own kinds, and KeyError for a type that NumPy lacks)
+        raise UserError(f"{key}: {path} is not a whole safetensors file: {error}") from None
 
 
 def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
@@ -78,21 +104,32 @@ def quiet() -> Iterator[None]:
 
 
 def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:
-    """(model name, network with its weights) of a trained one-class checkpoint.
+    """(model name, network with its weights) of a trained one-class checkpoint of any kind that formats.py knows.
 
     Args:
         model: which network it is where the checkpoint does not say.
 
     Raises:
-        UserError: it is damaged, names a network that is not known here, or does not fit it.
+        UserError: it is damaged, of a kind or network that is not known here, or does not fit it.
     """
     checkpoint = read_checkpoint(file, key)
-    model, classes = checkpoint.meta.get("model", model), checkpoint.meta.get("classes", 1)
+    _refuse_unknown(checkpoint.meta, file, key)
+    found = _recognised(checkpoint, key)
+    if not found.whole:
+        raise UserError(f"{key}: {file} is an encoder alone ({found.kind}); --pretrained_ckpt={file} starts a training from it")
+    classes = (*found.tensors["head.conv2.weight"].shape, 0)[0]
+    meta = {"model": found.model, "classes": classes, "padding": found.padding, **checkpoint.meta}
+    _refuse_unknown(meta, file, key)
+    network = BUILDERS[meta["model"]](1, meta["padding"])
+    load_network(Checkpoint(checkpoint.file, found.tensors, meta), network, key)
+    return meta["model"], network
+
+
+def _refuse_unknown(meta: dict[str, Any], file: str, key: str) -> None:
+    model, classes = meta.get("model", "dlinknet34"), meta.get("classes", 1)
     if model not in BUILDERS or classes != 1:
-        raise UserError(f"{key}: {file} is a {model} of {classes} classes from a later dlinknet, which this one does not know")
-    network = BUILDERS[model](1)
-    load_network(checkpoint, network, key)
-    return model, network
+        raise UserError(f"{key}: {file} is a {model} of {classes} classes, which this dlinknet does not know (it may be from a "
+                        "later one)")
 
 
 def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
@@ -101,7 +138,7 @@ def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
     Raises:
         UserError: a weight of the network is missing or has another shape. The network is then unchanged.
     """
-    _assign(checkpoint.tensors, network.get_parameters(), checkpoint.file, key)
+    _assign(checkpoint.tensors, {p.name: p for p in network.get_parameters()}, checkpoint.file, key)
 
 
 def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter], key: str) -> None:
@@ -110,76 +147,70 @@ def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter], key: 
     Raises:
         UserError: one of them is missing in the checkpoint or has another shape. Nothing is changed then.
     """
-    _assign(checkpoint.tensors, parameters, checkpoint.file, key)
+    _assign(checkpoint.tensors, {p.name: p for p in parameters}, checkpoint.file, key)
 
 
-def start_encoder(network: nn.Cell, file: str) -> str:
-    """Gives a network its encoder to start from, and returns a line that says which.
+def start_network(model: str, file: str, padding: str) -> tuple[nn.Cell, str]:
+    """A network to train, and a line that says what its encoder starts from.
 
     Args:
-        file: the setting pretrained_ckpt; empty for the random weights that it has.
+        model: its name.
+        file: the setting pretrained_ckpt; empty for random weights.
+        padding: the setting encoder_padding; 'auto' for what the file was trained with.
 
     Raises:
         UserError: what read_checkpoint and load_encoder raise.
     """
     if not file:
-        return "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
-    return load_encoder(read_checkpoint(file, "pretrained_ckpt"), network.encoder, "pretrained_ckpt")
+        network = BUILDERS[model](1, "explicit" if padding == "auto" else padding)
+        return network, "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
+    checkpoint = read_checkpoint(file, "pretrained_ckpt")
+    found = _recognised(checkpoint, "pretrained_ckpt")
+    depth = model[len(model.rstrip("0123456789")):]
+    if found.depth != depth:
+        raise UserError(f"pretrained_ckpt: {file} is a ResNet{found.depth} ({found.kind}); {model} takes a ResNet{depth}")
+    network = BUILDERS[model](1, checkpoint.meta.get("padding", found.padding) if padding == "auto" else padding)
+    return network, load_encoder(checkpoint, network.encoder, "pretrained_ckpt")
 
 
 def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
     """Puts the encoder's weights into `encoder` and returns a line that says what was taken.
 
-    Takes our own checkpoints and the model zoo's ResNets of basic blocks (layer1.0.bn1d, down_sample_layer, end_point).
-
     Raises:
-        UserError: it is neither, or a weight of the encoder is missing or has another shape. The encoder is then unchanged.
+        UserError: the file is of no kind that formats.py knows, or a weight of the encoder is missing or has another shape. The
+            encoder is then unchanged.
     """
-    tensors = checkpoint.tensors
-    if any(name.startswith(ENCODER) for name in tensors):
-        kind = "one of ours"
-        tensors = {name[len(ENCODER):]: value for name, value in tensors.items() if name.startswith(ENCODER)}
-    elif any(".bn1d." in name for name in tensors):
-        kind = "the model zoo's ResNet"
-        tensors = _from_zoo(tensors)
-    elif any(".down_sample_layer." in name for name in tensors):
-        raise UserError(f"{key}: {checkpoint.file} is a bottleneck ResNet of the model zoo, which pads its convolutions "
-                        "otherwise than D-LinkNet's encoder; it cannot be taken yet")
-    else:
-        raise UserError(f"{key}: {checkpoint.file} is neither a ResNet of the model zoo nor a checkpoint of ours")
-    wanted = _assign(tensors, encoder.get_parameters(), checkpoint.file, key, prefix=ENCODER)
-    left = sorted(name for name in tensors.keys() - wanted if not name.startswith(("moments.", "moment1.", "moment2.")))
-    return (f"encoder: {len(wanted)} of {len(wanted)} tensors from {checkpoint.file} ({kind})"
+    found = _recognised(checkpoint, key)
+    tensors = {name: value for name, value in found.tensors.items() if name.startswith(ENCODER)}
+    targets = {p.name if p.name.startswith(ENCODER) else ENCODER + p.name: p for p in encoder.get_parameters()}
+    _assign(tensors, targets, checkpoint.file, key)
+    left = sorted({*found.left, *(found.tensors.keys() - targets)})
+    padding = "" if found.padding == "explicit" else f", which pads as {found.padding} does"
+    return (f"encoder: {len(targets)} of {len(targets)} tensors from {checkpoint.file} ({found.kind}{padding})"
             + (f"; not needed: {name_some(left)}" if left else ""))
 
 
-def _from_zoo(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The model zoo's names and BatchNorm eps turned into ours."""
-    renamed = {}
-    for name, value in tensors.items():
-        ours = re.sub(r"\.bn(\d)d\.", r".bn\1.", name).replace(".down_sample_layer.", ".downsample.")
-        if re.match(r"layer\d\.\d+\.bn\d\.moving_variance", ours):
-            # Equal to the letter: var + eps is what a BatchNorm divides by.
-            value = value + np.float32(EPS_SHIFT)
-        renamed[ours] = value
-    return renamed
+def _recognised(checkpoint: Checkpoint, key: str) -> Weights:
+    found = recognise(checkpoint.tensors)
+    if found is None:
+        raise UserError(f"{key}: {checkpoint.file} holds no weights that are known here: a ResNet of the model zoo, mindcv or "
+                        "torchvision, the original or the reference D-LinkNet, or ours; it has "
+                        f"{name_some(sorted(checkpoint.tensors), 3)}")
+    return found
 
 
-def _assign(tensors: dict[str, np.ndarray], targets: Iterable[ms.Parameter], file: Path, key: str,
-            prefix: str = "") -> set[str]:
-    """Sets every one of `targets` from the tensor of its name without `prefix`; returns those names."""
-    parameters = {p.name[len(prefix):] if p.name.startswith(prefix) else p.name: p for p in targets}
-    missing = [name for name in parameters if name not in tensors]
+def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path, key: str) -> None:
+    """Sets every parameter of `targets` from the tensor of its name."""
+    missing = [f"{name} {p.shape}" for name, p in targets.items() if name not in tensors]
     if missing:
-        raise UserError(f"{key}: {file} lacks {len(missing)} of the network's {len(parameters)} tensors "
-                        f"({name_some(missing, 3)}); is it a checkpoint of another model_name?")
-    unlike = [f"{name} {tensors[name].shape} for {p.shape}" for name, p in parameters.items()
-              if tensors[name].shape != p.shape]
+        raise UserError(f"{key}: {file} lacks {len(missing)} of the network's {len(targets)} tensors "
+                        f"({name_some(missing)}); is it a checkpoint of another model_name?")
+    unlike = [f"{name} {tensors[name].shape} for {p.shape}" for name, p in targets.items() if tensors[name].shape != p.shape]
     if unlike:
-        raise UserError(f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)})")
-    for name, parameter in parameters.items():
+        raise UserError(f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
+                        "another model_name?")
+    for name, parameter in targets.items():
         set_value(parameter, tensors[name])
-    return set(parameters)
 
 
 def set_value(parameter: ms.Parameter, value: np.ndarray | float) -> None:

@@ -109,12 +109,13 @@ class Trainer:
         Raises:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
         """
-        what = [self.identity, {key: getattr(self.config, key) for key in (*FIXED, "save_steps")}, self.epochs, self.loader.step_images,
-                asdict(self.position), self.step, self.plateau.state(), self.best]
+        settings = {key: getattr(self.config, key) for key in (*FIXED, "save_steps")}
+        what = [self.identity, settings, self.epochs, self.loader.step_images, asdict(self.position), self.step,
+                self.plateau.state(), self.best]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
-            raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, in a "
-                            "resumed run, checkpoints must be the same on every machine; copy those of rank 0")
+            raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, in "
+                            "a resumed run, checkpoints must be the same on every machine; copy those of rank 0")
 
     def run(self) -> None:
         """Trains to the last epoch, or until the plateau rule says stop.
@@ -196,7 +197,8 @@ class Trainer:
                 else:
                     here.skipped += 1
                     self._report_overflow(epoch)
-                here.images, here.loss_sum, here.seconds = here.images + batch, here.loss_sum + loss * batch, time.monotonic() - start
+                here.images, here.loss_sum = here.images + batch, here.loss_sum + loss * batch
+                here.seconds = time.monotonic() - start
                 progress.update(batch, f"loss {loss:.4f}")
                 if self.config.save_steps and self.step % self.config.save_steps == 0:
                     self._save_last()
@@ -272,8 +274,8 @@ class Trainer:
 
     def _meta(self, epoch: int) -> dict[str, Any]:
         """What a checkpoint says about itself; the fields are documented in training/checkpoint.py."""
-        return {"model": self.config.model_name, "classes": 1, "preprocessing": INPUT, "epoch": epoch, "step": self.step,
-                "best": self.best, "seed": self.config.seed, "learning_rate": self.plateau.learning_rate,
+        return {"model": self.config.model_name, "classes": 1, "padding": self.network.padding, "preprocessing": INPUT,
+                "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed, "learning_rate": self.plateau.learning_rate,
                 "loss_scale": self._loss_scale(), "plateau": self.plateau.state()}
 
     def _loss_scale(self) -> float:

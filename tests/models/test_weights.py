@@ -45,12 +45,10 @@ def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
     assert f"{len(got)} of {len(got)} tensors" in line and line.endswith("not needed: end_point.weight")
 
 
-def test_encoders_of_other_kinds_are_refused_rather_than_taken_for_the_zoos(mindspore, encoder, tmp_path):
+def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
     from dlinknet.models.weights import load_encoder, read_checkpoint
-    bottleneck = {"layer1.0.conv3.weight": np.ones(1, np.float32), "layer1.0.down_sample_layer.0.weight": np.ones(1, np.float32)}
-    for tensors, words in ((bottleneck, "bottleneck ResNet of the model zoo"), ({"conv1.weight": np.ones(1)}, "is neither")):
-        with pytest.raises(UserError, match=words):
-            load_encoder(read_checkpoint(save(mindspore, tmp_path / "e.ckpt", tensors), "k"), encoder, "k")
+    with pytest.raises(UserError, match="holds no weights that are known here: .*it has conv1.weight"):
+        load_encoder(read_checkpoint(save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)}), "k"), encoder, "k")
 
 
 @pytest.mark.parametrize("meta", [{"model": "linknet18"}, {"model": "linknet34", "classes": 5}, {"format": 2}])
@@ -58,7 +56,7 @@ def test_a_checkpoint_of_a_later_kind_is_one_line(mindspore, encoder, tmp_path, 
     from dlinknet.models.weights import load_trained
     from dlinknet.training.checkpoint import save as save_ours
     save_ours(tmp_path / "later.ckpt", encoder.get_parameters(), meta)
-    with pytest.raises(UserError, match="later.ckpt is .*from a later dlinknet"):
+    with pytest.raises(UserError, match="later.ckpt is .*from a later "):
         load_trained(str(tmp_path / "later.ckpt"), "trained_ckpt", "dlinknet34")
 
 

@@ -1,0 +1,37 @@
+"""Turns weights of any kind that is known here into a checkpoint of ours, --file_name: a whole network (--trained_ckpt), or
+an encoder for a training of --model_name (--pretrained_ckpt)."""
+from pathlib import Path
+
+from dlinknet import config, console, runtime
+from dlinknet.data.preprocess import INPUT
+from dlinknet.errors import UserError, run_command
+from dlinknet.files import need_file, need_place
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    console.start_log()
+    key = "pretrained_ckpt" if settings.pretrained_ckpt else "trained_ckpt"
+    source, target = getattr(settings, key), Path(settings.file_name)
+    target = target if target.suffix == ".ckpt" else target.with_name(target.name + ".ckpt")
+    need_file(source, key)
+    need_place(str(target.parent), "file_name")
+    if target.exists():
+        raise UserError(f"file_name: {target} exists; name another file")
+
+    runtime.start("CPU", 0, settings.seed)
+    from dlinknet.models.weights import load_trained, start_network
+    from dlinknet.training.checkpoint import save
+    if key == "trained_ckpt":
+        model, network = load_trained(source, key, settings.model_name)
+        what, parameters, meta = f"{model} from {source}", network.get_parameters(), {"model": model, "classes": 1}
+    else:
+        network, what = start_network(settings.model_name, source, settings.encoder_padding)
+        parameters, meta = network.encoder.get_parameters(), {}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save(target, parameters, {**meta, "padding": network.padding, "preprocessing": INPUT})
+    console.LOG.info("%s; written to %s", what, target)
+
+
+if __name__ == "__main__":
+    run_command(main)

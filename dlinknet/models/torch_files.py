@@ -1,0 +1,166 @@
+"""Reads the tensors of a PyTorch file (.pth, .th) without PyTorch and without running anything that the file asks for.
+
+A PyTorch file is a pickle, and unpickling calls whatever functions the file names. Here the only ones that it gets are those
+below, which note what a tensor is made of; any other name ends the reading. Both layouts are known: a ZIP archive (PyTorch
+1.6 and later) and four pickles followed by the numbers (before).
+"""
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+LEGACY_MAGIC = 0x1950a86a20f9469cfc6c
+LEGACY_START = pickle.dumps(LEGACY_MAGIC, 2)[:4]
+TYPES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "bfloat16", "LongStorage": "<i8",
+         "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?"}
+NESTED = ("state_dict", "model", "model_state_dict", "net")      # where training scripts keep the weights in a larger dict
+
+
+class BadTorchFile(Exception):
+    """The text says in words what is wrong."""
+
+
+@dataclass
+class _Storage:
+    """The numbers behind one or more tensors; `values` comes last in the older layout."""
+
+    key: str
+    type: str           # a value of TYPES
+    count: int
+    values: np.ndarray | None = None
+
+    @property
+    def bytes(self) -> int:
+        return self.count * (2 if self.type == "bfloat16" else np.dtype(self.type).itemsize)
+
+    def fill(self, data: bytes) -> None:
+        if len(data) != self.bytes:
+            raise BadTorchFile("it ends early")
+        if self.type == "bfloat16":     # the upper half of a float32
+            self.values = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+        else:
+            self.values = np.frombuffer(data, self.type)
+
+
+@dataclass
+class _Tensor:
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self) -> np.ndarray:
+        values = self.storage.values
+        last = self.offset + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides))
+        if values is None or prod(self.shape) > len(values) or (prod(self.shape) and last >= len(values)):
+            raise BadTorchFile("a tensor reaches beyond its numbers")
+        steps = tuple(stride * values.itemsize for stride in self.strides)
+        return np.lib.stride_tricks.as_strided(values[self.offset:], self.shape, steps).copy()
+
+
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
+    numbers = (offset, *shape, *strides)
+    if not isinstance(storage, _Storage) or len(shape) != len(strides) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise BadTorchFile("a tensor is not one")
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
+    return tensor
+
+
+GIVEN = {("collections", "OrderedDict"): OrderedDict, ("torch", "Size"): tuple,
+         ("torch._utils", "_rebuild_tensor"): _rebuild_tensor, ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter, **{("torch", name): TYPES[name] for name in TYPES}}
+
+
+class _Reader(pickle.Unpickler):
+    """Unpickles dicts of tensors, and nothing else."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        super().__init__(file, encoding="utf-8")
+        self.size = size                                # of the whole file, which no storage can exceed
+        self.storages: dict[str, _Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in GIVEN:
+            raise BadTorchFile(f"it asks for {module}.{name}, which weights do not need; save the network's state_dict() alone")
+        return GIVEN[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or pid[1] not in TYPES.values() or any(pid[5:]):
+            raise BadTorchFile("it holds something else than numbers")
+        storage = _Storage(str(pid[2]), pid[1], int(pid[4]))
+        if not 0 <= storage.bytes <= self.size:
+            raise BadTorchFile("it ends early")
+        return self.storages.setdefault(storage.key, storage)
+
+
+def is_torch_file(file: Path) -> bool:
+    """Whether a file starts as PyTorch's do."""
+    with open(file, "rb") as data:
+        start = data.read(4)
+    return start == b"PK\x03\x04" or start == LEGACY_START
+
+
+def read_torch(file: Path) -> dict[str, np.ndarray]:
+    """The tensors of a PyTorch file by name; float16 and bfloat16 become float32.
+
+    Raises:
+        BadTorchFile: it is damaged, holds no tensors, or asks for more than tensors.
+    """
+    try:
+        found = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+    except BadTorchFile:
+        raise
+    except RecursionError:
+        raise BadTorchFile("it is nested too deeply") from None
+    except Exception as error:  # noqa: BLE001  (pickle and zipfile raise many kinds on a damaged file)
+        raise BadTorchFile(f"it is not whole ({type(error).__name__})") from None
+    for _ in NESTED:        # so often at most: a dict may hold itself
+        if isinstance(found, dict) and not any(isinstance(value, _Tensor) for value in found.values()):
+            found = next((found[key] for key in NESTED if key in found), None)
+    if not isinstance(found, dict) or not any(isinstance(value, _Tensor) for value in found.values()):
+        raise BadTorchFile("it holds no tensors")
+    arrays = {str(name): value.array() for name, value in found.items() if isinstance(value, _Tensor)}
+    return {name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in arrays.items()}
+
+
+def _read_zip(file: Path) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        if len(names) != 1 or any(info.compress_type for info in archive.infolist()):
+            raise BadTorchFile("it is a ZIP archive, but not PyTorch's")
+        folder = names[0][:-len("data.pkl")]
+        with archive.open(names[0]) as data:
+            reader = _Reader(data, file.stat().st_size)
+            found = reader.load()
+        for storage in reader.storages.values():
+            storage.fill(archive.read(f"{folder}data/{storage.key}"))
+    return found
+
+
+def _read_legacy(file: Path) -> Any:
+    size = file.stat().st_size
+    with open(file, "rb") as data:
+        if _Reader(data, size).load() != LEGACY_MAGIC:
+            raise BadTorchFile("it is a pickle, but not PyTorch's")
+        for _ in range(2):          # the layout's version, and the sizes of numbers on the machine that wrote it
+            _Reader(data, size).load()
+        reader = _Reader(data, size)
+        found = reader.load()
+        for key in _Reader(data, size).load():
+            storage = reader.storages[str(key)]
+            count, = struct.unpack("<q", data.read(8))
+            if count != storage.count:
+                raise BadTorchFile("a tensor has another length than its numbers")
+            storage.fill(data.read(storage.bytes))
+    return found
