@@ -58,17 +58,20 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def array(self) -> np.ndarray:
-        values = self.storage.values
+        # Everything is looked at here and not when the tensor is made: a pickle can change what it has made.
+        values, numbers = self.storage.values, (self.offset, *self.shape, *self.strides)
+        if len(self.shape) != len(self.strides) or not all(type(number) is int and number >= 0 for number in numbers):
+            raise BadTorchFile("a tensor is not one")
         last = self.offset + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides))
-        if values is None or prod(self.shape) > len(values) or (prod(self.shape) and last >= len(values)):
+        count = prod(self.shape)
+        if not isinstance(values, np.ndarray) or values.ndim != 1 or count > len(values) or (count and last >= len(values)):
             raise BadTorchFile("a tensor reaches beyond its numbers")
         steps = tuple(stride * values.itemsize for stride in self.strides)
         return np.lib.stride_tricks.as_strided(values[self.offset:], self.shape, steps).copy()
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, _Storage) or len(shape) != len(strides) or not all(type(n) is int and n >= 0 for n in numbers):
+    if not isinstance(storage, _Storage):
         raise BadTorchFile("a tensor is not one")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
@@ -99,9 +102,11 @@ class _Reader(pickle.Unpickler):
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or pid[1] not in TYPES.values() or any(pid[5:]):
             raise BadTorchFile("it holds something else than numbers")
         storage = _Storage(str(pid[2]), pid[1], int(pid[4]))
-        if not 0 <= storage.bytes <= self.size:
-            raise BadTorchFile("it ends early")
-        return self.storages.setdefault(storage.key, storage)
+        if storage.key not in self.storages:
+            self.storages[storage.key] = storage
+            if storage.count < 0 or sum(each.bytes for each in self.storages.values()) > self.size:
+                raise BadTorchFile("it ends early")
+        return self.storages[storage.key]
 
 
 def is_torch_file(file: Path) -> bool:
@@ -118,20 +123,29 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
         BadTorchFile: it is damaged, holds no tensors, or asks for more than tensors.
     """
     try:
-        found = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+        found = _weights(_read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file))
+        if sum(prod(tensor.shape) for tensor in found.values()) > file.stat().st_size:
+            raise BadTorchFile("its tensors are larger than itself")
+        arrays = {name: tensor.array() for name, tensor in found.items()}
     except BadTorchFile:
         raise
     except RecursionError:
         raise BadTorchFile("it is nested too deeply") from None
     except Exception as error:  # noqa: BLE001  (pickle and zipfile raise many kinds on a damaged file)
         raise BadTorchFile(f"it is not whole ({type(error).__name__})") from None
-    for _ in NESTED:        # so often at most: a dict may hold itself
-        if isinstance(found, dict) and not any(isinstance(value, _Tensor) for value in found.values()):
-            found = next((found[key] for key in NESTED if key in found), None)
-    if not isinstance(found, dict) or not any(isinstance(value, _Tensor) for value in found.values()):
-        raise BadTorchFile("it holds no tensors")
-    arrays = {str(name): value.array() for name, value in found.items() if isinstance(value, _Tensor)}
     return {name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in arrays.items()}
+
+
+def _weights(found: Any) -> dict[str, _Tensor]:
+    """The tensors of a dict, or of one that it holds under a name of NESTED."""
+    for _ in range(len(NESTED)):        # so deep at most: a dict may hold itself
+        if not isinstance(found, dict):
+            break
+        tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
+        if tensors:
+            return tensors
+        found = next((found[key] for key in NESTED if key in found), None)
+    raise BadTorchFile("it holds no tensors")
 
 
 def _read_zip(file: Path) -> Any:

@@ -48,6 +48,10 @@ def pickled(thing, protocol=2):
                 self.save(Global(module, name))
                 self.save(arguments)
                 self.write(pickle.REDUCE)
+            elif isinstance(found, Changed):
+                self.save(found.thing)
+                self.save(found.state)
+                self.write(pickle.BUILD)
             else:
                 super().save(found, save_persistent_id)
 
@@ -135,7 +139,8 @@ def test_a_file_that_asks_for_a_function_is_refused_and_nothing_runs(tmp_path, m
 
 
 @pytest.mark.parametrize("weights, words", [
-    ({"a": tensor("0", A, shape=(3, 5))}, "reaches beyond"), ({"a": tensor("0", A, shape=(100, 100), strides=(0, 0))}, "reaches beyond"),
+    ({"a": tensor("0", A, shape=(3, 5))}, "reaches beyond"), ({"a": tensor("0", A, shape=(100, 100), strides=(0, 0))}, "larger than itself"),
+    ({"a": tensor("0", A, shape=(4, 4), strides=(0, 1))}, "reaches beyond"),
     ({"a": tensor("0", A, shape=(3, 4), strides=(5, 1))}, "reaches beyond"), ({"a": tensor("0", A, offset=-1)}, "is not one"),
     ({"a": tensor("0", A, offset=5)}, "reaches beyond"), ({"a": tensor("0", A, count=10 ** 12)}, "ends early"),
     ({"a": tensor("0", A, count=13)}, "ends early"), ({"a": tensor("0", A, count=-1)}, "ends early"),
@@ -143,6 +148,26 @@ def test_a_file_that_asks_for_a_function_is_refused_and_nothing_runs(tmp_path, m
 def test_a_damaged_file_is_refused(tmp_path, weights, words):
     with pytest.raises(BadTorchFile, match=words):
         read_torch(write_zip(tmp_path / "w.pth", weights, {"0": A}))
+
+
+class Changed:
+    """Pickled as a thing that is changed after it was made."""
+
+    def __init__(self, thing, **state):
+        self.thing, self.state = thing, state
+
+
+@pytest.mark.parametrize("change", [{"offset": -100}, {"strides": (-4, 1)}, {"shape": (10 ** 6, 10 ** 6), "strides": (0, 0)},
+                                    {"offset": 10 ** 6}, {"shape": ("3", 4)}, {"storage": None}])
+def test_a_tensor_that_is_changed_after_it_was_made_is_refused(tmp_path, change):
+    with pytest.raises(BadTorchFile):
+        read_torch(write_zip(tmp_path / "w.pth", {"a": Changed(tensor("0", A), **change)}, {"0": A}))
+
+
+def test_many_names_for_the_same_numbers_are_refused(tmp_path):
+    big = np.ones(10_000, np.float32)
+    with pytest.raises(BadTorchFile, match="larger than itself"):
+        read_torch(write_zip(tmp_path / "w.pth", {f"a{i}": tensor("0", big) for i in range(1000)}, {"0": big}))
 
 
 def test_a_dict_that_holds_itself_is_refused(tmp_path):
