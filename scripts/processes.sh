@@ -102,6 +102,10 @@ watched() {
             fi
             code=0
             wait "${pids[i]}" || code=$?
+            if [ "$code" = 139 ] && is_done "${logs[i]}" "${began[i]}"; then
+                echo "${names[i]} crashed while MindSpore shut down, after its training was done"
+                code=0
+            fi
             ended[i]=$code
             [ "$code" = 0 ] || failed="$failed${failed:+; }${names[i]} $(outcome "$code" "${logs[i]}" "${began[i]}") (log: ${logs[i]})"
         done
@@ -114,6 +118,10 @@ watched() {
     fi
     echo "all processes are done"
 }
+
+# Whether a training was done, from its log behind the first bytes. MindSpore 2.10 sometimes crashes after that, when the
+# connections of its processes are taken down.
+is_done() { tail -c "+$(($2 + 1))" "$1" | grep -aq ' training is done$'; }
 
 # Ends processes that still run: asks them, and kills those that have not ended soon. usage: stop_all PID...
 stop_all() {
@@ -167,14 +175,15 @@ run_msrun() {
     export PATH=${PYTHON%/*}:$PATH          # msrun starts the `python` or `python3` on PATH
     [ "${PYTHON##*/}" = python3 ] || training=("${training[@]:1}")
     [ "${PYTHON##*/}" != python3 ] || training[0]=python3
-    supervise "$here" "$folder/launch.log" watched_msrun "$folder" "$here" "$msrun" --log_dir="$folder" --tail_worker_log=0 "$@" \
+    supervise "$here" "$folder/launch.log" watched_msrun "$folder" "$here" "$first" "$msrun" --log_dir="$folder" --tail_worker_log=0 "$@" \
         "${training[@]}"
 }
 
-# Runs msrun to its end. Where a process fails, says which, and does not wait for msrun's scheduler. usage: watched_msrun FOLDER PROCESSES MSRUN ...
+# Runs msrun to its end. Where a process fails, says which, and does not wait for msrun's scheduler. 
+# usage: watched_msrun FOLDER PROCESSES FIRST_RANK MSRUN ...
 watched_msrun() {
-    local folder=$1 here=$2 pid child code=0 word rank rank_of=() failed='a process failed'
-    shift 2
+    local folder=$1 here=$2 first=$3 i pid child code=0 word rank rank_of=() failed='a process failed'
+    shift 3
     exec 3>&2 2>/dev/null
     "$@" >"$folder/msrun.log" 2>&1 </dev/null &
     pid=$!
@@ -200,6 +209,13 @@ watched_msrun() {
     stop_all $(children "$pid") "$pid"
     word=$(sed -n 's/.*Worker process \([0-9]*\) exit with exception. Error code: \(-\{0,1\}[0-9]*\).*/\1 \2/p' "$folder/msrun.log" | head -n 1)
     rank=${rank_of[${word% *}+0]-}
+    for ((i = first; i < first + here; i++)); do
+        is_done "LOG$i/log.log" 0 || break
+    done
+    if [ "$i" = $((first + here)) ]; then
+        echo "all processes are done; one crashed while MindSpore shut down"
+        return
+    fi
     if [ -z "$rank" ]; then         # it ended before it was seen
         rank=$(grep -al ': error: ' LOG[0-9]*/log.log | head -n 1 | tr -cd '0-9') || rank=
     fi

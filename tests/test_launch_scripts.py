@@ -32,6 +32,10 @@ for word in os.environ.get("STAND_IN", "").split():
         time.sleep(float(seconds))
         if status != "0":
             print("train.py: error: as it was told", file=sys.stderr)
+        if int(status) < 0:
+            if status == "-11":
+                print("2026-11-21 08:09:29 training is done", flush=True)
+            os.kill(os.getpid(), -int(status))
         sys.exit(int(status))
 """
 
@@ -215,6 +219,16 @@ def test_in_the_background_all_are_watched_and_can_be_stopped(run, work):
     os.kill(int(started[-1].stdout.split("kill ")[1].split()[0]), signal.SIGTERM)
     wait_for(lambda: "stopped" in launch.read_text())
     wait_for(lambda: subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode == 1)
+
+
+def test_a_crash_after_the_training_was_done_is_no_failure(run, work):
+    """MindSpore's own, when it takes its connections down."""
+    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"]
+    result = run(*arguments, plan="1:0.2:-11")
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    assert "rank 1 crashed while MindSpore shut down, after its training was done" in result.stdout
+    result = run(*arguments, plan="1:0.2:-6")
+    assert result.returncode == 1 and "rank 1 was killed by signal 6" in result.stderr
 
 
 def test_the_reason_is_that_of_the_last_start(run, work):

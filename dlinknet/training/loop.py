@@ -143,6 +143,7 @@ class Trainer:
         if self.best:
             LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
                      self.files.best)
+        LOG.info("training is done")        # scripts/processes.sh looks for it
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
