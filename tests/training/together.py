@@ -94,6 +94,7 @@ def main(folder, size):
     # A plateau: all go back to the weights in the file of rank 0, the only one that has it.
     found.update(restored(Path(folder) / str(ranks.rank), network, ranks))
     np.savez(Path(folder) / f"{size}_{ranks.rank}.npz", **found)
+    print("DONE", flush=True)
 
 
 if __name__ == "__main__":
