@@ -9,8 +9,9 @@ def main(arguments: list) -> None:
     if not settings.rank_table:
         raise UserError("rank_table is empty: name a file with --rank_table=FILE")
     if settings.devices:
-        make_rank_table(settings.rank_table, settings.devices, settings.server_ip)
-    places = read_rank_table(settings.rank_table)
+        places = make_rank_table(settings.rank_table, settings.devices, settings.server_ip)
+    else:
+        places = read_rank_table(settings.rank_table)
     for place in places_here(places, settings.rank_table):
         print(f"rank {place.rank} of {len(places)} on device {place.device}")
 

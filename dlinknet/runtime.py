@@ -65,8 +65,8 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
     refused = ""
     if target == "auto":
         target, refused = _best(device_id)
-    elif target != "CPU" and _missing(target):
-        raise UserError(f"device_target: no {target} can be used: {_missing(target)}; --device_target=auto takes what there is")
+    elif target != "CPU" and (lack := _missing(target)):
+        raise UserError(f"device_target: no {target} can be used: {lack}; --device_target=auto takes what there is")
     rank, size = 0, 1
     try:
         _choose(target, device_id, tf32)

@@ -5,7 +5,7 @@ import json
 import logging
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable, Iterator
 
@@ -169,8 +169,8 @@ def start_network(model: str, file: str, padding: str) -> tuple[nn.Cell, str]:
     depth = model[len(model.rstrip("0123456789")):]
     if found.depth != depth:
         raise UserError(f"pretrained_ckpt: {file} is a ResNet{found.depth} ({found.kind}); {model} takes a ResNet{depth}")
-    network = BUILDERS[model](1, checkpoint.meta.get("padding", found.padding) if padding == "auto" else padding)
-    return network, load_encoder(checkpoint, network.encoder, "pretrained_ckpt")
+    network = BUILDERS[model](1, found.padding if padding == "auto" else padding)
+    return network, _load_encoder(found, network.encoder, checkpoint.file, "pretrained_ckpt")
 
 
 def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
@@ -180,23 +180,26 @@ def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
         UserError: the file is of no kind that formats.py knows, or a weight of the encoder is missing or has another shape. The
             encoder is then unchanged.
     """
-    found = _recognised(checkpoint, key)
-    tensors = {name: value for name, value in found.tensors.items() if name.startswith(ENCODER)}
+    return _load_encoder(_recognised(checkpoint, key), encoder, checkpoint.file, key)
+
+
+def _load_encoder(found: Weights, encoder: nn.Cell, file: Path, key: str) -> str:
     targets = {p.name if p.name.startswith(ENCODER) else ENCODER + p.name: p for p in encoder.get_parameters()}
-    _assign(tensors, targets, checkpoint.file, key)
+    _assign(found.tensors, targets, file, key)
     left = sorted({*found.left, *(found.tensors.keys() - targets)})
     padding = "" if found.padding == "explicit" else f", which pads as {found.padding} does"
-    return (f"encoder: {len(targets)} of {len(targets)} tensors from {checkpoint.file} ({found.kind}{padding})"
+    return (f"encoder: {len(targets)} of {len(targets)} tensors from {file} ({found.kind}{padding})"
             + (f"; not needed: {name_some(left)}" if left else ""))
 
 
 def _recognised(checkpoint: Checkpoint, key: str) -> Weights:
+    """A checkpoint's tensors under our names; its padding is what it says of itself, else what its kind has."""
     found = recognise(checkpoint.tensors)
     if found is None:
         raise UserError(f"{key}: {checkpoint.file} holds no weights that are known here: a ResNet of the model zoo, mindcv or "
                         "torchvision, the original or the reference D-LinkNet, or ours; it has "
                         f"{name_some(sorted(checkpoint.tensors), 3)}")
-    return found
+    return replace(found, padding=checkpoint.meta.get("padding", found.padding))
 
 
 def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path, key: str) -> None:

@@ -3,7 +3,8 @@
 A checkpoint is a MindSpore .ckpt: the network's tensors under their own names, so that load_checkpoint and
 load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON text:
 
-    model, classes, preprocessing    what to build and what to feed it
+    model, classes, padding          what to build,
+    preprocessing                    and what to feed it
     epoch, step, best, seed          where the training stood
     learning_rate, loss_scale        as floats
     plateau                          the plateau rule's state

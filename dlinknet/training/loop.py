@@ -5,6 +5,7 @@ import json
 import math
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
@@ -114,8 +115,8 @@ class Trainer:
                 self.plateau.state(), self.best]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
-            raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, in "
-                            "a resumed run, checkpoints must be the same on every machine; copy those of rank 0")
+            raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
+                            "in a resumed run, checkpoints must be the same on every machine; copy those of rank 0")
 
     def run(self) -> None:
         """Trains to the last epoch, or until the plateau rule says stop.
@@ -160,8 +161,8 @@ class Trainer:
                 row.update(self.validate())
             decision = self.plateau.update(row["train_loss"])
             self._keep_best(epoch, row)
-            if decision.improved and self.ranks.first:
-                save(self.files.plateau, self.network.get_parameters(), self._meta(epoch))
+            if decision.improved:
+                self._save_weights(self.files.plateau, epoch)
             if decision.restore:
                 if self.ranks.first:
                     load_network(self._lowest(), self.network, "plateau")
@@ -202,6 +203,7 @@ class Trainer:
                 here.seconds = time.monotonic() - start
                 progress.update(batch, f"loss {loss:.4f}")
                 if self.config.save_steps and self.step % self.config.save_steps == 0:
+                    self._average_statistics()
                     self._save_last()
         return {"epoch": epoch, "train_loss": here.loss_sum / here.images, "learning_rate": self.plateau.learning_rate,
                 "loss_scale": self._loss_scale(), "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
@@ -245,11 +247,14 @@ class Trainer:
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
         if not self.best or value * sign >= self.best["value"] * sign or math.isnan(self.best["value"]):
             self.best = {"figure": figure, "value": value, "epoch": epoch}
-            if self.ranks.first:
-                save(self.files.best, self.network.get_parameters(), self._meta(epoch))
+            self._save_weights(self.files.best, epoch)
+
+    def _save_weights(self, path: Path, epoch: int) -> None:
+        """The network alone, without what a resume needs."""
+        if self.ranks.first:
+            save(path, self.network.get_parameters(), self._meta(epoch))
 
     def _save_last(self) -> None:
-        self._average_statistics()
         if self.ranks.first:
             self._write_last()
         self.saved = self._stand()
@@ -276,8 +281,8 @@ class Trainer:
     def _meta(self, epoch: int) -> dict[str, Any]:
         """What a checkpoint says about itself; the fields are documented in training/checkpoint.py."""
         return {"model": self.config.model_name, "classes": 1, "padding": self.network.padding, "preprocessing": INPUT,
-                "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed, "learning_rate": self.plateau.learning_rate,
-                "loss_scale": self._loss_scale(), "plateau": self.plateau.state()}
+                "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed,
+                "learning_rate": self.plateau.learning_rate, "loss_scale": self._loss_scale(), "plateau": self.plateau.state()}
 
     def _loss_scale(self) -> float:
         return float(self.scaler.scale_value.asnumpy())
