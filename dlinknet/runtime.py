@@ -62,6 +62,7 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
         import mindspore
     except ImportError as error:
         raise UserError(f"MindSpore cannot be imported ({error}): pip install -r requirements.txt") from None
+    _count_file_cache_as_free()
     refused = ""
     if target == "auto":
         target, refused = _best(device_id)
@@ -133,6 +134,15 @@ def _keep_freed_memory() -> None:
         library.mallopt(-1, 1 << 30)            # M_TRIM_THRESHOLD: so much of it is kept
     except (AttributeError, OSError):
         return                                  # another C library: as it is
+
+
+def _count_file_cache_as_free() -> None:
+    """Has checkpoints load on a machine whose memory is full of files' contents that the kernel keeps in case."""
+    # 2.10's load_checkpoint refuses a file that is larger than the memory nobody uses, and takes that cache, which is given up
+    # when it is needed, for used. A server that has read its data set once has hardly any memory that is free in this sense.
+    from mindspore.train import serialization
+    if hasattr(serialization, "_get_available_memory"):
+        serialization._get_available_memory = lambda: None
 
 
 def _missing(target: str) -> str:

@@ -13,7 +13,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import RunFailed, UserError, name_some
 from dlinknet.files import need_file
 from dlinknet.models.formats import ENCODER, Weights, recognise
 from dlinknet.models.linknet import BUILDERS
@@ -41,6 +41,7 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
 
     Raises:
         UserError: it is missing or none of these, or not whole.
+        RunFailed: the machine could not read it.
     """
     need_file(file, key)
     path = Path(file)
@@ -58,7 +59,9 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
             tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
         meta = json.loads(bytes(tensors.pop(META))) if META in tensors else {}
         written = meta.pop("crc32", None)
-    except Exception:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
+    except Exception as error:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
+        if isinstance(error.__cause__ or error, (OSError, MemoryError)):        # the file may be whole
+            raise RunFailed(f"{key}: cannot read {path}: {error.__cause__ or error or 'out of memory'}") from None
         raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint") from None
     if written is not None and written != checksum(tensors, meta):
         raise UserError(f"{key}: {path} is damaged: it does not hold what was written")
