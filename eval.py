@@ -15,18 +15,16 @@ def main(arguments: list) -> None:
     need_file(settings.trained_ckpt, "trained_ckpt")
     pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
 
-    # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
-    from dlinknet import runtime
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
+    # What computes takes seconds to import: after the checks.
+    from dlinknet.deploy.engines import open_model
     from dlinknet.evaluation import report
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score
-    from dlinknet.models.weights import load_trained
 
-    model, network = load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name)
-    console.LOG.info("%s", device)
-    console.LOG.info("%s from %s, %d images", model, settings.trained_ckpt, len(pairs))
-    predictor = Predictor(network, settings.tile_size, settings.tile_overlap, settings.tta)
+    opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
+    console.LOG.info("%s", opened.device)
+    console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta)
     rows = []
     with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()

@@ -14,19 +14,17 @@ def main(arguments: list) -> None:
     need_file(settings.trained_ckpt, "trained_ckpt")
     images = find_images(settings.data_path, "data_path")
 
-    # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
-    from dlinknet import runtime
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
+    # What computes takes seconds to import: after the checks.
+    from dlinknet.deploy.engines import open_model
     from dlinknet.evaluation.pipeline import Behind
     from dlinknet.evaluation.prediction import predict
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.report import PredictionFiles
-    from dlinknet.models.weights import load_trained
 
-    model, network = load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name)
-    predictor = Predictor(network, settings.tile_size, settings.tile_overlap, settings.tta)
-    console.LOG.info("%s", device)
-    console.LOG.info("%s from %s, %d images", model, settings.trained_ckpt, len(images))
+    opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta)
+    console.LOG.info("%s", opened.device)
+    console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))
     folder = Path(settings.predict_path)
     files = PredictionFiles(folder, settings.probabilities, settings.overlays)
     faults = []

@@ -25,6 +25,7 @@ def main(arguments: list) -> None:
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
     from dlinknet.data.loader import TrainingLoader
+    from dlinknet.evaluation.engine import NetworkEngine
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.scoring import score_all
     from dlinknet.models.weights import start_network
@@ -39,7 +40,7 @@ def main(arguments: list) -> None:
     ranks = Ranks(device.rank, device.size)
     loader = TrainingLoader(training, settings.batch_size, settings.train_size, settings.augment, settings.seed,
                             settings.num_workers, ranks.rank, ranks.size)
-    predictor = Predictor(network, settings.tile_size, settings.tile_overlap)
+    predictor = Predictor(NetworkEngine(network), settings.tile_size, settings.tile_overlap)
     files = RunFiles(Path(settings.output_path), settings.log_name)
     validate = (lambda: score_all(validation, predictor, settings.threshold, "validation", ranks)) if validation else None
     trainer = Trainer(settings, network, loader, files, validate, identity, ranks)

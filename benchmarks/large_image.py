@@ -29,10 +29,11 @@ def whole_prediction(file: Path, folder: Path, only_count: bool) -> None:
     from dlinknet.data.images import find_images
     from dlinknet.evaluation.pipeline import Behind
     from dlinknet.evaluation.prediction import predict
+    from dlinknet.evaluation.engine import NetworkEngine
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.evaluation.report import PredictionFiles
     from dlinknet.models.linknet import BUILDERS
-    predictor = Predictor(BUILDERS["dlinknet34"](1), TILE, OVERLAP)
+    predictor = Predictor(NetworkEngine(BUILDERS["dlinknet34"](1)), TILE, OVERLAP)
     images = find_images(str(file), "data_path")
     height, width = (predictor._axis(length)[0] for length in images[0].size)
     if only_count:

@@ -103,7 +103,7 @@ def mindspore_inference(height: int, width: int, weights: Path, target: str = "C
     from dlinknet import runtime
     runtime.start(target, 0, SEED, tf32)
     from mindspore import Tensor
-    from dlinknet.evaluation.predictor import Probability
+    from dlinknet.evaluation.probability import Probability
     from dlinknet.models.linknet import BUILDERS
     network = BUILDERS["dlinknet34"](1)
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})

@@ -21,16 +21,17 @@ def main() -> None:
     runtime.start("auto", 0, 1)
     from dlinknet.data.images import find_images
     from dlinknet.data.preprocess import read_image
+    from dlinknet.evaluation.engine import NetworkEngine
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.models.weights import load_trained
     _, network = load_trained(options.trained_ckpt, "trained_ckpt", "dlinknet34")
     images = [read_image(Path(image.file)) for image in find_images(options.images, "images")[:16]]
     mosaic = np.vstack([np.hstack(images[4 * row:4 * row + 4]) for row in range(4)])
     height, width = mosaic.shape[:2]
-    whole = Predictor(network, 32 * (max(height, width) // 32 + 1), 0).probability(mosaic)
+    whole = Predictor(NetworkEngine(network), 32 * (max(height, width) // 32 + 1), 0).probability(mosaic)
     found = []
     for size, overlap in TILES:
-        predictor = Predictor(network, size, overlap)
+        predictor = Predictor(NetworkEngine(network), size, overlap)
         probability = predictor.probability(mosaic)
         differs = float(((probability > 0.5) != (whole > 0.5)).mean())
         found.append({"tile_size": size, "tile_overlap": overlap, "tiles": predictor.tiles(height, width),

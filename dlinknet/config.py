@@ -20,6 +20,7 @@ DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
 
 FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
 Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty: start anew
+Several = NewType("Several", str)       # choices with commas between them, each once: 'MINDIR,ONNX'
 
 NEWEST = "newest"
 
@@ -73,7 +74,12 @@ class Config:
     width: int
     height: int
     file_name: FilePath
-    file_format: str
+    file_format: Several
+    dynamic: bool
+    pixel_input: bool
+    sample_image: FilePath
+    exports: str
+    as_json: bool
 
     enable_modelarts: bool
     data_url: str
@@ -199,11 +205,8 @@ def _checked(key: str, value: Any, limit: Any, source: str) -> Any:
     except ValueError as error:
         raise UserError(f"{source}: {key} must be {error}, not {value!r}") from None
     if isinstance(limit, list):
-        by_lower = {choice.lower(): choice for choice in limit}
-        if value.lower() not in by_lower:
-            raise UserError(f"{source}: {key} must be {_describe(limit)}, not '{value}'"
-                            f"{_nearest(value.lower(), by_lower)}")
-        value = by_lower[value.lower()]
+        words = [word.strip() for word in value.split(",")] if TYPES[key] is Several else [value]
+        value = ",".join(dict.fromkeys(_chosen(key, word, limit, source) for word in words))
     elif limit is not None:
         fits = {"min": lambda bound: value >= bound, "max": lambda bound: value <= bound, "above": lambda bound: value > bound,
                 "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
@@ -214,6 +217,14 @@ def _checked(key: str, value: Any, limit: Any, source: str) -> Any:
     if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
         raise UserError(f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'")
     return value
+
+
+def _chosen(key: str, word: str, choices: list[str], source: str) -> str:
+    """The choice that a word means, whatever its capitals."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    if word.lower() not in by_lower:
+        raise UserError(f"{source}: {key} must be {_describe(choices)}, not '{word}'{_nearest(word.lower(), by_lower)}")
+    return by_lower[word.lower()]
 
 
 def _typed(value: Any, kind: Any) -> Any:
@@ -236,6 +247,8 @@ def _typed(value: Any, kind: Any) -> Any:
         return kind(number)
     if value is None:
         value = ""
+    if kind is Several and isinstance(value, list):
+        value = ",".join(map(str, value))
     if isinstance(value, (dict, list)):
         raise ValueError("text")
     if kind is Resume:

@@ -1,12 +1,13 @@
-"""What the processes of one training tell each other. With one process nothing is sent."""
+"""What the processes of one training tell each other. With one process nothing is sent, and MindSpore is not imported."""
 from __future__ import annotations
 
 import zlib
-from typing import Iterable, Sequence, TypeVar
+from typing import TYPE_CHECKING, Iterable, Sequence, TypeVar
 
-import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, ops
+
+if TYPE_CHECKING:
+    from mindspore import Parameter
 
 T = TypeVar("T")
 DIGIT = 1 << 20         # float32 holds these exactly; int64 and float64 are not sent everywhere
@@ -44,6 +45,7 @@ class Ranks:
         """The arrays of all processes, size x ..., int64 from 0 to 2^60."""
         if self.size == 1:
             return counts[None]
+        from mindspore import Tensor, ops
         digits = np.stack([counts // DIGIT ** place % DIGIT for place in range(DIGITS)]).astype(np.float32)
         gathered = ops.AllGather()(Tensor(digits[None])).asnumpy().astype(np.int64)     # size x DIGITS x ...
         return sum(gathered[:, place] * DIGIT ** place for place in range(DIGITS))
@@ -52,6 +54,8 @@ class Ranks:
         """Gives these float32 parameters the values that they have in rank 0."""
         if self.size == 1:
             return
+        import mindspore as ms
+        from mindspore import ops
         send = ops.Broadcast(0)
         for parameter in parameters:
             ops.assign(parameter, send((ops.cast(parameter, ms.float32),))[0])
@@ -61,6 +65,7 @@ class Ranks:
         parameters = list(parameters)
         if self.size == 1 or not parameters:
             return
+        from mindspore import Tensor, ops
         flat = np.concatenate([parameter.asnumpy().ravel() for parameter in parameters])
         mean = ops.AllReduce()(Tensor(flat)).asnumpy() / np.float32(self.size)
         for parameter in parameters:

@@ -83,6 +83,30 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
     return Device(target, mindspore.__version__, refused, rank, size)
 
 
+def version() -> str:
+    """MindSpore's."""
+    import mindspore
+    return mindspore.__version__
+
+
+def need_dynamic_shapes(key: str) -> None:
+    """UserError where this MindSpore cannot run a MINDIR file for images of any size."""
+    if version().startswith("2.0"):
+        raise UserError(f"{key}: MindSpore {version()} dies on the second size of such a MINDIR file; it takes 2.7 or later")
+
+
+def need_ascend(key: str, why: str) -> None:
+    """UserError where there is no Ascend that can be used."""
+    if lack := _missing("Ascend"):
+        raise UserError(f"{key}: {why}, and there is none: {lack}")
+
+
+def run_eagerly() -> None:
+    """Has networks run operator by operator, without compiling a graph; for a look into them."""
+    import mindspore
+    mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
+
+
 def _best(device_id: int) -> tuple[str, str]:
     """(the best device that computes something, why better ones do not)."""
     refused = []

@@ -1,14 +1,14 @@
-"""An image -> its probability map: padding, tiles, test-time augmentation, the network."""
+"""An image -> its probability map: padding, tiles, test-time augmentation, batches. Pure NumPy; an engine computes."""
 from __future__ import annotations
 
-from itertools import count, product
+from itertools import count, islice, product
 from typing import Callable, Iterable, Iterator
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
 
-from dlinknet.data.preprocess import STRIDE, pad, round_up, shared_canvases, to_input
+from dlinknet.data.preprocess import STRIDE, pad, round_up, shared_canvases
+from dlinknet.errors import UserError
+from dlinknet.evaluation.engine import Engine
 from dlinknet.evaluation.pipeline import ahead
 
 SIDES = 128                     # tiles come in few sizes, multiples of this, because each size is a graph to compile
@@ -17,44 +17,42 @@ ONE_VIEW = [(0, ALL)]
 EIGHT_VIEWS = [(turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH)]     # quarter turns, then a flip
 
 
-class Probability(nn.Cell):
-    """A network of logits with its sigmoid: N x 3 x H x W -> N x C x H x W, 0 to 1."""
-
-    def __init__(self, network: nn.Cell):
-        # Without this the wrapper would rename the network's parameters, and checkpoints with them.
-        super().__init__(auto_prefix=False)
-        self.network = network
-
-    def construct(self, x):
-        return ops.sigmoid(ops.cast(self.network(x), ms.float32))       # in mixed precision logits are float16
-
-
 class Predictor:
-    """Runs a one-class network on images of any size.
+    """Runs an engine on images of any size.
 
-    An image with a side of more than `tile_size` pixels is computed in tiles. Their places are multiples of 32, as the
+    An image with a side of more than `tile_size` pixels is computed in tiles; where the engine takes one size only, all tiles
+    have that size, and smaller images are padded to it by reflection. Their places are multiples of 32, as the
     network's strides ask for. Of what two neighbours share, each keeps the 3/8 farther from its own border, where it sees
     its surroundings, and in the quarter between them one fades into the other: no seam, and where one tile alone counts, its
     values as they are.
 
     Args:
-        network: N x 3 x H x W -> N x 1 x H x W logits. It is put into inference mode at each call.
-        tile_size: the longest side of a tile, a multiple of 32.
-        tile_overlap: pixels that neighbouring tiles share at least; at most tile_size - 32.
+        engine: what computes.
+        tile_size: the longest side of a tile, a multiple of 32; not used where the engine has a size.
+        tile_overlap: pixels that neighbouring tiles share at least, and a tile less 32 at most.
         tta: average the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
+        size: (height, width) of all tiles, as of an engine that takes this size only.
+
+    Raises:
+        UserError: `tta` with tiles of one size that are not square.
     """
 
-    def __init__(self, network: nn.Cell, tile_size: int, tile_overlap: int, tta: bool = False):
-        self.graph = Probability(network)
+    def __init__(self, engine: Engine, tile_size: int, tile_overlap: int, tta: bool = False,
+                 size: tuple[int, int] | None = None):
+        self.engine, self.size = engine, engine.size or size
         self.tile_size, self.overlap = tile_size, tile_overlap
         self.views = EIGHT_VIEWS if tta else ONE_VIEW
+        if tta and self.size and self.size[0] != self.size[1]:
+            raise UserError(f"tta: the model takes {self.size[1]}x{self.size[0]} pixels, and quarter turns need a square")
 
     def tiles(self, height: int, width: int) -> int:
         """How many tiles an image is computed in."""
-        return len(self._axis(height)[1]) * len(self._axis(width)[1])
+        return len(self._axes(height, width)[0][1]) * len(self._axes(height, width)[1][1])
 
     def canvases(self, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-        """Size -> the canvas to pad it to, for those that are computed as a whole."""
+        """Size -> the canvas to pad it to, for those that are computed as a whole by an engine that takes any size."""
+        if self.size:
+            return {}
         return shared_canvases({size for size in sizes if self.tiles(*size) == 1})
 
     def probability(self, image: np.ndarray, canvas: tuple[int, int] | None = None) -> np.ndarray:
@@ -76,10 +74,9 @@ class Predictor:
                 reflection; by default the smallest. Images on one canvas share one compiled graph.
             tile_done: called after each tile.
         """
-        self.graph.set_train(False)
         height, width = image.shape[:2]
-        (tall, tops), (wide, lefts) = self._axis(height), self._axis(width)
-        if canvas is not None and len(tops) == len(lefts) == 1:
+        (tall, tops), (wide, lefts) = self._axes(height, width)
+        if self.size is None and canvas is not None and len(tops) == len(lefts) == 1:
             tall, wide = canvas
         weights_down, weights_across = weights(tops, tall), weights(lefts, wide)
         held = np.zeros((tall, width), np.float32)          # the rows that are not yet complete
@@ -88,14 +85,14 @@ class Predictor:
         def make_input(place: tuple) -> np.ndarray:
             top, left, (turns, flip) = place
             tile = pad(image[top:top + tall, left:left + wide], tall, wide)
-            return to_input(np.ascontiguousarray(np.rot90(tile, turns)[flip]))
+            return self.engine.prepare(np.ascontiguousarray(np.rot90(tile, turns)[flip]))
 
-        inputs = ahead(places, make_input)
+        computed = self._computed(ahead(places, make_input, self.engine.batch))
         for number, top in enumerate(tops):
             for left, across in zip(lefts, weights_across):
                 tile = np.zeros((tall, wide), np.float32)
-                for (_, _, (turns, flip)), pixels in (next(inputs) for _ in self.views):
-                    tile += np.rot90(self.graph(Tensor(pixels[None])).asnumpy()[0, 0][flip], -turns)
+                for (_, _, (turns, flip)), probability in islice(computed, len(self.views)):
+                    tile += np.rot90(probability[flip], -turns)
                 rows, columns = min(tall, height - top), min(wide, width - left)
                 weight = weights_down[number][:rows, None] * across[:columns]
                 held[:rows, left:left + columns] += weight * (tile[:rows, :columns] / len(self.views))
@@ -105,19 +102,33 @@ class Predictor:
             held[:-complete] = held[complete:]
             held[-complete:] = 0
 
-    def _axis(self, length: int) -> tuple[int, list[int]]:
+    def _computed(self, inputs: Iterable[tuple[tuple, np.ndarray]]) -> Iterator[tuple[tuple, np.ndarray]]:
+        """(place, input) -> (place, H x W probabilities), in order; the engine gets full batches, the last by repetition."""
+        inputs = iter(inputs)
+        while group := list(islice(inputs, self.engine.batch)):
+            batch = [pixels for _, pixels in group]
+            batch += batch[-1:] * (self.engine.batch - len(group))
+            yield from zip((place for place, _ in group), self.engine(np.stack(batch) if len(batch) > 1 else batch[0][None]))
+
+    def _axes(self, height: int, width: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
+        """_axis of both."""
+        return tuple(self._axis(length, self.size and self.size[axis]) for axis, length in enumerate((height, width)))
+
+    def _axis(self, length: int, fixed: int | None = None) -> tuple[int, list[int]]:
         """(side of a tile, where the tiles start) along an axis of `length` pixels, all multiples of 32.
 
-        Tiles share at least `overlap` pixels with their neighbours and are hardly larger or more than that takes.
+        Tiles share at least `overlap` pixels with their neighbours and are hardly larger or more than that takes; `fixed` is
+        their side where that is given.
         """
         padded, _ = round_up(length, length)
-        if padded <= self.tile_size:
-            return padded, [0]
+        if padded <= (fixed or self.tile_size):
+            return fixed or padded, [0]
         for number in count(2):
             side = -(-(padded + (number - 1) * self.overlap) // number)
-            side = min(self.tile_size, -(-side // SIDES) * SIDES)
+            side = fixed or min(self.tile_size, -(-side // SIDES) * SIDES)
+            overlap = min(self.overlap, side - STRIDE)
             starts = [i * ((padded - side) // STRIDE) // (number - 1) * STRIDE for i in range(number)]
-            if max(after - start for start, after in zip(starts, starts[1:])) <= side - self.overlap:
+            if max(after - start for start, after in zip(starts, starts[1:])) <= side - overlap:
                 return side, starts
         raise AssertionError("a tile is longer than the overlap")
 

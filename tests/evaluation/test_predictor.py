@@ -7,6 +7,7 @@ import pytest
 
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.preprocess import pad, to_input
+from dlinknet.evaluation.engine import NetworkEngine
 from dlinknet.evaluation.metrics import confusion
 from tests.conftest import stripes, write_pair
 
@@ -42,7 +43,7 @@ def by_hand(image):
 def test_odd_sizes_are_padded_and_cropped_back(brightness):
     from dlinknet.evaluation.predictor import Predictor
     image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
-    predictor = Predictor(brightness, 1024, 256)
+    predictor = Predictor(NetworkEngine(brightness), 1024, 256)
     probability = predictor.probability(image)
     assert probability.shape == (45, 70) and probability.dtype == np.float32
     assert np.allclose(probability, by_hand(image), atol=1e-6)
@@ -51,7 +52,7 @@ def test_odd_sizes_are_padded_and_cropped_back(brightness):
 
 def test_wrapping_does_not_rename_parameters(brightness):
     from dlinknet.evaluation.predictor import Predictor
-    Predictor(brightness, 1024, 256)
+    Predictor(NetworkEngine(brightness), 1024, 256)
     assert [p.name for p in brightness.get_parameters()] == ["conv.weight"]
 
 
@@ -67,7 +68,7 @@ def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
             back = np.rot90(by_hand(np.ascontiguousarray(view)), -turns)
             total = total + (back[:, ::-1] if mirror else back)
     expected = total[:size[0], :size[1]] / 8
-    found = Predictor(brightness, 1024, 256, tta=True).probability(image)
+    found = Predictor(NetworkEngine(brightness), 1024, 256, tta=True).probability(image)
     assert np.allclose(found, expected, atol=1e-6)
     # The network looks to one side, so the views differ and the mean is not one of them.
     assert not np.allclose(found, by_hand(image), atol=1e-2)
@@ -81,7 +82,7 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     for number, size in enumerate([(40, 64), (64, 33), (64, 64)]):
         write_pair(tmp_path, f"m{number}", *stripes(number, *size))
     pairs = read_pairs(str(tmp_path), str(tmp_path), "data_path", "label_path")
-    predictor = Predictor(brightness, 1024, 256)
+    predictor = Predictor(NetworkEngine(brightness), 1024, 256)
     scored = list(score(pairs, predictor, 0.6, "test"))
     assert [s.pair.id for s in scored] == ["m0", "m1", "m2"]
     for s in scored:
@@ -92,9 +93,9 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     total = sum(s.counts for s in scored)
     assert total.sum() == 40 * 64 + 64 * 33 + 64 * 64
     assert score_all(pairs, predictor, 0.6, "test") == figures(total)
-    in_tiles = list(score(pairs, Predictor(brightness, 64, 32), 0.6, "test"))
+    in_tiles = list(score(pairs, Predictor(NetworkEngine(brightness), 64, 32), 0.6, "test"))
     assert all(np.array_equal(a.prediction, b.prediction) for a, b in zip(scored, in_tiles))
-    assert Predictor(brightness, 64, 32).canvases([(40, 64), (65, 64)]) == {(40, 64): (64, 64)}
+    assert Predictor(NetworkEngine(brightness), 64, 32).canvases([(40, 64), (65, 64)]) == {(40, 64): (64, 64)}
 
     report.write_image_csv([(s.pair.id, s.counts) for s in scored], tmp_path / "images.csv")
     rows = list(csv.DictReader(open(tmp_path / "images.csv", encoding="utf-8")))
@@ -134,8 +135,8 @@ def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, 
     """A network that sees one pixel around: blended values are equal to rounding, the others to the bit."""
     from dlinknet.evaluation.predictor import Predictor, weights
     image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
-    whole = Predictor(brightness, 1024, 0, tta).probability(image)
-    predictor = Predictor(brightness, tile, overlap, tta)
+    whole = Predictor(NetworkEngine(brightness), 1024, 0, tta).probability(image)
+    predictor = Predictor(NetworkEngine(brightness), tile, overlap, tta)
     tiles = []
     bands = [(top, rows.copy()) for top, rows in predictor.bands(image, tile_done=lambda: tiles.append(1))]
     assert len(tiles) == predictor.tiles(*size) > 1
@@ -160,7 +161,7 @@ def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, 
 @pytest.mark.parametrize("tile, overlap", [(1536, 256), (128, 32), (96, 64), (3072, 2112), (1024, 0), (160, 100)])
 def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, overlap):
     from dlinknet.evaluation.predictor import Predictor, weights
-    predictor = Predictor(brightness, tile, overlap)
+    predictor = Predictor(NetworkEngine(brightness), tile, overlap)
     for length in (1, 33, 96, 97, 500, 1537, 4096, 5000):
         side, starts = predictor._axis(length)
         assert side <= tile and side % 32 == 0 and all(start % 32 == 0 for start in starts)
@@ -188,8 +189,8 @@ def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
     from dlinknet.evaluation.predictor import Predictor, weights
     image = np.random.default_rng(3).integers(0, 256, (32, 4032, 3), dtype=np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 3)
-    whole = Predictor(networks("dlinknet34"), 4032, 0).probability(image)
-    predictor = Predictor(networks("dlinknet34"), 3072, 2112)
+    whole = Predictor(NetworkEngine(networks("dlinknet34")), 4032, 0).probability(image)
+    predictor = Predictor(NetworkEngine(networks("dlinknet34")), 3072, 2112)
     side, starts = predictor._axis(4032)
     found = predictor.probability(image)
     assert whole.std() > 1e-3 and len(starts) == 2

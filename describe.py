@@ -1,0 +1,26 @@
+"""Says what a network weighs: parameters, multiply-adds and activations of each layer, for one image of width x height."""
+from dlinknet import config, console, runtime
+from dlinknet.errors import run_command
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    console.start_log()
+    runtime.start("CPU", 0, settings.seed)
+    runtime.run_eagerly()
+    from dlinknet.models.layers import as_json, as_table, layers, totals
+    from dlinknet.models.linknet import BUILDERS
+    padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
+    found = layers(BUILDERS[settings.model_name](1, padding), settings.height, settings.width)
+    if settings.as_json:
+        print(as_json(settings.model_name, found, settings.height, settings.width))
+        return
+    sums = totals(found)
+    print(as_table(found))
+    print(f"{settings.model_name}, one image of {settings.width}x{settings.height}: {sums['parameters'] / 1e6:.6f} M parameters, "
+          f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, without transposed convolutions: "
+          f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,168 @@
+"""The course of an export: written under a temporary name, computed by engines that did not write it, compared, renamed."""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import cv2
+import numpy as np
+
+from dlinknet import runtime
+from dlinknet.console import LOG
+from dlinknet.data.preprocess import pad, read_image, to_input
+from dlinknet.data.synthetic import draw_scene
+from dlinknet.deploy import sidecar
+from dlinknet.deploy.engines import OnnxEngine
+from dlinknet.deploy.graph import exported_graph, fold_batch_norm
+from dlinknet.deploy.mindir import compute_fresh, write_air, write_mindir
+from dlinknet.deploy.onnx import check_onnx, compute_opencv, write_onnx
+from dlinknet.deploy.sidecar import Shape
+from dlinknet.errors import RunFailed
+
+LIMIT = 1e-4                    # of a difference in probability, times the range of the probabilities
+NARROW = 0.01                   # that range counts as this at least: float32 has 7 digits
+FOLD_LIMIT = 1e-5
+SEED = 1                        # of the drawn scene
+DYNAMIC_MORE = 32               # so much larger is the second size of a dynamic export's comparison
+
+
+def sample(file: str, size: tuple[int, int], batch: int) -> np.ndarray:
+    """Pixels to compare with, batch x H x W x 3 uint8 BGR: of the image `file`, or of a drawn scene where it is empty.
+
+    The image is cropped, or padded by reflection, to `size`; each of the batch is mirrored against the one before.
+    """
+    height, width = size
+    image = read_image(Path(file)) if file else draw_scene(np.random.default_rng(SEED), max(size))[0]
+    pixels = pad(image, height, width)[:height, :width]
+    return np.stack([pixels[:, ::-1] if number % 2 else pixels for number in range(batch)])
+
+
+@dataclass
+class Export:
+    """A network on its way out.
+
+    Args:
+        load: gives (model name, network with its weights), anew at each call.
+        checkpoint: the file that it comes from.
+        shape: what the exported model shall take.
+        threshold: noted in the JSON.
+        image: the image to compare with; empty for a drawn scene.
+    """
+
+    load: Callable[[], tuple[str, Any]]
+    checkpoint: str
+    shape: Shape
+    threshold: float
+    image: str = ""
+
+    def prepare(self) -> None:
+        """Computes what the exported models must, and folds BatchNorm where that changes nothing."""
+        self.model, network = self.load()
+        sizes = [self.shape.size]
+        if self.shape.dynamic:
+            sizes.append(tuple(side + DYNAMIC_MORE for side in self.shape.size))
+        self.pixels = [sample(self.image, size, self.shape.batch) for size in sizes]
+        self.planes = [np.stack([to_input(np.ascontiguousarray(one)) for one in pixels]) for pixels in self.pixels]
+        self.inputs = self.pixels if self.shape.pixels else self.planes
+        self.padding = network.padding
+        self.expected = self._computed(exported_graph(network, False), self.planes)
+        self.range = float(self.expected[0].min()), float(self.expected[0].max())
+        self.limit = LIMIT * min(1.0, max(self.range[1] - self.range[0], NARROW))
+        folded = fold_batch_norm(self.load()[1])
+        self.graph = exported_graph(folded, self.shape.pixels)
+        off = self._difference(self._computed(self.graph, self.inputs))
+        self.batch_norm = "folded" if off <= FOLD_LIMIT else "kept"
+        if self.batch_norm == "kept":
+            LOG.info("BatchNorm is kept: without it the probabilities change by %.1g", off)
+            self.graph = exported_graph(network, self.shape.pixels)
+
+    @staticmethod
+    def _computed(graph: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        from mindspore import Tensor
+        return [graph(Tensor(array)).asnumpy() for array in inputs]
+
+    def _difference(self, found: list[np.ndarray]) -> float:
+        """The largest distance from what the checkpoint's network computes; infinite where shapes differ or something is NaN."""
+        if any(a.shape != b.shape for a, b in zip(found, self.expected)):
+            return float("inf")
+        largest = max(float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(found, self.expected))
+        return largest if largest == largest else float("inf")
+
+    def write(self, file_format: str, target: Path) -> None:
+        """Writes one format to `target` and its JSON beside it.
+
+        Raises:
+            RunFailed: the file cannot be written, or an engine that reads it computes something else; then nothing is left under
+                the asked name, and what was there before is as it was.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.stem}.", dir=target.parent))
+        try:
+            file = work / target.name
+            try:
+                written = {"MINDIR": write_mindir, "AIR": self._write_air, "ONNX": write_onnx}[file_format](
+                    self.graph, self.shape, file)
+            except RunFailed as error:
+                raise RunFailed(f"{target.name}: {file_format} could not be written: {error}") from None
+            except RuntimeError as error:
+                lines = [line for line in str(error).splitlines() if line.strip(" -")]
+                raise RunFailed(f"{target.name}: MindSpore could not write {file_format}: {(lines or ['no reason'])[0]}") from None
+            compared = self.compare(file_format, file)
+            values = {"file": target.name, "file_format": file_format, "sha256": sidecar.sha256(file), "model": self.model,
+                      "classes": 1, "padding": self.padding, **self.shape.described(1), "threshold": self.threshold,
+                      "mindspore": runtime.version(), **written, "batch_norm": self.batch_norm,
+                      "checkpoint": Path(self.checkpoint).name, "compared": compared}
+            # Without its JSON a model is not taken for an export; so there is never one with another's.
+            sidecar.path_of(target).unlink(missing_ok=True)
+            file.replace(target)
+            sidecar.write(target, values)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        for engine, difference in compared.items():
+            LOG.info("%s: %s gives the checkpoint's probabilities (%.3g to %.3g) to %.1g", target.name, engine, *self.range,
+                     difference)
+        if not compared:
+            LOG.info("%s is written; nothing here can read it back, so it was not compared", target.name)
+
+    def _write_air(self, _: Any, shape: Shape, file: Path) -> dict[str, int]:
+        write_air(str(Path(self.checkpoint).absolute()), self.model, shape, file)
+        self.batch_norm = "kept"
+        return {}
+
+    def compare(self, file_format: str, file: Path) -> dict[str, float]:
+        """{engine: largest difference} for every engine here that reads such a file.
+
+        Raises:
+            RunFailed: one of them cannot read it, or its difference is over the limit.
+        """
+        found: dict[str, float] = {}
+
+        def note(engine: str, outputs: Callable[[], list[np.ndarray]]) -> None:
+            try:
+                found[engine] = self._difference(outputs())
+            except RunFailed as error:
+                raise RunFailed(f"{file.name}: {engine} cannot run what was written: {error}") from None
+            if not found[engine] <= self.limit:
+                raise RunFailed(f"{file.name}: {engine} computes probabilities that differ by {found[engine]:.1g} from the "
+                                f"checkpoint's ({self.limit:.1g} is allowed); nothing is left of it")
+
+        if file_format == "MINDIR":
+            note(f"MindSpore {runtime.version()} in a process of its own",
+                 lambda: compute_fresh(file, self.inputs, file.parent))
+        elif file_format == "ONNX":
+            check_onnx(file)
+            engine = _opened(file, self.shape)
+            note(f"ONNX Runtime {engine.version}", lambda: [engine(array)[:, None] for array in self.inputs])
+            if not self.shape.pixels and not self.shape.dynamic:        # which OpenCV does not take
+                note(f"OpenCV {cv2.__version__}", lambda: [compute_opencv(file, array) for array in self.planes])
+        return found
+
+
+def _opened(file: Path, shape: Shape) -> OnnxEngine:
+    try:
+        return OnnxEngine(file, shape, "file_format")
+    except Exception as error:  # noqa: BLE001  (ONNX Runtime's own kinds)
+        raise RunFailed(f"{file.name}: ONNX Runtime cannot load what was written: {str(error).splitlines()[0]}") from None

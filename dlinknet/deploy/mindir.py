@@ -1,0 +1,77 @@
+"""MINDIR, the format of MindSpore, and AIR, that of Ascend's tools: written, and read back."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlinknet import runtime
+from dlinknet.deploy.fresh import call_fresh
+from dlinknet.deploy.sidecar import Shape
+
+
+def write_mindir(graph: Any, shape: Shape, file: Path) -> dict[str, int]:
+    """Writes a graph (nn.Cell) of graph.exported_graph as MINDIR; returns {'mindir': the version of the format}."""
+    write_graph(graph, shape, file, "MINDIR")
+    from mindspore.train.mind_ir_pb2 import ModelProto
+    model = ModelProto()
+    model.ParseFromString(file.read_bytes())
+    return {"mindir": model.mind_ir_version}
+
+
+def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
+    """Writes a graph as MindSpore does it."""
+    import mindspore as ms
+    from mindspore import Tensor
+    from dlinknet.models.weights import quiet
+    sides, kind = shape.of_input(), ms.uint8 if shape.pixels else ms.float32
+    example = Tensor(shape=sides, dtype=kind) if shape.dynamic else Tensor(np.zeros(sides, np.float32), kind)
+    with quiet():
+        ms.export(graph, example, file_name=str(file), file_format=file_format)
+    file.chmod(0o644)           # MindSpore writes read-only files, which users then cannot replace
+
+
+def compute_fresh(file: Path, inputs: list[np.ndarray], folder: Path, target: str = "CPU", **where: str) -> list[np.ndarray]:
+    """What a MINDIR file makes of each input, N x C x H x W, in a MindSpore process of its own.
+
+    Args:
+        folder: for the arrays on their way; it is there.
+        where: python, another interpreter.
+
+    Raises:
+        RunFailed: MindSpore could not load or run it there.
+    """
+    given, found = folder / "given.npz", folder / "found.npz"
+    np.savez(given, *inputs)
+    call_fresh("mindir", "_compute", str(file.absolute()), str(given.absolute()), str(found.absolute()), target, **where)
+    with np.load(found) as arrays:
+        return [arrays[f"arr_{number}"] for number in range(len(inputs))]
+
+
+def _compute(file: str, given: str, found: str, target: str) -> None:
+    runtime.start(target, 0, 1)
+    import mindspore as ms
+    from mindspore import Tensor, nn
+    graph = nn.GraphCell(ms.load(file))
+    with np.load(given) as arrays:
+        np.savez(found, *(graph(Tensor(array)).asnumpy() for array in arrays.values()))
+
+
+def write_air(checkpoint: str, model: str, shape: Shape, file: Path) -> None:
+    """Writes a checkpoint's network as AIR, in a process of its own on an Ascend.
+
+    Raises:
+        RunFailed: it could not be written there.
+    """
+    call_fresh("mindir", "_write_air", checkpoint, model, *(repr(value) for value in (shape.batch, *shape.size, shape.pixels)),
+               str(file.absolute()))
+
+
+def _write_air(checkpoint: str, model: str, batch: str, height: str, width: str, pixels: str, file: str) -> None:
+    runtime.start("Ascend", 0, 1)
+    from dlinknet.deploy.graph import exported_graph
+    from dlinknet.models.weights import load_trained
+    shape = Shape(int(batch), (int(height), int(width)), pixels=pixels == "True")
+    graph = exported_graph(load_trained(checkpoint, "trained_ckpt", model)[1], shape.pixels)
+    write_graph(graph, shape, Path(file), "AIR")

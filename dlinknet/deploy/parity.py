@@ -1,0 +1,92 @@
+"""A checkpoint and what was exported of it, over one set of images: how far apart they are, and the figures of each."""
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Sequence
+
+import numpy as np
+
+from dlinknet.console import Progress
+from dlinknet.data.pairs import Pair
+from dlinknet.data.preprocess import read_image, read_mask
+from dlinknet.errors import UserError
+from dlinknet.evaluation.engine import Engine
+from dlinknet.evaluation.metrics import confusion, figures
+from dlinknet.evaluation.pipeline import ahead
+from dlinknet.evaluation.predictor import Predictor
+
+SHOWN = ("road_iou", "precision", "recall", "f1")
+
+
+@dataclass
+class Compared:
+    """One model over a set: counts as metrics.confusion gives them, and its distance from the first model.
+
+    difference: the largest, in probability, of any pixel. changed: how many pixels are road in one and not in the other.
+    """
+
+    name: str
+    counts: np.ndarray = field(default_factory=lambda: np.zeros((2, 2), np.int64))
+    difference: float = 0.0
+    changed: int = 0
+
+    def row(self) -> dict:
+        """As JSON holds it; undefined figures are null."""
+        values = {name: None if math.isnan(value) else value for name, value in figures(self.counts).items()}
+        return {"model": self.name, "largest_difference": self.difference, "pixels_changed": self.changed,
+                "pixels": int(self.counts.sum()), **values}
+
+
+def shared_size(engines: dict[str, Engine]) -> tuple[int, int] | None:
+    """The one (height, width) that those engines take which take one only; None where all take any.
+
+    Raises:
+        UserError: they take different ones, so that images would be padded or cut in tiles differently.
+    """
+    sizes = {name: engine.size for name, engine in engines.items() if engine.size}
+    if len(set(sizes.values())) > 1:
+        words = ", ".join(f"{name} takes {width}x{height}" for name, (height, width) in sizes.items())
+        raise UserError(f"exports: models of different sizes see different images ({words}): compare them one at a time")
+    return next(iter(sizes.values()), None)
+
+
+def compare(pairs: Sequence[Pair], engines: dict[str, Engine], tile_size: int, tile_overlap: int, tta: bool,
+            threshold: float) -> list[Compared]:
+    """Runs all engines over all images; the first is the one that the others are held against.
+
+    All see the same pixels: where one takes a fixed size, all get images padded to it, or tiles of it.
+    """
+    size = shared_size(engines)
+    predictors = {name: Predictor(engine, tile_size, tile_overlap, tta, size) for name, engine in engines.items()}
+    rows = [Compared(name) for name in engines]
+    canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
+    with Progress(len(pairs), "comparison") as progress:
+        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask))):
+            first = None
+            for row, predictor in zip(rows, predictors.values()):
+                probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
+                first = probability if first is None else first
+                off = np.abs(probability - first)
+                row.difference = max(row.difference, float(off.max()) if np.isfinite(off).all() else math.inf)
+                row.changed += int(np.count_nonzero((probability > threshold) != (first > threshold)))
+                row.counts += confusion(truth, (probability > threshold).astype(np.uint8))
+            progress.update(1)
+    return rows
+
+
+def as_table(rows: list[Compared]) -> str:
+    """The rows for people: one line each, the figures as evaluation prints them."""
+    lines = [["model", "largest difference", "pixels changed", *SHOWN]]
+    for row in rows:
+        values = figures(row.counts)
+        lines.append([row.name, f"{row.difference:.2g}", f"{row.changed} of {row.counts.sum()}",
+                      *(f"{values[name]:.6f}" for name in SHOWN)])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def as_json(rows: list[Compared]) -> str:
+    """The rows with all figures as JSON."""
+    return json.dumps([row.row() for row in rows], indent=1)

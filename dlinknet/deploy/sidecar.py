@@ -1,0 +1,107 @@
+"""The JSON beside an exported model, FILE.json: all that a program needs to feed it. Pure Python.
+
+    format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its bytes
+    model, classes, padding             which network it is
+    input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels (BGR), shape; a null in the
+                                        shape may be any number, for height and width any multiple of 32
+    preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
+                                        does and takes the pixels), scale, shift, pad ('reflect', at the bottom and the right)
+    output                              name, type, layout, shape: the probabilities, 0 to 1
+    threshold                           road is above it
+    mindspore, mindir or opset          what wrote it, and the version of its format
+    batch_norm                          'folded' into the convolutions, or 'kept'
+    checkpoint, compared                what it was made of; the largest difference found in each engine that was tried
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlinknet.data.preprocess import INPUT
+from dlinknet.errors import UserError
+from dlinknet.files import need_file, write_text
+
+FORMAT = 1
+SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What an exported model takes.
+
+    batch: inputs in a call. size: their (height, width), multiples of 32. dynamic: any number of any size instead; batch and size
+    are then those of the comparison. pixels: it takes uint8 N x H x W x 3 as they are, else float32 N x 3 x H x W.
+    """
+
+    batch: int
+    size: tuple[int, int]
+    dynamic: bool = False
+    pixels: bool = False
+
+    def of_input(self) -> list[int | None]:
+        """The input's shape; None is any."""
+        batch, (height, width) = (None, (None, None)) if self.dynamic else (self.batch, self.size)
+        return [batch, height, width, 3] if self.pixels else [batch, 3, height, width]
+
+    def described(self, classes: int) -> dict[str, Any]:
+        """The parts of the JSON that the shape decides."""
+        batch, (height, width) = (None, (None, None)) if self.dynamic else (self.batch, self.size)
+        return {
+            "input": {"name": "image", "type": "uint8" if self.pixels else "float32", "layout": "NHWC" if self.pixels else "NCHW",
+                      "channels": INPUT["channels"], "shape": self.of_input()},
+            "preprocessing": {"where": "graph" if self.pixels else "host", "scale": INPUT["scale"], "shift": INPUT["shift"],
+                              "pad": "reflect"},
+            "output": {"name": "probability", "type": "float32", "layout": "NCHW", "shape": [batch, classes, height, width]}}
+
+
+def path_of(model: Path) -> Path:
+    """Where the JSON of an exported model lies."""
+    return model.with_name(model.name + ".json")
+
+
+def sha256(file: Path) -> str:
+    """Of a file's bytes, in hexadecimal digits."""
+    value = hashlib.sha256()
+    with open(file, "rb") as data:
+        while block := data.read(1 << 22):
+            value.update(block)
+    return value.hexdigest()
+
+
+def write(model: Path, values: dict[str, Any]) -> None:
+    """Writes the JSON beside a model."""
+    write_text(path_of(model), json.dumps({"format": FORMAT, **values}, indent=1) + "\n")
+
+
+def read(file: str, key: str) -> tuple[dict[str, Any], Shape]:
+    """(the JSON beside an exported model, the model's shape).
+
+    Args:
+        key: the setting that named the model, for the error's line.
+
+    Raises:
+        UserError: model or JSON is missing, the JSON is none of ours, or it is that of another file.
+    """
+    need_file(file, key)
+    model, beside = Path(file), path_of(Path(file))
+    if not beside.is_file():
+        raise UserError(f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes")
+    try:
+        values = json.loads(beside.read_text(encoding="utf-8"))
+        later = values["format"] > FORMAT
+        sides = values["input"]["shape"]
+        pixels = values["input"]["layout"] == "NHWC"
+        batch, height, width = sides[0], *(sides[1:3] if pixels else sides[2:4])
+        dynamic = batch is None
+        shape = Shape(1 if dynamic else int(batch), (32, 32) if dynamic else (int(height), int(width)), dynamic, pixels)
+        known = isinstance(values["model"], str) and values["classes"] == 1 and min(shape.batch, *shape.size) > 0
+    except (OSError, ValueError, TypeError, LookupError):
+        raise UserError(f"{key}: {beside} is not what export.py writes beside a model") from None
+    if later or not known:
+        raise UserError(f"{key}: {beside} is from a later dlinknet, which this one does not know")
+    if values.get("sha256") != sha256(model):
+        raise UserError(f"{key}: {model} is not the file that {beside} was written for: it is damaged or was replaced")
+    return values, shape

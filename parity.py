@@ -1,0 +1,34 @@
+"""Compares exported models with the checkpoint that they were made of: the largest difference over a folder of images with
+masks, and the figures of each."""
+from dlinknet import config, console
+from dlinknet.data.pairs import read_pairs
+from dlinknet.errors import UserError, run_command
+from dlinknet.files import need_file
+
+
+def main(arguments: list) -> None:
+    settings = config.load(arguments, __doc__)
+    console.start_log()
+    files = [settings.trained_ckpt, *(file.strip() for file in settings.exports.split(",") if file.strip())]
+    if len(files) == 1:
+        raise UserError("exports is empty: name exported models with --exports=a.mindir,b.onnx")
+    if len(set(files)) < len(files):
+        raise UserError("exports: a model is named twice")
+    for number, file in enumerate(files):
+        need_file(file, "exports" if number else "trained_ckpt")
+    pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
+
+    # What computes takes seconds to import: after the checks.
+    from dlinknet.deploy.engines import open_model
+    from dlinknet.deploy.parity import as_json, as_table, compare
+    opened = {file: open_model(file, "exports" if number else "trained_ckpt", settings) for number, file in enumerate(files)}
+    if not settings.as_json:
+        for file, model in opened.items():
+            console.LOG.info("%s: %s, %s", file, model.model, model.device)
+    rows = compare(pairs, {file: model.engine for file, model in opened.items()}, settings.tile_size, settings.tile_overlap,
+                   settings.tta, settings.threshold)
+    print(as_json(rows) if settings.as_json else as_table(rows))
+
+
+if __name__ == "__main__":
+    run_command(main)
