@@ -23,8 +23,9 @@ def main(arguments: list) -> None:
     from dlinknet.deploy.parity import as_json, as_table, compare
     opened = {file: open_model(file, "exports" if number else "trained_ckpt", settings) for number, file in enumerate(files)}
     if not settings.as_json:
-        for file, model in opened.items():
-            console.LOG.info("%s: %s, %s", file, model.model, model.device)
+        for device in dict.fromkeys(model.device for model in opened.values()):
+            console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
+                                                         if model.device == device))
     rows = compare(pairs, {file: model.engine for file, model in opened.items()}, settings.tile_size, settings.tile_overlap,
                    settings.tta, settings.threshold)
     print(as_json(rows) if settings.as_json else as_table(rows))

@@ -59,6 +59,30 @@ def networks(mindspore):
     return build
 
 
+@pytest.fixture(scope="session")
+def spread_checkpoint(networks, tmp_path_factory):
+    """write(model) -> a checkpoint of random weights whose logits spread widely, half of one image's above 0 and half below."""
+    written = {}
+
+    def write(model):
+        if model not in written:
+            from mindspore import Parameter, Tensor
+            from dlinknet.data.preprocess import to_input
+            from dlinknet.training.checkpoint import save
+            network = networks(model)
+            logits = network.set_train(False)(Tensor(to_input(stripes(0)[0])[None])).asnumpy()
+            values = {p.name: p.asnumpy() for p in network.get_parameters()}
+            values["head.conv2.bias"] = values["head.conv2.bias"] - np.median(logits)
+            for name in ("head.conv2.weight", "head.conv2.bias"):
+                values[name] = values[name] * np.float32(3 / logits.std())
+            written[model] = tmp_path_factory.mktemp("weights") / "random.ckpt"
+            save(written[model], [Parameter(Tensor(value), name=name) for name, value in values.items()],
+                 {"model": model, "classes": 1})
+        return written[model]
+
+    return write
+
+
 def write_pair(folder: Path, id: str, image: np.ndarray, mask: np.ndarray, mask_folder: Path | None = None) -> None:
     """Writes ID_sat.jpg and ID_mask.png."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ class MindirEngine(_ExportedEngine):
         from mindspore import nn
         from dlinknet.models.weights import quiet
         super().__init__(shape)
-        with quiet():
+        with quiet(native=True):
             self.graph = nn.GraphCell(ms.load(str(file)))
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:

@@ -71,13 +71,12 @@ class Export:
         self.expected = self._computed(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
         self.limit = LIMIT * min(1.0, max(self.range[1] - self.range[0], NARROW))
-        folded = fold_batch_norm(self.load()[1])
-        self.graph = exported_graph(folded, self.shape.pixels)
-        off = self._difference(self._computed(self.graph, self.inputs))
+        self.network = fold_batch_norm(self.load()[1])
+        off = self._difference(self._computed(exported_graph(self.network, self.shape.pixels), self.inputs))
         self.batch_norm = "folded" if off <= FOLD_LIMIT else "kept"
         if self.batch_norm == "kept":
             LOG.info("BatchNorm is kept: without it the probabilities change by %.1g", off)
-            self.graph = exported_graph(network, self.shape.pixels)
+            self.network = network
 
     @staticmethod
     def _computed(graph: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -103,8 +102,9 @@ class Export:
         try:
             file = work / target.name
             try:
-                written = {"MINDIR": write_mindir, "AIR": self._write_air, "ONNX": write_onnx}[file_format](
-                    self.graph, self.shape, file)
+                # A graph of its own for each file: MindSpore changes what it exports, and would not export it again.
+                graph = exported_graph(self.network, self.shape.pixels)
+                written = {"MINDIR": write_mindir, "AIR": self._write_air, "ONNX": write_onnx}[file_format](graph, self.shape, file)
             except RunFailed as error:
                 raise RunFailed(f"{target.name}: {file_format} could not be written: {error}") from None
             except RuntimeError as error:
@@ -153,16 +153,13 @@ class Export:
             note(f"MindSpore {runtime.version()} in a process of its own",
                  lambda: compute_fresh(file, self.inputs, file.parent))
         elif file_format == "ONNX":
-            check_onnx(file)
-            engine = _opened(file, self.shape)
+            try:
+                check_onnx(file)
+                engine = OnnxEngine(file, self.shape, "file_format")
+            except Exception as error:  # noqa: BLE001  (the kinds of ONNX Runtime, and ours)
+                raise RunFailed(f"{file.name}: what was written is no right ONNX: {str(error).splitlines()[0]}") from None
             note(f"ONNX Runtime {engine.version}", lambda: [engine(array)[:, None] for array in self.inputs])
             if not self.shape.pixels and not self.shape.dynamic:        # which OpenCV does not take
                 note(f"OpenCV {cv2.__version__}", lambda: [compute_opencv(file, array) for array in self.planes])
         return found
 
-
-def _opened(file: Path, shape: Shape) -> OnnxEngine:
-    try:
-        return OnnxEngine(file, shape, "file_format")
-    except Exception as error:  # noqa: BLE001  (ONNX Runtime's own kinds)
-        raise RunFailed(f"{file.name}: ONNX Runtime cannot load what was written: {str(error).splitlines()[0]}") from None

@@ -1,6 +1,7 @@
 """MINDIR, the format of MindSpore, and AIR, that of Ascend's tools: written, and read back."""
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,12 @@ def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
     from dlinknet.models.weights import quiet
     sides, kind = shape.of_input(), ms.uint8 if shape.pixels else ms.float32
     example = Tensor(shape=sides, dtype=kind) if shape.dynamic else Tensor(np.zeros(sides, np.float32), kind)
-    with quiet():
-        ms.export(graph, example, file_name=str(file), file_format=file_format)
+    # MindSpore refuses paths with spaces or Chinese in them: it writes through a link.
+    with tempfile.TemporaryDirectory() as plain, quiet(native=True):
+        link = Path(plain) / "folder"
+        link.symlink_to(file.parent.absolute())
+        ms.export(graph, example, file_name=str(link / f"model.{file_format.lower()}"), file_format=file_format)
+    (file.parent / f"model.{file_format.lower()}").rename(file)
     file.chmod(0o644)           # MindSpore writes read-only files, which users then cannot replace
 
 

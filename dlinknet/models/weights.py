@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -97,13 +99,26 @@ def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Silences MindSpore's log, which reports a failure in lines of its own before it raises the error that we report."""
+def quiet(native: bool = False) -> Iterator[None]:
+    """Silences MindSpore's log, which reports a failure in lines of its own before it raises the error that we report.
+
+    Args:
+        native: also what its C++ writes to stderr, past Python.
+    """
     logging.disable(logging.CRITICAL)
+    sys.stderr.flush()
+    stderr = os.dup(2) if native else None
+    if native:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
     try:
         yield
     finally:
         logging.disable(logging.NOTSET)
+        if stderr is not None:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:

@@ -12,20 +12,8 @@ from tests.conftest import command, refused, stripes, write_pair
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory, networks):
-    """A checkpoint of LinkNet34 whose logits spread widely, half of one image's above 0 and half below."""
-    from mindspore import Parameter, Tensor
-    from dlinknet.data.preprocess import to_input
-    from dlinknet.training.checkpoint import save
-    network = networks("linknet34")
-    logits = network.set_train(False)(Tensor(to_input(stripes(0)[0])[None])).asnumpy()
-    values = {p.name: p.asnumpy() for p in network.get_parameters()}
-    values["head.conv2.bias"] = values["head.conv2.bias"] - np.median(logits)
-    for name in ("head.conv2.weight", "head.conv2.bias"):
-        values[name] = values[name] * np.float32(3 / logits.std())
-    file = tmp_path_factory.mktemp("weights") / "random.ckpt"
-    save(file, [Parameter(Tensor(value), name=name) for name, value in values.items()], {"model": "linknet34", "classes": 1})
-    return file
+def weights(spread_checkpoint):
+    return spread_checkpoint("linknet34")
 
 
 @pytest.fixture(scope="module")

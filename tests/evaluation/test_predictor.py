@@ -221,3 +221,48 @@ def test_work_ahead_and_behind_keeps_its_order_and_raises_in_its_turn():
     with pytest.raises(ValueError, match="1"):
         with Behind() as writer:
             writer.do(half, 1)
+
+
+class Fixed:
+    """An engine that takes so many images of one size: the network above in NumPy, which notes what it was given."""
+
+    def __init__(self, batch, size):
+        self.batch, self.size, self.given = batch, size, []
+
+    def prepare(self, pixels):
+        return pixels
+
+    def __call__(self, inputs):
+        assert inputs.shape == (self.batch, *self.size, 3) and inputs.dtype == np.uint8
+        self.given.append(inputs.copy())
+        return np.stack([by_hand(image) for image in inputs]).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [(20, 30), (64, 96), (65, 96), (150, 310)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
+    from dlinknet.evaluation.predictor import Predictor
+    image = np.random.default_rng(4).integers(0, 256, (*size, 3), dtype=np.uint8)
+    engine = Fixed(batch, (64, 96))
+    predictor = Predictor(engine, 1536, 256)         # the overlap is more than such tiles can have
+    assert np.allclose(predictor.probability(image), by_hand(image), atol=1e-6)
+    assert len(engine.given) == -(-predictor.tiles(*size) // batch)
+    assert predictor.canvases([size]) == {}
+    if size == (65, 96):
+        assert predictor.tiles(*size) == 2
+        if batch == 3:      # the second tile, 32 rows further down and padded, fills the rest of the batch
+            assert np.array_equal(engine.given[0][1], pad(image[32:], 64, 96)) and np.array_equal(*engine.given[0][1:])
+
+
+def test_eight_views_take_a_square(tmp_path):
+    from dlinknet.errors import UserError
+    from dlinknet.evaluation.predictor import Predictor
+    image = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with pytest.raises(UserError, match="tta: the model takes 96x64 pixels"):
+        Predictor(Fixed(1, (64, 96)), 1536, 256, tta=True)
+    engine = Fixed(5, (64, 64))
+    found = Predictor(engine, 1536, 256, tta=True).probability(image)
+    views = [np.rot90(by_hand(np.ascontiguousarray(np.rot90(image[:, ::-1] if mirror else image, turns))), -turns)
+             for mirror in (False, True) for turns in range(4)]
+    expected = np.mean([view[:, ::-1] if number > 3 else view for number, view in enumerate(views)], axis=0)
+    assert np.allclose(found, expected, atol=1e-6) and len(engine.given) == 2

@@ -1,0 +1,74 @@
+"""D-LinkNet34's exports beside PyTorch eager and the checkpoint, inference on the CPU: time and memory. python benchmarks/exports.py
+
+--size is the image's side in pixels; --calls are measured in each round, after one that is not.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import measure
+import sides
+
+NAMES = {"pytorch": "PyTorch eager", "mindspore": "checkpoint", "mindir": "MINDIR, BatchNorm folded", "onnx": "ONNX Runtime"}
+
+
+def write_models(folder: Path, size: int) -> None:
+    """The same random weights as PyTorch's arrays, checkpoint, MINDIR and ONNX."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, sides.SEED)
+    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.training.checkpoint import save
+    network = BUILDERS["dlinknet34"](1)
+    np.savez(folder / "weights.npz", **{p.name: p.asnumpy() for p in network.get_parameters()})
+    save(folder / "model.ckpt", network.get_parameters(), {"model": "dlinknet34", "classes": 1})
+    subprocess.run([sys.executable, str(measure.ROOT / "export.py"), f"--trained_ckpt={folder / 'model.ckpt'}",
+                    f"--file_name={folder / 'model'}", "--file_format=MINDIR,ONNX", "--batch_size=1", f"--width={size}",
+                    f"--height={size}"], check=True, stdout=subprocess.DEVNULL)
+
+
+def exported_inference(name: str, folder: Path, size: int):
+    """A call that makes the probabilities of the image that the other sides compute."""
+    from dlinknet import config
+    from dlinknet.deploy.engines import open_model
+    engine = open_model(str(folder / f"model.{name}"), "exports", config.load(["--device_target=CPU"], "")).engine
+    images = sides.batch(1, size)[0]
+    return lambda: engine(images)
+
+
+def measure_side(options) -> None:
+    folder = Path(options.weights)
+    if options.side == "write":
+        write_models(folder, options.size)
+        return measure.answer(seconds=[0.0])
+    if options.side == "pytorch":
+        infer = sides.pytorch_inference(options.size, options.size, folder / "weights.npz")
+    elif options.side == "mindspore":
+        infer = sides.mindspore_inference(options.size, options.size, folder / "same_weights.npz")
+    else:
+        infer = exported_inference(options.side, folder, options.size)
+    measure.answer(seconds=measure.repeated(infer, options.calls), check=float(infer().mean()))
+
+
+def main() -> None:
+    options = sides.parser(__doc__, size=1024, calls=8).parse_args()
+    if options.side:
+        return measure_side(options)
+    sides.need_torch()
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = [f"--weights={folder}", f"--size={options.size}", f"--calls={options.calls}"]
+        measure.side(__file__, "write", *sizes)
+        results = measure.in_turn(__file__, list(NAMES), options.rounds, *sizes)
+    ratios = {}
+    for name, text in NAMES.items():
+        if name != "pytorch":
+            ratios[name] = measure.compare(results, name, "pytorch")
+            print(f"{text}, {options.size}x{options.size}: {ratios[name]['seconds_ratio']:.2f} of PyTorch's time, "
+                  f"{ratios[name]['peak_gb_ratio']:.2f} of its memory")
+    measure.keep("exports", {"size": options.size, "calls": options.calls, **results, "ratios": ratios})
+
+
+if __name__ == "__main__":
+    main()

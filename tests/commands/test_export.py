@@ -1,0 +1,149 @@
+"""export.py, describe.py and parity.py as a user runs them; eval.py and predict.py on what was exported."""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, command, refused, stripes, write_pair
+
+FORMATS = ["MINDIR", *(["ONNX"] if all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")) else [])]
+needs_onnx = pytest.mark.skipif("ONNX" not in FORMATS, reason="pip install -r requirements-onnx.txt")
+
+
+@pytest.fixture(scope="module")
+def work(spread_checkpoint, tmp_path_factory):
+    """Images of 60 x 64 with masks, and a checkpoint's exports for 64 x 96 in every format that can be had."""
+    folder = tmp_path_factory.mktemp("export")
+    for number in range(3):
+        write_pair(folder / "data", f"m{number}", *stripes(number, 60, 64), folder / "masks")
+    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet34')}", "--file_name=./out/net",
+                     f"--file_format={','.join(FORMATS)}", "--batch_size=2", "--width=96", "--height=64",
+                     "--sample_image=data/m0_sat.jpg", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, spread_checkpoint("linknet34"), result.stdout
+
+
+def test_the_files_and_what_is_said_of_them(work):
+    folder, _, said = work
+    names = {f"net.{name.lower()}" for name in FORMATS}
+    assert {path.name for path in (folder / "out").iterdir()} == names | {name + ".json" for name in names}
+    assert "input 2 x 3 x 64 x 96, BatchNorm folded" in said
+    for name in names:
+        assert f"{name}: " in said and "gives the checkpoint's probabilities (" in said
+        values = json.loads((folder / "out" / f"{name}.json").read_text())
+        assert values["checkpoint"] == "random.ckpt" and max(values["compared"].values()) < 1e-5
+
+
+def test_parity_evaluation_and_prediction_with_exports(work):
+    folder, checkpoint, _ = work
+    exports = ",".join(f"out/net.{name.lower()}" for name in FORMATS)
+    result = command("parity.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}", f"--exports={exports}",
+                     "--device_target=CPU", "--as_json", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)
+    assert [row["model"] for row in rows] == [str(checkpoint), *exports.split(",")]
+    assert all(row["largest_difference"] < 1e-5 and row["pixels_changed"] == 0 and row["pixels"] == 3 * 60 * 64 for row in rows)
+    assert len({row["road_iou"] for row in rows}) == 1 and 0 < rows[0]["road_iou"] < 1
+    for name in FORMATS:
+        model = f"out/net.{name.lower()}"
+        result = command("eval.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={model}", "--predict_path=scored",
+                         "--device_target=CPU", cwd=folder)
+        assert result.returncode == 0 and f"road_iou: {rows[0]['road_iou']:.4f}" in result.stdout, result.stderr
+        result = command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=found",
+                         "--device_target=CPU", cwd=folder)
+        assert result.returncode == 0 and f"linknet34 from {model}, 3 images" in result.stdout, result.stderr
+        for number in range(3):
+            masks = [cv2.imread(str(folder / place / f"m{number}_mask.png"), 0) for place in ("scored", "found")]
+            assert np.array_equal(*masks) and 0 < masks[0].mean() < 255
+        refused(command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=found", "--tta",
+                        "--device_target=CPU", cwd=folder), "tta: the model takes 96x64 pixels, and quarter turns need a square")
+
+
+@needs_onnx
+def test_an_onnx_file_does_without_mindspore(work):
+    folder, _, _ = work
+    without = "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); import eval as command; " \
+              "command.run_command(command.main)"
+    result = subprocess.run([sys.executable, "-c", without, str(ROOT), "--data_path=data", "--label_path=masks",
+                             "--trained_ckpt=out/net.onnx", "--predict_path=bare"], cwd=folder, capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert result.returncode == 0 and "device: CPU (ONNX Runtime" in result.stdout, result.stderr
+    assert (folder / "bare" / "m0_mask.png").is_file()
+
+
+@needs_onnx
+def test_a_package_that_is_missing_is_named(work):
+    folder, checkpoint, _ = work
+    without = "import sys; sys.modules['onnxruntime'] = None; sys.path.insert(0, sys.argv[1]); import {0} as command; " \
+              "sys.argv = ['{0}.py', *sys.argv[2:]]; command.run_command(command.main)"
+    for name, arguments, key in [
+            ("export", [f"--trained_ckpt={checkpoint}", "--file_name=./other", "--file_format=MINDIR,ONNX"], "file_format: ONNX"),
+            ("predict", ["--data_path=data", "--trained_ckpt=out/net.onnx", "--predict_path=p"], "trained_ckpt: out/net.onnx")]:
+        result = subprocess.run([sys.executable, "-c", without.format(name), str(ROOT), *arguments], cwd=folder,
+                                capture_output=True, text=True)
+        refused(result, key, "pip install -r requirements-onnx.txt")
+    assert not list(folder.glob("other*"))
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--file_format=AIR"], "file_format: AIR is written with an Ascend only, and there is none"),
+    (["--file_format=AIR,ONNX", "--dynamic"], "dynamic: AIR takes one size"),
+    (["--file_format=MINDIR,PTH"], "file_format must be one of MINDIR, AIR, ONNX, not 'PTH'"),
+    (["--num_channels=4"], "num_channels: the networks take 3 channels, not 4"),
+    (["--width=100"], "width must be at least 32 and a multiple of 32, not 100"),
+    (["--file_name=./"], "file_name must name a file, not './'"),
+    (["--file_name=data.x/net"], "file_name: data.x is a file"),
+    (["--sample_image=none.jpg"], "sample_image: there is no file none.jpg"),
+    (["--sample_image=data.x"], "data.x: cannot be read as an image"),
+    (["--trained_ckpt=none.ckpt"], "trained_ckpt: there is no file none.ckpt"),
+    (["--trained_ckpt=data.x"], "trained_ckpt: data.x is not a whole MindSpore checkpoint"),
+])
+def test_export_refuses_in_one_line(work, arguments, words):
+    folder, checkpoint, _ = work
+    (folder / "data.x").write_text("text")
+    given = [] if any(argument.startswith("--file_name") for argument in arguments) else ["--file_name=./never"]
+    refused(command("export.py", f"--trained_ckpt={checkpoint}", *given, *arguments, cwd=folder), words)
+    assert not list(folder.glob("never*")) and not list(folder.glob(".never*"))
+
+
+def test_the_file_lands_beside_the_command_where_no_folder_is_named(work, tmp_path):
+    """As the seed says; the place is looked at, for the project's folder is not the test's to write to."""
+    folder, checkpoint, _ = work
+    (ROOT / "taken_by_a_test.mindir").mkdir()
+    try:
+        refused(command("export.py", f"--trained_ckpt={checkpoint}", "--file_name=taken_by_a_test", cwd=tmp_path),
+                f"file_name: {ROOT / 'taken_by_a_test.mindir'} is a folder")
+    finally:
+        (ROOT / "taken_by_a_test.mindir").rmdir()
+
+
+def test_exports_that_cannot_be_taken(work):
+    folder, checkpoint, _ = work
+    lonely = folder / "lonely.mindir"
+    lonely.write_bytes(b"x")
+    (folder / "a.air").write_bytes(b"x")
+    for name, words in [("lonely.mindir", "lonely.mindir.json is missing"), ("a.air", "a.air is for Ascend's own tools"),
+                        ("none.onnx", "there is no file none.onnx")]:
+        refused(command("predict.py", "--data_path=data", f"--trained_ckpt={name}", "--predict_path=p", cwd=folder),
+                f"trained_ckpt: {name}" if "no file" not in words else "trained_ckpt", words)
+    from dlinknet.deploy.sidecar import path_of, read, sha256
+    values, _ = read(str(folder / "out" / "net.mindir"), "k")
+    path_of(lonely).write_text(json.dumps({**values, "sha256": sha256(lonely)}))
+    refused(command("predict.py", "--data_path=data", "--trained_ckpt=lonely.mindir", "--predict_path=p", cwd=folder),
+            "trained_ckpt: lonely.mindir cannot be loaded by MindSpore")
+    for exports, words in [("", "exports is empty"), ("out/net.mindir,out/net.mindir", "named twice"), ("no.mindir", "no file no.mindir")]:
+        refused(command("parity.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}",
+                        f"--exports={exports}", cwd=folder), "exports", words)
+
+
+def test_describe(tmp_path):
+    result = command("describe.py", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path)
+    assert result.returncode == 0 and "linknet34, one image of 320x640: 21.642401 M parameters" in result.stdout, result.stderr
+    values = json.loads(command("describe.py", "--model_name=linknet34", "--width=320", "--height=640", "--as_json").stdout)
+    assert values["parameters"] == 21_642_401 and values["layers"][-1]["output"] == [1, 640, 320]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,145 @@
+"""Exports: every format against the checkpoint, and what is refused."""
+import json
+
+import numpy as np
+import pytest
+
+from dlinknet.deploy.sidecar import SUFFIXES, Shape, path_of, read
+from dlinknet.errors import RunFailed, UserError
+
+SIZES = [(64, 96), (128, 64), (160, 160)]
+needs_onnx = pytest.mark.skipif(not all(__import__("importlib").util.find_spec(name) for name in ("onnx", "onnxruntime")),
+                                reason="pip install -r requirements-onnx.txt")
+
+
+def exporting(checkpoint, shape, model="linknet34", image=""):
+    from dlinknet.deploy.exporting import Export
+    from dlinknet.models.weights import load_trained
+    export = Export(lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image)
+    export.prepare()
+    return export
+
+
+@pytest.fixture(scope="module")
+def planes(spread_checkpoint):
+    """LinkNet34 on its way out: two images of 64 x 96 as planes."""
+    return exporting(spread_checkpoint("linknet34"), Shape(2, (64, 96)))
+
+
+def engine_of(file, mindspore):
+    from dlinknet.deploy.engines import MindirEngine, OnnxEngine
+    _, shape = read(str(file), "k")
+    return OnnxEngine(file, shape, "k") if file.suffix == ".onnx" else MindirEngine(file, shape)
+
+
+@pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
+def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_path, file_format):
+    target = tmp_path / "new folder 道路" / f"net 1{SUFFIXES[file_format]}"
+    planes.write(file_format, target)
+    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, target.name + ".json"]
+    values, shape = read(str(target), "k")
+    assert shape == planes.shape and values["model"] == "linknet34" and values["batch_norm"] == "folded"
+    assert values["input"] == {"name": "image", "type": "float32", "layout": "NCHW", "channels": "BGR", "shape": [2, 3, 64, 96]}
+    assert values["output"]["shape"] == [2, 1, 64, 96] and values["threshold"] == 0.5
+    assert values["preprocessing"] == {"where": "host", "scale": 3.2, "shift": -1.6, "pad": "reflect"}
+    assert values["mindspore"] == mindspore.__version__
+    assert values["opset"] == 11 if file_format == "ONNX" else values["mindir"] in (1, 2, 3)
+    engines = ["MindSpore"] if file_format == "MINDIR" else ["ONNX Runtime", "OpenCV"]
+    assert [name.split(" ")[0] for name in values["compared"]] == [name.split(" ")[0] for name in engines]
+    assert all(0 <= difference < 1e-5 for difference in values["compared"].values())
+    # Said by an engine that this test opens, on the arrays that the export computed: they are no constant.
+    found = engine_of(target, mindspore)(planes.planes[0])
+    assert found.shape == (2, 64, 96) and np.ptp(found) > 0.5 and np.abs(found - planes.expected[0][:, 0]).max() < 1e-5
+    assert not np.allclose(found[0], found[1])
+
+
+@pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_pixels_in(mindspore, spread_checkpoint, tmp_path, file_format, dynamic):
+    from dlinknet import runtime
+    if dynamic and file_format == "MINDIR":
+        try:
+            runtime.need_dynamic_shapes("dynamic")
+        except UserError as error:
+            pytest.skip(str(error))
+    export = exporting(spread_checkpoint("linknet34"), Shape(1, (64, 96), dynamic, pixels=True))
+    target = tmp_path / f"net{SUFFIXES[file_format]}"
+    export.write(file_format, target)
+    values, shape = read(str(target), "k")
+    assert values["input"]["shape"] == ([None, None, None, 3] if dynamic else [1, 64, 96, 3])
+    assert values["input"]["type"] == "uint8" and values["preprocessing"]["where"] == "graph"
+    engine = engine_of(target, mindspore)
+    for pixels, expected in zip(export.pixels, export.expected):
+        assert np.abs(engine(np.stack([engine.prepare(one) for one in pixels])) - expected[:, 0]).max() < 1e-5
+    assert (engine.size, len(export.pixels)) == ((None, 2) if dynamic else ((64, 96), 1))
+
+
+def broken(monkeypatch, file_format, planes):
+    """Makes the next export of a format wrong: what MindSpore writes of ONNX is left as it is; MINDIR gets other weights."""
+    from dlinknet.deploy import onnx
+    if file_format == "ONNX":
+        monkeypatch.setattr(onnx, "mend", lambda model, shape: None)
+        return
+    from dlinknet.models.weights import set_value
+    network = planes.load()[1]
+    bias = network.head.conv2.bias
+    set_value(bias, bias.asnumpy() + np.float32(0.001))
+    monkeypatch.setattr(planes, "network", network)
+
+
+@pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
+def test_a_wrong_export_is_refused_and_leaves_nothing(mindspore, planes, tmp_path, monkeypatch, file_format):
+    target = tmp_path / f"net{SUFFIXES[file_format]}"
+    with monkeypatch.context() as patch:
+        broken(patch, file_format, planes)
+        with pytest.raises(RunFailed, match=target.name) as error:
+            planes.write(file_format, target)
+    assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
+    if file_format == "MINDIR":
+        assert "differ by 0.0002" in str(error.value) or "differ by 0.0003" in str(error.value)     # 0.001 / 4
+    planes.write(file_format, target)
+    before = target.read_bytes(), path_of(target).read_text()
+    with monkeypatch.context() as patch:
+        broken(patch, file_format, planes)
+        with pytest.raises(RunFailed):
+            planes.write(file_format, target)
+    assert (target.read_bytes(), path_of(target).read_text()) == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
+    right = [array.copy() for array in planes.expected]
+    assert planes._difference(right) == 0
+    right[0][0, 0, 3, 4] = np.nan
+    assert planes._difference(right) == float("inf")
+    assert planes._difference([planes.expected[0][:, :, :32]]) == float("inf")
+
+
+def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):
+    """An untrained network says nearly the same everywhere: a difference that would pass there says nothing."""
+    from dlinknet.training.checkpoint import save
+    values = networks("linknet34")
+    save(tmp_path / "flat.ckpt", values.get_parameters(), {"model": "linknet34", "classes": 1})
+    export = exporting(tmp_path / "flat.ckpt", Shape(1, (64, 64)))
+    span = export.range[1] - export.range[0]
+    assert span < 0.5 and export.limit == pytest.approx(1e-4 * max(span, 0.01))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("model", ["linknet34", "dlinknet34", "dlinknet50", "dlinknet101"])
+def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, model, size):
+    export = exporting(spread_checkpoint(model), Shape(1, size), model)
+    for file_format in ("MINDIR", "ONNX"):
+        export.write(file_format, tmp_path / f"net{SUFFIXES[file_format]}")
+
+
+@pytest.mark.parametrize("padding", ["same", "same_pool"])
+@needs_onnx
+def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
+    from mindspore import Parameter, Tensor
+    from dlinknet.training.checkpoint import save
+    save(tmp_path / "a.ckpt", [Parameter(Tensor(p.asnumpy()), name=p.name) for p in networks("linknet34").get_parameters()],
+         {"model": "linknet34", "classes": 1, "padding": padding})
+    export = exporting(tmp_path / "a.ckpt", Shape(1, (64, 64)))
+    export.write("ONNX", tmp_path / "a.onnx")
+    assert json.loads((tmp_path / "a.onnx.json").read_text())["padding"] == padding

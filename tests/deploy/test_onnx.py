@@ -1,0 +1,84 @@
+"""What MindSpore's ONNX writer gets wrong, operator by operator: wrong without the mend, right with it."""
+import numpy as np
+import pytest
+
+from dlinknet.deploy.sidecar import Shape
+
+onnx = pytest.importorskip("onnx", reason="pip install -r requirements-onnx.txt")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install -r requirements-onnx.txt")
+
+
+def cells(nn):
+    from dlinknet.models.blocks import Head, biased_conv, double
+    from dlinknet.models.resnet import conv
+    return {"double": double(3, 4), "same 3": conv(3, 4, 3, 2, same=True), "same 7": conv(3, 4, 7, 2, same=True),
+            "plain": biased_conv(3, 4, 3, padding=2, dilation=2), "4x4": Head(3, 1, "dlinknet").up, "3x3": Head(3, 1, "linknet").up}
+
+
+def run(file, image):
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: image})[0]
+
+
+@pytest.mark.parametrize("name, wrong", [("double", True), ("same 3", True), ("same 7", True), ("plain", False), ("4x4", False),
+                                         ("3x3", False)])
+def test_pads(mindspore, tmp_path, name, wrong):
+    from mindspore import Tensor, nn
+    from dlinknet.deploy import onnx as ours
+    from dlinknet.deploy.mindir import write_graph
+    cell = cells(nn)[name]
+    image = np.random.default_rng(0).normal(size=(1, 3, 8, 12)).astype(np.float32)
+    expected = cell(Tensor(image)).asnumpy()
+    shape, file = Shape(1, (8, 12)), tmp_path / "a.onnx"
+    write_graph(cell, shape, file, "ONNX")
+    try:
+        unmended = run(file, image)
+        right = unmended.shape == expected.shape and np.abs(unmended - expected).max() < 1e-5
+    except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
+        right = False           # it does not even load
+    model = onnx.load(str(file))
+    ours.mend(model, shape)
+    onnx.save(model, str(file))
+    ours.check_onnx(file)
+    assert np.abs(run(file, image) - expected).max() < 1e-6
+    if wrong:
+        assert not right, "MindSpore writes it rightly now: the mend can go"
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_zeros_beside_the_max_pool_become_its_pads(mindspore, tmp_path, after, dynamic):
+    from mindspore import Tensor, nn
+    from dlinknet.deploy import onnx as ours
+    from dlinknet.deploy.mindir import write_graph
+    from dlinknet.models.resnet import zeros_beside
+
+    class Pool(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(3, 2, pad_mode="valid")
+
+        def construct(self, image):
+            return self.pool(zeros_beside(self.relu(image), after))
+
+    rng = np.random.default_rng(0)
+    shape, file = Shape(1, (8, 12), dynamic), tmp_path / "a.onnx"
+    write_graph(Pool(), Shape(1, (8, 12)), file, "ONNX")
+    model = onnx.load(str(file))
+    ours.mend(model, shape)
+    assert sorted(node.op_type for node in model.graph.node) == ["MaxPool", "Relu"] and not model.graph.initializer
+    onnx.save(model, str(file))
+    for sides in [(1, 3, 8, 12), *([(2, 3, 16, 4)] if dynamic else [])]:
+        image = rng.normal(size=sides).astype(np.float32)
+        assert np.array_equal(run(file, image), Pool()(Tensor(image)).asnumpy())
+
+
+def test_the_checker_and_opencv_say_what_is_wrong_in_one_line(tmp_path):
+    from dlinknet.deploy.onnx import check_onnx, compute_opencv
+    from dlinknet.errors import RunFailed
+    (tmp_path / "a.onnx").write_bytes(b"no model")
+    for attempt in (lambda: check_onnx(tmp_path / "a.onnx"),
+                    lambda: compute_opencv(tmp_path / "a.onnx", np.zeros((1, 3, 8, 8), np.float32))):
+        with pytest.raises(RunFailed) as error:
+            attempt()
+        assert "\n" not in str(error.value)

@@ -1,0 +1,58 @@
+"""Models held against each other, with engines in NumPy whose answers are known."""
+import json
+
+import numpy as np
+import pytest
+
+from dlinknet.data.pairs import read_pairs
+from dlinknet.deploy import parity
+from dlinknet.errors import UserError
+from tests.conftest import stripes, write_pair
+
+
+class Grey:
+    """Probability: the blue value / 256 plus `more`."""
+
+    batch = 1
+
+    def __init__(self, more=0.0, size=None):
+        self.more, self.size, self.sides = more, size, set()
+
+    def prepare(self, pixels):
+        return pixels
+
+    def __call__(self, inputs):
+        self.sides.add(inputs.shape[1:3])
+        return (inputs[..., 0] / 256 + self.more).astype(np.float32)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for number, size in enumerate([(40, 64), (64, 64)]):
+        write_pair(tmp_path, f"m{number}", *stripes(number, *size))
+    return read_pairs(str(tmp_path), str(tmp_path), "data_path", "label_path")
+
+
+def test_differences_changes_and_figures(pairs):
+    from dlinknet.data.preprocess import read_image, read_mask
+    blue = np.concatenate([read_image(pair.image)[..., 0].ravel() for pair in pairs]).astype(int)
+    truth = np.concatenate([read_mask(pair.mask).ravel() for pair in pairs])
+    same, more, broken = parity.compare(pairs, {"a": Grey(), "b": Grey(1 / 8), "c": Grey(float("nan"))}, 96, 32, False, 0.5)[0:3]
+    assert (same.difference, same.changed) == (0, 0) and more.difference == 0.125 and broken.difference == float("inf")
+    assert more.changed == np.count_nonzero((blue > 96) & (blue <= 128)) > 0
+    for row, road in ((same, blue > 128), (more, blue > 96), (broken, blue > 999)):
+        assert row.counts.tolist() == [[np.count_nonzero((truth == t) & (road == p)) for p in (0, 1)] for t in (0, 1)]
+    table, values = parity.as_table([same, more]), json.loads(parity.as_json([same, more, broken]))
+    assert table.splitlines()[0].split()[:3] == ["model", "largest", "difference"] and len(table.splitlines()) == 3
+    assert f"{more.changed} of {len(blue)}" in table
+    tp, fp, fn = (np.count_nonzero(x) for x in ((blue > 128) & (truth > 0), (blue > 128) & (truth == 0), (blue <= 128) & (truth > 0)))
+    assert values[0]["road_iou"] == pytest.approx(tp / (tp + fp + fn)) and values[2]["precision"] is None
+    assert values[1]["pixels"] == len(blue) and set(values[0]) >= {"model", "largest_difference", "acc_cls", "background_iou"}
+
+
+def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
+    free, fixed = Grey(), Grey(size=(96, 96))
+    parity.compare(pairs, {"a": free, "b": fixed}, 1536, 256, False, 0.5)
+    assert free.sides == fixed.sides == {(96, 96)}
+    with pytest.raises(UserError, match="b takes 96x96, c takes 64x32"):
+        parity.compare(pairs, {"a": free, "b": fixed, "c": Grey(size=(32, 64))}, 1536, 256, False, 0.5)

@@ -1,0 +1,57 @@
+"""The JSON beside an export: what it says, and what is refused."""
+import json
+
+import pytest
+
+from dlinknet.deploy import sidecar
+from dlinknet.errors import UserError
+
+
+@pytest.fixture
+def model(tmp_path):
+    file = tmp_path / "a.onnx"
+    file.write_bytes(b"model")
+    shape = sidecar.Shape(2, (64, 96))
+    sidecar.write(file, {"sha256": sidecar.sha256(file), "model": "dlinknet34", "classes": 1, **shape.described(1)})
+    return file
+
+
+def change(model, **values):
+    path = sidecar.path_of(model)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize("shape, sides, output", [
+    (sidecar.Shape(2, (64, 96)), [2, 3, 64, 96], [2, 1, 64, 96]),
+    (sidecar.Shape(2, (64, 96), pixels=True), [2, 64, 96, 3], [2, 1, 64, 96]),
+    (sidecar.Shape(1, (32, 32), dynamic=True), [None, 3, None, None], [None, 1, None, None]),
+    (sidecar.Shape(1, (32, 32), dynamic=True, pixels=True), [None, None, None, 3], [None, 1, None, None]),
+])
+def test_a_shape_round_trips(model, shape, sides, output):
+    assert shape.of_input() == sides
+    change(model, **shape.described(1))
+    values, found = sidecar.read(str(model), "k")
+    assert found == shape and values["input"]["shape"] == sides and values["output"]["shape"] == output
+
+
+def test_the_sum_is_that_of_the_bytes(model):
+    # sha256sum of the five letters 'model'
+    assert sidecar.sha256(model) == "9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4"
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda model: model.unlink(), "k: there is no file"),
+    (lambda model: sidecar.path_of(model).unlink(), "a.onnx.json is missing, which export.py writes"),
+    (lambda model: sidecar.path_of(model).write_text("{"), "is not what export.py writes"),
+    (lambda model: sidecar.path_of(model).write_text("[]"), "is not what export.py writes"),
+    (lambda model: sidecar.path_of(model).write_bytes(b"\xff\xfe"), "is not what export.py writes"),
+    (lambda model: change(model, input={"shape": [1]}), "is not what export.py writes"),
+    (lambda model: change(model, format=2), "from a later dlinknet"),
+    (lambda model: change(model, classes=5), "from a later dlinknet"),
+    (lambda model: model.write_bytes(b"other"), "is damaged or was replaced"),
+])
+def test_what_is_refused_in_one_line(model, damage, words):
+    damage(model)
+    with pytest.raises(UserError) as error:
+        sidecar.read(str(model), "k")
+    assert words in str(error.value) and "\n" not in str(error.value)
