@@ -1,4 +1,5 @@
 """Exports: every format against the checkpoint, and what is refused."""
+import importlib.util
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ from dlinknet.deploy.sidecar import SUFFIXES, Shape, path_of, read
 from dlinknet.errors import RunFailed, UserError
 
 SIZES = [(64, 96), (128, 64), (160, 160)]
-needs_onnx = pytest.mark.skipif(not all(__import__("importlib").util.find_spec(name) for name in ("onnx", "onnxruntime")),
+needs_onnx = pytest.mark.skipif(not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
                                 reason="pip install -r requirements-onnx.txt")
 
 

@@ -1,11 +1,20 @@
-"""What MindSpore's ONNX writer gets wrong, operator by operator: wrong without the mend, right with it."""
+"""What MindSpore's ONNX writer gets wrong, operator by operator: refused or wrong without the mend, right with it."""
+import importlib.util
+
 import numpy as np
 import pytest
 
 from dlinknet.deploy.sidecar import Shape
 
-onnx = pytest.importorskip("onnx", reason="pip install -r requirements-onnx.txt")
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install -r requirements-onnx.txt")
+pytestmark = pytest.mark.skipif(not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
+                                reason="pip install -r requirements-onnx.txt")
+
+
+@pytest.fixture
+def onnx(mindspore):
+    """The package, imported behind MindSpore: 2.0.0 sets how protobuf works, which onnx imports."""
+    import onnx
+    return onnx
 
 
 def cells(nn):
@@ -16,13 +25,14 @@ def cells(nn):
 
 
 def run(file, image):
+    import onnxruntime
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: image})[0]
 
 
 @pytest.mark.parametrize("name, wrong", [("double", True), ("same 3", True), ("same 7", True), ("plain", False), ("4x4", False),
                                          ("3x3", False)])
-def test_pads(mindspore, tmp_path, name, wrong):
+def test_pads(mindspore, onnx, tmp_path, name, wrong):
     from mindspore import Tensor, nn
     from dlinknet.deploy import onnx as ours
     from dlinknet.deploy.mindir import write_graph
@@ -32,10 +42,11 @@ def test_pads(mindspore, tmp_path, name, wrong):
     shape, file = Shape(1, (8, 12)), tmp_path / "a.onnx"
     write_graph(cell, shape, file, "ONNX")
     try:
-        unmended = run(file, image)
+        unmended = run(file, image)         # older ONNX Runtimes forgive the output_shape, which the checker does not
         right = unmended.shape == expected.shape and np.abs(unmended - expected).max() < 1e-5
-    except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
-        right = False           # it does not even load
+        ours.check_onnx(file)
+    except Exception:  # noqa: BLE001  (ONNX Runtime's own kind, where it does not even load; ours)
+        right = False
     model = onnx.load(str(file))
     ours.mend(model, shape)
     onnx.save(model, str(file))
@@ -47,7 +58,7 @@ def test_pads(mindspore, tmp_path, name, wrong):
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_zeros_beside_the_max_pool_become_its_pads(mindspore, tmp_path, after, dynamic):
+def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, after, dynamic):
     from mindspore import Tensor, nn
     from dlinknet.deploy import onnx as ours
     from dlinknet.deploy.mindir import write_graph
@@ -73,7 +84,7 @@ def test_zeros_beside_the_max_pool_become_its_pads(mindspore, tmp_path, after, d
         assert np.array_equal(run(file, image), Pool()(Tensor(image)).asnumpy())
 
 
-def test_the_checker_and_opencv_say_what_is_wrong_in_one_line(tmp_path):
+def test_the_checker_and_opencv_say_what_is_wrong_in_one_line(onnx, tmp_path):
     from dlinknet.deploy.onnx import check_onnx, compute_opencv
     from dlinknet.errors import RunFailed
     (tmp_path / "a.onnx").write_bytes(b"no model")
