@@ -42,10 +42,9 @@ def main(arguments: list) -> None:
     if "ONNX" in formats:
         need_onnx("file_format")
     shape = Shape(settings.batch_size, (settings.height, settings.width), settings.dynamic, settings.pixel_input)
+    console.LOG.info("%s", device)
     export = Export(lambda: load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name), settings.trained_ckpt, shape,
                     settings.threshold, settings.sample_image)
-    console.LOG.info("%s", device)
-    export.prepare()
     console.LOG.info("%s from %s, input %s, BatchNorm %s", export.model, settings.trained_ckpt,
                      " x ".join("any" if side is None else str(side) for side in shape.of_input()), export.batch_norm)
     for each, target in targets.items():

@@ -1,6 +1,8 @@
 """D-LinkNet34's exports beside PyTorch eager and the checkpoint, inference on the CPU: time and memory. python benchmarks/exports.py
 
---size is the image's side in pixels; --calls are measured in each round, after one that is not.
+--size is the image's side in pixels; --calls are measured in each round, after one that is not. The time that the network's
+multiply-adds take at the speed of this machine's matrix product is measured too: less than that takes no engine that multiplies
+in float32 what the network says.
 """
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import measure
 import sides
 
 NAMES = {"pytorch": "PyTorch eager", "mindspore": "checkpoint", "mindir": "MINDIR, BatchNorm folded", "onnx": "ONNX Runtime"}
+SIDE = 2048                     # of the matrices
 
 
 def write_models(folder: Path, size: int) -> None:
@@ -38,11 +41,26 @@ def exported_inference(name: str, folder: Path, size: int):
     return lambda: engine(images)
 
 
+def measure_product(options) -> None:
+    """Seconds of as many multiply-adds as the network has, by NumPy's product of two matrices that fit the cache well."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, sides.SEED)
+    runtime.run_eagerly()
+    from dlinknet.models.layers import layers, totals
+    from dlinknet.models.linknet import BUILDERS
+    work = totals(layers(BUILDERS["dlinknet34"](1), options.size, options.size))["multiply_adds"]
+    matrix = np.random.default_rng(sides.SEED).normal(size=(SIDE, SIDE)).astype(np.float32)
+    share = work / SIDE ** 3
+    measure.answer(seconds=[seconds * share for seconds in measure.repeated(lambda: matrix @ matrix, 10, 2)], check=float(work))
+
+
 def measure_side(options) -> None:
     folder = Path(options.weights)
     if options.side == "write":
         write_models(folder, options.size)
         return measure.answer(seconds=[0.0])
+    if options.side == "product":
+        return measure_product(options)
     if options.side == "pytorch":
         infer = sides.pytorch_inference(options.size, options.size, folder / "weights.npz")
     elif options.side == "mindspore":
@@ -60,14 +78,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sizes = [f"--weights={folder}", f"--size={options.size}", f"--calls={options.calls}"]
         measure.side(__file__, "write", *sizes)
-        results = measure.in_turn(__file__, list(NAMES), options.rounds, *sizes)
+        results = measure.in_turn(__file__, [*NAMES, "product"], options.rounds, *sizes)
     ratios = {}
     for name, text in NAMES.items():
         if name != "pytorch":
             ratios[name] = measure.compare(results, name, "pytorch")
             print(f"{text}, {options.size}x{options.size}: {ratios[name]['seconds_ratio']:.2f} of PyTorch's time, "
                   f"{ratios[name]['peak_gb_ratio']:.2f} of its memory")
-    measure.keep("exports", {"size": options.size, "calls": options.calls, **results, "ratios": ratios})
+    product = results["product"]["seconds"] / results["pytorch"]["seconds"]
+    print(f"the same multiply-adds as a product of matrices: {product:.2f} of PyTorch's time")
+    measure.keep("exports", {"size": options.size, "calls": options.calls, **results, "ratios": ratios, "product_ratio": product})
 
 
 if __name__ == "__main__":

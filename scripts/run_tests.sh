@@ -22,5 +22,5 @@ fi
 # The large networks one at a time: together, with their float64 twins, they need more than 16 GB.
 "$PYTHON" -m pytest -n 2 --dist loadfile "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
 for model in dlinknet50 dlinknet101; do
-    "$PYTHON" -m pytest "${arguments[@]}" tests/models/test_linknet.py -k "$model"
+    "$PYTHON" -m pytest "${arguments[@]}" -k "$model"
 done

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -40,9 +39,8 @@ def sample(file: str, size: tuple[int, int], batch: int) -> np.ndarray:
     return np.stack([pixels[:, ::-1] if number % 2 else pixels for number in range(batch)])
 
 
-@dataclass
 class Export:
-    """A network on its way out.
+    """A network on its way out: what the exported models must compute is computed, and BatchNorm folded where that is exact.
 
     Args:
         load: gives (model name, network with its weights), anew at each call.
@@ -52,27 +50,19 @@ class Export:
         image: the image to compare with; empty for a drawn scene.
     """
 
-    load: Callable[[], tuple[str, Any]]
-    checkpoint: str
-    shape: Shape
-    threshold: float
-    image: str = ""
-
-    def prepare(self) -> None:
-        """Computes what the exported models must, and folds BatchNorm where that changes nothing."""
-        self.model, network = self.load()
-        sizes = [self.shape.size]
-        if self.shape.dynamic:
-            sizes.append(tuple(side + DYNAMIC_MORE for side in self.shape.size))
-        self.pixels = [sample(self.image, size, self.shape.batch) for size in sizes]
-        self.planes = [np.stack([to_input(np.ascontiguousarray(one)) for one in pixels]) for pixels in self.pixels]
-        self.inputs = self.pixels if self.shape.pixels else self.planes
+    def __init__(self, load: Callable[[], tuple[str, Any]], checkpoint: str, shape: Shape, threshold: float, image: str = ""):
+        self.checkpoint, self.shape, self.threshold = checkpoint, shape, threshold
+        self.model, network = load()
         self.padding = network.padding
+        sizes = [shape.size, *([(shape.size[0] + DYNAMIC_MORE, shape.size[1] + DYNAMIC_MORE)] if shape.dynamic else [])]
+        self.pixels = [sample(image, size, shape.batch) for size in sizes]
+        self.planes = [np.stack([to_input(np.ascontiguousarray(one)) for one in pixels]) for pixels in self.pixels]
+        self.inputs = self.pixels if shape.pixels else self.planes
         self.expected = self._computed(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
         self.limit = LIMIT * min(1.0, max(self.range[1] - self.range[0], NARROW))
-        self.network = fold_batch_norm(self.load()[1])
-        off = self._difference(self._computed(exported_graph(self.network, self.shape.pixels), self.inputs))
+        self.network = fold_batch_norm(load()[1])
+        off = self._difference(self._computed(exported_graph(self.network, shape.pixels), self.inputs))
         self.batch_norm = "folded" if off <= FOLD_LIMIT else "kept"
         if self.batch_norm == "kept":
             LOG.info("BatchNorm is kept: without it the probabilities change by %.1g", off)

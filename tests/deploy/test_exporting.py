@@ -16,9 +16,7 @@ needs_onnx = pytest.mark.skipif(not all(importlib.util.find_spec(name) for name 
 def exporting(checkpoint, shape, model="linknet34", image=""):
     from dlinknet.deploy.exporting import Export
     from dlinknet.models.weights import load_trained
-    export = Export(lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image)
-    export.prepare()
-    return export
+    return Export(lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +79,8 @@ def broken(monkeypatch, file_format, planes):
     if file_format == "ONNX":
         monkeypatch.setattr(onnx, "mend", lambda model, shape: None)
         return
-    from dlinknet.models.weights import set_value
-    network = planes.load()[1]
+    from dlinknet.models.weights import load_trained, set_value
+    network = load_trained(planes.checkpoint, "k", "linknet34")[1]
     bias = network.head.conv2.bias
     set_value(bias, bias.asnumpy() + np.float32(0.001))
     monkeypatch.setattr(planes, "network", network)

@@ -1,4 +1,4 @@
-"""What MindSpore's ONNX writer gets wrong, operator by operator: refused or wrong without the mend, right with it."""
+"""What MindSpore's ONNX writer gets wrong, operator by operator: wrong without the mend, right with it."""
 import importlib.util
 
 import numpy as np
@@ -30,7 +30,7 @@ def run(file, image):
     return session.run(None, {session.get_inputs()[0].name: image})[0]
 
 
-@pytest.mark.parametrize("name, wrong", [("double", True), ("same 3", True), ("same 7", True), ("plain", False), ("4x4", False),
+@pytest.mark.parametrize("name, wrong", [("double", False), ("same 3", True), ("same 7", True), ("plain", False), ("4x4", False),
                                          ("3x3", False)])
 def test_pads(mindspore, onnx, tmp_path, name, wrong):
     from mindspore import Tensor, nn
@@ -41,19 +41,16 @@ def test_pads(mindspore, onnx, tmp_path, name, wrong):
     expected = cell(Tensor(image)).asnumpy()
     shape, file = Shape(1, (8, 12)), tmp_path / "a.onnx"
     write_graph(cell, shape, file, "ONNX")
-    try:
-        unmended = run(file, image)         # older ONNX Runtimes forgive the output_shape, which the checker does not
-        right = unmended.shape == expected.shape and np.abs(unmended - expected).max() < 1e-5
-        ours.check_onnx(file)
-    except Exception:  # noqa: BLE001  (ONNX Runtime's own kind, where it does not even load; ours)
-        right = False
+    if wrong:
+        assert np.abs(run(file, image) - expected).max() > 0.1, "MindSpore writes it rightly now: the mend can go"
     model = onnx.load(str(file))
     ours.mend(model, shape)
     onnx.save(model, str(file))
     ours.check_onnx(file)
     assert np.abs(run(file, image) - expected).max() < 1e-6
-    if wrong:
-        assert not right, "MindSpore writes it rightly now: the mend can go"
+    if name in ("double", "4x4", "3x3"):        # older engines forgive an output_shape of four numbers, newer ones do not load it
+        attributes = {each.name: list(each.ints) for each in model.graph.node[0].attribute}
+        assert "output_shape" not in attributes and attributes["output_padding"] == ([1, 1] if name == "double" else [0, 0])
 
 
 @pytest.mark.parametrize("after", [False, True])

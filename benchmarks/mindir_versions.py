@@ -1,0 +1,85 @@
+"""Which MindSpore reads which other's MINDIR files: each writes them, each loads them and is compared with the checkpoint.
+
+python benchmarks/mindir_versions.py .venv/bin/python .venv-2.0/bin/python
+
+Takes any number of Pythons, each with a MindSpore of its own. LinkNet34 with random weights, 64 x 96; planes in, pixels in
+(--pixel_input), any size (--dynamic).
+"""
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import measure
+
+KINDS = {"planes": [], "pixels": ["--pixel_input"], "any size": ["--dynamic"]}
+LIMIT = 1e-4
+
+
+def write_checkpoint(file: Path) -> None:
+    """Random weights, in a format that every version reads."""
+    from dlinknet import runtime
+    runtime.start("CPU", 0, 1)
+    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.training.checkpoint import save
+    save(file, BUILDERS["linknet34"](1).get_parameters(), {"model": "linknet34", "classes": 1})
+
+
+def version(python: str) -> str:
+    found = subprocess.run([python, "-c", "import mindspore; print(mindspore.__version__)"], capture_output=True, text=True)
+    return found.stdout.split()[-1] if found.returncode == 0 else sys.exit(f"{python} has no MindSpore: {found.stderr.strip()[-200:]}")
+
+
+def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -> str:
+    """What comes of loading a file: the largest difference, or why not."""
+    from dlinknet.deploy.mindir import compute_fresh
+    from dlinknet.errors import RunFailed
+    try:
+        found = compute_fresh(file, inputs, folder, python=python)
+    except RunFailed as error:
+        return f"no: {str(error)[:110]}"
+    off = max(float(np.abs(a - b).max()) for a, b in zip(found, expected))
+    return f"yes, {off:.1g}" if off <= LIMIT else f"no: differs by {off:.1g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pythons", nargs="+")
+    pythons = {version(python): python for python in parser.parse_args().pythons}
+    from dlinknet.data.preprocess import to_input
+    from dlinknet.data.synthetic import draw_scene
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_checkpoint(folder / "a.ckpt")
+        scene = draw_scene(np.random.default_rng(2), 96)[0]
+        cv2.imwrite(str(folder / "scene.png"), scene)
+        scenes = {"planes": [scene[:64]], "pixels": [scene[:64]], "any size": [scene[:64], scene]}
+        expected = {}
+        for writer, python in pythons.items():
+            for kind, words in KINDS.items():
+                file = folder / f"{writer}_{kind.replace(' ', '_')}.mindir"
+                done = subprocess.run([python, str(measure.ROOT / "export.py"), f"--trained_ckpt={folder / 'a.ckpt'}",
+                                       f"--file_name={file}", "--batch_size=1", "--width=96", "--height=64", *words],
+                                      capture_output=True, text=True)
+                if done.returncode:
+                    rows.append([kind, writer, "", f"not written: {done.stderr.strip()[:110]}"])
+                    continue
+                pixels = [np.ascontiguousarray(one)[None] for one in scenes[kind]]
+                inputs = pixels if kind == "pixels" else [to_input(one[0])[None] for one in pixels]
+                if kind not in expected:        # by the first that wrote it, whose export was compared with the checkpoint
+                    from dlinknet.deploy.mindir import compute_fresh
+                    expected[kind] = compute_fresh(file, inputs, folder, python=python)
+                for reader, other in pythons.items():
+                    rows.append([kind, writer, reader, tried(file, other, inputs, expected[kind], folder)])
+    for row in [["input", "written by", "read by", "works"], *rows]:
+        print("  ".join(word.ljust(width) for word, width in zip(row, (9, 11, 8, 0))).rstrip())
+    measure.keep("mindir_versions", {"rows": rows})
+
+
+if __name__ == "__main__":
+    main()
