@@ -1,4 +1,4 @@
-"""Exports a trained network as MINDIR, AIR or ONNX, each compared with the checkpoint by an engine that did not write it."""
+"""Exports a trained network as MINDIR, AIR or ONNX; MINDIR and ONNX are loaded again and compared with the checkpoint."""
 import os
 from pathlib import Path
 
@@ -19,9 +19,9 @@ def main(arguments: list) -> None:
         raise UserError(f"num_channels: the networks take 3 channels, not {settings.num_channels}")
     # As the seed says: beside this file, unless file_name has a folder.
     name = Path(settings.file_name) if os.sep in settings.file_name else Path(__file__).resolve().parent / settings.file_name
-    if not settings.file_name or settings.file_name.endswith(os.sep):
+    if os.path.basename(settings.file_name) in ("", ".", ".."):
         raise UserError(f"file_name must name a file, not '{settings.file_name}'")
-    if name.suffix in SUFFIXES.values():
+    if name.suffix.lower() in SUFFIXES.values():
         name = name.with_suffix("")
     need_place(str(name.parent), "file_name")
     targets = {each: name.with_name(name.name + SUFFIXES[each]) for each in formats}
@@ -44,7 +44,7 @@ def main(arguments: list) -> None:
     shape = Shape(settings.batch_size, (settings.height, settings.width), settings.dynamic, settings.pixel_input)
     console.LOG.info("%s", device)
     export = Export(lambda: load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name), settings.trained_ckpt, shape,
-                    settings.threshold, settings.sample_image)
+                    settings.threshold, settings.sample_image, settings.device_id)
     console.LOG.info("%s from %s, input %s, BatchNorm %s", export.model, settings.trained_ckpt,
                      " x ".join("any" if side is None else str(side) for side in shape.of_input()), export.batch_norm)
     for each, target in targets.items():

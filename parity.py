@@ -1,5 +1,7 @@
 """Compares exported models with the checkpoint that they were made of: the largest difference over a folder of images with
 masks, and the figures of each."""
+from pathlib import Path
+
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError, run_command
@@ -8,8 +10,10 @@ from dlinknet.files import need_file
 
 def main(arguments: list) -> None:
     settings = config.load(arguments, __doc__)
-    console.start_log()
-    files = [settings.trained_ckpt, *(file.strip() for file in settings.exports.split(",") if file.strip())]
+    if not settings.as_json:        # the log is on stdout too
+        console.start_log()
+    exports = [str(Path(file.strip()).expanduser()) for file in settings.exports.split(",") if file.strip()]
+    files = [settings.trained_ckpt, *exports]
     if len(files) == 1:
         raise UserError("exports is empty: name exported models with --exports=a.mindir,b.onnx")
     if len(set(files)) < len(files):
@@ -21,11 +25,11 @@ def main(arguments: list) -> None:
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model
     from dlinknet.deploy.parity import as_json, as_table, compare
-    opened = {file: open_model(file, "exports" if number else "trained_ckpt", settings) for number, file in enumerate(files)}
-    if not settings.as_json:
-        for device in dict.fromkeys(model.device for model in opened.values()):
-            console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
-                                                         if model.device == device))
+    opened = {settings.trained_ckpt: open_model(settings.trained_ckpt, "trained_ckpt", settings)}
+    opened.update((file, open_model(file, "exports", settings, opened[settings.trained_ckpt].device)) for file in exports)
+    for device in dict.fromkeys(model.device for model in opened.values()):
+        console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
+                                                     if model.device == device))
     rows = compare(pairs, {file: model.engine for file, model in opened.items()}, settings.tile_size, settings.tile_overlap,
                    settings.tta, settings.threshold)
     print(as_json(rows) if settings.as_json else as_table(rows))

@@ -20,7 +20,7 @@ DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
 
 FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
 Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty: start anew
-Several = NewType("Several", str)       # choices with commas between them, each once: 'MINDIR,ONNX'
+Several = NewType("Several", str)       # words with commas between them: 'MINDIR,ONNX'; a list in YAML
 
 NEWEST = "newest"
 
@@ -78,7 +78,7 @@ class Config:
     dynamic: bool
     pixel_input: bool
     sample_image: FilePath
-    exports: str
+    exports: Several
     as_json: bool
 
     enable_modelarts: bool

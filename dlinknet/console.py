@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 from tqdm import tqdm
 
@@ -87,3 +90,26 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
+
+
+@contextmanager
+def quiet(native: bool = False) -> Iterator[None]:
+    """Silences MindSpore's log, which reports a failure in lines of its own before it raises the error that we report.
+
+    Args:
+        native: also what its C++ writes to stderr, past Python.
+    """
+    logging.disable(logging.CRITICAL)
+    sys.stderr.flush()
+    stderr = os.dup(2) if native else None
+    if native:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        if stderr is not None:
+            os.dup2(stderr, 2)
+            os.close(stderr)

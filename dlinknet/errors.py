@@ -46,3 +46,12 @@ def name_some(names: list[str], most: int = 5) -> str:
     """The first few names for an error's line: 'a, b, c' or 'a, b, c, d, e and 12 more'."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def first_line(error: BaseException | str) -> str:
+    """What an error says in its first line that is no rule or blank; its kind where it says nothing. At most 300 characters.
+
+    MindSpore's errors are pages, with the reason on top.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+    return (lines or [type(error).__name__])[0][:300]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import RunFailed, UserError, first_line
 from dlinknet.launcher import Launch, launched
 
 # What a machine has where a device of this kind is plugged in and its driver is loaded.
@@ -77,7 +77,7 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
     except (UserError, RunFailed):
         raise
     except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds here)
-        raise UserError(f"device_target: {target} {device_id} does not work: {_first_line(error, target)}; it takes "
+        raise UserError(f"device_target: {target} {device_id} does not work: {_reason(error, target)}; it takes "
                         f"{NEEDS.get(target, 'a CPU build of MindSpore')}") from None
     mindspore.set_seed(seed)
     return Device(target, mindspore.__version__, refused, rank, size)
@@ -241,7 +241,7 @@ def _join(target: str, launch: Launch) -> tuple[int, int]:
     try:
         communication.init()
     except Exception as error:  # noqa: BLE001  (RuntimeError and others, with pages of C++)
-        raise RunFailed(f"run_distribute: the {launch.size} processes did not come together: {_first_line(error)}") from None
+        raise RunFailed(f"run_distribute: the {launch.size} processes did not come together: {first_line(error)}") from None
     if launch.schedules:
         sys.exit()
     rank, size = communication.get_rank(), communication.get_group_size()
@@ -260,9 +260,8 @@ def _compute(target: str) -> None:
         raise RuntimeError("1 + 2 is not 3 there")
 
 
-def _first_line(error: Exception, target: str = "") -> str:
-    """What an error of MindSpore's says: the library that a device lacks, else the first line of its pages."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+def _reason(error: Exception, target: str) -> str:
+    """Why a device does not work: the library that it lacks, else what MindSpore says first."""
     plugin = f"Load dynamic library: libmindspore_{target.lower()}."
-    lacks = [line.split(" failed. ")[-1] for line in lines if line.startswith(plugin)]
-    return (lacks or lines or [type(error).__name__])[0][:200]
+    lacks = [line.strip().split(" failed. ")[-1] for line in str(error).splitlines() if line.strip().startswith(plugin)]
+    return lacks[0][:200] if lacks else first_line(error)

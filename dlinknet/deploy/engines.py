@@ -9,24 +9,35 @@ import numpy as np
 
 from dlinknet import runtime
 from dlinknet.config import Config
+from dlinknet.console import quiet
 from dlinknet.data.preprocess import to_input
 from dlinknet.deploy import sidecar
 from dlinknet.deploy.onnx import EXTRA
 from dlinknet.deploy.sidecar import Shape
-from dlinknet.errors import UserError
+from dlinknet.errors import RunFailed, UserError, first_line
 from dlinknet.evaluation.engine import Engine, NetworkEngine
 
 Loaded = TypeVar("Loaded")
 
 
 class _ExportedEngine:
-    """What exported models share as engines (evaluation/engine.py): their shape, and who prepares pixels."""
+    """What exported models share as engines (evaluation/engine.py): their shape, who prepares pixels, and how a failure ends."""
 
-    def __init__(self, shape: Shape):
+    def __init__(self, file: Path, shape: Shape):
+        self.file = file
         self.batch, self.size, self.pixels = shape.batch, None if shape.dynamic else shape.size, shape.pixels
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         return pixels if self.pixels else to_input(pixels)
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        try:
+            return self._probabilities(inputs)[:, 0]
+        except Exception as error:  # noqa: BLE001  (each engine's own kinds; MindSpore compiles at the first call)
+            raise RunFailed(f"{self.file} cannot be computed: {first_line(error)}") from None
+
+    def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
 
 
 class MindirEngine(_ExportedEngine):
@@ -39,14 +50,14 @@ class MindirEngine(_ExportedEngine):
     def __init__(self, file: Path, shape: Shape):
         import mindspore as ms
         from mindspore import nn
-        from dlinknet.models.weights import quiet
-        super().__init__(shape)
+        super().__init__(file, shape)
         with quiet(native=True):
             self.graph = nn.GraphCell(ms.load(str(file)))
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+    def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
         from mindspore import Tensor
-        return self.graph(Tensor(inputs)).asnumpy()[:, 0]
+        with quiet(native=True):
+            return self.graph(Tensor(inputs)).asnumpy()
 
 
 class OnnxEngine(_ExportedEngine):
@@ -62,14 +73,14 @@ class OnnxEngine(_ExportedEngine):
             import onnxruntime
         except ImportError as error:
             raise UserError(f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}") from None
-        super().__init__(shape)
+        super().__init__(file, shape)
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3          # errors
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        return self.session.run(None, {"image": inputs})[0][:, 0]
+    def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
+        return self.session.run(None, {"image": inputs})[0]
 
 
 @dataclass(frozen=True)
@@ -81,13 +92,14 @@ class Opened:
     device: str
 
 
-def open_model(file: str, key: str, settings: Config) -> Opened:
+def open_model(file: str, key: str, settings: Config, started: str = "") -> Opened:
     """Opens a trained model; a file's ending says what it is: .mindir, .onnx, any other a checkpoint.
 
     MindSpore is started on the settings' device, but for ONNX files, which do without it.
 
     Args:
         key: the setting that named the file, for the error's line.
+        started: the device, where MindSpore was started before.
 
     Raises:
         UserError: the file is missing, damaged or of a kind that is not known here, or a package is missing.
@@ -101,13 +113,13 @@ def open_model(file: str, key: str, settings: Config) -> Opened:
         return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})")
     if kind == ".mindir":
         values, shape = sidecar.read(file, key)
-        device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
+        device = started or str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
         made = f"MindSpore {runtime.version()} (a file of {values.get('mindspore')})"
-        return Opened(values["model"], _loaded(lambda: MindirEngine(Path(file), shape), file, key, made), str(device))
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
+        return Opened(values["model"], _loaded(lambda: MindirEngine(Path(file), shape), file, key, made), device)
+    device = started or str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
     from dlinknet.models.weights import load_trained
     model, network = load_trained(file, key, settings.model_name)
-    return Opened(model, NetworkEngine(network), str(device))
+    return Opened(model, NetworkEngine(network), device)
 
 
 def _loaded(load: Callable[[], Loaded], file: str, key: str, by: str) -> Loaded:
@@ -116,5 +128,4 @@ def _loaded(load: Callable[[], Loaded], file: str, key: str, by: str) -> Loaded:
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  (each engine's own kinds)
-        lines = [line for line in str(error).splitlines() if line.strip(" -")]
-        raise UserError(f"{key}: {file} cannot be loaded by {by}: {(lines or ['no reason given'])[0][:300]}") from None
+        raise UserError(f"{key}: {file} cannot be loaded by {by}: {first_line(error)}") from None

@@ -1,6 +1,7 @@
 """MINDIR, the format of MindSpore, and AIR, that of Ascend's tools: written, and read back."""
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlinknet import runtime
+from dlinknet.console import quiet
 from dlinknet.deploy.fresh import call_fresh
 from dlinknet.deploy.sidecar import Shape
 
@@ -25,7 +27,6 @@ def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
     """Writes a graph as MindSpore does it."""
     import mindspore as ms
     from mindspore import Tensor
-    from dlinknet.models.weights import quiet
     sides, kind = shape.of_input(), ms.uint8 if shape.pixels else ms.float32
     example = Tensor(shape=sides, dtype=kind) if shape.dynamic else Tensor(np.zeros(sides, np.float32), kind)
     # MindSpore refuses paths with spaces or Chinese in them: it writes through a link.
@@ -49,7 +50,7 @@ def compute_fresh(file: Path, inputs: list[np.ndarray], folder: Path, target: st
     """
     given, found = folder / "given.npz", folder / "found.npz"
     np.savez(given, *inputs)
-    call_fresh("mindir", "_compute", str(file.absolute()), str(given.absolute()), str(found.absolute()), target, **where)
+    call_fresh("mindir", "_compute", str(file.absolute()), str(given.absolute()), str(found.absolute()), target, cwd=folder, **where)
     with np.load(found) as arrays:
         return [arrays[f"arr_{number}"] for number in range(len(inputs))]
 
@@ -63,20 +64,24 @@ def _compute(file: str, given: str, found: str, target: str) -> None:
         np.savez(found, *(graph(Tensor(array)).asnumpy() for array in arrays.values()))
 
 
-def write_air(checkpoint: str, model: str, shape: Shape, file: Path) -> None:
+def write_air(checkpoint: str, model: str, shape: Shape, folded: bool, device_id: int, file: Path) -> None:
     """Writes a checkpoint's network as AIR, in a process of its own on an Ascend.
+
+    Args:
+        folded: with BatchNorm in the convolutions.
 
     Raises:
         RunFailed: it could not be written there.
     """
-    call_fresh("mindir", "_write_air", checkpoint, model, *(repr(value) for value in (shape.batch, *shape.size, shape.pixels)),
-               str(file.absolute()))
+    numbers = json.dumps([device_id, shape.batch, *shape.size, shape.pixels, folded])
+    call_fresh("mindir", "_write_air", checkpoint, model, numbers, str(file.absolute()), cwd=file.parent)
 
 
-def _write_air(checkpoint: str, model: str, batch: str, height: str, width: str, pixels: str, file: str) -> None:
-    runtime.start("Ascend", 0, 1)
-    from dlinknet.deploy.graph import exported_graph
+def _write_air(checkpoint: str, model: str, numbers: str, file: str) -> None:
+    device_id, batch, height, width, pixels, folded = json.loads(numbers)
+    runtime.start("Ascend", device_id, 1)
+    from dlinknet.deploy.graph import exported_graph, fold_batch_norm
     from dlinknet.models.weights import load_trained
-    shape = Shape(int(batch), (int(height), int(width)), pixels=pixels == "True")
-    graph = exported_graph(load_trained(checkpoint, "trained_ckpt", model)[1], shape.pixels)
-    write_graph(graph, shape, Path(file), "AIR")
+    network = load_trained(checkpoint, "trained_ckpt", model)[1]
+    graph = exported_graph(fold_batch_norm(network) if folded else network, pixels)
+    write_graph(graph, Shape(batch, (height, width), pixels=pixels), Path(file), "AIR")

@@ -17,7 +17,7 @@ import numpy as np
 
 from dlinknet.deploy.mindir import write_graph
 from dlinknet.deploy.sidecar import Shape
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import RunFailed, UserError, first_line
 
 EXTRA = "pip install -r requirements-onnx.txt"
 
@@ -113,7 +113,7 @@ def check_onnx(file: Path) -> None:
     try:
         onnx.checker.check_model(str(file), full_check=True)
     except Exception as error:  # noqa: BLE001  (a kind of its own, whose name has changed)
-        raise RunFailed(f"ONNX's checker: {str(error).splitlines()[0]}") from None
+        raise RunFailed(f"ONNX's checker: {first_line(error)}") from None
 
 
 def compute_opencv(file: Path, planes: np.ndarray) -> np.ndarray:
@@ -123,4 +123,4 @@ def compute_opencv(file: Path, planes: np.ndarray) -> np.ndarray:
         network.setInput(planes)
         return network.forward()
     except cv2.error as error:
-        raise RunFailed(f"OpenCV's dnn: {str(error).splitlines()[0]}") from None
+        raise RunFailed(f"OpenCV's dnn: {first_line(error)}") from None

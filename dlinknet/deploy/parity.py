@@ -33,10 +33,10 @@ class Compared:
     changed: int = 0
 
     def row(self) -> dict:
-        """As JSON holds it; undefined figures are null."""
-        values = {name: None if math.isnan(value) else value for name, value in figures(self.counts).items()}
-        return {"model": self.name, "largest_difference": self.difference, "pixels_changed": self.changed,
-                "pixels": int(self.counts.sum()), **values}
+        """As JSON holds it; undefined figures are null, and so is the difference of a model that gives what is no number."""
+        values = {"largest_difference": self.difference, **figures(self.counts)}
+        return {"model": self.name, "pixels_changed": self.changed, "pixels": int(self.counts.sum()),
+                **{name: value if math.isfinite(value) else None for name, value in values.items()}}
 
 
 def shared_size(engines: dict[str, Engine]) -> tuple[int, int] | None:
@@ -89,4 +89,4 @@ def as_table(rows: list[Compared]) -> str:
 
 def as_json(rows: list[Compared]) -> str:
     """The rows with all figures as JSON."""
-    return json.dumps([row.row() for row in rows], indent=1)
+    return json.dumps([row.row() for row in rows], indent=1, allow_nan=False)

@@ -5,9 +5,10 @@
     input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels (BGR), shape; a null in the
                                         shape may be any number, for height and width any multiple of 32
     preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
-                                        does and takes the pixels), scale, shift, pad ('reflect', at the bottom and the right)
+                                        does and takes the pixels), scale, shift, pad ('reflect_101': at the bottom and the right,
+                                        mirrored at the last pixel, which is not repeated)
     output                              name, type, layout, shape: the probabilities, 0 to 1
-    threshold                           road is above it
+    threshold                           road is above it, for programs; our commands go by their setting
     mindspore, mindir or opset          what wrote it, and the version of its format
     batch_norm                          'folded' into the convolutions, or 'kept'
     checkpoint, compared                what it was made of; the largest difference found in each engine that was tried
@@ -53,7 +54,7 @@ class Shape:
             "input": {"name": "image", "type": "uint8" if self.pixels else "float32", "layout": "NHWC" if self.pixels else "NCHW",
                       "channels": INPUT["channels"], "shape": self.of_input()},
             "preprocessing": {"where": "graph" if self.pixels else "host", "scale": INPUT["scale"], "shift": INPUT["shift"],
-                              "pad": "reflect"},
+                              "pad": "reflect_101"},
             "output": {"name": "probability", "type": "float32", "layout": "NCHW", "shape": [batch, classes, height, width]}}
 
 
@@ -91,17 +92,20 @@ def read(file: str, key: str) -> tuple[dict[str, Any], Shape]:
         raise UserError(f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes")
     try:
         values = json.loads(beside.read_text(encoding="utf-8"))
-        later = values["format"] > FORMAT
+        if values["format"] > FORMAT:
+            raise UserError(f"{key}: {beside} is from a later dlinknet, which this one does not know")
         sides = values["input"]["shape"]
         pixels = values["input"]["layout"] == "NHWC"
         batch, height, width = sides[0], *(sides[1:3] if pixels else sides[2:4])
         dynamic = batch is None
         shape = Shape(1 if dynamic else int(batch), (32, 32) if dynamic else (int(height), int(width)), dynamic, pixels)
-        known = isinstance(values["model"], str) and values["classes"] == 1 and min(shape.batch, *shape.size) > 0
+        expected = shape.described(1)
+        same = all({**values[part], **expected[part]} == values[part] for part in ("input", "preprocessing", "output"))
+        known = isinstance(values["model"], str) and values["classes"] == 1 and min(shape.batch, *shape.size) > 0 and same
     except (OSError, ValueError, TypeError, LookupError):
         raise UserError(f"{key}: {beside} is not what export.py writes beside a model") from None
-    if later or not known:
-        raise UserError(f"{key}: {beside} is from a later dlinknet, which this one does not know")
+    if not known:
+        raise UserError(f"{key}: {beside} is of a kind that this dlinknet does not know")
     if values.get("sha256") != sha256(model):
         raise UserError(f"{key}: {model} is not the file that {beside} was written for: it is damaged or was replaced")
     return values, shape

@@ -29,7 +29,8 @@ class Predictor:
     Args:
         engine: what computes.
         tile_size: the longest side of a tile, a multiple of 32; not used where the engine has a size.
-        tile_overlap: pixels that neighbouring tiles share at least, and a tile less 32 at most.
+        tile_overlap: pixels that neighbouring tiles share at least, and at most a tile less 32, of an engine of one size a
+            quarter of it.
         tta: average the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
         size: (height, width) of all tiles, as of an engine that takes this size only.
 
@@ -111,7 +112,7 @@ class Predictor:
             yield from zip((place for place, _ in group), self.engine(np.stack(batch) if len(batch) > 1 else batch[0][None]))
 
     def _axes(self, height: int, width: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
-        """_axis of both."""
+        """Where the tiles of an image lie, vertically and horizontally, as _axis has it."""
         return tuple(self._axis(length, self.size and self.size[axis]) for axis, length in enumerate((height, width)))
 
     def _axis(self, length: int, fixed: int | None = None) -> tuple[int, list[int]]:
@@ -126,7 +127,8 @@ class Predictor:
         for number in count(2):
             side = -(-(padded + (number - 1) * self.overlap) // number)
             side = fixed or min(self.tile_size, -(-side // SIDES) * SIDES)
-            overlap = min(self.overlap, side - STRIDE)
+            # Small tiles would take hundreds of times the work if they shared what large ones do.
+            overlap = min(self.overlap, side // 4 if fixed else side - STRIDE)
             starts = [i * ((padded - side) // STRIDE) // (number - 1) * STRIDE for i in range(number)]
             if max(after - start for start, after in zip(starts, starts[1:])) <= side - overlap:
                 return side, starts

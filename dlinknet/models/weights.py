@@ -2,19 +2,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import sys
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from dlinknet.console import quiet
 from dlinknet.errors import RunFailed, UserError, name_some
 from dlinknet.files import need_file
 from dlinknet.models.formats import ENCODER, Weights, recognise
@@ -96,29 +93,6 @@ def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
     for name in sorted(tensors):
         value = zlib.crc32(np.ascontiguousarray(tensors[name]), zlib.crc32(name.encode(), value))
     return value
-
-
-@contextmanager
-def quiet(native: bool = False) -> Iterator[None]:
-    """Silences MindSpore's log, which reports a failure in lines of its own before it raises the error that we report.
-
-    Args:
-        native: also what its C++ writes to stderr, past Python.
-    """
-    logging.disable(logging.CRITICAL)
-    sys.stderr.flush()
-    stderr = os.dup(2) if native else None
-    if native:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-        if stderr is not None:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:

@@ -29,10 +29,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from dlinknet.console import LOG
+from dlinknet.console import LOG, quiet
 from dlinknet.errors import UserError
 from dlinknet.files import replacing
-from dlinknet.models.weights import FORMAT, META, Checkpoint, checksum, quiet, read_checkpoint
+from dlinknet.models.weights import FORMAT, META, Checkpoint, checksum, read_checkpoint
 
 
 def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], previous: Path | None = None) -> None:

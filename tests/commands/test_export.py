@@ -65,6 +65,22 @@ def test_parity_evaluation_and_prediction_with_exports(work):
 
 
 @needs_onnx
+def test_pixels_of_any_size_in_eight_views(work):
+    folder, checkpoint, _ = work
+    result = command("export.py", f"--trained_ckpt={checkpoint}", "--file_name=any/net", "--file_format=ONNX", "--dynamic",
+                     "--pixel_input", "--batch_size=1", "--width=64", "--height=64", cwd=folder)
+    assert result.returncode == 0 and "input any x any x any x 3" in result.stdout, result.stderr
+    masks = []
+    for model in (checkpoint, "any/net.onnx"):
+        result = command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=eight", "--tta",
+                         "--tile_size=64", "--tile_overlap=32", "--device_target=CPU", cwd=folder)
+        assert result.returncode == 0, result.stderr
+        masks.append([cv2.imread(str(folder / "eight" / f"m{number}_mask.png"), 0) for number in range(3)])
+    for one, other in zip(*masks):
+        assert np.count_nonzero(one != other) <= 1 and 0 < one.mean() < 255
+
+
+@needs_onnx
 def test_an_onnx_file_does_without_mindspore(work):
     folder, _, _ = work
     without = "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); import eval as command; " \
@@ -97,6 +113,7 @@ def test_a_package_that_is_missing_is_named(work):
     (["--num_channels=4"], "num_channels: the networks take 3 channels, not 4"),
     (["--width=100"], "width must be at least 32 and a multiple of 32, not 100"),
     (["--file_name=./"], "file_name must name a file, not './'"),
+    (["--file_name=."], "file_name must name a file, not '.'"),
     (["--file_name=data.x/net"], "file_name: data.x is a file"),
     (["--sample_image=none.jpg"], "sample_image: there is no file none.jpg"),
     (["--sample_image=data.x"], "data.x: cannot be read as an image"),

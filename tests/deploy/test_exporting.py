@@ -1,6 +1,7 @@
 """Exports: every format against the checkpoint, and what is refused."""
 import importlib.util
 import json
+import os
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
     assert shape == planes.shape and values["model"] == "linknet34" and values["batch_norm"] == "folded"
     assert values["input"] == {"name": "image", "type": "float32", "layout": "NCHW", "channels": "BGR", "shape": [2, 3, 64, 96]}
     assert values["output"]["shape"] == [2, 1, 64, 96] and values["threshold"] == 0.5
-    assert values["preprocessing"] == {"where": "host", "scale": 3.2, "shift": -1.6, "pad": "reflect"}
+    assert values["preprocessing"] == {"where": "host", "scale": 3.2, "shift": -1.6, "pad": "reflect_101"}
     assert values["mindspore"] == mindspore.__version__
     assert values["opset"] == 11 if file_format == "ONNX" else values["mindir"] in (1, 2, 3)
     engines = ["MindSpore"] if file_format == "MINDIR" else ["ONNX Runtime", "OpenCV"]
@@ -52,25 +53,70 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
     assert not np.allclose(found[0], found[1])
 
 
-@pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
-@pytest.mark.parametrize("dynamic", [False, True])
-def test_pixels_in(mindspore, spread_checkpoint, tmp_path, file_format, dynamic):
+@pytest.fixture(scope="module")
+def pixels(mindspore, spread_checkpoint):
+    """The same with pixels in and any size, or of one size where this MindSpore has no dynamic MINDIR."""
     from dlinknet import runtime
-    if dynamic and file_format == "MINDIR":
-        try:
-            runtime.need_dynamic_shapes("dynamic")
-        except UserError as error:
-            pytest.skip(str(error))
-    export = exporting(spread_checkpoint("linknet34"), Shape(1, (64, 96), dynamic, pixels=True))
-    target = tmp_path / f"net{SUFFIXES[file_format]}"
-    export.write(file_format, target)
-    values, shape = read(str(target), "k")
+    try:
+        runtime.need_dynamic_shapes("dynamic")
+    except UserError:
+        return exporting(spread_checkpoint("linknet34"), Shape(1, (64, 96), pixels=True))
+    return exporting(spread_checkpoint("linknet34"), Shape(1, (64, 96), True, pixels=True))
+
+
+@pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
+def test_pixels_in_and_any_size(mindspore, pixels, tmp_path, file_format):
+    target, dynamic = tmp_path / f"net{SUFFIXES[file_format]}", pixels.shape.dynamic
+    pixels.write(file_format, target)
+    values, _ = read(str(target), "k")
     assert values["input"]["shape"] == ([None, None, None, 3] if dynamic else [1, 64, 96, 3])
     assert values["input"]["type"] == "uint8" and values["preprocessing"]["where"] == "graph"
     engine = engine_of(target, mindspore)
-    for pixels, expected in zip(export.pixels, export.expected):
-        assert np.abs(engine(np.stack([engine.prepare(one) for one in pixels])) - expected[:, 0]).max() < 1e-5
-    assert (engine.size, len(export.pixels)) == ((None, 2) if dynamic else ((64, 96), 1))
+    for images, expected in zip(pixels.pixels, pixels.expected):
+        assert np.abs(engine(np.stack([engine.prepare(one) for one in images])) - expected[:, 0]).max() < 1e-5
+    assert engine.size == (None if dynamic else (64, 96))
+    assert [array.shape for array in pixels.pixels] == [(1, 64, 96, 3), (2, 96, 160, 3)][:1 + dynamic]
+
+
+def test_air_is_written_elsewhere_from_what_this_process_found(mindspore, planes, tmp_path, monkeypatch):
+    """With a stand-in for the process on the Ascend, which is not there."""
+    from dlinknet.deploy import mindir
+    called = []
+
+    def stand_in(module, function, checkpoint, model, numbers, file, cwd):
+        called.append((module, function, model, json.loads(numbers), cwd.parent))
+        with open(file, "wb") as air:
+            air.write(b"air")
+
+    monkeypatch.setattr(mindir, "call_fresh", stand_in)
+    monkeypatch.setattr(planes, "device_id", 3)
+    planes.write("AIR", tmp_path / "net.air")
+    assert called == [("mindir", "_write_air", "linknet34", [3, 2, 64, 96, False, True], tmp_path)]
+    values = json.loads((tmp_path / "net.air.json").read_text())
+    assert (values["compared"], values["batch_norm"], values["file_format"]) == ({}, "folded", "AIR")
+
+
+def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(mindspore, planes, tmp_path):
+    dead = next(number for number in range(99999, 1, -1) if not os.path.exists(f"/proc/{number}"))
+    for number in (dead, 1):
+        (tmp_path / f".net.mindir.{number}").mkdir()
+    planes.write("MINDIR", tmp_path / "net.mindir")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".net.mindir.1", "net.mindir", "net.mindir.json"]
+
+
+def test_a_json_that_cannot_be_written_costs_nothing(mindspore, planes, tmp_path, monkeypatch):
+    from dlinknet.deploy import sidecar
+    target = tmp_path / "net.mindir"
+    target.write_text("before")
+    path_of(target).write_text("before too")
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "net.mindir.json")
+
+    monkeypatch.setattr(sidecar, "write", full)
+    with pytest.raises(OSError):
+        planes.write("MINDIR", target)
+    assert (target.read_text(), path_of(target).read_text()) == ("before", "before too") and len(list(tmp_path.iterdir())) == 2
 
 
 def broken(monkeypatch, file_format, planes):
@@ -113,6 +159,14 @@ def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
     assert planes._difference([planes.expected[0][:, :, :32]]) == float("inf")
 
 
+def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
+    if not pixels.shape.dynamic:
+        pytest.skip("this MindSpore has no dynamic MINDIR, so the fixture has one size")
+    found = [array.copy() for array in pixels.expected]
+    found[1][0, 0, 3, 4] = np.nan
+    assert pixels._difference(found) == float("inf")
+
+
 def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):
     """An untrained network says nearly the same everywhere: a difference that would pass there says nothing."""
     from dlinknet.training.checkpoint import save
@@ -128,7 +182,8 @@ def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networ
 @pytest.mark.parametrize("model", ["linknet34", "dlinknet34", "dlinknet50", "dlinknet101"])
 def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, model, size):
     export = exporting(spread_checkpoint(model), Shape(1, size), model)
-    for file_format in ("MINDIR", "ONNX"):
+    formats = ["MINDIR", *(["ONNX"] if importlib.util.find_spec("onnxruntime") else [])]
+    for file_format in formats:
         export.write(file_format, tmp_path / f"net{SUFFIXES[file_format]}")
 
 

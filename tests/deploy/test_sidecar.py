@@ -46,8 +46,9 @@ def test_the_sum_is_that_of_the_bytes(model):
     (lambda model: sidecar.path_of(model).write_text("[]"), "is not what export.py writes"),
     (lambda model: sidecar.path_of(model).write_bytes(b"\xff\xfe"), "is not what export.py writes"),
     (lambda model: change(model, input={"shape": [1]}), "is not what export.py writes"),
-    (lambda model: change(model, format=2), "from a later dlinknet"),
-    (lambda model: change(model, classes=5), "from a later dlinknet"),
+    (lambda model: change(model, classes=5), "of a kind that this dlinknet does not know"),
+    (lambda model: change(model, preprocessing={"where": "host", "scale": 2.0, "shift": -1.0, "pad": "reflect_101"}), "of a kind"),
+    (lambda model: change(model, format=2, input=None), "from a later dlinknet"),
     (lambda model: model.write_bytes(b"other"), "is damaged or was replaced"),
 ])
 def test_what_is_refused_in_one_line(model, damage, words):
