@@ -1,5 +1,5 @@
-"""Compares exported models with the checkpoint that they were made of: the largest difference over a folder of images with
-masks, and the figures of each."""
+"""Compares exported models, or folders of ID_sat.bin that the Ascend 310 program wrote, with the checkpoint that they were made
+of: the largest difference over a folder of images with masks, and the figures of each."""
 from pathlib import Path
 
 from dlinknet import config, console
@@ -19,19 +19,23 @@ def main(arguments: list) -> None:
     if len(set(files)) < len(files):
         raise UserError("exports: a model is named twice")
     for number, file in enumerate(files):
-        need_file(file, "exports" if number else "trained_ckpt")
+        if not number or not Path(file).is_dir():
+            need_file(file, "exports" if number else "trained_ckpt")
     pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
 
     # What computes takes seconds to import: after the checks.
-    from dlinknet.deploy.engines import open_model
+    from dlinknet.deploy.engines import OnnxEngine, open_model
     from dlinknet.deploy.parity import as_json, as_table, compare
-    opened = {settings.trained_ckpt: open_model(settings.trained_ckpt, "trained_ckpt", settings)}
-    opened.update((file, open_model(file, "exports", settings, opened[settings.trained_ckpt].device)) for file in exports)
+    opened: dict = {}
+    for number, file in enumerate(files):
+        if not number or not Path(file).is_dir():
+            started = next((model.device for model in opened.values() if not isinstance(model.engine, OnnxEngine)), "")
+            opened[file] = open_model(file, "exports" if number else "trained_ckpt", settings, started)
     for device in dict.fromkeys(model.device for model in opened.values()):
         console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
                                                      if model.device == device))
-    rows = compare(pairs, {file: model.engine for file, model in opened.items()}, settings.tile_size, settings.tile_overlap,
-                   settings.tta, settings.threshold)
+    models = {file: opened[file].engine if file in opened else Path(file) for file in files}
+    rows = compare(pairs, models, settings.tile_size, settings.tile_overlap, settings.tta, settings.threshold)
     print(as_json(rows) if settings.as_json else as_table(rows))
 
 

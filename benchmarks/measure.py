@@ -60,10 +60,10 @@ def in_turn(script: str, names: list[str], rounds: int, *arguments: str) -> dict
                    "check": several[0].get("check")} for name, several in answers.items()}
 
 
-def draw_scenes(folder: Path, count: int) -> Path:
-    """Draws `count` scenes of 1024 x 1024 (JPEG, masks PNG); returns the folder that holds them."""
+def draw_scenes(folder: Path, count: int, size: int = 1024) -> Path:
+    """Draws `count` scenes of size x size (JPEG, masks PNG); returns the folder that holds them."""
     subprocess.run([sys.executable, str(ROOT / "draw_scenes.py"), f"--output_path={folder}", f"--scene_num={count}",
-                    "--scene_size=1024"], check=True, stdout=subprocess.DEVNULL)
+                    f"--scene_size={size}"], check=True, stdout=subprocess.DEVNULL)
     return folder / "train"
 
 

@@ -18,7 +18,7 @@ ALLOWED = {
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
 PURE = ["errors", "files", "console", "config", "launcher", "runtime", "parallel",
         "data.images", "data.pairs", "data.preprocess", "data.augment", "data.synthetic",
-        "evaluation.engine", "evaluation.metrics", "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
+        "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
         "evaluation.report", "evaluation.scoring", "evaluation.summary", "training.run", "training.schedules",
         "deploy.engines", "deploy.parity", "deploy.sidecar"]
 COMMANDS = sorted(p for p in ROOT.glob("*.py"))

@@ -42,7 +42,7 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
             truncated or of more than 8 bits a channel, sizes differ, or no mask marks any road but some hold values below 128.
     """
     images = _by_id(image_folder, "_sat", IMAGE_TYPES, image_key)
-    masks = _by_id(mask_folder, "_mask", MASK_TYPES, mask_key)
+    masks = find_masks(mask_folder, mask_key)
     faults = [
         _fault(sorted(images.keys() - masks.keys()), images, "image without a mask", "images without a mask"),
         _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
@@ -116,6 +116,11 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
                     (stage / name / file.name).symlink_to(file.resolve())
                 else:
                     shutil.copyfile(file, stage / name / file.name)
+
+
+def find_masks(folder: str, key: str) -> dict[str, Path]:
+    """ID -> ID_mask.png (or .tif) of a folder, sorted by ID. UserError where there is none, or two have one ID."""
+    return dict(sorted(_by_id(folder, "_mask", MASK_TYPES, key).items()))
 
 
 def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[str, Path]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Sequence
+from pathlib import Path
+from typing import Sequence, Union
 
 import numpy as np
 
@@ -12,10 +13,13 @@ from dlinknet.console import Progress
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.errors import UserError
+from dlinknet.evaluation.binaries import read_binary
 from dlinknet.evaluation.engine import Engine
 from dlinknet.evaluation.metrics import confusion, figures
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor
+
+Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed
 
 SHOWN = ("road_iou", "precision", "recall", "f1")
 
@@ -39,39 +43,49 @@ class Compared:
                 **{name: value if math.isfinite(value) else None for name, value in values.items()}}
 
 
-def shared_size(engines: dict[str, Engine]) -> tuple[int, int] | None:
+def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
     """The one (height, width) that those engines take which take one only; None where all take any.
 
     Raises:
         UserError: they take different ones, so that images would be padded or cut in tiles differently.
     """
-    sizes = {name: engine.size for name, engine in engines.items() if engine.size}
+    sizes = {name: model.size for name, model in models.items() if not isinstance(model, Path) and model.size}
     if len(set(sizes.values())) > 1:
         words = ", ".join(f"{name} takes {width}x{height}" for name, (height, width) in sizes.items())
         raise UserError(f"exports: models of different sizes see different images ({words}): compare them one at a time")
     return next(iter(sizes.values()), None)
 
 
-def compare(pairs: Sequence[Pair], engines: dict[str, Engine], tile_size: int, tile_overlap: int, tta: bool,
+def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, tile_overlap: int, tta: bool,
             threshold: float) -> list[Compared]:
-    """Runs all engines over all images; the first is the one that the others are held against.
+    """Runs all models over all images; the first is the one that the others are held against.
 
     All see the same pixels: where one takes a fixed size, all get images padded to it, or tiles of it.
+
+    Raises:
+        UserError: models take different sizes, or a folder lacks the file of an image.
     """
-    size = shared_size(engines)
-    predictors = {name: Predictor(engine, tile_size, tile_overlap, tta, size) for name, engine in engines.items()}
-    rows = [Compared(name) for name in engines]
+    size = shared_size(models)
+    predictors = {name: Predictor(model, tile_size, tile_overlap, tta, size) for name, model in models.items()
+                  if not isinstance(model, Path)}
     canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
+
+    def probability(name: str, pair: Pair, image: np.ndarray) -> np.ndarray:
+        if name in predictors:
+            return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
+        return read_binary(models[name] / f"{pair.image.stem}.bin", pair.height, pair.width, "exports")
+
+    rows = [Compared(name) for name in models]
     with Progress(len(pairs), "comparison") as progress:
         for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask))):
             first = None
-            for row, predictor in zip(rows, predictors.values()):
-                probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
-                first = probability if first is None else first
-                off = np.abs(probability - first)
+            for row in rows:
+                found = probability(row.name, pair, image)
+                first = found if first is None else first
+                off = np.abs(found - first)
                 row.difference = max(row.difference, float(off.max()) if np.isfinite(off).all() else math.inf)
-                row.changed += int(np.count_nonzero((probability > threshold) != (first > threshold)))
-                row.counts += confusion(truth, (probability > threshold).astype(np.uint8))
+                row.changed += int(np.count_nonzero((found > threshold) != (first > threshold)))
+                row.counts += confusion(truth, (found > threshold).astype(np.uint8))
             progress.update(1)
     return rows
 

@@ -78,6 +78,12 @@ def figure_lines(counts: np.ndarray) -> list[str]:
             f"iou: {values['background_iou']:.4f} (the background's, as the reference prints it; the road's is road_iou)"]
 
 
+def seed_lines(counts: np.ndarray) -> list[str]:
+    """The three lines with which the reference ends its acc.log, in its form; its iou is the background's."""
+    values = figures(counts)
+    return [f"acc:   {values['acc']}", f"acc cls:   {values['acc_cls']}", f"iou:   {values['background_iou']}"]
+
+
 class PredictionFiles:
     """What predict.py leaves for each image: ID_mask.png and, as asked for, probabilities and an overlay; and one table.
 

@@ -1,0 +1,25 @@
+// Pixels -> network input, as dlinknet/data/preprocess.py does it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <opencv2/core.hpp>
+#include <string>
+
+namespace dlinknet {
+
+constexpr int kStride = 32;  // the encoder halves five times, so sides are multiples of 32
+
+// The bytes of an image file -> H x W x 3 uint8 BGR. A turn in EXIF is not followed, as in training. Throws ImageError.
+cv::Mat decode(const std::string& bytes);
+
+// The part of an image from (top, left) on, padded at the bottom and the right by reflection to height x width.
+cv::Mat tile_of(const cv::Mat& image, int top, int left, int height, int width);
+
+// What each of the 256 pixel values becomes: value / 255 * scale + shift, rounded once to float32.
+std::array<float, 256> pixel_table(double scale, double shift);
+
+// H x W x 3 uint8 -> 3 x H x W float32 by that table; `planes` has room for 3 * H * W.
+void to_planes(const cv::Mat& pixels, const std::array<float, 256>& table, float* planes);
+
+}  // namespace dlinknet

@@ -1,0 +1,55 @@
+// ONNX files on any CPU, by OpenCV's dnn.
+
+#include <algorithm>
+#include <opencv2/core/version.hpp>
+#include <opencv2/dnn.hpp>
+
+#include "engine.h"
+#include "errors.h"
+
+namespace dlinknet {
+
+namespace {
+
+class OpenCvEngine : public Engine {
+ public:
+  OpenCvEngine(const std::string& bytes, const Description& description)
+      : sides_{1, 3, description.height, description.width}, network_(cv::dnn::readNetFromONNX(bytes.data(), bytes.size())) {
+    network_.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
+    network_.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
+  }
+
+  void run(const void* input, float* probabilities) override {
+    network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input)));    // is only read
+    const cv::Mat found = network_.forward();
+    const size_t wanted = static_cast<size_t>(sides_[2]) * sides_[3];
+    if (found.total() != wanted || found.type() != CV_32F || !found.isContinuous()) {
+      throw std::runtime_error("the model does not give a map of probabilities of its input's size");
+    }
+    std::copy_n(found.ptr<float>(), wanted, probabilities);
+  }
+
+ private:
+  const int sides_[4];
+  cv::dnn::Net network_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> open_engine(const Options& options, const Description& description) {
+  if (options.model.extension() != ".onnx") {
+    throw UserError("--model: this program was built with OpenCV and takes .onnx files, not " + options.model.string());
+  }
+  if (description.pixels) {
+    throw UserError("--model: OpenCV takes no models with pixels in: export without --pixel_input");
+  }
+  try {
+    return std::make_unique<OpenCvEngine>(read_file(options.model), description);
+  } catch (const std::exception&) {     // the text names OpenCV's lines
+    throw UserError("--model: " + options.model.string() + " cannot be loaded by OpenCV " CV_VERSION);
+  }
+}
+
+const char* engine_name() { return "OpenCV " CV_VERSION; }
+
+}  // namespace dlinknet

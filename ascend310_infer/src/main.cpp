@@ -1,0 +1,67 @@
+// Finds the roads in images with an exported model: on an Ascend with MindSpore, or on any CPU with OpenCV.
+
+#include <cstdio>
+#include <exception>
+
+#include "description.h"
+#include "engine.h"
+#include "errors.h"
+#include "options.h"
+#include "pipeline.h"
+#include "results.h"
+
+namespace {
+
+using dlinknet::UserError;
+
+void make_folder(const char* option, const std::filesystem::path& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed || !std::filesystem::is_directory(folder)) {
+    throw UserError(std::string(option) + ": cannot make the folder " + folder.string() +
+                    (failed ? ": " + failed.message() : ": it is a file"));
+  }
+}
+
+int run(int count, const char* const* words) {
+  const dlinknet::Options options = dlinknet::parse_options(count, words);
+  if (options.help) {
+    std::printf("%s\nComputes with %s.\n", dlinknet::kUsage, dlinknet::engine_name());
+    return 0;
+  }
+  const dlinknet::Description description = dlinknet::read_description(options.model);
+  const auto images = dlinknet::find_images(options.images);
+  make_folder("--results", options.results);
+  make_folder("--times", options.times);
+  const auto engine = dlinknet::open_engine(options, description);
+  std::printf("%s of %dx%d by %s, %zu images\n", description.model.c_str(), description.width, description.height,
+              dlinknet::engine_name(), images.size());
+  std::fflush(stdout);
+  const dlinknet::Summary summary = dlinknet::run_pipeline(images, *engine, description, options);
+  dlinknet::write_times(options.times, summary.network_ms, summary.seconds);
+  for (const std::string& fault : summary.faults) {
+    std::fprintf(stderr, "left out %s\n", fault.c_str());
+  }
+  std::printf("%zu of %zu images done in %.2f s, %.2f images/s; results are in %s\n", summary.done, images.size(), summary.seconds,
+              static_cast<double>(summary.done) / summary.seconds, options.results.c_str());
+  if (!summary.faults.empty()) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "dlinknet_infer: error: %zu of %zu images could not be done\n", summary.faults.size(), images.size());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    return run(count, words);
+  } catch (const UserError& error) {
+    std::fprintf(stderr, "dlinknet_infer: error: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dlinknet_infer: error: %s\n", error.what());
+    return 1;
+  }
+}

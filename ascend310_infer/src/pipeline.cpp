@@ -1,0 +1,271 @@
+#include "pipeline.h"
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "channel.h"
+#include "errors.h"
+#include "preprocess.h"
+#include "results.h"
+#include "tiles.h"
+
+namespace dlinknet {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr size_t kAhead = 2;    // tiles that wait for the network, and for the writer
+const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
+
+double milliseconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
+
+bool ends_with(const std::string& word, const std::string& end) {
+  return word.size() >= end.size() && word.compare(word.size() - end.size(), end.size(), end) == 0;
+}
+
+// An image that was read: nothing in it changes afterwards, so all threads may look at it.
+struct Image {
+  fs::path file;
+  int height = 0, width = 0;
+  Axis rows, columns;
+};
+
+// One tile on its way: its input, then its probabilities. `fault` says what went wrong with it; then the image is left out.
+struct Tile {
+  std::shared_ptr<const Image> image;
+  size_t row = 0, column = 0;
+  bool first = true, last = true;       // of its image
+  std::vector<unsigned char> input;
+  std::vector<float> probabilities;
+  double network_ms = 0;
+  std::string fault;
+};
+
+// Reads images and makes their tiles.
+class Reader {
+ public:
+  Reader(const Description& description, const Options& options)
+      : description_(description), overlap_(options.tile_overlap), table_(pixel_table(description.scale, description.shift)) {}
+
+  // Hands every tile of an image to `next`. What cannot be read, or is too large for the memory, is one tile with a fault.
+  void read(const fs::path& file, const std::function<void(Tile)>& next) const {
+    auto image = std::make_shared<Image>();
+    image->file = file;
+    size_t number = 0;
+    try {
+      const cv::Mat pixels = decode(read_file(file));
+      image->height = pixels.rows;
+      image->width = pixels.cols;
+      image->rows = make_axis(pixels.rows, description_.height, overlap_);
+      image->columns = make_axis(pixels.cols, description_.width, overlap_);
+      const size_t columns = image->columns.starts.size(), count = image->rows.starts.size() * columns;
+      for (; number < count; ++number) {
+        Tile tile;
+        tile.image = image;
+        tile.row = number / columns;
+        tile.column = number % columns;
+        tile.first = number == 0;
+        tile.last = number + 1 == count;
+        tile.input = input(pixels, image->rows.starts[tile.row], image->columns.starts[tile.column]);
+        next(std::move(tile));
+      }
+    } catch (const std::exception& error) {
+      Tile tile;
+      tile.image = image;
+      tile.first = number == 0;
+      tile.fault = error.what();
+      next(std::move(tile));
+    }
+  }
+
+ private:
+  std::vector<unsigned char> input(const cv::Mat& pixels, int top, int left) const {
+    const cv::Mat tile = tile_of(pixels, top, left, description_.height, description_.width);
+    const size_t row_bytes = static_cast<size_t>(tile.cols) * 3;
+    std::vector<unsigned char> bytes(row_bytes * tile.rows * (description_.pixels ? 1 : sizeof(float)));
+    if (!description_.pixels) {
+      to_planes(tile, table_, reinterpret_cast<float*>(bytes.data()));
+      return bytes;
+    }
+    for (int row = 0; row < tile.rows; ++row) {
+      std::copy_n(tile.ptr<unsigned char>(row), row_bytes, bytes.data() + row * row_bytes);
+    }
+    return bytes;
+  }
+
+  const Description& description_;
+  const int overlap_;
+  const std::array<float, 256> table_;
+};
+
+// Runs the network on a tile.
+void compute(Engine& engine, const Description& description, Tile& tile) {
+  if (!tile.fault.empty()) {
+    return;
+  }
+  const auto begin = Clock::now();
+  try {
+    tile.probabilities.resize(static_cast<size_t>(description.height) * description.width);
+    engine.run(tile.input.data(), tile.probabilities.data());
+  } catch (const std::exception& error) {
+    tile.fault = error.what();
+  }
+  tile.network_ms = milliseconds(begin, Clock::now());
+  std::vector<unsigned char>().swap(tile.input);
+}
+
+// Blends the tiles of one image after another and writes what was asked for.
+class Writer {
+ public:
+  Writer(const Description& description, const Options& options, Summary* summary)
+      : description_(description), options_(options), summary_(summary),
+        threshold_(options.threshold < 0 ? static_cast<float>(description.threshold) : options.threshold) {}
+
+  void take(const Tile& tile) {
+    const Image& image = *tile.image;
+    try {
+      if (tile.first) {
+        fault_.clear();
+        network_ms_ = 0;
+        whole_.assign(static_cast<size_t>(image.height) * image.width, 0.0F);
+      }
+      network_ms_ += tile.network_ms;
+      fault_ = fault_.empty() ? tile.fault : fault_;
+      if (fault_.empty()) {
+        blend(tile);
+      }
+      if (tile.last && fault_.empty()) {
+        write(image);
+      }
+    } catch (const std::exception& error) {
+      fault_ = error.what();
+    }
+    if (!tile.last) {
+      return;
+    }
+    if (fault_.empty()) {
+      ++summary_->done;
+      summary_->network_ms.push_back(network_ms_);
+    } else {
+      summary_->faults.push_back(image.file.filename().string() + ": " + fault_);
+    }
+  }
+
+ private:
+  void blend(const Tile& tile) {
+    const Image& image = *tile.image;
+    const int top = image.rows.starts[tile.row], left = image.columns.starts[tile.column];
+    const int rows = std::min(description_.height, image.height - top), columns = std::min(description_.width, image.width - left);
+    const std::vector<float>& down = image.rows.weights[tile.row];
+    const std::vector<float>& across = image.columns.weights[tile.column];
+    for (int row = 0; row < rows; ++row) {
+      const float* from = tile.probabilities.data() + static_cast<size_t>(row) * description_.width;
+      float* to = whole_.data() + static_cast<size_t>(top + row) * image.width + left;
+      for (int column = 0; column < columns; ++column) {
+        to[column] += down[row] * across[column] * from[column];
+      }
+    }
+  }
+
+  void write(const Image& image) const {
+    if (options_.write_probabilities) {
+      write_whole(options_.results / (image.file.stem().string() + ".bin"), whole_.data(), whole_.size() * sizeof(float));
+    }
+    if (options_.write_masks) {
+      std::vector<unsigned char> mask(whole_.size());
+      std::transform(whole_.begin(), whole_.end(), mask.begin(), [this](float value) { return value > threshold_ ? 255 : 0; });
+      write_png(options_.results / (id_of(image.file) + "_mask.png"), mask, image.height, image.width);
+    }
+  }
+
+  const Description& description_;
+  const Options& options_;
+  Summary* const summary_;
+  const float threshold_;
+  std::vector<float> whole_;
+  double network_ms_ = 0;
+  std::string fault_;
+};
+
+}  // namespace
+
+std::string id_of(const fs::path& image) {
+  const std::string stem = image.stem().string();
+  return ends_with(stem, "_sat") && stem.size() > 4 ? stem.substr(0, stem.size() - 4) : stem;
+}
+
+std::vector<fs::path> find_images(const fs::path& place) {
+  std::vector<fs::path> found;
+  std::error_code failed;
+  if (fs::is_regular_file(place)) {
+    return {place};
+  }
+  for (const auto& entry : fs::directory_iterator(place, failed)) {
+    std::string type = entry.path().extension().string();
+    std::transform(type.begin(), type.end(), type.begin(), [](unsigned char letter) { return std::tolower(letter); });
+    const std::string name = entry.path().filename().string();
+    if (kTypes.count(type) > 0 && name[0] != '.' && !ends_with(entry.path().stem().string(), "_mask")) {
+      found.push_back(entry.path());
+    }
+  }
+  if (failed) {
+    throw UserError("--images: cannot read " + place.string() + ": " + failed.message());
+  }
+  if (found.empty()) {
+    throw UserError("--images: " + place.string() + " holds no image (.jpg, .jpeg, .png, .tif, .tiff)");
+  }
+  std::sort(found.begin(), found.end());
+  std::set<std::string> ids;
+  for (const fs::path& file : found) {
+    if (!ids.insert(id_of(file)).second) {
+      throw UserError("--images: two images have the ID " + id_of(file));
+    }
+  }
+  return found;
+}
+
+Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const Description& description, const Options& options) {
+  Summary summary;
+  const Reader reader(description, options);
+  Writer writer(description, options, &summary);
+  const auto begin = Clock::now();
+  if (options.plain_loop) {
+    for (const fs::path& file : images) {
+      reader.read(file, [&](Tile tile) {
+        compute(engine, description, tile);
+        writer.take(tile);
+      });
+    }
+  } else {
+    Channel<Tile> prepared(kAhead), computed(kAhead);
+    std::thread reading([&] {
+      for (const fs::path& file : images) {
+        reader.read(file, [&](Tile tile) { prepared.push(std::move(tile)); });
+      }
+      prepared.close();
+    });
+    std::thread writing([&] {
+      while (const auto tile = computed.pop()) {
+        writer.take(*tile);
+      }
+    });
+    while (auto tile = prepared.pop()) {
+      compute(engine, description, *tile);
+      computed.push(std::move(*tile));
+    }
+    computed.close();
+    reading.join();
+    writing.join();
+  }
+  summary.seconds = milliseconds(begin, Clock::now()) / 1000;
+  return summary;
+}
+
+}  // namespace dlinknet

@@ -1,0 +1,85 @@
+#include "preprocess.h"
+
+#include <algorithm>
+#include <limits>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "errors.h"
+
+namespace dlinknet {
+
+namespace {
+
+// Whether a JPEG or a PNG goes on to its end, where OpenCV would fill up what is missing and say nothing.
+bool is_whole(const std::string& bytes) {
+  if (bytes.compare(0, 2, "\xFF\xD8") == 0) {          // a JPEG ends in FF D9, behind the scans, which begin with FF DA
+    const size_t scan = bytes.rfind("\xFF\xDA"), end = bytes.rfind("\xFF\xD9");
+    return scan != std::string::npos && end != std::string::npos && end > scan;
+  }
+  if (bytes.compare(0, 4, "\x89PNG") == 0) {
+    return bytes.rfind("IEND") != std::string::npos;
+  }
+  return true;
+}
+
+}  // namespace
+
+cv::Mat decode(const std::string& bytes) {
+  if (bytes.empty() || bytes.size() > std::numeric_limits<int>::max()) {
+    throw ImageError(bytes.empty() ? "empty" : "larger than 2 GB");
+  }
+  if (!is_whole(bytes)) {
+    throw ImageError("truncated");
+  }
+  cv::Mat image;
+  try {
+    const cv::Mat data(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));  // is only read
+    image = cv::imdecode(data, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION);
+  } catch (const cv::Exception&) {      // its text names OpenCV's lines
+    throw ImageError("cannot be decoded");
+  }
+  if (image.empty()) {
+    throw ImageError("cannot be decoded");
+  }
+  if (image.type() != CV_8UC3) {
+    throw ImageError("more than 8 bits a channel");
+  }
+  return image;
+}
+
+cv::Mat tile_of(const cv::Mat& image, int top, int left, int height, int width) {
+  const int rows = std::min(height, image.rows - top), columns = std::min(width, image.cols - left);
+  const cv::Mat part = image(cv::Rect(left, top, columns, rows));
+  if (rows == height && columns == width) {
+    return part;
+  }
+  cv::Mat padded;
+  // Of a side of one pixel there is nothing to reflect. Without BORDER_ISOLATED OpenCV would look outside of the part.
+  const int kind = std::min(rows, columns) > 1 ? cv::BORDER_REFLECT_101 : cv::BORDER_REPLICATE;
+  cv::copyMakeBorder(part, padded, 0, height - rows, 0, width - columns, kind | cv::BORDER_ISOLATED);
+  return padded;
+}
+
+std::array<float, 256> pixel_table(double scale, double shift) {
+  std::array<float, 256> table{};
+  for (int value = 0; value < 256; ++value) {
+    table[value] = static_cast<float>(value / 255.0 * scale + shift);
+  }
+  return table;
+}
+
+void to_planes(const cv::Mat& pixels, const std::array<float, 256>& table, float* planes) {
+  const size_t area = static_cast<size_t>(pixels.rows) * pixels.cols;
+  for (int row = 0; row < pixels.rows; ++row) {
+    const unsigned char* from = pixels.ptr<unsigned char>(row);
+    float* to = planes + static_cast<size_t>(row) * pixels.cols;
+    for (int column = 0; column < pixels.cols; ++column, from += 3, ++to) {
+      to[0] = table[from[0]];
+      to[area] = table[from[1]];
+      to[2 * area] = table[from[2]];
+    }
+  }
+}
+
+}  // namespace dlinknet

@@ -1,0 +1,49 @@
+"""Builds the C++ program for tests, with the sanitizers, and runs it."""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+PACKAGES = "apt-get install g++ cmake pkg-config libopencv-dev libpng-dev nlohmann-json3-dev"
+
+
+def lacking() -> str:
+    """Why the program cannot be built here; empty where it can."""
+    tools = [tool for tool in ("cmake", "c++", "pkg-config") if not shutil.which(tool)]
+    if tools:
+        return f"{', '.join(tools)} is missing: {PACKAGES}"
+    for library in ("opencv4", "libpng", "nlohmann_json"):
+        if subprocess.run(["pkg-config", "--exists", library]).returncode:
+            return f"{library} is missing: {PACKAGES}"
+    return ""
+
+
+def build(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """build.sh into `folder`."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("LITE_HOME", "MINDSPORE_HOME")}
+    return subprocess.run(["bash", str(ROOT / "ascend310_infer" / "build.sh"), *words], capture_output=True, text=True,
+                          env={**clean, "BUILD_DIR": str(folder), **environment})
+
+
+def built(folder: Path, *words: str, **environment: str) -> Path:
+    """The program that build.sh has made."""
+    result = build(folder, *words, **environment)
+    assert result.returncode == 0, result.stderr + (folder.parent / f"{folder.name}.log").read_text()[-3000:]
+    return Path(result.stdout.strip())
+
+
+def target(folder: Path, name: str) -> Path:
+    """Another program of the same build: read_inputs or print_parts."""
+    subprocess.run(["cmake", "--build", str(folder), "--target", name], check=True, capture_output=True)
+    return folder / name
+
+
+def run(program: Path, *arguments: str, **kwargs) -> subprocess.CompletedProcess:
+    """A program with leaks, overflows and undefined behaviour ending it with a report of many lines and a status of its own."""
+    options = {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99:allocator_may_return_null=1", "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99"}
+    return subprocess.run([str(program), *arguments], capture_output=True, text=True, timeout=400,
+                          env={**os.environ, **options, **kwargs.pop("env", {})}, **kwargs)

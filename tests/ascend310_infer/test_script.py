@@ -1,0 +1,101 @@
+"""run_infer_310.sh on the CPU: a network trained on drawn scenes, exported, run by the C++ program, scored without MindSpore."""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.ascend310_infer import build
+from tests.conftest import ROOT, command, refused
+
+needs_all = [
+    pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there"),
+    pytest.mark.skipif(not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
+                       reason="pip install -r requirements-onnx.txt")]
+
+
+def infer(*arguments, cwd, build_folder=None):
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, **({"BUILD_DIR": str(build_folder)} if build_folder else {})}
+    return subprocess.run(["bash", str(ROOT / "scripts" / "run_infer_310.sh"), *map(str, arguments)], capture_output=True, text=True,
+                          cwd=cwd, env=environment)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Drawn scenes, LinkNet34 trained on them for 80 steps, its ONNX file for 160 x 160, and what eval.py says of it."""
+    folder = tmp_path_factory.mktemp("way around")
+    steps = [("draw_scenes.py", "--output_path=data", "--scene_num=46", "--scene_size=150", "--val_split=0.13"),
+             ("train.py", "--data_path=data/train", "--output_path=out", "--model_name=linknet34", "--epoch_num=4", "--train_size=96",
+              "--device_target=CPU", "--learning_rate=0.0005", "--augment=flips", "--batch_size=2"),
+             ("export.py", "--trained_ckpt=out/weight01_dink34_best.ckpt", "--file_name=./net", "--file_format=ONNX", "--batch_size=1",
+              "--width=160", "--height=160"),
+             ("eval.py", "--data_path=data/valid", "--label_path=data/valid_mask", "--predict_path=scored", "--device_target=CPU",
+              "--trained_ckpt=out/weight01_dink34_best.ckpt")]
+    for name, *arguments in steps:
+        result = command(name, *arguments, cwd=folder)
+        assert result.returncode == 0, result.stderr
+    return folder
+
+
+class TestTheWayAround:
+    pytestmark = needs_all
+
+    def test_masks_and_figures_are_those_of_evaluation(self, trained, tmp_path_factory):
+        result = infer("data/valid", "data/valid_mask", "net.onnx", cwd=trained, build_folder=tmp_path_factory.mktemp("cpp") / "b")
+        assert result.returncode == 0, result.stderr + result.stdout
+        said = (trained / "acc.log").read_text()
+        assert said in result.stdout and "6 images, road above 0.5" in said
+        figures = json.loads((trained / "scored" / "figures.json").read_text())
+        assert 0.2 < figures["road_iou"] < 1
+        last = dict(line.split(":   ") for line in said.splitlines()[-3:])
+        assert list(last) == ["acc", "acc cls", "iou"]
+        assert [float(value) for value in last.values()] == pytest.approx(
+            [figures[name] for name in ("acc", "acc_cls", "background_iou")], abs=1e-3)
+        named = dict(line.split(": ")[:2] for line in said.splitlines() if line.startswith("road_iou"))
+        assert float(named["road_iou"]) == pytest.approx(figures["road_iou"], abs=1e-3)
+        differ = total = 0
+        for file in sorted((trained / "scored").glob("*_mask.png")):
+            mask = cv2.imread(str(file), 0) > 0
+            found = np.fromfile(trained / "result_Files" / f"{file.stem[:-5]}_sat.bin", np.float32).reshape(mask.shape) > 0.5
+            differ, total = differ + np.count_nonzero(mask != found), total + mask.size
+        assert total == 6 * 150 * 150 and differ <= total / 10_000
+        rows = json.loads(command("parity.py", "--data_path=data/valid", "--label_path=data/valid_mask", "--device_target=CPU",
+                                  "--trained_ckpt=out/weight01_dink34_best.ckpt", "--exports=net.onnx,result_Files", "--as_json",
+                                  cwd=trained).stdout)
+        assert [row["model"] for row in rows[1:]] == ["net.onnx", "result_Files"]
+        assert max(row["largest_difference"] for row in rows) < 1e-3 and (trained / "time_Result" / "times.txt").is_file()
+
+
+@pytest.fixture
+def place(tmp_path):
+    for name in ("data", "labels"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.onnx").write_bytes(b"x")
+    (tmp_path / "a.ckpt").write_bytes(b"x")
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["data", "labels"], "usage: bash scripts/run_infer_310.sh DATA_PATH LABEL_PATH MINDIR_PATH [DEVICE_ID]"),
+    (["none", "labels", "a.onnx"], "DATA_PATH: there is no folder none"),
+    (["data", "none", "a.onnx"], "LABEL_PATH: there is no folder none"),
+    (["data", "labels", "b.onnx"], "MINDIR_PATH: there is no file b.onnx"),
+    (["data", "labels", "a.ckpt"], "MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU)"),
+    (["data", "labels", "a.onnx", "x"], "DEVICE_ID must be a whole number"),
+    (["data", "labels", "a.onnx", "--device_id=1"], "'--device_id' is the script's own"),
+])
+def test_mistakes_are_one_line(place, arguments, words):
+    result = infer(*arguments, cwd=place)
+    assert result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stdout == "" and sorted(path.name for path in place.iterdir()) == ["a.ckpt", "a.onnx", "data", "labels"]
+
+
+@pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
+def test_a_step_that_fails_ends_the_script(place, tmp_path_factory):
+    result = infer("data", "labels", "a.onnx", cwd=place, build_folder=tmp_path_factory.mktemp("cpp") / "b")
+    assert result.returncode == 2 and "a.onnx.json is missing" in result.stderr and not (place / "acc.log").exists()
