@@ -12,11 +12,11 @@ read_arguments "run_infer_310.sh DATA_PATH LABEL_PATH MINDIR_PATH [DEVICE_ID]
   MINDIR_PATH   what export.py wrote with --batch_size=1, with its .json beside it: FILE.mindir (Ascend) or FILE.onnx (CPU)
   DEVICE_ID     which Ascend; 0 where it is left out
 It waits for the end in any case. --threshold=T is for the score." 3 4 "data_path label_path predict_path device_id" "$@"
-data=${words[0]} labels=${words[1]} model=${words[2]} device=${words[3]:-0}
+data=${words[0]} labels=${words[1]} model=${words[2]} device_id=${words[3]:-0}
 need_folder DATA_PATH "$data"
 need_folder LABEL_PATH "$labels"
 need_file MINDIR_PATH "$model"
-need_number DEVICE_ID "$device"
+need_number DEVICE_ID "$device_id"
 case $model in
     *.onnx) engine=(opencv) ;;
     *.mindir) engine=() ;;
@@ -38,7 +38,7 @@ program=$(BUILD_DIR=${BUILD_DIR:-$ROOT/ascend310_infer/build_${engine[0]:-mindsp
 echo "running $program; log: $PWD/infer.log"
 # GLOG_v: MindSpore's own lines about what the program reports.
 status=0
-GLOG_v=${GLOG_v-4} "$program" --model="$model" --images="$data" --results=result_Files --times=time_Result --device_id="$device" \
+GLOG_v=${GLOG_v-4} "$program" --model="$model" --images="$data" --results=result_Files --times=time_Result --device_id="$device_id" \
     >infer.log 2>&1 || status=$?
 tail -n 1 infer.log
 [ "$status" = 0 ] || fail "the inference $(outcome "$status" infer.log 0) (log: $PWD/infer.log)"
