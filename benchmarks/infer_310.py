@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=40, help="for the light network; a tenth of them for D-LinkNet34")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    results: dict = {"size": options.size, "rounds": options.rounds}
+    results: dict = {"size": options.size}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         built = subprocess.run(["bash", str(measure.ROOT / "ascend310_infer" / "build.sh"), "opencv"], check=True, capture_output=True,
@@ -69,11 +69,12 @@ def main() -> None:
         for model, count in (("light", options.images), ("dlinknet34", max(2, options.images // 10))):
             images = measure.draw_scenes(folder / model, count, options.size)
             found: dict[str, list[float]] = {"pipeline": [], "plain loop": []}
-            for _ in range(options.rounds if model == "light" else 2):
+            rounds = options.rounds if model == "light" else 2
+            for _ in range(rounds):
                 found["pipeline"].append(images_per_second(program, folder / f"{model}.onnx", images, folder))
                 found["plain loop"].append(images_per_second(program, folder / f"{model}.onnx", images, folder, "--plain_loop"))
             medians = {way: statistics.median(values) for way, values in found.items()}
-            results[model] = {**medians, "ratio": medians["pipeline"] / medians["plain loop"]}
+            results[model] = {"rounds": rounds, "images": count, **medians, "ratio": medians["pipeline"] / medians["plain loop"]}
             print(f"{model}: {json.dumps(results[model])}", flush=True)
     measure.keep("infer_310", results)
 

@@ -5,14 +5,28 @@ set -euo pipefail
 # shellcheck source=scripts/launch.sh
 . "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
+# What read_arguments tells of --key=value.
+SETTINGS_TEXT="  --threshold=T       road is above it, for the score (0.5)
+  --tile_overlap=N    pixels that tiles of larger images share at least (256)
+  --fp16=True         has an Ascend compute in float16; else it takes float32 where it can
+It waits for the end, and fails where a step fails."
 read_arguments "run_infer_310.sh DATA_PATH LABEL_PATH MINDIR_PATH [DEVICE_ID]
 
   DATA_PATH     folder of images ID_sat.jpg
   LABEL_PATH    folder of their masks ID_mask.png
   MINDIR_PATH   what export.py wrote with --batch_size=1, with its .json beside it: FILE.mindir (Ascend) or FILE.onnx (CPU)
-  DEVICE_ID     which Ascend; 0 where it is left out
-It waits for the end in any case. --threshold=T is for the score." 3 4 "data_path label_path predict_path device_id" "$@"
+  DEVICE_ID     which Ascend; 0 where it is left out" 3 4 "data_path label_path predict_path device_id" "$@"
 data=${words[0]} labels=${words[1]} model=${words[2]} device_id=${words[3]:-0}
+for_program=() for_score=()
+for setting in ${settings[@]+"${settings[@]}"}; do
+    case $setting in
+        --threshold=*) for_score+=("$setting") ;;
+        --tile_overlap=*) for_program+=("$setting") ;;
+        --fp16=[Tt]rue) for_program+=(--fp16) ;;
+        --fp16=[Ff]alse) ;;
+        *) fail "'$setting' is no setting of this script: bash scripts/run_infer_310.sh --help" ;;
+    esac
+done
 need_folder DATA_PATH "$data"
 need_folder LABEL_PATH "$labels"
 need_file MINDIR_PATH "$model"
@@ -29,6 +43,7 @@ for PYTHON in python python3 "$ROOT/.venv/bin/python" ''; do
 done
 [ -n "$PYTHON" ] || fail "no Python on PATH has numpy, opencv-python-headless, pillow, pyyaml and tqdm, which the score needs: pip install them"
 
+[ -w . ] || fail "cannot write to $PWD, where the results would lie"
 hold infer_310 "the inference"
 stamp=$(now)
 for old in result_Files time_Result acc.log infer.log; do
@@ -39,11 +54,12 @@ echo "running $program; log: $PWD/infer.log"
 # GLOG_v: MindSpore's own lines about what the program reports.
 status=0
 GLOG_v=${GLOG_v-4} "$program" --model="$model" --images="$data" --results=result_Files --times=time_Result --device_id="$device_id" \
-    >infer.log 2>&1 || status=$?
+    ${for_program[@]+"${for_program[@]}"} >infer.log 2>&1 || status=$?
 tail -n 1 infer.log
 [ "$status" = 0 ] || fail "the inference $(outcome "$status" infer.log 0) (log: $PWD/infer.log)"
-"$PYTHON" "$ROOT/postprocess.py" result_Files "$labels" ${settings[@]+"${settings[@]}"} >acc.log || {
-    rm -f acc.log
+"$PYTHON" "$ROOT/postprocess.py" result_Files "$labels" ${for_score[@]+"${for_score[@]}"} >acc.log.part || {
+    rm -f acc.log.part
     exit 1
 }
+mv acc.log.part acc.log
 cat acc.log

@@ -20,7 +20,7 @@ class Engine {
 // Loads the model and makes the device ready. Throws UserError with the reason where that cannot be done.
 std::unique_ptr<Engine> open_engine(const Options& options, const Description& description);
 
-// The engine's name and version, for --help and the log.
+// The engine's name, and its version where it has one, for --help and the log.
 const char* engine_name();
 
 }  // namespace dlinknet

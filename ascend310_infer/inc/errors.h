@@ -18,4 +18,18 @@ class ImageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A text with every run of blanks and line ends as one blank: libraries' errors have many lines.
+inline std::string one_line(const std::string& text) {
+  std::string line;
+  for (const char letter : text) {
+    const bool blank = letter == ' ' || letter == '\n' || letter == '\r' || letter == '\t';
+    if (!blank) {
+      line += letter;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  return line;
+}
+
 }  // namespace dlinknet

@@ -16,7 +16,7 @@ struct Options {
   float threshold = -1.0F;                              // road is above it; below 0: what the model's JSON says
   int tile_overlap = 256;                               // pixels that neighbouring tiles share at least
   int device_id = 0;
-  bool fp16 = false;                                    // lets the device compute in float16
+  bool fp16 = false;                                    // has an Ascend compute in float16; else in float32 where it can
   bool help = false;
   bool plain_loop = false;                              // one step after another, to measure what the threads gain
 };

@@ -11,7 +11,7 @@ namespace dlinknet {
 // Writes bytes under a temporary name and renames it. Throws std::runtime_error with file and reason.
 void write_whole(const std::filesystem::path& file, const void* data, size_t size);
 
-// Writes H x W values of 0 and 255 as a PNG of one bit a pixel's worth of greys (8 bit). Throws as write_whole.
+// Writes H x W values of 0 and 255 as an 8-bit grey PNG. Throws as write_whole.
 void write_png(const std::filesystem::path& file, const std::vector<unsigned char>& pixels, int height, int width);
 
 // times.txt: images, images_per_second, mean_ms, median_ms, p90_ms of the network's time for an image.

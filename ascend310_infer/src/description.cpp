@@ -46,7 +46,13 @@ Description parse_description(const std::string& text, const std::string& name) 
     const nlohmann::json& shape = input.at("shape");
     Description found;
     found.model = values.at("model").get<std::string>();
-    found.pixels = input.at("layout").get<std::string>() == "NHWC";
+    const std::string layout = input.at("layout").get<std::string>(), where = values.at("preprocessing").at("where").get<std::string>();
+    found.pixels = layout == "NHWC";
+    // Both or none: pixels as they are, with the preprocessing in the graph; or planes that the host prepares.
+    if (input.at("channels") != "BGR" || input.at("type") != (found.pixels ? "uint8" : "float32") ||
+        (!found.pixels && layout != "NCHW") || where != (found.pixels ? "graph" : "host")) {
+      throw UserError(name + " is of a later kind, which this program does not know");
+    }
     if (shape.size() != 4 || shape.at(0) != 1) {
       throw UserError(name + ": this program takes models of one image of one size: export with --batch_size=1, without --dynamic");
     }
@@ -68,11 +74,12 @@ Description parse_description(const std::string& text, const std::string& name) 
 }
 
 Description read_description(const std::filesystem::path& model) {
-  if (!std::filesystem::is_regular_file(model)) {
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(model, failed)) {
     throw UserError("--model: there is no file " + model.string());
   }
   const std::filesystem::path beside = model.string() + ".json";
-  if (!std::filesystem::is_regular_file(beside)) {
+  if (!std::filesystem::is_regular_file(beside, failed)) {
     throw UserError("--model: " + beside.string() + " is missing, which export.py writes beside a model and which says what it takes");
   }
   std::string text;

@@ -4,7 +4,6 @@
 #include <include/api/model.h>
 #include <include/api/types.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -15,9 +14,10 @@ namespace dlinknet {
 
 namespace {
 
-std::string first_line(const mindspore::Status& status) {
-  const std::string text = status.ToString();
-  return text.substr(0, text.find('\n'));
+// What a status says, in one line, and what may be behind it.
+std::string reason(const mindspore::Status& status, int device_id) {
+  const std::string device = "/dev/davinci" + std::to_string(device_id);
+  return one_line(status.ToString()) + (std::filesystem::exists(device) ? "" : " (" + device + " is missing: no such Ascend, or no driver?)");
 }
 
 class MindSporeEngine : public Engine {
@@ -28,18 +28,17 @@ class MindSporeEngine : public Engine {
     auto context = std::make_shared<mindspore::Context>();
     auto ascend = std::make_shared<mindspore::AscendDeviceInfo>();
     ascend->SetDeviceID(static_cast<uint32_t>(options.device_id));
-    if (options.fp16) {
-      ascend->SetPrecisionMode("force_fp16");
-    }
+    // Without a word MindSpore computes in float16.
+    ascend->SetPrecisionMode(options.fp16 ? "enforce_fp16" : "preferred_fp32");
     context->MutableDeviceInfo().push_back(ascend);
     const mindspore::Status status = model_.Build(options.model.string(), mindspore::kMindIR, context);
     if (status.IsError()) {
-      const std::string device = "/dev/davinci" + std::to_string(options.device_id);
       throw UserError("--model: " + options.model.string() + " cannot be made ready on Ascend " + std::to_string(options.device_id) +
-                      ": " + (std::filesystem::exists(device) ? first_line(status) : device + " is missing: no such Ascend, or no driver"));
+                      ": " + reason(status, options.device_id));
     }
     inputs_ = model_.GetInputs();
-    if (inputs_.size() != 1 || inputs_[0].DataSize() != input_bytes_) {
+    const auto type = description.pixels ? mindspore::DataType::kNumberTypeUInt8 : mindspore::DataType::kNumberTypeFloat32;
+    if (inputs_.size() != 1 || inputs_[0].DataSize() != input_bytes_ || inputs_[0].DataType() != type) {
       throw UserError("--model: " + options.model.string() + " takes something else than its JSON says");
     }
   }
@@ -49,9 +48,10 @@ class MindSporeEngine : public Engine {
     std::vector<mindspore::MSTensor> outputs;
     const mindspore::Status status = model_.Predict(inputs_, &outputs);
     if (status.IsError()) {
-      throw std::runtime_error("the Ascend failed: " + first_line(status));
+      throw std::runtime_error("the Ascend failed: " + one_line(status.ToString()));
     }
-    if (outputs.size() != 1 || outputs[0].DataSize() != output_bytes_) {
+    if (outputs.size() != 1 || outputs[0].DataSize() != output_bytes_ ||
+        outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32) {
       throw std::runtime_error("the model does not give a map of float32 probabilities of its input's size");
     }
     std::memcpy(probabilities, outputs[0].Data().get(), output_bytes_);
@@ -69,10 +69,9 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
   if (options.model.extension() != ".mindir") {
     throw UserError("--model: this program was built with MindSpore and takes .mindir files, not " + options.model.string());
   }
-  setenv("GLOG_v", "4", 0);     // MindSpore's own lines about what is reported here; what the user has set stays
   return std::make_unique<MindSporeEngine>(options, description);
 }
 
-const char* engine_name() { return "MindSpore on an Ascend"; }
+const char* engine_name() { return "MindSpore on an Ascend"; }   // the API has no version to ask for
 
 }  // namespace dlinknet

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <opencv2/core/version.hpp>
 #include <opencv2/dnn.hpp>
+#include <vector>
 
 #include "engine.h"
 #include "errors.h"
@@ -20,8 +21,13 @@ class OpenCvEngine : public Engine {
   }
 
   void run(const void* input, float* probabilities) override {
-    network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input)));    // is only read
-    const cv::Mat found = network_.forward();
+    cv::Mat found;
+    try {
+      network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input)));    // is only read
+      found = network_.forward();
+    } catch (const cv::Exception&) {    // its text names OpenCV's lines
+      throw std::runtime_error("OpenCV " CV_VERSION " cannot compute the model");
+    }
     const size_t wanted = static_cast<size_t>(sides_[2]) * sides_[3];
     if (found.total() != wanted || found.type() != CV_32F || !found.isContinuous()) {
       throw std::runtime_error("the model does not give a map of probabilities of its input's size");
@@ -43,11 +49,21 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
   if (description.pixels) {
     throw UserError("--model: OpenCV takes no models with pixels in: export without --pixel_input");
   }
+  std::unique_ptr<OpenCvEngine> engine;
   try {
-    return std::make_unique<OpenCvEngine>(read_file(options.model), description);
+    engine = std::make_unique<OpenCvEngine>(read_file(options.model), description);
   } catch (const std::exception&) {     // the text names OpenCV's lines
     throw UserError("--model: " + options.model.string() + " cannot be loaded by OpenCV " CV_VERSION);
   }
+  try {         // a model that is not what its JSON says is found before the first image
+    const size_t area = static_cast<size_t>(description.height) * description.width;
+    const std::vector<float> black(3 * area);
+    std::vector<float> found(area);
+    engine->run(black.data(), found.data());
+  } catch (const std::exception& error) {
+    throw UserError("--model: " + options.model.string() + ": " + error.what() + "; is the JSON beside it its own?");
+  }
+  return engine;
 }
 
 const char* engine_name() { return "OpenCV " CV_VERSION; }

@@ -1,5 +1,7 @@
 // Finds the roads in images with an exported model: on an Ascend with MindSpore, or on any CPU with OpenCV.
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <exception>
 
@@ -21,6 +23,18 @@ void make_folder(const char* option, const std::filesystem::path& folder) {
     throw UserError(std::string(option) + ": cannot make the folder " + folder.string() +
                     (failed ? ": " + failed.message() : ": it is a file"));
   }
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    throw UserError(std::string(option) + ": cannot write to " + folder.string());
+  }
+}
+
+// Masks would take the place of the true ones, where these lie beside the images.
+void refuse_the_images_folder(const dlinknet::Options& options) {
+  std::error_code failed;
+  const std::filesystem::path folder = std::filesystem::is_directory(options.images, failed) ? options.images : options.images.parent_path();
+  if (std::filesystem::equivalent(folder.empty() ? "." : folder, options.results, failed)) {
+    throw UserError("--results: " + options.results.string() + " is the images' own folder; name another");
+  }
 }
 
 int run(int count, const char* const* words) {
@@ -33,19 +47,20 @@ int run(int count, const char* const* words) {
   const auto images = dlinknet::find_images(options.images);
   make_folder("--results", options.results);
   make_folder("--times", options.times);
+  refuse_the_images_folder(options);
   const auto engine = dlinknet::open_engine(options, description);
   std::printf("%s of %dx%d by %s, %zu images\n", description.model.c_str(), description.width, description.height,
               dlinknet::engine_name(), images.size());
   std::fflush(stdout);
   const dlinknet::Summary summary = dlinknet::run_pipeline(images, *engine, description, options);
-  dlinknet::write_times(options.times, summary.network_ms, summary.seconds);
   for (const std::string& fault : summary.faults) {
     std::fprintf(stderr, "left out %s\n", fault.c_str());
   }
   std::printf("%zu of %zu images done in %.2f s, %.2f images/s; results are in %s\n", summary.done, images.size(), summary.seconds,
               static_cast<double>(summary.done) / summary.seconds, options.results.c_str());
+  std::fflush(stdout);
+  dlinknet::write_times(options.times, summary.network_ms, summary.seconds);
   if (!summary.faults.empty()) {
-    std::fflush(stdout);
     std::fprintf(stderr, "dlinknet_infer: error: %zu of %zu images could not be done\n", summary.faults.size(), images.size());
     return 1;
   }
@@ -61,7 +76,7 @@ int main(int count, char** words) {
     std::fprintf(stderr, "dlinknet_infer: error: %s\n", error.what());
     return 2;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "dlinknet_infer: error: %s\n", error.what());
+    std::fprintf(stderr, "dlinknet_infer: error: %s\n", dlinknet::one_line(error.what()).c_str());
     return 1;
   }
 }

@@ -21,7 +21,7 @@ const char* const kUsage =
     "  --threshold=T      a mask's road is above it, 0 to 1 (what FILE.json says)\n"
     "  --tile_overlap=N   pixels that tiles of larger images share at least (256)\n"
     "  --device_id=N      which Ascend (0)\n"
-    "  --fp16             lets the device compute in float16\n"
+    "  --fp16             has an Ascend compute in float16; else it takes float32 where it can\n"
     "  --plain_loop       one step after another, without threads; to measure what they gain\n"
     "  --help             this text\n"
     "\n"

@@ -4,9 +4,9 @@
 #include <cctype>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "channel.h"
 #include "errors.h"
@@ -54,7 +54,7 @@ class Reader {
   Reader(const Description& description, const Options& options)
       : description_(description), overlap_(options.tile_overlap), table_(pixel_table(description.scale, description.shift)) {}
 
-  // Hands every tile of an image to `next`. What cannot be read, or is too large for the memory, is one tile with a fault.
+  // Hands every tile of an image to `next`. What cannot be read is one tile with a fault.
   void read(const fs::path& file, const std::function<void(Tile)>& next) const {
     auto image = std::make_shared<Image>();
     image->file = file;
@@ -80,7 +80,7 @@ class Reader {
       Tile tile;
       tile.image = image;
       tile.first = number == 0;
-      tile.fault = error.what();
+      tile.fault = one_line(error.what());
       next(std::move(tile));
     }
   }
@@ -115,10 +115,34 @@ void compute(Engine& engine, const Description& description, Tile& tile) {
     tile.probabilities.resize(static_cast<size_t>(description.height) * description.width);
     engine.run(tile.input.data(), tile.probabilities.data());
   } catch (const std::exception& error) {
-    tile.fault = error.what();
+    tile.fault = one_line(error.what());
   }
   tile.network_ms = milliseconds(begin, Clock::now());
   std::vector<unsigned char>().swap(tile.input);
+}
+
+// Closes a channel at the end of a block, however that ends, so that its reader does not wait for ever.
+class Closing {
+ public:
+  explicit Closing(Channel<Tile>& channel) : channel_(channel) {}
+  Closing(const Closing&) = delete;
+  ~Closing() { channel_.close(); }
+
+ private:
+  Channel<Tile>& channel_;
+};
+
+// Does `work` on all that comes through a channel. Where it throws, the rest is taken and dropped, so that nobody waits for room.
+void drained(Channel<Tile>& channel, const std::function<void(Tile&)>& work) {
+  try {
+    while (auto tile = channel.pop()) {
+      work(*tile);
+    }
+  } catch (...) {
+    while (channel.pop()) {
+    }
+    throw;
+  }
 }
 
 // Blends the tiles of one image after another and writes what was asked for.
@@ -145,7 +169,7 @@ class Writer {
         write(image);
       }
     } catch (const std::exception& error) {
-      fault_ = error.what();
+      fault_ = one_line(error.what());
     }
     if (!tile.last) {
       return;
@@ -176,7 +200,7 @@ class Writer {
 
   void write(const Image& image) const {
     if (options_.write_probabilities) {
-      write_whole(options_.results / (image.file.stem().string() + ".bin"), whole_.data(), whole_.size() * sizeof(float));
+      write_whole(options_.results / (id_of(image.file) + "_sat.bin"), whole_.data(), whole_.size() * sizeof(float));
     }
     if (options_.write_masks) {
       std::vector<unsigned char> mask(whole_.size());
@@ -204,10 +228,11 @@ std::string id_of(const fs::path& image) {
 std::vector<fs::path> find_images(const fs::path& place) {
   std::vector<fs::path> found;
   std::error_code failed;
-  if (fs::is_regular_file(place)) {
+  if (fs::is_regular_file(place, failed)) {
     return {place};
   }
-  for (const auto& entry : fs::directory_iterator(place, failed)) {
+  for (fs::directory_iterator at(place, failed), end; !failed && at != end; at.increment(failed)) {
+    const fs::directory_entry& entry = *at;
     std::string type = entry.path().extension().string();
     std::transform(type.begin(), type.end(), type.begin(), [](unsigned char letter) { return std::tolower(letter); });
     const std::string name = entry.path().filename().string();
@@ -245,24 +270,25 @@ Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const 
     }
   } else {
     Channel<Tile> prepared(kAhead), computed(kAhead);
-    std::thread reading([&] {
+    // What a task throws comes out of get(); the destructors wait for both.
+    auto writing = std::async(std::launch::async, [&] {
+      drained(computed, [&](Tile& tile) { writer.take(tile); });
+    });
+    auto reading = std::async(std::launch::async, [&] {
+      const Closing at_the_end(prepared);
       for (const fs::path& file : images) {
         reader.read(file, [&](Tile tile) { prepared.push(std::move(tile)); });
       }
-      prepared.close();
     });
-    std::thread writing([&] {
-      while (const auto tile = computed.pop()) {
-        writer.take(*tile);
-      }
-    });
-    while (auto tile = prepared.pop()) {
-      compute(engine, description, *tile);
-      computed.push(std::move(*tile));
+    {
+      const Closing at_the_end(computed);
+      drained(prepared, [&](Tile& tile) {
+        compute(engine, description, tile);
+        computed.push(std::move(tile));
+      });
     }
-    computed.close();
-    reading.join();
-    writing.join();
+    reading.get();
+    writing.get();
   }
   summary.seconds = milliseconds(begin, Clock::now()) / 1000;
   return summary;

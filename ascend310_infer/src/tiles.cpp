@@ -14,7 +14,7 @@ std::vector<int> make_starts(int length, int side, int overlap) {
   if (padded <= side) {
     return {0};
   }
-  const int shared = std::min(overlap, side / 4);
+  const int shared = std::min({overlap, side / 4, side - kStride});
   for (int number = 2;; ++number) {
     std::vector<int> starts;
     int widest = 0;

@@ -13,7 +13,7 @@ from dlinknet.console import Progress
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.errors import UserError
-from dlinknet.evaluation.binaries import read_binary
+from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.engine import Engine
 from dlinknet.evaluation.metrics import confusion, figures
 from dlinknet.evaluation.pipeline import ahead
@@ -63,9 +63,12 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
     All see the same pixels: where one takes a fixed size, all get images padded to it, or tiles of it.
 
     Raises:
-        UserError: models take different sizes, or a folder lacks the file of an image.
+        UserError: models take different sizes, a folder lacks the file of an image, or stands there without the model that it is of.
     """
     size = shared_size(models)
+    if any(isinstance(model, Path) for model in models.values()) and (tta or size is None):
+        raise UserError("exports: a folder of results was computed in one view, with a model of one size: name that export beside it, "
+                        "and leave --tta away")
     predictors = {name: Predictor(model, tile_size, tile_overlap, tta, size) for name, model in models.items()
                   if not isinstance(model, Path)}
     canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
@@ -73,7 +76,7 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
     def probability(name: str, pair: Pair, image: np.ndarray) -> np.ndarray:
         if name in predictors:
             return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
-        return read_binary(models[name] / f"{pair.image.stem}.bin", pair.height, pair.width, "exports")
+        return read_binary(models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports")
 
     rows = [Compared(name) for name in models]
     with Progress(len(pairs), "comparison") as progress:

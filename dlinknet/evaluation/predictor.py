@@ -128,7 +128,7 @@ class Predictor:
             side = -(-(padded + (number - 1) * self.overlap) // number)
             side = fixed or min(self.tile_size, -(-side // SIDES) * SIDES)
             # Small tiles would take hundreds of times the work if they shared what large ones do.
-            overlap = min(self.overlap, side // 4 if fixed else side - STRIDE)
+            overlap = min(self.overlap, side // 4 if fixed else side, side - STRIDE)
             starts = [i * ((padded - side) // STRIDE) // (number - 1) * STRIDE for i in range(number)]
             if max(after - start for start, after in zip(starts, starts[1:])) <= side - overlap:
                 return side, starts

@@ -23,16 +23,16 @@ def lacking() -> str:
 
 
 def build(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    """build.sh into `folder`."""
+    """build.sh into `folder`, warnings being errors."""
     clean = {name: value for name, value in os.environ.items() if name not in ("LITE_HOME", "MINDSPORE_HOME")}
-    return subprocess.run(["bash", str(ROOT / "ascend310_infer" / "build.sh"), *words], capture_output=True, text=True,
+    return subprocess.run(["bash", str(ROOT / "ascend310_infer" / "build.sh"), *words, "-DSTRICT=ON"], capture_output=True, text=True,
                           env={**clean, "BUILD_DIR": str(folder), **environment})
 
 
 def built(folder: Path, *words: str, **environment: str) -> Path:
     """The program that build.sh has made."""
     result = build(folder, *words, **environment)
-    assert result.returncode == 0, result.stderr + (folder.parent / f"{folder.name}.log").read_text()[-3000:]
+    assert result.returncode == 0, result.stderr + (folder / "build.log").read_text()[-3000:]
     return Path(result.stdout.strip())
 
 

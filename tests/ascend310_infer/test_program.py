@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dlinknet.data.preprocess import pad, to_input
+from dlinknet.deploy.sidecar import Shape
 from dlinknet.evaluation.predictor import Predictor, weights
 from tests.ascend310_infer import build
 from tests.conftest import command, stripes
@@ -62,7 +63,7 @@ def test_planes_are_pythons_to_the_bit(parts, tmp_path, size, top, left):
     assert np.array_equal(np.fromfile(tmp_path / "planes.bin", np.float32).reshape(3, 64, 96), expected)
 
 
-@pytest.mark.parametrize("side, overlap", [(64, 16), (96, 256), (416, 100), (1024, 256), (32, 0)])
+@pytest.mark.parametrize("side, overlap", [(64, 16), (96, 256), (416, 100), (1024, 256), (32, 256)])
 def test_tiles_are_pythons_to_the_bit(parts, tmp_path, side, overlap):
     class Fixed:
         batch, size = 1, (side, side)
@@ -114,8 +115,9 @@ def test_help_and_mistakes(program, tmp_path):
     cv2.imwrite(str(tmp_path / "full" / "a_sat.png"), stripes(0)[0])
     cv2.imwrite(str(tmp_path / "full" / "a.png"), stripes(0)[0])
     (tmp_path / "empty").mkdir()
-    good = {"format": 1, "model": "linknet34", "classes": 1, "input": {"layout": "NCHW", "shape": [1, 3, 64, 96]},
-            "preprocessing": {"scale": 3.2, "shift": -1.6}, "threshold": 0.5}
+    planes = {"layout": "NCHW", "type": "float32", "channels": "BGR", "shape": [1, 3, 64, 96]}
+    good = {"format": 1, "model": "linknet34", "classes": 1, "input": planes,
+            "preprocessing": {"where": "host", "scale": 3.2, "shift": -1.6}, "threshold": 0.5}
 
     def refused(words, *arguments, **changes):
         (tmp_path / "a.onnx.json").write_text(json.dumps({**good, **changes}))
@@ -140,9 +142,13 @@ def test_help_and_mistakes(program, tmp_path):
     refused("b.onnx.json is missing, which export.py writes", "--model=b.onnx", images)
     refused("a.onnx.json is not what export.py writes", model, images, input={})
     refused("is of a later kind", model, images, format=2)
-    refused("models of one image of one size", model, images, input={"layout": "NCHW", "shape": [4, 3, 64, 96]})
-    refused("models of one image of one size", model, images, input={"layout": "NCHW", "shape": [None, 3, None, None]})
-    refused("no models with pixels in", model, images, input={"layout": "NHWC", "shape": [1, 64, 96, 3]})
+    refused("models of one image of one size", model, images, input={**planes, "shape": [4, 3, 64, 96]})
+    refused("models of one image of one size", model, images, input={**planes, "shape": [None, 3, None, None]})
+    refused("is of a later kind", model, images, input={**planes, "channels": "RGB"})
+    refused("is of a later kind", model, images, input={**planes, "type": "uint8"})
+    refused("no models with pixels in", model, images, input={**planes, "layout": "NHWC", "type": "uint8", "shape": [1, 64, 96, 3]},
+            preprocessing={"where": "graph", "scale": 3.2, "shift": -1.6})
+    refused("--results: full is the images' own folder", model, images, "--results=full")
     refused("two images have the ID a", model, "--images=full")
     refused("empty holds no image", model, "--images=empty")
     refused("cannot read none", model, "--images=none")
@@ -177,9 +183,8 @@ def test_damaged_images_and_descriptions_do_no_harm(folder, tmp_path):
     image = stripes(0, 40, 56)[0]
     encoded = [cv2.imencode(kind, picture)[1].tobytes() for kind in (".jpg", ".png", ".tif")
                for picture in (image, image[..., 0], image[:1, :1])]
-    described = [json.dumps({"format": 1, "model": "m", "classes": 1, "input": {"layout": layout, "shape": shape},
-                             "preprocessing": {"scale": 3.2, "shift": -1.6}, "threshold": 0.5}).encode()
-                 for layout, shape in (("NCHW", [1, 3, 64, 96]), ("NHWC", [1, 64, 96, 3]))]
+    described = [json.dumps({"format": 1, "model": "m", "classes": 1, "threshold": 0.5, **Shape(1, (64, 96), pixels=pixels).described(1)})
+                 .encode() for pixels in (False, True)]
     rng, files = np.random.default_rng(1), []
     for kind, originals in ((".img", encoded), (".json", described)):
         for number, data in enumerate(mutants(rng, originals, MUTANTS // 2)):

@@ -88,6 +88,7 @@ def place(tmp_path):
     (["data", "labels", "a.ckpt"], "MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU)"),
     (["data", "labels", "a.onnx", "x"], "DEVICE_ID must be a whole number"),
     (["data", "labels", "a.onnx", "--device_id=1"], "'--device_id' is the script's own"),
+    (["data", "labels", "a.onnx", "--tile_size=64"], "'--tile_size=64' is no setting of this script"),
 ])
 def test_mistakes_are_one_line(place, arguments, words):
     result = infer(*arguments, cwd=place)
@@ -97,5 +98,5 @@ def test_mistakes_are_one_line(place, arguments, words):
 
 @pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
 def test_a_step_that_fails_ends_the_script(place, tmp_path_factory):
-    result = infer("data", "labels", "a.onnx", cwd=place, build_folder=tmp_path_factory.mktemp("cpp") / "b")
+    result = infer("data", "labels", "a.onnx", "--tile_overlap=32", cwd=place, build_folder=tmp_path_factory.mktemp("cpp") / "b")
     assert result.returncode == 2 and "a.onnx.json is missing" in result.stderr and not (place / "acc.log").exists()

@@ -50,6 +50,22 @@ def test_differences_changes_and_figures(pairs):
     assert values[1]["pixels"] == len(blue) and set(values[0]) >= {"model", "largest_difference", "acc_cls", "background_iou"}
 
 
+def test_a_folder_of_results_goes_with_the_model_that_it_is_of(pairs, tmp_path):
+    from dlinknet.data.preprocess import read_image
+    folder, free, fixed = tmp_path / "r", Grey(), Grey(size=(96, 96))
+    folder.mkdir()
+    for pair in pairs:
+        (read_image(pair.image)[..., 0] / 256 + 0.25).clip(0, 1).astype(np.float32).tofile(folder / f"{pair.id}_sat.bin")
+    rows = parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, False, 0.5)
+    assert rows[2].name == "r" and rows[2].difference == 0.25 and rows[2].changed > 0
+    for models, tta in (({"a": free, "r": folder}, False), ({"a": free, "b": fixed, "r": folder}, True)):
+        with pytest.raises(UserError, match="a folder of results was computed in one view"):
+            parity.compare(pairs, models, 1536, 256, tta, 0.5)
+    (folder / "m1_sat.bin").unlink()
+    with pytest.raises(UserError, match="exports: cannot read .*m1_sat.bin"):
+        parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, False, 0.5)
+
+
 def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
     free, fixed = Grey(), Grey(size=(96, 96))
     parity.compare(pairs, {"a": free, "b": fixed}, 1536, 256, False, 0.5)

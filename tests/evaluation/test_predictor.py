@@ -249,6 +249,7 @@ def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
     assert len(engine.given) == -(-predictor.tiles(*size) // batch)
     assert predictor.canvases([size]) == {}
     if size == (65, 96):
+        assert predictor._axis(100, 32) == (32, [0, 32, 64, 96])       # where nothing can be shared
         assert predictor.tiles(*size) == 2 and predictor.tiles(150, 310) == 4 * 5 and predictor.tiles(1024, 1024) == 31 * 16
         if batch == 3:      # the second tile, 32 rows further down and padded, fills the rest of the batch
             assert np.array_equal(engine.given[0][1], pad(image[32:], 64, 96)) and np.array_equal(*engine.given[0][1:])
