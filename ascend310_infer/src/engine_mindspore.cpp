@@ -2,6 +2,9 @@
 
 #include <include/api/context.h>
 #include <include/api/model.h>
+#ifdef MINDSPORE_WHEEL
+#include <include/api/serialization.h>
+#endif
 #include <include/api/types.h>
 
 #include <cstring>
@@ -14,8 +17,14 @@ namespace dlinknet {
 
 namespace {
 
-// What a status says, in one line, and what may be behind it.
-std::string reason(const mindspore::Status& status, int device_id) {
+// Why a model could not be made ready: the file or the device.
+std::string reason(const mindspore::Status& status, [[maybe_unused]] const std::string& model, int device_id) {
+#ifdef MINDSPORE_WHEEL      // MindSpore Lite reads another kind of file with this call
+  mindspore::Graph graph;
+  if (mindspore::Serialization::Load(model, mindspore::kMindIR, &graph).IsError()) {
+    return "it is no MindIR that this MindSpore reads";
+  }
+#endif
   const std::string device = "/dev/davinci" + std::to_string(device_id);
   return one_line(status.ToString()) + (std::filesystem::exists(device) ? "" : " (" + device + " is missing: no such Ascend, or no driver?)");
 }
@@ -34,7 +43,7 @@ class MindSporeEngine : public Engine {
     const mindspore::Status status = model_.Build(options.model.string(), mindspore::kMindIR, context);
     if (status.IsError()) {
       throw UserError("--model: " + options.model.string() + " cannot be made ready on Ascend " + std::to_string(options.device_id) +
-                      ": " + reason(status, options.device_id));
+                      ": " + reason(status, options.model.string(), options.device_id));
     }
     inputs_ = model_.GetInputs();
     const auto type = description.pixels ? mindspore::DataType::kNumberTypeUInt8 : mindspore::DataType::kNumberTypeFloat32;

@@ -2,6 +2,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -59,10 +60,17 @@ def model(mindspore, networks, tmp_path_factory):
 
 @pytest.mark.skipif(not LIBRARY.exists(), reason=f"the wheel's library needs {LIBRARY}, which this Python was built without")
 @pytest.mark.skipif(os.path.exists("/dev/davinci0"), reason="here is an Ascend")
-def test_without_an_ascend_it_says_so_in_one_line(program, model):
+def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
+    kind = request.node.callspec.params["program"].lower()
     path = os.pathsep.join([str(LIBRARY.parent), *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)]).rstrip(os.pathsep)
     result = build.run(program, "--model=a.mindir", "--images=a_sat.png", cwd=model, env={"GLOG_v": "4", "LD_LIBRARY_PATH": path})
     assert result.returncode == 2, result.stderr
     assert result.stderr == ("dlinknet_infer: error: --model: a.mindir cannot be made ready on Ascend 0: Common error code. "
                              "(/dev/davinci0 is missing: no such Ascend, or no driver?)\n")
+    # Where the wheel's API tells, a file that cannot be read is told from a device that is not there.
+    (model / "b.mindir").write_bytes(b"no model")
+    shutil.copy(model / "a.mindir.json", model / "b.mindir.json")
+    result = build.run(program, "--model=b.mindir", "--images=a_sat.png", cwd=model, env={"GLOG_v": "4", "LD_LIBRARY_PATH": path})
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert ("it is no MindIR that this MindSpore reads" in result.stderr) == ("lite" not in str(kind))
     assert json.loads((model / "a.mindir.json").read_text())["input"]["shape"] == [1, 3, 64, 96]
