@@ -345,7 +345,12 @@ def test_msrun_for_real(real, mindspore):
     assert "all processes are done" in said[0], said[1]
     assert "rank 1 of 2" in (folder / "LOG1/log.log").read_text() and (folder / "LOG0/output/weight01_dink34_best.ckpt").exists()
 
-    # A rank that fails before it has met the others ends the job at once and is named.
+
+@pytest.mark.slow
+def test_a_rank_that_fails_before_it_has_met_the_others_ends_the_job_at_once_and_is_named(real, mindspore):
+    need_cluster()
+    folder, bash = real
+    arguments = ["run_distribute_msrun_train.sh", "data", "config.yaml", "2", "--device_target=CPU", "--distribute_epoch_num=1"]
     start = time.monotonic()
     started = bash(*arguments[:2], "none.yaml", *arguments[3:])
     assert "CONFIG_PATH: there is no file none.yaml" in started.communicate(timeout=60)[1]

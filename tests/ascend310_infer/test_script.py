@@ -26,6 +26,12 @@ def infer(*arguments, cwd, build_folder=None):
 
 
 @pytest.fixture(scope="module")
+def build_folder(tmp_path_factory):
+    """Where the script builds; once for all of these tests."""
+    return tmp_path_factory.mktemp("cpp") / "b"
+
+
+@pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Drawn scenes, LinkNet34 trained on them for 80 steps, its ONNX file for 160 x 160, and what eval.py says of it."""
     folder = tmp_path_factory.mktemp("way around")
@@ -45,8 +51,8 @@ def trained(tmp_path_factory):
 class TestTheWayAround:
     pytestmark = needs_all
 
-    def test_masks_and_figures_are_those_of_evaluation(self, trained, tmp_path_factory):
-        result = infer("data/valid", "data/valid_mask", "net.onnx", cwd=trained, build_folder=tmp_path_factory.mktemp("cpp") / "b")
+    def test_masks_and_figures_are_those_of_evaluation(self, trained, build_folder):
+        result = infer("data/valid", "data/valid_mask", "net.onnx", cwd=trained, build_folder=build_folder)
         assert result.returncode == 0, result.stderr + result.stdout
         said = (trained / "acc.log").read_text()
         assert said in result.stdout and "6 images, road above 0.5" in said
@@ -97,6 +103,6 @@ def test_mistakes_are_one_line(place, arguments, words):
 
 
 @pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
-def test_a_step_that_fails_ends_the_script(place, tmp_path_factory):
-    result = infer("data", "labels", "a.onnx", "--tile_overlap=32", cwd=place, build_folder=tmp_path_factory.mktemp("cpp") / "b")
+def test_a_step_that_fails_ends_the_script(place, build_folder):
+    result = infer("data", "labels", "a.onnx", "--tile_overlap=32", cwd=place, build_folder=build_folder)
     assert result.returncode == 2 and "a.onnx.json is missing" in result.stderr and not (place / "acc.log").exists()

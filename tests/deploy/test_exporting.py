@@ -96,7 +96,8 @@ def test_air_is_written_elsewhere_from_what_this_process_found(mindspore, planes
     assert (values["compared"], values["batch_norm"], values["file_format"]) == ({}, "folded", "AIR")
 
 
-def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(mindspore, planes, tmp_path):
+def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(mindspore, planes, tmp_path, monkeypatch):
+    monkeypatch.setattr(planes, "compare", lambda *_: {})
     dead = next(number for number in range(99999, 1, -1) if not os.path.exists(f"/proc/{number}"))
     for number in (dead, 1):
         (tmp_path / f".net.mindir.{number}").mkdir()
@@ -113,6 +114,7 @@ def test_a_json_that_cannot_be_written_costs_nothing(mindspore, planes, tmp_path
     def full(*_):
         raise OSError(28, "No space left on device", "net.mindir.json")
 
+    monkeypatch.setattr(planes, "compare", lambda *_: {})
     monkeypatch.setattr(sidecar, "write", full)
     with pytest.raises(OSError):
         planes.write("MINDIR", target)
@@ -142,13 +144,13 @@ def test_a_wrong_export_is_refused_and_leaves_nothing(mindspore, planes, tmp_pat
     assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
     if file_format == "MINDIR":
         assert "differ by 0.0002" in str(error.value) or "differ by 0.0003" in str(error.value)     # 0.001 / 4
-    planes.write(file_format, target)
-    before = target.read_bytes(), path_of(target).read_text()
+    target.write_text("before")
+    path_of(target).write_text("before too")
     with monkeypatch.context() as patch:
         broken(patch, file_format, planes)
         with pytest.raises(RunFailed):
             planes.write(file_format, target)
-    assert (target.read_bytes(), path_of(target).read_text()) == before and len(list(tmp_path.iterdir())) == 2
+    assert (target.read_text(), path_of(target).read_text()) == ("before", "before too") and len(list(tmp_path.iterdir())) == 2
 
 
 def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
@@ -187,7 +189,7 @@ def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, mod
         export.write(file_format, tmp_path / f"net{SUFFIXES[file_format]}")
 
 
-@pytest.mark.parametrize("padding", ["same", "same_pool"])
+@pytest.mark.parametrize("padding", ["same", pytest.param("same_pool", marks=pytest.mark.slow)])
 @needs_onnx
 def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
     from mindspore import Parameter, Tensor

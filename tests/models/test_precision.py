@@ -35,7 +35,7 @@ def trained(mindspore, batch):
     return train
 
 
-@pytest.mark.parametrize("level", ["O1", "O2", "O3"])
+@pytest.mark.parametrize("level", ["O2", *(pytest.param(level, marks=pytest.mark.slow) for level in ("O1", "O3"))])
 def test_a_level_trains_as_float32_does_within_its_rounding(trained, mindspore, level):
     exact, _ = trained("O0")
     losses, network = trained(level)
