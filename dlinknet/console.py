@@ -1,4 +1,4 @@
-"""What a person sees while a command runs: log lines, and a progress bar where there is a terminal."""
+"""What a person sees of a command: log lines, a progress bar where there is a terminal, tables in columns."""
 from __future__ import annotations
 
 import logging
@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from tqdm import tqdm
 
@@ -54,6 +54,18 @@ def _add(handler: logging.Handler) -> None:
 def clock(seconds: float) -> str:
     """Seconds as mm:ss or h:mm:ss."""
     return tqdm.format_interval(round(seconds))
+
+
+def columns(lines: Sequence[Sequence[str]], right: int = 0) -> str:
+    """Lines of words, as many in each, as one text: every column as wide as its longest word, two blanks apart.
+
+    Args:
+        right: how many of the columns, the last ones, are set to the right, as numbers are.
+    """
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    left = len(widths) - right
+    return "\n".join("  ".join(word.ljust(width) if number < left else word.rjust(width)
+                               for number, (word, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
 
 
 class Progress:

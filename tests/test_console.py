@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, plain lines elsewhere; what is said goes to stdout and to the run's log."""
+"""Progress: a bar on a terminal, plain lines elsewhere; what is said goes to stdout and to the run's log; tables."""
 import io
 
 import pytest
@@ -57,3 +57,13 @@ def test_the_log_goes_to_a_file_as_well(log, tmp_path):
 
 def test_times_are_short():
     assert (console.clock(5), console.clock(95.4), console.clock(3725)) == ("00:05", "01:35", "1:02:05")
+
+
+def test_columns_are_as_wide_as_their_longest_word():
+    lines = [["layer", "kind", "weights"], ["a", "", "1,024"], ["both", "two layers", ""]]
+    assert console.columns(lines).splitlines() == ["layer  kind        weights",
+                                                   "a                  1,024",
+                                                   "both   two layers"]
+    assert console.columns(lines, right=1).splitlines() == ["layer  kind        weights",
+                                                            "a                    1,024",
+                                                            "both   two layers"]

@@ -9,7 +9,7 @@ from typing import Sequence, Union
 
 import numpy as np
 
-from dlinknet.console import Progress
+from dlinknet.console import Progress, columns
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.errors import UserError
@@ -100,8 +100,7 @@ def as_table(rows: list[Compared]) -> str:
         values = figures(row.counts)
         lines.append([row.name, f"{row.difference:.2g}", f"{row.changed} of {row.counts.sum()}",
                       *(f"{values[name]:.6f}" for name in SHOWN)])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip() for line in lines)
+    return columns(lines)
 
 
 def as_json(rows: list[Compared]) -> str:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from mindspore import Tensor, nn
 
+from dlinknet.console import columns
+
 SMALL, LARGER = 32, 64          # sides of the tiny inputs
 FLOAT_BYTES = 4
 
@@ -105,9 +107,7 @@ def as_table(found: list[Layer]) -> str:
     sums = totals(found)
     lines.append(["all", f"{len(found)} layers", "", f"{sums['parameters']:,}", f"{sums['multiply_adds']:,}",
                   f"{sums['activation_bytes'] / 1e6:.2f}"])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(word.ljust(width) if number < 3 else word.rjust(width)
-                               for number, (word, width) in enumerate(zip(line, widths))) for line in lines)
+    return columns(lines, right=3)
 
 
 def as_json(model: str, found: list[Layer], height: int, width: int) -> str:
