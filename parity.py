@@ -24,13 +24,10 @@ def main(arguments: list) -> None:
     pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
 
     # What computes takes seconds to import: after the checks.
-    from dlinknet.deploy.engines import OnnxEngine, open_model
+    from dlinknet.deploy.engines import open_model
     from dlinknet.deploy.parity import as_json, as_table, compare
-    opened: dict = {}
-    for number, file in enumerate(files):
-        if not number or not Path(file).is_dir():
-            started = next((model.device for model in opened.values() if not isinstance(model.engine, OnnxEngine)), "")
-            opened[file] = open_model(file, "exports" if number else "trained_ckpt", settings, started)
+    opened = {file: open_model(file, "exports" if number else "trained_ckpt", settings) for number, file in enumerate(files)
+              if not number or not Path(file).is_dir()}
     for device in dict.fromkeys(model.device for model in opened.values()):
         console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
                                                      if model.device == device))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Callable, TypeVar
 
@@ -92,14 +93,13 @@ class Opened:
     device: str
 
 
-def open_model(file: str, key: str, settings: Config, started: str = "") -> Opened:
+def open_model(file: str, key: str, settings: Config) -> Opened:
     """Opens a trained model; a file's ending says what it is: .mindir, .onnx, any other a checkpoint.
 
-    MindSpore is started on the settings' device, but for ONNX files, which do without it.
+    MindSpore is started on the settings' device by the first model that takes it; ONNX files do without it.
 
     Args:
         key: the setting that named the file, for the error's line.
-        started: the device, where MindSpore was started before.
 
     Raises:
         UserError: the file is missing, damaged or of a kind that is not known here, or a package is missing.
@@ -107,19 +107,28 @@ def open_model(file: str, key: str, settings: Config, started: str = "") -> Open
     kind = Path(file).suffix.lower()
     if kind == ".air":
         raise UserError(f"{key}: {file} is for Ascend's own tools; name the checkpoint, a .mindir or an .onnx")
-    if kind == ".onnx":
-        values, shape = sidecar.read(file, key)
-        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key), file, key, "ONNX Runtime")
-        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})")
-    if kind == ".mindir":
-        values, shape = sidecar.read(file, key)
-        device = started or str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
-        made = f"MindSpore {runtime.version()} (a file of {values.get('mindspore')})"
-        return Opened(values["model"], _loaded(lambda: MindirEngine(Path(file), shape), file, key, made), device)
-    device = started or str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
+    if kind in (".mindir", ".onnx"):
+        return _open_export(file, kind, key, settings)
+    device = _started(settings)
     from dlinknet.models.weights import load_trained
     model, network = load_trained(file, key, settings.model_name)
     return Opened(model, NetworkEngine(network), device)
+
+
+def _open_export(file: str, kind: str, key: str, settings: Config) -> Opened:
+    values, shape = sidecar.read(file, key)
+    if kind == ".onnx":
+        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key), file, key, "ONNX Runtime")
+        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})")
+    device = _started(settings)
+    made = f"MindSpore {runtime.version()} (a file of {values.get('mindspore')})"
+    return Opened(values["model"], _loaded(lambda: MindirEngine(Path(file), shape), file, key, made), device)
+
+
+@cache
+def _started(settings: Config) -> str:
+    """The device, in words. The first call starts MindSpore there, for all models that a command opens."""
+    return str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
 
 
 def _loaded(load: Callable[[], Loaded], file: str, key: str, by: str) -> Loaded:
