@@ -42,14 +42,18 @@ class Shape:
     dynamic: bool = False
     pixels: bool = False
 
+    def _sides(self) -> tuple[int | None, int | None, int | None]:
+        """(batch, height, width), of the input as of the output; None is any."""
+        return (None, None, None) if self.dynamic else (self.batch, *self.size)
+
     def of_input(self) -> list[int | None]:
         """The input's shape; None is any."""
-        batch, (height, width) = (None, (None, None)) if self.dynamic else (self.batch, self.size)
+        batch, height, width = self._sides()
         return [batch, height, width, 3] if self.pixels else [batch, 3, height, width]
 
     def described(self, classes: int) -> dict[str, Any]:
         """The parts of the JSON that the shape decides."""
-        batch, (height, width) = (None, (None, None)) if self.dynamic else (self.batch, self.size)
+        batch, height, width = self._sides()
         return {
             "input": {"name": "image", "type": "uint8" if self.pixels else "float32", "layout": "NHWC" if self.pixels else "NCHW",
                       "channels": INPUT["channels"], "shape": self.of_input()},
