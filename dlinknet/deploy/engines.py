@@ -13,6 +13,7 @@ from dlinknet.config import Config
 from dlinknet.console import quiet
 from dlinknet.data.preprocess import to_input
 from dlinknet.deploy import sidecar
+from dlinknet.deploy.mindir import read_mindir
 from dlinknet.deploy.onnx import EXTRA
 from dlinknet.deploy.sidecar import Shape
 from dlinknet.errors import RunFailed, UserError, first_line
@@ -49,16 +50,13 @@ class MindirEngine(_ExportedEngine):
     """
 
     def __init__(self, file: Path, shape: Shape):
-        import mindspore as ms
-        from mindspore import nn
         super().__init__(file, shape)
         with quiet(native=True):
-            self.graph = nn.GraphCell(ms.load(str(file)))
+            self.compute = read_mindir(file)
 
     def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
-        from mindspore import Tensor
         with quiet(native=True):
-            return self.graph(Tensor(inputs)).asnumpy()
+            return self.compute(inputs)
 
 
 class OnnxEngine(_ExportedEngine):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -38,6 +38,18 @@ def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
     file.chmod(0o644)           # MindSpore writes read-only files, which users then cannot replace
 
 
+def read_mindir(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """What a MINDIR file computes, as a function of arrays, on the device that MindSpore was started on.
+
+    Raises:
+        Exception: MindSpore cannot load it; it raises many kinds.
+    """
+    import mindspore as ms
+    from mindspore import Tensor, nn
+    graph = nn.GraphCell(ms.load(str(file)))
+    return lambda inputs: graph(Tensor(inputs)).asnumpy()
+
+
 def compute_fresh(file: Path, inputs: list[np.ndarray], folder: Path, target: str = "CPU", **where: str) -> list[np.ndarray]:
     """What a MINDIR file makes of each input, N x C x H x W, in a MindSpore process of its own.
 
@@ -57,11 +69,9 @@ def compute_fresh(file: Path, inputs: list[np.ndarray], folder: Path, target: st
 
 def _compute(file: str, given: str, found: str, target: str) -> None:
     runtime.start(target, 0, 1)
-    import mindspore as ms
-    from mindspore import Tensor, nn
-    graph = nn.GraphCell(ms.load(file))
+    compute = read_mindir(Path(file))
     with np.load(given) as arrays:
-        np.savez(found, *(graph(Tensor(array)).asnumpy() for array in arrays.values()))
+        np.savez(found, *map(compute, arrays.values()))
 
 
 def write_air(checkpoint: str, model: str, shape: Shape, folded: bool, device_id: int, file: Path) -> None:
