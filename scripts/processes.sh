@@ -107,7 +107,9 @@ watched() {
                 code=0
             fi
             ended[i]=$code
-            [ "$code" = 0 ] || failed="$failed${failed:+; }${names[i]} $(outcome "$code" "${logs[i]}" "${began[i]}") (log: ${logs[i]})"
+            if [ "$code" != 0 ]; then
+                failed="$failed${failed:+; }${names[i]} $(outcome "$code" "${logs[i]}" "${began[i]}") (log: ${logs[i]})"
+            fi
         done
         [ -z "$running" ] || sleep 0.3
     done
@@ -175,11 +177,11 @@ run_msrun() {
     export PATH=${PYTHON%/*}:$PATH          # msrun starts the `python` or `python3` on PATH
     [ "${PYTHON##*/}" = python3 ] || training=("${training[@]:1}")
     [ "${PYTHON##*/}" != python3 ] || training[0]=python3
-    supervise "$here" "$folder/launch.log" watched_msrun "$folder" "$here" "$first" "$msrun" --log_dir="$folder" --tail_worker_log=0 "$@" \
-        "${training[@]}"
+    supervise "$here" "$folder/launch.log" watched_msrun "$folder" "$here" "$first" \
+        "$msrun" --log_dir="$folder" --tail_worker_log=0 "$@" "${training[@]}"
 }
 
-# Runs msrun to its end. Where a process fails, says which, and does not wait for msrun's scheduler. 
+# Runs msrun to its end. Where a process fails, says which, and does not wait for msrun's scheduler.
 # usage: watched_msrun FOLDER PROCESSES FIRST_RANK MSRUN ...
 watched_msrun() {
     local folder=$1 here=$2 first=$3 i pid child code=0 word rank rank_of=() failed='a process failed'
@@ -207,7 +209,8 @@ watched_msrun() {
     fi
     # shellcheck disable=SC2046
     stop_all $(children "$pid") "$pid"
-    word=$(sed -n 's/.*Worker process \([0-9]*\) exit with exception. Error code: \(-\{0,1\}[0-9]*\).*/\1 \2/p' "$folder/msrun.log" | head -n 1)
+    word=$(sed -n 's/.*Worker process \([0-9]*\) exit with exception. Error code: \(-\{0,1\}[0-9]*\).*/\1 \2/p' \
+        "$folder/msrun.log" | head -n 1)
     rank=${rank_of[${word% *}+0]-}
     for ((i = first; i < first + here; i++)); do
         is_done "LOG$i/log.log" 0 || break

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the test suite, two files at a time. --mindspore=2.0 does it with MindSpore 2.0.0, in .venv-2.0; --all adds what is slow; other arguments go
-# to pytest.
+# Runs the test suite, two files at a time. --mindspore=2.0 does it with MindSpore 2.0.0, in .venv-2.0; --all adds what is slow;
+# other arguments go to pytest.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
