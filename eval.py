@@ -5,6 +5,7 @@ from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_results_place, replacing_results, write_image
+from dlinknet.jobs import as_job
 
 
 def main(arguments: list) -> None:
@@ -40,4 +41,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(as_job(main, ("data_path", "label_path", "trained_ckpt"), "predict_path"))

@@ -6,6 +6,7 @@ from dlinknet import config, console, runtime
 from dlinknet.deploy.sidecar import SUFFIXES, Shape
 from dlinknet.errors import UserError, run_command
 from dlinknet.files import need_file, need_place
+from dlinknet.jobs import as_job
 
 
 def main(arguments: list) -> None:
@@ -53,4 +54,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(as_job(main, ("trained_ckpt", "sample_image"), "file_name"))

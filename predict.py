@@ -5,6 +5,7 @@ from dlinknet import config, console
 from dlinknet.data.images import find_images
 from dlinknet.errors import RunFailed, name_some, run_command
 from dlinknet.files import adding_results, need_file, need_results_place
+from dlinknet.jobs import as_job
 
 
 def main(arguments: list) -> None:
@@ -43,4 +44,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(as_job(main, ("data_path", "trained_ckpt"), "predict_path"))

@@ -1,7 +1,7 @@
 """Makes the rank table of an Ascend server (--devices=0-7), or reads one and says which ranks run on this machine."""
 from dlinknet import config
 from dlinknet.errors import UserError, run_command
-from dlinknet.launcher import make_rank_table, places_here, read_rank_table
+from dlinknet.ranktable import make_rank_table, places_here, read_rank_table
 
 
 def main(arguments: list) -> None:

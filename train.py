@@ -7,6 +7,7 @@ from dlinknet import config, console, runtime
 from dlinknet.data.pairs import training_sets
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
+from dlinknet.jobs import as_job
 from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings
 
 
@@ -21,7 +22,6 @@ def main(arguments: list) -> None:
         need_file(settings.pretrained_ckpt, "pretrained_ckpt")
     training, validation = training_sets(settings)
     identity = data_identity(training, validation)
-
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
     from dlinknet.data.loader import TrainingLoader
@@ -56,4 +56,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(as_job(main, ("data_path", "val_path", "val_label_path", "pretrained_ckpt"), "output_path", trains=True))

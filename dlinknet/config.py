@@ -4,16 +4,17 @@ Every mistake (an unknown key, a wrong type, an impossible value) is a UserError
 """
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import difflib
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NewType, get_type_hints
+from typing import Any, Mapping, NewType, get_type_hints
 
 import yaml
 
+from dlinknet import arguments as command_line
+from dlinknet.arguments import describe, nearest
 from dlinknet.errors import UserError
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
@@ -23,6 +24,7 @@ Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty:
 Several = NewType("Several", str)       # words with commas between them: 'MINDIR,ONNX'; a list in YAML
 
 NEWEST = "newest"
+JOB = "enable_modelarts"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Config:
     data_url: str
     train_url: str
     checkpoint_url: str
+    cache_path: FilePath
 
     split_files: str
     scene_num: int
@@ -113,26 +116,58 @@ def load(arguments: list[str], description: str, run: dict[str, Any] | None = No
     Raises:
         UserError: an unknown key, a wrong type, an impossible value, an unreadable file.
     """
-    defaults, texts, limits = _documents(DEFAULT_FILE)
-    given = _parse(arguments, description, defaults, texts, limits)
+    given, unknown = split(arguments, description)
+    if unknown:
+        name = unknown[0].split("=")[0]
+        if not name.startswith("--"):
+            raise UserError(f"'{unknown[0]}' is not a setting: write --key=value")
+        raise UserError(f"unknown key '{name}'{nearest(name[2:], [*TYPES, 'config_path'], '--')}; --help lists them all")
     path = given.pop("config_path", None)
-    values = {key: (value, DEFAULT_FILE.name) for key, value in defaults.items()}
+    values = {key: (value, DEFAULT_FILE.name) for key, value in _defaults()[0].items()}
     values.update({key: (value, "the resumed run") for key, value in (run or {}).items() if key in TYPES})
     if path is not None:
+        if "://" in path:
+            raise UserError(f"config_path: {path} lies in a store, from which a ModelArts job takes it: --enable_modelarts=True")
         file = Path(path).expanduser()
         values.update({key: (value, file.name) for key, value in read_values(file).items()})
     values.update({key: (value, "command line") for key, value in given.items()})
     for key, (_, source) in values.items():
         if key not in TYPES:
-            raise UserError(f"{source}: unknown key '{key}'{_nearest(str(key), TYPES)}")
-    config = Config(**{key: _checked(key, value, limits.get(key), source) for key, (value, source) in values.items()})
+            raise UserError(f"{source}: unknown key '{key}'{nearest(str(key), TYPES)}")
+    config = Config(**{key: check(key, value, source) for key, (value, source) in values.items()})
     _refuse_together(config)
     return config
+
+
+def split(arguments: list[str], description: str) -> tuple[dict[str, str], list[str]]:
+    """(the keys that a command line gives, with config_path, as text; what is left of it)."""
+    defaults, texts, limits = _defaults()
+    bare = [key for key, kind in TYPES.items() if kind in (bool, Resume)]
+    return command_line.split(arguments, description, DEFAULT_FILE.name, {key: (texts[key], defaults[key], limits.get(key))
+                                                                         for key in TYPES}, bare)
+
+
+def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
+    """Whether arguments, environment or YAML file set enable_modelarts. What cannot be read is left to load()."""
+    given, _ = split([argument for argument in arguments if argument not in ("-h", "--help")], "")
+    path = given.get("config_path") or environment.get("config_path", "")
+    try:
+        own = read_values(Path(path).expanduser()) if path and "://" not in path else {}
+        said = (given.get(JOB), environment.get(JOB), own.get(JOB), _defaults()[0][JOB])
+        return check(JOB, next(value for value in said if value is not None), "")
+    except UserError:
+        return False
 
 
 def read_values(file: Path) -> dict[str, Any]:
     """The settings in a YAML file, unchecked. UserError where it cannot be read."""
     return _documents(file)[0]
+
+
+@functools.lru_cache(maxsize=None)
+def _defaults() -> tuple[dict, dict, dict]:
+    """(values, help texts, limits) of every key."""
+    return tuple(_documents(DEFAULT_FILE))
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:
@@ -153,53 +188,9 @@ def _documents(file: Path) -> list[dict[str, Any]]:
     return (documents + [{}, {}, {}])[:3]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        raise UserError(message)
-
-
-def _parse(arguments: list[str], description: str, defaults: dict, texts: dict, limits: dict) -> dict[str, str]:
-    """The keys that the command line gives, as text."""
-    parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
-                     usage="%(prog)s [--key=value ...]",
-                     formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110))
-    parser.add_argument("--config_path", metavar="FILE", help="YAML file whose keys replace the defaults "
-                                                              f"(default: {DEFAULT_FILE.name} beside the command)")
-    for key, kind in TYPES.items():
-        allowed = _describe(limits.get(key))
-        text = f"{texts[key]} (default: {_shown(defaults[key])}{'; ' + allowed if allowed else ''})"
-        bare = {"nargs": "?", "const": "True"} if kind in (bool, Resume) else {}
-        parser.add_argument(f"--{key}", metavar="VALUE", help=text.replace("%", "%%"), **bare)
-    known, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        name = unknown[0].split("=")[0]
-        if not name.startswith("--"):
-            raise UserError(f"'{unknown[0]}' is not a setting: write --key=value")
-        raise UserError(f"unknown key '{name}'{_nearest(name[2:], [*TYPES, 'config_path'], '--')}; --help lists them all")
-    return vars(known)
-
-
-def _shown(value: Any) -> str:
-    return "empty" if value == "" else str(value)
-
-
-def _nearest(word: str, words: Any, prefix: str = "") -> str:
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean '{prefix}{close[0]}'?" if close else ""
-
-
-def _describe(limit: Any) -> str:
-    """A key's limits in words."""
-    if limit is None:
-        return ""
-    if isinstance(limit, list):
-        return "one of " + ", ".join(limit)
-    words = {"min": "at least", "max": "at most", "above": "above", "below": "below", "multiple_of": "a multiple of"}
-    return " and ".join(f"{words[name]} {bound}" for name, bound in limit.items())
-
-
-def _checked(key: str, value: Any, limit: Any, source: str) -> Any:
-    """One value in its type and within its limits."""
+def check(key: str, value: Any, source: str) -> Any:
+    """One value in its type. UserError, which names `source`, where it is of another or beyond its limits."""
+    limit = _defaults()[2].get(key)
     try:
         value = _typed(value, TYPES[key])
     except ValueError as error:
@@ -211,7 +202,7 @@ def _checked(key: str, value: Any, limit: Any, source: str) -> Any:
         fits = {"min": lambda bound: value >= bound, "max": lambda bound: value <= bound, "above": lambda bound: value > bound,
                 "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
         if not all(fits[name](bound) for name, bound in limit.items()):
-            raise UserError(f"{source}: {key} must be {_describe(limit)}, not {value}")
+            raise UserError(f"{source}: {key} must be {describe(limit)}, not {value}")
     if key == "model_name":
         value = "dlinknet" + value[len("dinknet"):] if value.startswith("dinknet") else value
     if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
@@ -223,7 +214,7 @@ def _chosen(key: str, word: str, choices: list[str], source: str) -> str:
     """The choice that a word means, whatever its capitals."""
     by_lower = {choice.lower(): choice for choice in choices}
     if word.lower() not in by_lower:
-        raise UserError(f"{source}: {key} must be {_describe(choices)}, not '{word}'{_nearest(word.lower(), by_lower)}")
+        raise UserError(f"{source}: {key} must be {describe(choices)}, not '{word}'{nearest(word.lower(), by_lower)}")
     return by_lower[word.lower()]
 
 
@@ -258,8 +249,6 @@ def _typed(value: Any, kind: Any) -> Any:
 
 
 def _refuse_together(config: Config) -> None:
-    """Values that do not go together, and settings of the seed that this version cannot honour yet."""
+    """Values that do not go together."""
     if config.tile_overlap > config.tile_size - 32:
         raise UserError(f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}")
-    if config.enable_modelarts:
-        raise UserError("enable_modelarts: ModelArts jobs are not supported yet; set it to False")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dlinknet.errors import RunFailed, UserError, first_line
 from dlinknet.launcher import Launch, launched
+from dlinknet.ranktable import for_hccl
 
 # What a machine has where a device of this kind is plugged in and its driver is loaded.
 NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
@@ -56,6 +57,8 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
     launch = _launch() if distribute else None
     if launch is not None and launch.device_id is not None:
         device_id = launch.device_id
+    if launch is not None and launch.table:
+        os.environ["RANK_TABLE_FILE"] = for_hccl(launch.table)
     _prepare_environment()
     _keep_freed_memory()
     try:

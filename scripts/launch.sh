@@ -38,7 +38,12 @@ read_arguments() {
     fi
 }
 
-need_folder() { [ -d "$2" ] || fail "$1: there is no folder $2"; }
+need_folder() {
+    case $2 in
+        s3://* | obs://*) ;;            # a ModelArts job brings it
+        *) [ -d "$2" ] || fail "$1: there is no folder $2" ;;
+    esac
+}
 need_file() { [ -f "$2" ] || fail "$1: there is no file $2"; }
 need_number() {
     case $2 in

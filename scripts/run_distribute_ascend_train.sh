@@ -9,7 +9,7 @@ read_arguments "run_distribute_ascend_train.sh RANK_TABLE_FILE DATASET CONFIG_PA
   DATASET       folder of ID_sat.jpg and ID_mask.png
   CONFIG_PATH   settings, for instance dlinknet_config.yaml
 Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output. A table of several servers: call this on each of them." 3 3 "$OWNED device_target" "$@"
-need_file RANK_TABLE_FILE "${words[0]}"
+[ -e "${words[0]}" ] || fail "RANK_TABLE_FILE: there is no file ${words[0]}"
 need_folder DATASET "${words[1]}"
 need_file CONFIG_PATH "${words[2]}"
 choose_python

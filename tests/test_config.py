@@ -98,7 +98,6 @@ def test_resolved_settings_read_back_as_the_same(tmp_path):
     ("--config=x", "did you mean '--config_path'?"),
     ("--data_path", "expected one argument"),
     ("--config_path=/no/such.yaml", "cannot read /no/such.yaml"),
-    ("--enable_modelarts=True", "ModelArts jobs are not supported yet"),
     ("--amp_level=O4", "amp_level must be one of O0, O1, O2, O3, not 'O4'"),
 ])
 def test_mistakes_on_the_command_line(argument, words):

@@ -9,14 +9,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"errors", "files", "console"}
 ALLOWED = {
-    "errors": set(), "files": {"errors"}, "console": set(), "config": {"errors"}, "launcher": LEAVES, "parallel": set(),
-    "runtime": {"config", "launcher", *LEAVES}, "data": {"config", "data", *LEAVES}, "models": {"config", "models", *LEAVES},
+    "errors": set(), "files": {"errors"}, "console": set(), "arguments": {"errors"}, "config": {"arguments", "errors"}, "jobs": {"config", "cloud"},
+    "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
+    "ranktable": LEAVES, "launcher": {"ranktable", *LEAVES},
+    "runtime": {"config", "launcher", "ranktable", *LEAVES}, "data": {"config", "data", *LEAVES}, "models": {"config", "models", *LEAVES},
     "training": {"config", "runtime", "data", "models", "parallel", "training", *LEAVES},
     "evaluation": {"config", "runtime", "data", "models", "parallel", "evaluation", *LEAVES},
     "deploy": {"config", "runtime", "data", "models", "evaluation", "deploy", *LEAVES},
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
-PURE = ["errors", "files", "console", "config", "launcher", "runtime", "parallel",
+PURE = ["errors", "files", "console", "arguments", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
         "data.images", "data.pairs", "data.preprocess", "data.augment", "data.synthetic",
         "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
         "evaluation.report", "evaluation.scoring", "evaluation.summary", "training.run", "training.schedules",
@@ -49,7 +51,7 @@ def test_rooms_import_only_what_they_may(file):
 
 def test_only_the_commands_and_their_two_helpers_know_of_a_command_line():
     for file in FILES:
-        words = {"errors.py": {"sys.argv"}, "config.py": {"argparse"}, "runtime.py": {"sys.argv"}}.get(file.name, set())
+        words = {"errors.py": {"sys.argv"}, "arguments.py": {"argparse"}, "runtime.py": {"sys.argv"}}.get(file.name, set())
         found = {word for word in ("sys.argv", "argparse") if word in file.read_text()}
         assert found <= words, file
 

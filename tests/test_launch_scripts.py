@@ -62,8 +62,8 @@ def run(work, tmp_path):
     (tools / "python").write_text(STAND_IN.replace("PYTHON", sys.executable).replace("RECORDS", str(records)))
     (tools / "python").chmod(0o755)
 
-    def execute(script, *arguments, plan="", cwd=work):
-        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "STAND_IN": plan}
+    def execute(script, *arguments, plan="", cwd=work, environment=None):
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "STAND_IN": plan, **(environment or {})}
         return subprocess.run(["bash", str(ROOT / "scripts" / script), *arguments], capture_output=True, text=True, cwd=cwd,
                               env=environment, timeout=60)
 
@@ -141,7 +141,7 @@ def test_ascends_of_a_rank_table(run, work):
         assert settings.run_distribute and settings.device_target == "Ascend" and settings.output_path == f"{work}/LOG0/output"
         assert (work / f"LOG{rank}" / "log.log").read_text() == f"stand-in {rank}\n"
         from dlinknet.launcher import Launch, launched
-        assert launched(given) == Launch("rank table", 3, 4 + rank)
+        assert launched(given) == Launch("rank table", 3, 4 + rank, table=given["RANK_TABLE_FILE"])
     assert len(run.recorded()) == 3
 
 
@@ -171,6 +171,20 @@ def test_msrun_on_one_machine_and_on_the_second_of_two(run, work):
     said = (work / "said").read_text().splitlines()
     assert {"--worker_num=4", "--local_worker_num=2", "--master_addr=10.0.0.1", "--master_port=8118", "--node_rank=1"} <= set(said)
     assert (work / "LOG2" / "log.log").read_text() == "hello\n"
+
+
+def test_msrun_in_a_modelarts_container(run, work):
+    tool = run.tools / "msrun"
+    tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\n")
+    tool.chmod(0o755)
+    environment = {"MA_NUM_HOSTS": "2", "MA_NUM_GPUS": "8", "VC_WORKER_HOSTS": "job-worker-0.job,job-worker-1.job", "VC_TASK_INDEX": "1"}
+    result = run("run_distribute_msrun_train.sh", "obs://roads/data", "my config.yaml", "--enable_modelarts=True", "--wait",
+                 environment=environment)
+    assert result.returncode == 0, result.stderr
+    assert {"--worker_num=16", "--local_worker_num=8", "--master_addr=job-worker-0.job", "--master_port=8118", "--node_rank=1",
+            "--data_path=obs://roads/data", "--enable_modelarts=True"} <= set((work / "said").read_text().splitlines())
+    result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml")
+    assert result.returncode == 2 and "WORKER_NUM" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 def test_the_first_that_fails_ends_the_others_and_is_named(run, work):

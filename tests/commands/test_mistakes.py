@@ -49,7 +49,6 @@ def test_settings(run, tmp_path, name):
     run(name, f"--config_path={tmp_path}/mine.yaml", words=["mine.yaml: unknown key 'epoch_nums'; did you mean 'epoch_num'?"])
     (tmp_path / "mine.yaml").write_text("epoch_num: [3]\n")
     run(name, f"--config_path={tmp_path}/mine.yaml", words=["mine.yaml: epoch_num must be a whole number, not [3]"])
-    run(name, "--enable_modelarts=True", words=["ModelArts jobs are not supported yet"])
 
 
 @pytest.fixture(params=["deep mask", "lost mask", "lost image", "truncated image", "text image", "truncated mask", "other size"])

@@ -1,0 +1,158 @@
+"""What a job writes, taken to the store while it runs: after each new file, at the end, and when the job is ended from outside."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import Callable
+
+from dlinknet.cloud import transfer
+from dlinknet.cloud.store import Store, join
+from dlinknet.console import LOG
+from dlinknet.errors import RunFailed, UserError
+
+KEY = "train_url"
+LOOK = 2.0              # seconds between two looks at the folder
+NEWEST = "_last.ckpt"   # goes last: what it needs is there before it
+LEFT = ("_previous.ckpt", "_damaged.ckpt")      # of use beside a damaged file only, which the store has not
+State = tuple[int, int, int]
+
+
+class Outputs:
+    """The files below a folder, and how much of them the store has.
+
+    A look takes what has changed, all of one moment, and sends it; each file appears whole in the store. While the job runs a
+    file that breaks off is sent again after the next look, at the end it makes the job fail.
+
+    Args:
+        store, url: where to. A file keeps its path from `folder`.
+        stage: an empty folder beside `folder` for the moment's files.
+        whole: whether every file but logs appears whole, by renaming; otherwise one is taken when it has stopped changing.
+        known: paths that the store has already, as they are now.
+    """
+
+    def __init__(self, store: Store, folder: Path, url: str, stage: Path, whole: bool, known: list[str]):
+        self.store, self.folder, self.url, self.stage, self.whole = store, folder, url, stage, whole
+        self.sent = {name: state for name, state in self._states().items() if name in known}
+        self.before: dict[str, State] = {}          # at the last look
+        self.busy = threading.Lock()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="outputs", daemon=True)
+
+    def start(self) -> None:
+        """Looks at the folder from now on."""
+        self.thread.start()
+
+    def finish(self) -> None:
+        """Sends what is left.
+
+        Raises:
+            UserError, RunFailed: it cannot; the line says where the outputs are.
+        """
+        self.ended.set()
+        try:
+            self._send(settled=False)
+        except (UserError, RunFailed) as error:
+            raise type(error)(f"{error}; the outputs are in {self.folder}") from None
+        LOG.info("the outputs are in %s", self.url)
+
+    def rescue(self) -> None:
+        """Sends what is whole before the job is ended from outside; what fails is named in the log."""
+        self.ended.set()
+        try:
+            self._send(settled=not self.whole)
+            LOG.info("ended by SIGTERM; the outputs are in %s", self.url)
+        except (UserError, RunFailed, OSError) as error:
+            LOG.info("ended by SIGTERM; %s", error)
+
+    def _watch(self) -> None:
+        while not self.ended.wait(LOOK):
+            try:
+                self._send(settled=not self.whole)
+            except (UserError, RunFailed, OSError) as error:
+                LOG.info("%s; it is tried again with the next files", error)
+
+    def _send(self, settled: bool) -> None:
+        with self.busy:
+            now = self._states()
+            # The newest checkpoint's moment comes first: what stands beside it may be newer than it, never older.
+            changed = sorted((name for name, state in now.items() if self.sent.get(name) != state
+                              and not (settled and self.before.get(name) != state)), key=lambda name: not name.endswith(NEWEST))
+            self.before = now
+            try:
+                taken = [(name, now[name], copy) for name in changed if (copy := self._take(name)) is not None]
+                for name, state, copy in sorted(taken, key=lambda each: each[0].endswith(NEWEST)):
+                    transfer.put_file(self.store, KEY, copy, join(self.url, name))
+                    self.sent[name] = state
+                    copy.unlink()
+            finally:
+                shutil.rmtree(self.stage, ignore_errors=True)
+
+    def _take(self, name: str) -> Path | None:
+        """This moment's content of a file, under another name; None where the file has gone."""
+        copy = self.stage / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if name.endswith(".log"):       # others are replaced when they change; a log grows
+                shutil.copyfile(self.folder / name, copy)
+            else:
+                try:
+                    os.link(self.folder / name, copy)
+                except FileNotFoundError:
+                    raise
+                except OSError:             # a file system without links
+                    shutil.copyfile(self.folder / name, copy)
+        except FileNotFoundError:
+            return None
+        return copy
+
+    def _states(self) -> dict[str, State]:
+        """Every file that goes to the store, as it is; names that begin with a dot are the commands' own bookkeeping."""
+        found = {}
+        for file in sorted(self.folder.rglob("*")):
+            name = file.relative_to(self.folder)
+            if any(part.startswith(".") for part in name.parts) or file.name.endswith(LEFT):
+                continue
+            try:
+                if file.is_file():
+                    state = file.stat()
+                    found[str(name)] = (state.st_mtime_ns, state.st_size, state.st_ino)
+            except FileNotFoundError:
+                continue
+        return found
+
+
+class Ended:
+    """Calls `action`, and ends the process with status 143, when SIGTERM comes; at once, also while MindSpore computes.
+
+    Python runs a signal's handler between two of its own steps, which may be minutes away in a compilation. The byte that it
+    writes to a socket when the signal comes is read here by a thread.
+    """
+
+    def __init__(self, action: Callable[[], None]):
+        self.action = action
+
+    def __enter__(self) -> None:
+        self.reader, self.writer = socket.socketpair()
+        self.writer.setblocking(False)
+        self.handler = signal.signal(signal.SIGTERM, lambda *_: None)
+        self.wakeup = signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._wait, name="SIGTERM", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self.wakeup)
+        signal.signal(signal.SIGTERM, self.handler)
+        self.writer.close()
+        self.reader.close()
+
+    def _wait(self) -> None:
+        try:
+            while byte := self.reader.recv(1):
+                if byte[0] == signal.SIGTERM:
+                    self.action()
+                    os._exit(128 + signal.SIGTERM)
+        except OSError:
+            return              # closed: the command has ended

@@ -1,0 +1,63 @@
+"""The documented calls over a folder, as strict as the real ones: copy is for files, copy_parallel for folders.
+
+Where the file MOXING_ROOT/faults exists, its first word is how many of the next calls of copy and copy_parallel fail.
+"""
+import os
+import shutil
+
+
+def _path(url):
+    if not url.startswith(("s3://", "obs://")):
+        return url
+    return os.path.join(os.environ["MOXING_ROOT"], url.split("://", 1)[1])
+
+
+def _may_fail():
+    faults = os.path.join(os.environ["MOXING_ROOT"], "faults")
+    if os.path.exists(faults):
+        with open(faults) as file:
+            left = int(file.read().split()[0])
+        if left:
+            with open(faults, "w") as file:
+                file.write(str(left - 1))
+            raise RuntimeError("the stand-in was told to fail")
+
+
+def exists(url):
+    return os.path.exists(_path(url))
+
+
+def is_directory(url):
+    return os.path.isdir(_path(url))
+
+
+def make_dirs(url):
+    os.makedirs(_path(url), exist_ok=True)
+
+
+def get_size(url):
+    return os.path.getsize(_path(url))
+
+
+def list_directory(url, recursive=False):
+    folder = _path(url)
+    if not recursive:
+        return sorted(os.listdir(folder))
+    return sorted(os.path.relpath(os.path.join(place, name), folder)
+                  for place, folders, files in os.walk(folder) for name in [*folders, *files])
+
+
+def copy(src_url, dst_url):
+    _may_fail()
+    if os.path.isdir(_path(src_url)):
+        raise IsADirectoryError(f"copy takes a file, not {src_url}")
+    if dst_url.startswith(("s3://", "obs://")):         # a store has no folders that could be missing
+        os.makedirs(os.path.dirname(_path(dst_url)), exist_ok=True)
+    shutil.copyfile(_path(src_url), _path(dst_url))
+
+
+def copy_parallel(src_url, dst_url):
+    _may_fail()
+    if not os.path.isdir(_path(src_url)):
+        raise NotADirectoryError(f"copy_parallel takes a folder, not {src_url}")
+    shutil.copytree(_path(src_url), _path(dst_url), dirs_exist_ok=True)

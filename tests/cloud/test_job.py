@@ -1,0 +1,223 @@
+"""Whole jobs with a stand-in for the command: what it is called with, and what is where when it has ended."""
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dlinknet import config
+from dlinknet.cloud import job
+from dlinknet.cloud.job import Command
+from dlinknet.errors import RunFailed, UserError
+from dlinknet.jobs import as_job
+from tests.conftest import command
+
+TRAIN = ("data_path", "val_path", "val_label_path", "pretrained_ckpt")
+EVAL = ("data_path", "label_path", "trained_ckpt")
+
+
+@pytest.fixture(params=["obs", "moxing", "local"])
+def place(request, tmp_path):
+    """A store, or a folder of the machine as the platform of a current job makes it."""
+    if request.param != "local":
+        return request.getfixturevalue(request.param)
+
+    class Local:
+        environment = {}
+
+        def url(self, key=""):
+            return str(tmp_path / "platform" / key)
+
+        def put(self, key, content):
+            file = tmp_path / "platform" / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
+        def contents(self, prefix=""):
+            root = tmp_path / "platform"
+            return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()
+                    and str(file.relative_to(root)).startswith(prefix)}
+
+    return Local()
+
+
+class Run:
+    """A stand-in for a command: keeps its settings and writes what it is told to."""
+
+    def __init__(self, inputs=TRAIN, output="output_path", trains=True, writes=(), raises=None):
+        self.told, self.writes, self.raises = Command(self, inputs, output, trains), writes, raises
+
+    def __call__(self, arguments):
+        self.settings = config.load(arguments, "")
+        for name in self.writes:
+            file = Path(getattr(self.settings, self.told.output)) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"content of {name}")
+        if self.raises:
+            raise self.raises
+
+    def as_job(self, place, tmp_path, *arguments, **environment):
+        job.run(self.told, ["--enable_modelarts=True", f"--cache_path={tmp_path}/cache", *arguments],
+                {**place.environment, **environment})
+        return self.settings
+
+
+def read(path):
+    return {str(file.relative_to(path)) for file in Path(path).rglob("*") if file.is_file()}
+
+
+def test_a_training(place, tmp_path):
+    for name in ("a_sat.jpg", "a_mask.png"):
+        place.put(f"data/{name}", b"x")
+    place.put("nets/resnet34.ckpt", b"weights")
+    run = Run(writes=["weight01_dink34_best.ckpt", "weight01_dink34_last.ckpt", "weight01_dink34_train.log"])
+    settings = run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}",
+                          f"--checkpoint_url={place.url('nets')}", "--num_gpus=1", "--epoch_num=7", batch_size="3")
+    assert read(settings.data_path) == {"a_sat.jpg", "a_mask.png"} and settings.enable_modelarts is False
+    assert Path(settings.pretrained_ckpt).read_bytes() == b"weights" and settings.resume == ""
+    assert (settings.epoch_num, settings.batch_size) == (7, 3)
+    assert set(place.contents("out")) == {f"out/weight01_dink34_{name}" for name in ("best.ckpt", "last.ckpt", "train.log")}
+
+
+def test_a_training_goes_on_with_what_is_at_train_url(place, tmp_path, capsys):
+    place.put("data/a_sat.jpg", b"x")
+    for name in ("last.ckpt", "plateau.ckpt", "previous.ckpt"):
+        place.put(f"out/roads_{name}", name.encode())
+    place.put("out/roads_config.yaml", b"pretrained_ckpt: /gone/resnet34.ckpt\n")
+    place.put("out/other_last.ckpt", b"of another run")
+    run = Run(writes=["roads_last.ckpt"])
+    settings = run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}", "--log_name=roads",
+                          "--pretrained_ckpt=/not/needed/any/more.ckpt")
+    assert settings.resume == f"{settings.output_path}/roads_last.ckpt" and settings.pretrained_ckpt == "/gone/resnet34.ckpt"
+    assert Path(settings.output_path, "roads_plateau.ckpt").read_bytes() == b"plateau.ckpt"
+    assert "going on with the training that is at" in capsys.readouterr().out
+    assert place.contents("out")["out/roads_last.ckpt"] == b"content of roads_last.ckpt"
+    assert place.contents("out")["out/other_last.ckpt"] == b"of another run"
+
+
+def test_an_evaluation_of_a_folders_best_with_masks_in_an_archive(place, tmp_path):
+    place.put("data/valid/a_sat.jpg", b"image")
+    with zipfile.ZipFile(tmp_path / "masks.zip", "w") as archive:
+        archive.writestr("valid_mask/a_mask.png", "mask")
+    place.put("masks.zip", (tmp_path / "masks.zip").read_bytes())
+    for name in ("best", "last"):
+        place.put(f"run/w_{name}.ckpt", name.encode())
+    run = Run(EVAL, "predict_path", False, ["figures.json", "overlays/a.jpg"])
+    settings = run.as_job(place, tmp_path, f"--train_url={place.url('scores')}", f"--label_path={place.url('masks.zip')}",
+                          f"--trained_ckpt={place.url('run')}", "--predict_path=here", data_url=place.url("data"),
+                          data_path="/cache/data/valid")
+    assert read(settings.data_path) == {"a_sat.jpg"} and Path(settings.trained_ckpt).read_bytes() == b"best"
+    assert {Path(name).name for name in read(settings.label_path)} == {"a_mask.png"}
+    assert set(place.contents("scores")) == {"scores/here/figures.json", "scores/here/overlays/a.jpg"}
+
+
+def test_the_seeds_export(place, tmp_path):
+    """trained_ckpt as a path below /cache/checkpoint_path, which checkpoint_url fills, and a relative file_name."""
+    place.put("nets/model.ckpt", b"weights")
+
+    def export(arguments):
+        export.settings = config.load(arguments, "")
+        Path(export.settings.file_name + ".mindir").write_text("graph")
+    told = Command(export, ("trained_ckpt", "sample_image"), "file_name", False)
+    job.run(told, ["--enable_modelarts=true", "--trained_ckpt=/cache/checkpoint_path/model.ckpt", "--file_name=./dlinknet",
+                   f"--checkpoint_url={place.url('nets')}", f"--train_url={place.url('exports')}",
+                   f"--cache_path={tmp_path}/cache"], place.environment)
+    assert Path(export.settings.trained_ckpt).read_bytes() == b"weights"
+    assert place.contents("exports") == {"exports/dlinknet.mindir": b"graph"}
+
+
+def test_a_configuration_is_fetched_before_it_is_read(place, tmp_path):
+    place.put("data/a_sat.jpg", b"x")
+    place.put("settings/mine.yaml", f"enable_modelarts: True\nepoch_num: 5\nbatch_size: 9\ndata_url: {place.url('data')}\n".encode())
+    for config_path in ("settings/mine.yaml", "settings"):
+        run = Run()
+        settings = run.as_job(place, tmp_path, f"--config_path={place.url(config_path)}", "--epoch_num=6", batch_size="2")
+        assert (settings.epoch_num, settings.batch_size) == (6, 2), "argument before environment before YAML"
+        assert read(settings.data_path) == {"a_sat.jpg"}
+
+
+def test_a_command_that_fails_leaves_what_it_wrote(place, tmp_path):
+    place.put("data/a_sat.jpg", b"x")
+    run = Run(writes=["weight01_dink34_last.ckpt"], raises=RunFailed("the loss is nan"))
+    with pytest.raises(RunFailed, match="^the loss is nan$"):
+        run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}")
+    assert "out/weight01_dink34_last.ckpt" in place.contents("out")
+
+
+def test_arguments_of_the_platform_are_reported_once(moxing, tmp_path, capsys):
+    moxing.put("data/a", b"x")
+    Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", "--rank", "3")
+    assert capsys.readouterr().out.count("nothing was done with: --init_method=tcp://x:1 --rank 3") == 1
+    Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2")
+    assert "init_method" not in capsys.readouterr().out
+
+
+def test_ranks_share_the_copy_and_the_first_takes_the_outputs(moxing, tmp_path):
+    moxing.put("data/a", b"x")
+    Run(writes=["of_rank_1.txt"]).as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", f"--train_url={moxing.url('out')}",
+                                         RANK_ID="1", RANK_SIZE="2")
+    assert not moxing.contents("out")
+    scored = Run(EVAL, "predict_path", False)
+    job.run(scored.told, ["--enable_modelarts=True"], {"RANK_ID": "1"})
+    assert not hasattr(scored, "settings"), "one evaluation is enough"
+
+
+@pytest.mark.parametrize("arguments, environment, words", [
+    (["--data_url=obs:///x"], {}, "obs:///x names no bucket"), (["--train_url=obs://"], {}, "obs:// names no bucket"),
+    (["--data_url=s3://roads/none"], {}, "data_url: there is nothing at s3://roads/none"),
+    (["--data_path=/no/such"], {}, "data_path: there is no /no/such; a place in OBS is written obs://BUCKET/PATH"),
+    (["--config_path=s3://roads/none.yaml"], {}, "config_path: there is nothing at s3://roads/none.yaml"),
+    (["--output_path=s3://roads/out", "--train_url=s3://roads/out"], {}, "outputs go to OBS with --train_url=s3://roads/out"),
+    ([], {"batch_size": "many"}, "environment variable: batch_size must be a whole number, not 'many'"),
+    (["--batch_size=0"], {}, "command line: batch_size must be at least 1"),
+    (["--cache_path=/proc/x"], {}, "cache_path: cannot write to /proc/x"),
+])
+def test_mistakes(moxing, tmp_path, arguments, environment, words):
+    with pytest.raises(UserError, match=words.replace("(", r"\(")):
+        Run().as_job(moxing, tmp_path, *arguments, **environment)
+
+
+def test_outputs_of_another_job_are_not_mixed(moxing, tmp_path):
+    moxing.put("data/a", b"x")
+    data = f"--data_url={moxing.url('data')}"
+    Run(writes=["a.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url('one')}")
+    with pytest.raises(UserError, match="holds the outputs of s3://roads/one; name another folder with --cache_path"):
+        Run(writes=["b.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url('two')}")
+    Run(writes=["b.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url('one')}")
+    assert set(moxing.contents("one")) == {"one/a.txt", "one/b.txt"}
+
+
+def test_the_gate(tmp_path, monkeypatch):
+    """Without enable_modelarts a command gets its arguments as they are."""
+    got = []
+    run = as_job(got.append, ("data_path",), "output_path")
+    for arguments in ([], ["--enable_modelarts=False"], ["--epoch_num=3"]):
+        run(arguments)
+        assert got.pop() == arguments
+    (tmp_path / "my.yaml").write_text("enable_modelarts: 'True'\n")
+    asked = []
+    monkeypatch.setattr(job, "run", lambda told, arguments: asked.append(arguments))
+    for arguments in (["--enable_modelarts=1"], ["--enable_modelarts"], [f"--config_path={tmp_path}/my.yaml"]):
+        run(arguments)
+        assert asked.pop() == arguments and not got
+    run([f"--config_path={tmp_path}/my.yaml", "--enable_modelarts=False"])
+    assert got.pop() and not asked
+    monkeypatch.setenv("enable_modelarts", "true")
+    run([])
+    assert asked == [[]]
+
+
+def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
+    code = ("import sys, json, runpy\nsys.argv = ['train.py', '--data_path=/no/such']\n"
+            "try:\n    runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit:\n    pass\n"
+            "print(json.dumps([name for name in sys.modules if 'cloud' in name or name in ('obs', 'moxing')]))")
+    import subprocess
+    from tests.conftest import ROOT
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert json.loads(result.stdout.splitlines()[-1]) == [], result.stderr
+
+
+def test_a_url_outside_of_a_job_is_one_line():
+    result = command("train.py", "--config_path=obs://roads/my.yaml")
+    assert result.returncode == 2 and "--enable_modelarts=True" in result.stderr and len(result.stderr.splitlines()) == 1

@@ -1,0 +1,115 @@
+"""Processes of one machine, of which one does the work."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dlinknet.cloud.node import Node
+from dlinknet.errors import RunFailed, UserError
+from tests.conftest import ROOT
+
+PROCESS = """
+import os, sys, time
+from pathlib import Path
+from dlinknet.cloud.node import Node
+from dlinknet.errors import RunFailed
+node, what = Node(Path(sys.argv[1])), sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+def work(last):
+    Path(sys.argv[1], f"worked-{os.getpid()}").touch()
+    time.sleep(float(sys.argv[3]))
+    if what == "fails":
+        raise RunFailed("data_url: obs://b/x: 503 (tried 7 times)")
+    return {"made": os.getpid()}
+start = time.monotonic()
+try:
+    print(node.once("data", "obs://b/x", work)["made"], flush=True)
+except RunFailed as error:
+    print(f"failed: {error} after {time.monotonic() - start:.1f} s", flush=True)
+"""
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """start(count, what, seconds) -> processes that share a folder, of which the work takes so long."""
+    started = []
+
+    def start(count, what, seconds=0.5):
+        mine = [subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), what, str(seconds)], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(count)]
+        started.extend(mine)
+        for process in mine:
+            assert process.stdout.readline() == "ready\n"
+        for process in mine:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return mine
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def workers(folder):
+    return sorted(int(file.name.split("-")[1]) for file in folder.glob("worked-*"))
+
+
+def test_one_works_and_the_others_take_what_it_made(processes, tmp_path):
+    said = [process.communicate(timeout=30)[0].strip() for process in processes(4, "works")]
+    assert len(workers(tmp_path)) == 1 and set(said) == {str(workers(tmp_path)[0])}
+
+
+def test_one_fails_and_the_others_fail_with_its_reason_at_once(processes, tmp_path):
+    said = [process.communicate(timeout=30)[0] for process in processes(4, "fails", 1)]
+    assert len(workers(tmp_path)) == 1
+    assert all(line.startswith("failed: data_url: obs://b/x: 503 (tried 7 times) after ") for line in said)
+    assert all(float(line.split()[-2]) < 3 for line in said)
+
+
+def test_one_is_killed_and_another_does_it(processes, tmp_path):
+    mine = processes(2, "works", 2)
+    while not workers(tmp_path):
+        time.sleep(0.02)
+    killed = workers(tmp_path)[0]
+    os.kill(killed, signal.SIGKILL)
+    left = next(process for process in mine if process.pid != killed)
+    assert left.communicate(timeout=30)[0].strip() == str(left.pid)
+
+
+def test_what_an_earlier_run_left_is_no_answer(tmp_path):
+    """Neither its failure nor its success: the work is done again, with what was made at hand."""
+    earlier, calls = Node(tmp_path), []
+
+    def fail(last):
+        raise UserError("there is nothing")
+    with pytest.raises(UserError):
+        earlier.once("data", "obs://b/x", fail)
+    assert Node(tmp_path).once("data", "obs://b/x", lambda last: calls.append(last) or 1) == 1
+    assert Node(tmp_path).once("data", "obs://b/x", lambda last: calls.append(last) or 2) == 2
+    assert calls == [None, 1]
+    node = Node(tmp_path)
+    assert node.once("data", "obs://b/x", lambda last: 3) == 3
+    assert node.once("data", "obs://b/x", lambda last: pytest.fail("done again")) == 3
+    assert node.once("data", "obs://b/y", lambda last: 4) == 4, "another source is other work"
+    (tmp_path / ".dlinknet_job.json").write_text("{")
+    assert node.once("data", "obs://b/y", lambda last: 5) == 5, "a damaged record is none"
+
+
+def test_errors_keep_their_kind_and_a_folder_that_cannot_be_made(tmp_path):
+    node = Node(tmp_path / "new")
+
+    def full(last):
+        raise OSError(28, "No space left on device", "/cache/x")
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            node.once("data", "s", full)
+    with pytest.raises(RunFailed):
+        node.once("more", "s", lambda last: (_ for _ in ()).throw(RunFailed("x")))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cache_path: cannot write to .*name another folder with --cache_path"):
+        Node(tmp_path / "file" / "x")

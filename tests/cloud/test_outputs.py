@@ -1,0 +1,141 @@
+"""What a job writes, on its way to the store while it is written, and when the job is ended from outside."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dlinknet.cloud import outputs as module
+from dlinknet.cloud.outputs import Outputs
+from dlinknet.errors import RunFailed
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def send(remote, tmp_path, monkeypatch, quick):
+    """make(whole, known) -> Outputs of the folder `out`, which looks often."""
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    (tmp_path / "out").mkdir()
+    made = []
+
+    def make(whole=True, known=()):
+        made.append(Outputs(remote.store, tmp_path / "out", remote.url("results"), tmp_path / ".upload", whole, list(known)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.ended.set()
+        if each.thread.is_alive():
+            each.thread.join()
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+def replace(file, content):
+    file.with_name(f".{file.name}.tmp").write_bytes(content)
+    os.replace(file.with_name(f".{file.name}.tmp"), file)
+
+
+def test_new_and_changed_files_go_while_the_job_runs(send, remote, tmp_path):
+    out = tmp_path / "out"
+    (out / "old.txt").write_bytes(b"was there")
+    watched = send(known=["old.txt"])
+    watched.start()
+    replace(out / "a_best.ckpt", b"epoch 1")
+    (out / "deep").mkdir()
+    replace(out / "deep" / "x.csv", b"x")
+    wait_for(lambda: remote.contents() == {"results/a_best.ckpt": b"epoch 1", "results/deep/x.csv": b"x"})
+    replace(out / "a_best.ckpt", b"epoch 2")
+    wait_for(lambda: remote.contents().get("results/a_best.ckpt") == b"epoch 2")
+    (out / ".hidden").write_text("bookkeeping")
+    (out / "a_previous.ckpt").write_text("the one before")
+    (out / "a_train.log").write_text("a line\n")
+    watched.finish()
+    assert remote.contents() == {"results/a_best.ckpt": b"epoch 2", "results/deep/x.csv": b"x", "results/a_train.log": b"a line\n"}
+    assert not (tmp_path / ".upload").exists()
+
+
+def test_the_newest_checkpoint_goes_last_with_what_is_not_older(send, remote, tmp_path, monkeypatch):
+    """It says what the others must hold: a job that dies in between leaves a store from which another can go on."""
+    out, sent = tmp_path / "out", []
+    for name in ("a_last.ckpt", "a_best.ckpt", "a_plateau.ckpt", "b.txt"):
+        (out / name).write_bytes(b"1")
+    put = module.transfer.put_file
+
+    def slow(store, key, file, url):
+        if url.endswith("_best.ckpt"):      # the next epoch ends while this one's files travel
+            for name in ("a_plateau.ckpt", "a_last.ckpt"):
+                replace(out / name, b"2")
+        sent.append((url.rpartition("/")[2], file.read_bytes()))
+        put(store, key, file, url)
+    monkeypatch.setattr(module.transfer, "put_file", slow)
+    send()._send(settled=False)
+    assert sent == [("a_best.ckpt", b"1"), ("a_plateau.ckpt", b"1"), ("b.txt", b"1"), ("a_last.ckpt", b"1")]
+
+
+def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, remote, tmp_path):
+    watched = send(whole=False)
+    (tmp_path / "out" / "mask.png").write_bytes(b"half")
+    watched._send(settled=True)
+    assert remote.contents() == {}
+    (tmp_path / "out" / "mask.png").write_bytes(b"a whole mask")
+    watched._send(settled=True)
+    assert remote.contents() == {}
+    watched._send(settled=True)
+    assert remote.contents() == {"results/mask.png": b"a whole mask"}
+
+
+def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_at_its_end(obs, tmp_path, monkeypatch, quick):
+    from dlinknet.cloud.store import open_store
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    (tmp_path / "out").mkdir()
+    watched = Outputs(open_store(obs.environment), tmp_path / "out", obs.url("results"), tmp_path / ".upload", True, [])
+    obs.cut = ["PUT", "a.txt", 8]
+    (tmp_path / "out" / "a.txt").write_bytes(b"x" * 1000)
+    watched.start()
+    wait_for(lambda: obs.contents() == {"results/a.txt": b"x" * 1000})
+    obs.cut = ["PUT", "b.txt", 99999]
+    (tmp_path / "out" / "b.txt").write_bytes(b"y" * 1000)
+    with pytest.raises(RunFailed, match=r"^train_url: obs://.*/results/b.txt: .*; the outputs are in .*/out$"):
+        watched.finish()
+    assert list(obs.contents()) == ["results/a.txt"]
+
+
+@pytest.mark.parametrize("state", ["in Python", "in C"])
+def test_sigterm(moxing, tmp_path, state):
+    """What is whole goes, at once, also where Python itself does not come to run (a computation that holds its lock briefly)."""
+    code = """
+import sys, time, threading
+from pathlib import Path
+from dlinknet import console
+from dlinknet.cloud import outputs
+from dlinknet.cloud.store import open_store
+console.start_log()
+out = Path(sys.argv[1]); outputs.LOOK = 60
+made = outputs.Outputs(open_store({}), out, "s3://roads/results", out.with_name(".upload"), True, [])
+with outputs.Ended(made.rescue):
+    made.start()
+    (out / "a_last.ckpt").write_text("step 7")
+    print("ready", flush=True)
+    if sys.argv[2] == "in C":
+        threading.Lock().acquire(); import ctypes; ctypes.CDLL(None).sleep(30)     # no handler of Python's runs in here
+    else:
+        time.sleep(30)
+"""
+    (tmp_path / "out").mkdir()
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out"), state], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **moxing.environment})
+    assert process.stdout.readline() == "ready\n"
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    said, complaints = process.communicate(timeout=20)
+    assert process.returncode == 143 and complaints == "" and time.monotonic() - start < 10
+    assert "ended by SIGTERM; the outputs are in s3://roads/results" in said
+    assert moxing.contents() == {"results/a_last.ckpt": b"step 7"}
