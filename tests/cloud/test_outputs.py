@@ -110,9 +110,9 @@ def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_a
 
 @pytest.mark.parametrize("state", ["in Python", "in C"])
 def test_sigterm(moxing, tmp_path, state):
-    """What is whole goes, at once, also where Python itself does not come to run (a computation that holds its lock briefly)."""
+    """What is whole goes, at once, also while Python waits for a computation to come back."""
     code = """
-import sys, time, threading
+import hashlib, sys, time
 from pathlib import Path
 from dlinknet import console
 from dlinknet.cloud import outputs
@@ -125,7 +125,7 @@ with outputs.Ended(made.rescue):
     (out / "a_last.ckpt").write_text("step 7")
     print("ready", flush=True)
     if sys.argv[2] == "in C":
-        threading.Lock().acquire(); import ctypes; ctypes.CDLL(None).sleep(30)     # no handler of Python's runs in here
+        hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10 ** 9)      # minutes, in which no handler of Python's runs
     else:
         time.sleep(30)
 """
