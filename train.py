@@ -1,5 +1,4 @@
 """Trains D-LinkNet or LinkNet on a folder of ID_sat.jpg and ID_mask.png."""
-import shlex
 import sys
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def main(arguments: list) -> None:
         trainer.resume(start, resumed.files)
     trainer.agree()
     with files.held(settings, training, validation, resumed, start and start.file, ranks.first):
-        for line in ("python " + shlex.join(sys.argv), device, *([] if resumed else [encoder])):
+        for line in ("python " + console.command_line(sys.argv), device, *([] if resumed else [encoder])):
             console.LOG.info("%s", line)
         console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
                          len(training), len(validation), loader.step_images, loader.height, loader.width)

@@ -148,15 +148,24 @@ def split(arguments: list[str], description: str) -> tuple[dict[str, str], list[
 
 
 def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
-    """Whether arguments, environment or YAML file set enable_modelarts. What cannot be read is left to load()."""
+    """Whether arguments, environment or YAML file say enable_modelarts, in this order; a YAML file in a store says it by being there.
+
+    Raises:
+        UserError: what arguments or environment say of it is neither True nor False.
+    """
     given, _ = split([argument for argument in arguments if argument not in ("-h", "--help")], "")
+    for said, source in ((given.get(JOB), "command line"), (environment.get(JOB), "environment variable")):
+        if said:
+            return check(JOB, said, source)
     path = given.get("config_path") or environment.get("config_path", "")
+    if "://" in path:
+        return True
+    file = Path(path).expanduser()
+    files = sorted(file.glob("*.y*ml")) if path and file.is_dir() else [file] if path else []
     try:
-        own = read_values(Path(path).expanduser()) if path and "://" not in path else {}
-        said = (given.get(JOB), environment.get(JOB), own.get(JOB), _defaults()[0][JOB])
-        return check(JOB, next(value for value in said if value is not None), "")
+        return check(JOB, {**_defaults()[0], **(read_values(files[0]) if len(files) == 1 else {})}[JOB], path)
     except UserError:
-        return False
+        return False            # load() says what is wrong with it
 
 
 def read_values(file: Path) -> dict[str, Any]:

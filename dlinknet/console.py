@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
 import sys
 import time
 from contextlib import contextmanager
@@ -66,6 +68,17 @@ def columns(lines: Sequence[Sequence[str]], right: int = 0) -> str:
     left = len(widths) - right
     return "\n".join("  ".join(word.ljust(width) if number < left else word.rjust(width)
                                for number, (word, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """A command line as a log may hold it: without the values of what is called a key, secret, token or password."""
+    shown, hides = [], False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        secret = argument.startswith("--") and re.search("key|secret|token|password", name, re.I)
+        shown.append("***" if hides else f"{name}=***" if secret and equals else argument)
+        hides = bool(secret and not equals)
+    return shlex.join(shown)
 
 
 class Progress:

@@ -38,13 +38,14 @@ read_arguments() {
     fi
 }
 
-need_folder() {
-    case $2 in
-        s3://* | obs://*) ;;            # a ModelArts job brings it
-        *) [ -d "$2" ] || fail "$1: there is no folder $2" ;;
+is_remote() {           # a ModelArts job brings it
+    case $1 in
+        s3://* | obs://*) ;;
+        *) false ;;
     esac
 }
-need_file() { [ -f "$2" ] || fail "$1: there is no file $2"; }
+need_folder() { is_remote "$2" || [ -d "$2" ] || fail "$1: there is no folder $2"; }
+need_file() { is_remote "$2" || [ -f "$2" ] || fail "$1: there is no file $2"; }
 need_number() {
     case $2 in
         '' | *[!0-9]*) fail "$1 must be a whole number, not '$2'" ;;

@@ -13,6 +13,9 @@ table='' scheduler='' starts=()
 many_train() {
     training=("$PYTHON" "$ROOT/train.py" --data_path="$1" --config_path="$2" --output_path="$PWD/LOG0/output"
         --run_distribute=True ${settings[@]+"${settings[@]}"})
+    case " ${settings[*]-} " in
+        *" --enable_modelarts="*) STOP_SECONDS=60 ;;    # rank 0 takes its last checkpoint to OBS
+    esac
 }
 
 # Makes LOG[i] of these ranks, and moves what an earlier training left there into a folder of another name, unless it is resumed.

@@ -11,7 +11,7 @@ from typing import Any, Callable
 from dlinknet.cloud import transfer
 from dlinknet.cloud.archives import is_archive, unpack
 from dlinknet.cloud.node import Node
-from dlinknet.cloud.store import Object, Store, is_remote, join, split
+from dlinknet.cloud.store import Object, Store, is_remote, join, same, split
 from dlinknet.console import LOG
 from dlinknet.errors import UserError, name_some
 
@@ -19,6 +19,8 @@ WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")        # exports, with FILE.json beside them
 YAMLS = (".yaml", ".yml")
 CONTENT = ".content"                    # ends the name of a folder into which an archive is unpacked that was brought
+
+Choice = Callable[[str, str, "list[str]"], str]     # (setting, what it said, names of files) -> one of them
 
 
 class Inputs:
@@ -32,7 +34,7 @@ class Inputs:
     def __init__(self, node: Node, store: Callable[[], Store]):
         self.node, self.store = node, store
 
-    def path(self, key: str, source: str, place: str, unpacks: bool = False) -> Path:
+    def path(self, key: str, source: str, place: str, unpacks: bool = False, choose: Choice | None = None) -> Path:
         """Where the file or folder lies on this machine.
 
         Args:
@@ -40,6 +42,7 @@ class Inputs:
             source: a URL, or a path, which is used as it is.
             place: below the node's folder, for what is brought or unpacked; what an earlier job brought there is replaced.
             unpacks: whether an archive, or a folder with nothing but one, means what is in it.
+            choose: says which file a folder stands for.
 
         Raises:
             UserError: there is nothing, the store refuses it, or the archive cannot be unpacked.
@@ -51,17 +54,21 @@ class Inputs:
                 raise UserError(f"{key}: there is no {path}; a place in OBS is written obs://BUCKET/PATH")
             archive = _archive(path) if unpacks else None
             if archive is None:
-                return path
+                return path / choose(key, source, os.listdir(path)) if choose and path.is_dir() else path
             state = {archive.name: [archive.stat().st_size, archive.stat().st_mtime_ns]}
             made = self.node.once(place, source, lambda last: self._fill(key, source, place, last, state,
-                                                                         lambda stage: _unpacked(archive, stage, key)))
+                                                                         lambda stage: _unpacked(archive, stage, key, source)))
         else:
-            made = self.node.once(place, source, lambda last: self._bring(key, source, place, last, unpacks))
+            made = self.node.once(place, same(source), lambda last: self._bring(key, source, place, last, unpacks, choose))
         return self.node.folder / place / made["file"]
 
-    def _bring(self, key: str, url: str, place: str, last: Any, unpacks: bool) -> dict[str, Any]:
+    def _bring(self, key: str, url: str, place: str, last: Any, unpacks: bool, choose: Choice | None) -> dict[str, Any]:
         store = self.store()
         objects, file = self._listed(store, key, url)
+        if choose and not file:
+            name = choose(key, url, [name for name in objects if "/" not in name])
+            url, file = join(url, name), name
+            objects = {each: objects[each] for each in (name, f"{name}.json") if each in objects}
 
         def get(stage: Path) -> Path:
             start, size = time.monotonic(), sum(what.size for what in objects.values())
@@ -72,10 +79,10 @@ class Inputs:
                 transfer.get_files(store, key, url, objects, stage)
             LOG.info("brought %d files, %.1f MB, from %s in %.0f s", len(objects), size / 1e6, url, time.monotonic() - start)
             archive = _archive(stage) if unpacks else None
-            return stage if archive is None else _unpacked(archive, stage.with_suffix(CONTENT), key)
+            return stage if archive is None else _unpacked(archive, stage.with_suffix(CONTENT), key, url)
 
         state = {name: asdict(what) for name, what in objects.items()}
-        return {**self._fill(key, url, place, last, state, get), "file": "" if unpacks and is_archive(file) else file}
+        return {**self._fill(key, same(url), place, last, state, get), "file": "" if unpacks and is_archive(file) else file}
 
     def _listed(self, store: Store, key: str, url: str) -> tuple[dict[str, Object], str]:
         """(the objects that a URL means, by their paths; the file's name where it means one)."""
@@ -125,21 +132,30 @@ def data_root(folder: Path) -> Path:
         folder = entries[0]
 
 
-def only(path: Path, key: str, types: tuple[str, ...], best: bool = False) -> Path:
-    """The file that a folder stands for: its *_best.ckpt where `best` says so, else its only one of these types.
+def the_weights(key: str, source: str, names: list[str]) -> str:
+    """The weights that a folder stands for: its *_best.ckpt, else its only file that can be some.
 
     Raises:
         UserError: there is none, or more than one.
     """
-    if not path.is_dir():
-        return path
-    files = sorted(file for file in path.iterdir() if file.name.lower().endswith(types) and not file.name.startswith("."))
-    found = [file for file in files if best and file.name.endswith("_best.ckpt")] or files
-    if len(found) != 1:
-        what = f"{len(found)} files to choose from ({name_some([file.name for file in found])})" if found else \
-            f"no file that ends with {', '.join(types)}"
-        raise UserError(f"{key}: {path} holds {what}; name the file")
-    return found[0]
+    files = _ending(names, WEIGHTS)
+    return _only(key, source, [name for name in files if name.endswith("_best.ckpt")] or files, WEIGHTS)
+
+
+def the_yaml(key: str, source: str, names: list[str]) -> str:
+    """The only YAML file of a folder. UserError where there is none, or more than one."""
+    return _only(key, source, _ending(names, YAMLS), YAMLS)
+
+
+def _ending(names: list[str], types: tuple[str, ...]) -> list[str]:
+    return sorted(name for name in names if name.lower().endswith(types) and not name.startswith("."))
+
+
+def _only(key: str, source: str, names: list[str], types: tuple[str, ...]) -> str:
+    if len(names) != 1:
+        what = f"{len(names)} files to choose from ({name_some(names)})" if names else f"no file that ends with {', '.join(types)}"
+        raise UserError(f"{key}: {source} holds {what}; name the file")
+    return names[0]
 
 
 def _archive(path: Path) -> Path | None:
@@ -150,9 +166,9 @@ def _archive(path: Path) -> Path | None:
     return entries[0] if len(entries) == 1 and entries[0].is_file() and is_archive(entries[0].name) else None
 
 
-def _unpacked(archive: Path, folder: Path, key: str) -> Path:
+def _unpacked(archive: Path, folder: Path, key: str, source: str) -> Path:
     folder.mkdir(exist_ok=True)
-    unpack(archive, folder, key)
+    unpack(archive, folder, key, source)
     return folder
 
 

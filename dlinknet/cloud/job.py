@@ -10,17 +10,18 @@ on this machine, cache_path is its parent and these folders stand for it, whethe
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 from dlinknet import config, console
 from dlinknet.cloud import transfer
-from dlinknet.cloud.inputs import WEIGHTS, YAMLS, Inputs, data_root, only
+from dlinknet.cloud.inputs import Inputs, data_root, the_weights, the_yaml
 from dlinknet.cloud.node import Node
 from dlinknet.cloud.outputs import LEFT, NEWEST, Ended, Outputs
-from dlinknet.cloud.store import Store, is_remote, join, open_store, split
+from dlinknet.cloud.store import Store, is_remote, join, open_store, same
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
 from dlinknet.launcher import writes
@@ -56,7 +57,7 @@ def run(command: Command, arguments: list[str], environment: Mapping[str, str] =
     values, unknown = _given(arguments, environment)
     first = writes(environment)
     if first and unknown:
-        LOG.info("arguments that are not settings of ours, which nothing was done with: %s", " ".join(unknown))
+        LOG.info("arguments that are not settings of ours, which nothing was done with: %s", console.command_line(unknown))
     if not first and not command.trains:
         LOG.info("this is not the first of the job's processes, and one is enough")
         return
@@ -88,13 +89,15 @@ class Job:
         self.values = {**values, config.JOB: "False"}           # the command itself runs as it always does
         if values.get("config_path"):
             inputs = self._inputs(values.get("cache_path") or self.default_cache)
-            found = inputs.path("config_path", values["config_path"], "config_path")
-            self.values["config_path"] = str(only(found, "config_path", YAMLS))
+            self.values["config_path"] = str(inputs.path("config_path", values["config_path"], "config_path", choose=the_yaml))
         self.settings = config.load(self._arguments(), "")
         self.cache = Path(self.settings.cache_path)
         self.inputs = self._inputs(self.cache)
         url = self.settings.train_url
         self.out = Path(url).expanduser() if url and not is_remote(url) else self.cache / TRAIN
+        self.resumes = bool(self.settings.resume)
+        if is_remote(self.settings.resume):
+            raise UserError("resume: a job goes on with the training at train_url by itself; leave it out")
 
     def run(self) -> None:
         """Brings, runs, takes away."""
@@ -104,7 +107,7 @@ class Job:
         else:
             LOG.info("train_url is empty: the outputs stay on this machine")
         for key in self.command.inputs:
-            if not (key == "pretrained_ckpt" and self.values.get("resume")):        # a run that goes on has it already
+            if not (key == "pretrained_ckpt" and self.resumes):         # a run that goes on has it already
                 self._bring(key)
         if not (is_remote(url) and self.first):
             self.command.main(self._arguments())
@@ -122,75 +125,93 @@ class Job:
 
     def _prepare_output(self) -> list[str]:
         """Has the command write where the outputs are taken from; returns the files that came from there."""
-        url, key = self.settings.train_url, self.command.output
-        if not is_remote(url):
-            self.out.mkdir(parents=True, exist_ok=True)
-            known = []
+        url, key, known = self.settings.train_url, self.command.output, []
+        if is_remote(url):
+            known = list(self.inputs.node.once(TRAIN, same(url), self._fetch_run)["state"])
+            if self.first:
+                transfer.probe(self._open(), "train_url", url, self.cache)
         else:
-            split(url)          # or it names no bucket
-            last = self.inputs.node.last(TRAIN)
-            if self.out.exists() and any(self.out.iterdir()) and last.get("source") != url:
-                raise UserError(f"cache_path: {self.out} holds the outputs of {last.get('source', 'something else')}; name another "
-                                "folder with --cache_path=FOLDER")
             self.out.mkdir(parents=True, exist_ok=True)
-            known = self.inputs.node.once(TRAIN, url, lambda _: self._fetch_run(url) if self.command.trains else [])
         self.values[key] = str(self._place_of_output(getattr(self.settings, key)))
         newest = self.out / f"{self.settings.log_name}{NEWEST}"
-        if self.command.trains and not self.settings.resume and newest.exists():
+        if self.command.trains and not self.resumes and newest.exists():
             LOG.info("going on with the training that is at %s; another train_url or log_name starts a new one", url)
-            self.values["resume"] = str(newest)
+            self.resumes, self.values["resume"] = True, str(newest)
             own = newest.with_name(f"{self.settings.log_name}_config.yaml")
             self.values["pretrained_ckpt"] = config.read_values(own).get("pretrained_ckpt", "") if own.exists() else ""
         return known
 
-    def _fetch_run(self, url: str) -> list[str]:
-        """Brings the files of a run that can go on, but those that are here: a job that was started again in its place."""
-        name, store = self.settings.log_name, self._open()
-        found = {path: what for path, what in transfer.contents(store, "train_url", url).items()
-                 if path.startswith(f"{name}_") and "/" not in path and not path.endswith(LEFT)}
+    def _fetch_run(self, last: Any) -> dict[str, Any]:
+        """Makes the folder of the outputs anew, with the files of a run that can go on, as they are in the store.
+
+        A process of the same start that comes later finds it as it was made, and leaves it. What an earlier job wrote here is
+        moved aside: the store decides, for it is what all nodes see.
+        """
+        name, url = self.settings.log_name, self.settings.train_url
+        found = transfer.contents(self._open(), "train_url", url) if self.command.trains else {}
         if f"{name}{NEWEST}" not in found:
-            return []
-        missing = [path for path in found if not (self.out / path).exists()]
-        for path in missing:
-            transfer.get_file(store, "train_url", join(url, path), found[path], self.out / path)
-        return missing
+            found = {}
+        found = {path: what for path, what in found.items()
+                 if path.startswith(f"{name}_") and "/" not in path and not path.endswith(LEFT)}
+        state = {path: asdict(what) for path, what in found.items()}
+        if last and last["state"] == state and self.out.is_dir() and _states(self.out) == last["made"]:
+            return last
+        if self.out.exists() and any(self.out.iterdir()):
+            aside = self.out.with_name(f"{TRAIN}_before")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(self.out, aside)
+            LOG.info("what an earlier job wrote to %s is now in %s", self.out, aside)
+        self.out.mkdir(parents=True, exist_ok=True)
+        for path, what in found.items():
+            transfer.get_file(self._open(), "train_url", join(url, path), what, self.out / path)
+        return {"state": state, "made": _states(self.out)}
 
     def _place_of_output(self, value: str) -> Path:
-        """Where an output goes: a relative path, or one below 'train', stands for a place at train_url, any other for train_url."""
+        """Where an output goes: a relative path, or one below 'train', stands for a place at train_url, any other for train_url.
+
+        Raises:
+            UserError: it is a URL, or names no file where one is asked for.
+        """
+        key = self.command.output
         if is_remote(value):
-            raise UserError(f"{self.command.output}: outputs go to OBS with --train_url={value}")
+            raise UserError(f"{key}: outputs go to OBS with --train_url={value}")
         path, below = Path(value), self._below(value, TRAIN)
+        if key == "file_name" and (os.path.basename(value) in ("", ".", "..") or below == Path()):
+            raise UserError(f"file_name must name a file, not '{value}'")
         if below is None and not path.is_absolute():
             below = path
         if below is None or ".." in below.parts:
-            below = Path(path.name) if self.command.output == "file_name" else Path()
+            below = Path(path.name) if key == "file_name" else Path()
         return self.out / below
 
     def _bring(self, key: str) -> None:
         """Has a setting name a path on this machine."""
         value, is_data = getattr(self.settings, key), key in DATA_SETS
-        source_key, place = ("data_url", DATA) if is_data else ("checkpoint_url", CHECKPOINT)
-        source, below = getattr(self.settings, source_key), self._below(value, place)
+        choose = the_weights if key in ("trained_ckpt", "pretrained_ckpt") else None
         if is_remote(value):
-            path = self.inputs.path(key, value, key, is_data)
+            path = self.inputs.path(key, value, key, is_data, choose)
         elif key == "label_path" and Path(value) == Path("."):
             path = Path(self.values["data_path"])
-        elif source and key != "sample_image" and (below is not None or self._is_asked(key, value)):
-            path = self.inputs.path(source_key, source, place, is_data)
+        elif is_data and self.settings.data_url and self._means(key, value, DATA):
+            path = self.inputs.path("data_url", self.settings.data_url, DATA, True)
+            below = self._below(value, DATA)
             if path.is_dir() and below:
-                path = path / below if (path / below).exists() or not is_data else data_root(path) / below
+                path = path / below if (path / below).exists() else data_root(path) / below
+        elif choose and self.settings.checkpoint_url and self._means(key, value, CHECKPOINT):
+            source, below = self.settings.checkpoint_url, self._below(value, CHECKPOINT)
+            if below and below != Path() and not source.rstrip("/").endswith(f"/{below}"):
+                source = join(source, str(below))
+            path = self.inputs.path("checkpoint_url", source, CHECKPOINT, choose=choose)
         elif value:
-            path = self.inputs.path(key, value, key, is_data)
+            path = self.inputs.path(key, value, key, is_data, choose)
         else:
             return
-        if key in ("trained_ckpt", "pretrained_ckpt"):
-            path = only(path, key, WEIGHTS, best=True)
         self.values[key] = str(data_root(path) if is_data else path)
 
-    @staticmethod
-    def _is_asked(key: str, value: str) -> bool:
-        """Whether data_url or checkpoint_url means this setting, which names nothing that is here."""
-        return key in ("data_path", "trained_ckpt", "pretrained_ckpt") and not (value and Path(value).exists())
+    def _means(self, key: str, value: str, place: str) -> bool:
+        """Whether a setting means what data_url or checkpoint_url names: it lies there, or names nothing that is here."""
+        nothing = key in ("data_path", "trained_ckpt", "pretrained_ckpt") and not (value and Path(value).exists())
+        return nothing or self._below(value, place) is not None
 
     def _below(self, value: str, place: str) -> Path | None:
         """A path relative to one of the job's folders, by its own or by its usual name; None where it is not in it."""
@@ -212,6 +233,11 @@ class Job:
 
     def _arguments(self) -> list[str]:
         return [f"--{key}={value}" for key, value in self.values.items()]
+
+
+def _states(folder: Path) -> dict[str, list[int]]:
+    """Every file of a folder with its size and time, so that any change shows."""
+    return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(folder.iterdir()) if file.is_file()}
 
 
 @contextmanager

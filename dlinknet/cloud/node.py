@@ -26,17 +26,11 @@ class Node:
     work himself.
 
     Args:
-        folder: what they share; it is made. UserError, which names cache_path, where it cannot be.
+        folder: what they share; it is made when the first work is done.
     """
 
     def __init__(self, folder: Path):
         self.folder, self.start = folder, time.time()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / LOCK).touch()
-        except OSError as error:
-            raise UserError(f"cache_path: cannot write to {folder} ({error.strerror}); name another folder with "
-                            "--cache_path=FOLDER") from None
 
     def once(self, place: str, source: str, action: Callable[[Any], Any]) -> Any:
         """What `action` returned in the process that called it.
@@ -49,7 +43,14 @@ class Node:
 
         Raises:
             UserError, RunFailed, OSError: what `action` raised, there or here.
+            UserError: the folder cannot be made, or not be written to; it names cache_path.
         """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / LOCK).touch()
+        except OSError as error:
+            raise UserError(f"cache_path: cannot write to {self.folder} ({error.strerror}); name another folder with "
+                            "--cache_path=FOLDER") from None
         with self._alone(place):
             record = self._read()
             last = record.get(place, {})
@@ -89,6 +90,8 @@ class Node:
                     break
                 except BlockingIOError:
                     time.sleep(LOOK)
+                except OSError:         # a file system without locks: what is done twice is done the same way
+                    break
                 if time.monotonic() - told > TELL:
                     told = time.monotonic()
                     LOG.info("waiting for the process of this machine that brings %s", place)

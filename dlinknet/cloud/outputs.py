@@ -6,16 +6,18 @@ import shutil
 import signal
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
 
 from dlinknet.cloud import transfer
-from dlinknet.cloud.store import Store, join
+from dlinknet.cloud.store import THREADS, Store, join
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
 
 KEY = "train_url"
 LOOK = 2.0              # seconds between two looks at the folder
+REST = 60.0             # seconds until the next look where a file could not be sent
 NEWEST = "_last.ckpt"   # goes last: what it needs is there before it
 LEFT = ("_previous.ckpt", "_damaged.ckpt")      # of use beside a damaged file only, which the store has not
 State = tuple[int, int, int]
@@ -25,7 +27,7 @@ class Outputs:
     """The files below a folder, and how much of them the store has.
 
     A look takes what has changed, all of one moment, and sends it; each file appears whole in the store. While the job runs a
-    file that breaks off is sent again after the next look, at the end it makes the job fail.
+    file that cannot be sent is tried again after a rest, at the end it makes the job fail.
 
     Args:
         store, url: where to. A file keeps its path from `folder`.
@@ -69,11 +71,15 @@ class Outputs:
             LOG.info("ended by SIGTERM; %s", error)
 
     def _watch(self) -> None:
-        while not self.ended.wait(LOOK):
+        rest, told = LOOK, ""
+        while not self.ended.wait(rest):
             try:
                 self._send(settled=not self.whole)
+                rest, told = LOOK, ""
             except (UserError, RunFailed, OSError) as error:
-                LOG.info("%s; it is tried again with the next files", error)
+                if str(error) != told:
+                    LOG.info("%s; it is tried again every %g s", error, REST)
+                rest, told = REST, str(error)
 
     def _send(self, settled: bool) -> None:
         with self.busy:
@@ -83,31 +89,31 @@ class Outputs:
                               and not (settled and self.before.get(name) != state)), key=lambda name: not name.endswith(NEWEST))
             self.before = now
             try:
-                taken = [(name, now[name], copy) for name in changed if (copy := self._take(name)) is not None]
-                for name, state, copy in sorted(taken, key=lambda each: each[0].endswith(NEWEST)):
-                    transfer.put_file(self.store, KEY, copy, join(self.url, name))
-                    self.sent[name] = state
-                    copy.unlink()
+                taken = [name for name in changed if self._take(name)]
+                last = [name for name in taken if name.endswith(NEWEST)]
+                for together in ([name for name in taken if name not in last], last):
+                    with ThreadPoolExecutor(THREADS) as pool:
+                        for name, _ in zip(together, pool.map(self._put, together)):
+                            self.sent[name] = now[name]
             finally:
                 shutil.rmtree(self.stage, ignore_errors=True)
 
-    def _take(self, name: str) -> Path | None:
-        """This moment's content of a file, under another name; None where the file has gone."""
+    def _put(self, name: str) -> None:
+        transfer.put_file(self.store, KEY, self.stage / name, join(self.url, name))
+        (self.stage / name).unlink()
+
+    def _take(self, name: str) -> bool:
+        """Keeps this moment's content of a file in the stage; False where the file has gone."""
         copy = self.stage / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
             if name.endswith(".log"):       # others are replaced when they change; a log grows
                 shutil.copyfile(self.folder / name, copy)
             else:
-                try:
-                    os.link(self.folder / name, copy)
-                except FileNotFoundError:
-                    raise
-                except OSError:             # a file system without links
-                    shutil.copyfile(self.folder / name, copy)
+                _link_or_copy(self.folder / name, copy)
         except FileNotFoundError:
-            return None
-        return copy
+            return False
+        return True
 
     def _states(self) -> dict[str, State]:
         """Every file that goes to the store, as it is; names that begin with a dot are the commands' own bookkeeping."""
@@ -125,6 +131,13 @@ class Outputs:
         return found
 
 
+def _link_or_copy(file: Path, copy: Path) -> None:
+    try:
+        os.link(file, copy)
+    except OSError:             # a file system without links, or no such file
+        shutil.copyfile(file, copy)
+
+
 class Ended:
     """Calls `action`, and ends the process with status 143, when SIGTERM comes; at once, also while MindSpore computes.
 
@@ -138,21 +151,32 @@ class Ended:
     def __enter__(self) -> None:
         self.reader, self.writer = socket.socketpair()
         self.writer.setblocking(False)
-        self.handler = signal.signal(signal.SIGTERM, lambda *_: None)
         self.wakeup = signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        self.handler = signal.signal(signal.SIGTERM, lambda *_: None)
+        self.entered = True
+        os.register_at_fork(after_in_child=self._forget)
         threading.Thread(target=self._wait, name="SIGTERM", daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
-        signal.set_wakeup_fd(self.wakeup)
+        self.entered = False
         signal.signal(signal.SIGTERM, self.handler)
+        signal.set_wakeup_fd(self.wakeup)
         self.writer.close()
         self.reader.close()
+
+    def _forget(self) -> None:
+        """In a forked child: its SIGTERM is its own, and must not reach the parent's thread."""
+        if self.entered:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _wait(self) -> None:
         try:
             while byte := self.reader.recv(1):
                 if byte[0] == signal.SIGTERM:
-                    self.action()
-                    os._exit(128 + signal.SIGTERM)
+                    try:
+                        self.action()
+                    finally:
+                        os._exit(128 + signal.SIGTERM)
         except OSError:
             return              # closed: the command has ended

@@ -18,9 +18,11 @@ THREADS = 8             # requests at a time: small images are slow one by one
 PART = 64 << 20         # bytes; larger objects travel in parts of this size, of which only the broken ones are sent again
 TIMEOUT = 60            # seconds without a byte
 ENDPOINT = ("OBS_ENDPOINT", "S3_ENDPOINT")
-ACCESS_KEY = ("OBS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID")
-SECRET_KEY = ("OBS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY")
-TOKEN = ("OBS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
+KEYS = (("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"),
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+
+
+Again = Callable[[Callable[[], Any]], Any]      # calls a function until it does not raise Broken, and returns what it returned
 
 
 class Broken(Exception):
@@ -45,14 +47,17 @@ class Store(Protocol):
     def stat(self, url: str) -> Object | None:
         """The object of this URL; None where there is none (a folder is none)."""
 
-    def list(self, url: str) -> dict[str, Object]:
-        """Every object below a folder, by its path from there."""
+    def list(self, url: str, again: Again) -> dict[str, Object]:
+        """Every object below a folder, by its path from there. `again` makes each of its requests."""
 
     def get(self, url: str, file: Path, size: int) -> None:
         """Writes an object's bytes, of which there are so many, to a file, which may be left in part."""
 
     def put(self, file: Path, url: str) -> None:
         """Makes an object of a file."""
+
+    def remove(self, url: str) -> None:
+        """Removes an object."""
 
     def get_folder(self, url: str, folder: Path) -> None:
         """Brings what it can of a folder at once, where that is faster than one by one; nothing says how much came."""
@@ -61,6 +66,11 @@ class Store(Protocol):
 def is_remote(path: str) -> bool:
     """Whether this is a URL of a store."""
     return path.startswith(SCHEMES)
+
+
+def same(url: str) -> str:
+    """One way to write a URL: s3://b/x/ as obs://b/x."""
+    return "obs://" + "/".join(filter(None, split(url)))
 
 
 def join(url: str, path: str) -> str:
@@ -93,14 +103,15 @@ def open_store(environment: Mapping[str, str]) -> Store:
         raise UserError("enable_modelarts: neither moxing, which ModelArts has, nor the OBS SDK is installed: "
                         "pip install -r requirements-obs.txt") from None
 
-    def said(names: tuple[str, ...], needed: bool = True) -> str | None:
-        value = next((environment[name] for name in names if environment.get(name)), None)
-        if value is None and needed:
-            raise UserError(f"enable_modelarts: the OBS SDK takes {names[0]} (or {names[1]}) from the environment, and it is empty")
-        return value
-
-    client = obs.ObsClient(access_key_id=said(ACCESS_KEY), secret_access_key=said(SECRET_KEY), security_token=said(TOKEN, False),
-                           server=said(ENDPOINT), ssl_verify=True, max_retry_count=0, timeout=TIMEOUT)
+    endpoint = next((environment[name] for name in ENDPOINT if environment.get(name)), "")
+    key, secret, token = next((names for names in KEYS if environment.get(names[0])), KEYS[0])      # never some of one, some of another
+    missing = [name for name, value in ((ENDPOINT[0], endpoint), (key, environment.get(key)), (secret, environment.get(secret)))
+               if not value]
+    if missing:
+        raise UserError(f"enable_modelarts: the OBS SDK takes {', '.join(missing)} from the environment, which is not there")
+    client = obs.ObsClient(access_key_id=environment[key], secret_access_key=environment[secret],
+                           security_token=environment.get(token) or None, server=endpoint, ssl_verify=True, max_retry_count=0,
+                           timeout=TIMEOUT)
     if client.context is not None:          # the SDK itself would trust anybody's certificate
         client.context.check_hostname = True
         client.context.load_default_certs()
@@ -123,11 +134,11 @@ class ObsStore:
         found = self._ask(self.client.getObjectMetadata, bucket, key, missing=404) if key else None
         return None if found is None else _object(found.body.contentLength, found.body.etag)
 
-    def list(self, url: str) -> dict[str, Object]:
+    def list(self, url: str, again: Again) -> dict[str, Object]:
         bucket, key = split(url)
         prefix, marker, objects = f"{key}/" if key else "", None, {}
         while True:
-            page = self._ask(self.client.listObjects, bucket, prefix=prefix, marker=marker).body
+            page = again(lambda: self._ask(self.client.listObjects, bucket, prefix=prefix, marker=marker)).body
             objects.update({found.key[len(prefix):]: _object(found.size, found.etag) for found in page.contents
                             if not found.key.endswith("/")})            # which marks a folder
             if not page.is_truncated:
@@ -147,6 +158,9 @@ class ObsStore:
             self._ask(self.client.uploadFile, bucket, key, str(file), PART, 4, True, checkSum=True)
         else:
             self._ask(self.client.putFile, bucket, key, str(file))
+
+    def remove(self, url: str) -> None:
+        self._ask(self.client.deleteObject, *split(url))
 
     def get_folder(self, url: str, folder: Path) -> None:
         pass
@@ -183,21 +197,30 @@ class MoxingStore:
             return None
         return Object(self._ask(self.file.get_size, url))
 
-    def list(self, url: str) -> dict[str, Object]:
-        if not self._ask(self.file.exists, url):
+    def list(self, url: str, again: Again) -> dict[str, Object]:
+        if not again(lambda: self._ask(self.file.exists, url)):
             return {}
-        names = [name.rstrip("/") for name in self._ask(self.file.list_directory, url, recursive=True)]
+        names = [name.rstrip("/") for name in again(lambda: self._ask(self.file.list_directory, url, recursive=True))]
         folders = {str(parent) for name in names for parent in Path(name).parents}
+
+        def found(name: str) -> Object | None:
+            place = join(url, name)
+            if again(lambda: self._ask(self.file.is_directory, place)):         # an empty one
+                return None
+            return Object(again(lambda: self._ask(self.file.get_size, place)))
+
         names = [name for name in names if name not in folders]
         with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(lambda name: self.stat(join(url, name)), names)
-            return {name: each for name, each in zip(names, found) if each is not None}
+            return {name: each for name, each in zip(names, pool.map(found, names)) if each is not None}
 
     def get(self, url: str, file: Path, size: int) -> None:
         self._ask(self.file.copy, url, str(file))
 
     def put(self, file: Path, url: str) -> None:
         self._ask(self.file.copy, str(file), url)
+
+    def remove(self, url: str) -> None:
+        self._ask(self.file.remove, url)
 
     def get_folder(self, url: str, folder: Path) -> None:
         self._ask(self.file.copy_parallel, url, str(folder))

@@ -1,6 +1,7 @@
 """Files between a store and this machine: tried again where a transfer breaks, and compared before they count as there."""
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import time
@@ -50,7 +51,7 @@ def contents(store: Store, key: str, url: str) -> dict[str, Object]:
     Raises:
         UserError: a path leads out of the folder.
     """
-    found = persist(key, url, lambda: store.list(url))
+    found = store.list(url, lambda request: persist(key, url, request))
     for name in found:
         if not is_inside(name):
             raise UserError(f"{key}: {url} holds '{name}', which leads out of its folder; rename or remove it")
@@ -69,14 +70,15 @@ def get_file(store: Store, key: str, url: str, what: Object, file: Path) -> None
 
     def get() -> None:
         store.get(url, part, what.size)
-        _compare(_object(part, what), what)
+        _compare(_described(part, what), what)
         os.replace(part, file)
 
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         persist(key, url, get)
     finally:
-        part.unlink(missing_ok=True)
+        for left in file.parent.glob(f"{glob.escape(part.name)}*"):         # the SDK has files beside it
+            left.unlink(missing_ok=True)
 
 
 def get_files(store: Store, key: str, url: str, objects: dict[str, Object], folder: Path) -> None:
@@ -88,7 +90,7 @@ def get_files(store: Store, key: str, url: str, objects: dict[str, Object], fold
 
     def get(name: str) -> None:
         file, what = folder / name, objects[name]
-        if not file.is_file() or _object(file, what) != what:
+        if not file.is_file() or _described(file, what) != what:
             get_file(store, key, join(url, name), what, file)
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -115,6 +117,21 @@ def put_file(store: Store, key: str, file: Path, url: str) -> None:
     persist(key, url, put)
 
 
+def probe(store: Store, key: str, url: str, folder: Path) -> None:
+    """Makes sure that files can be put below a URL, by one that is removed again; before hours are spent on them.
+
+    Args:
+        folder: where it is written first.
+    """
+    file = folder / f".dlinknet_{os.getpid()}"
+    file.write_text("Can this be written?\n", encoding="utf-8")
+    try:
+        put_file(store, key, file, join(url, file.name))
+        persist(key, url, lambda: store.remove(join(url, file.name)))
+    finally:
+        file.unlink()
+
+
 def _compare(came: Object, expected: Object) -> None:
     if came.size != expected.size:
         raise Broken(f"{came.size} of {expected.size} bytes came")
@@ -122,10 +139,10 @@ def _compare(came: Object, expected: Object) -> None:
         raise Broken("its checksum is another one")
 
 
-def _object(file: Path, like: Object) -> Object:
-    """What a file is; its checksum where `like` has one and the sizes are equal."""
+def _described(file: Path, like: Object) -> Object:
+    """A file as a store would describe it; its checksum where `like` has one, and only where the sizes are equal."""
     size = file.stat().st_size if file.exists() else 0
-    return Object(size, _md5(file) if like.md5 and size == like.size else "" if not like.md5 else "unknown")
+    return Object(size, _md5(file) if like.md5 and size == like.size else "")
 
 
 def _md5(file: Path) -> str:

@@ -200,5 +200,5 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     if not unlike and meta["data"]["files"] != identity["files"]:
         unlike.append("the images have their old IDs, but the files have other sizes")
     if unlike:
-        raise UserError(f"resume: {file} is of another run: {'; '.join(unlike)}; to train anew, start without "
-                        "--resume or name another folder for the results")
+        raise UserError(f"resume: {file} is of another run: {'; '.join(unlike)}; to train anew, name another "
+                        "log_name or another folder for the results")

@@ -5,6 +5,7 @@ import tarfile
 import zipfile
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from dlinknet.cloud.archives import is_archive, unpack
@@ -33,7 +34,7 @@ def make_tar(file, files=FILES, **member):
 def unpacked(archive, tmp_path):
     folder = tmp_path / "unpacked"
     folder.mkdir()
-    unpack(archive, folder, "data_url")
+    unpack(archive, folder, "data_url", "obs://b/a.zip")
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
@@ -85,12 +86,35 @@ def test_damaged(tmp_path, make, name, share):
         unpacked(tmp_path / name, tmp_path)
 
 
-def test_a_damaged_member_and_a_password(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("x.txt", b"hello hello hello")
-    content = (tmp_path / "a.zip").read_bytes()
-    (tmp_path / "a.zip").write_bytes(content.replace(b"hello hello", b"hellO hello"))
-    with pytest.raises(UserError, match="cannot be unpacked.*CRC"):
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_of_a_zip_that_is_damaged(tmp_path, kind):
+    content = np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
+        archive.writestr("x.bin", content)
+    damage(tmp_path / "a.zip")
+    with pytest.raises(UserError, match="^data_url: obs://b/a.zip cannot be unpacked: [^\\n]*$"):
+        unpacked(tmp_path / "a.zip", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.bz2", "a.tar.xz"])
+def test_a_compressed_tar_that_is_damaged(tmp_path, name):
+    """Also where its blocks can be read: the checksum at the end says it."""
+    make_tar(tmp_path / name, {"x.bin": np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()})
+    damage(tmp_path / name)
+    with pytest.raises(UserError, match="^data_url: obs://b/a.zip cannot be unpacked: [^\\n]*$"):
+        unpacked(tmp_path / name, tmp_path)
+
+
+def damage(file):
+    content = bytearray(file.read_bytes())
+    for place in range(len(content) // 2, len(content) // 2 + 50):
+        content[place] ^= 0xff
+    file.write_bytes(content)
+
+
+def test_one_name_for_a_file_and_a_folder(tmp_path):
+    make_zip(tmp_path / "a.zip", {"a": b"x", "a/b": b"y"})
+    with pytest.raises(UserError, match="data_url: obs://b/a.zip cannot be unpacked"):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 

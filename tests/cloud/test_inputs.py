@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from dlinknet.cloud.inputs import WEIGHTS, Inputs, data_root, only
+from dlinknet.cloud.inputs import Inputs, data_root, the_weights, the_yaml
 from dlinknet.cloud.node import Node
 from dlinknet.errors import UserError
 
@@ -96,17 +96,26 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     assert json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"] == "UserError"
 
 
-def test_the_checkpoint_that_a_folder_stands_for(tmp_path):
-    def make(*names):
-        for file in tmp_path.iterdir():
-            file.unlink()
-        for name in names:
-            (tmp_path / name).touch()
-        return only(tmp_path, "trained_ckpt", WEIGHTS, best=True).name
-    assert make("a_best.ckpt", "a_last.ckpt", "a_plateau.ckpt", "notes.txt") == "a_best.ckpt"
-    assert make("resnet34.pth", "notes.txt", ".hidden.ckpt") == "resnet34.pth"
-    assert only(tmp_path / "resnet34.pth", "trained_ckpt", WEIGHTS) == tmp_path / "resnet34.pth"
-    with pytest.raises(UserError, match=r"holds 2 files to choose from \(a_best.ckpt, b_best.ckpt\); name the file"):
-        make("a_best.ckpt", "b_best.ckpt", "c.ckpt")
+def test_the_file_that_a_folder_stands_for():
+    def chosen(*names):
+        return the_weights("trained_ckpt", "obs://b/run", list(names))
+    assert chosen("a_best.ckpt", "a_last.ckpt", "a_plateau.ckpt", "notes.txt") == "a_best.ckpt"
+    assert chosen("resnet34.pth", "notes.txt", ".hidden.ckpt") == "resnet34.pth"
+    with pytest.raises(UserError, match=r"obs://b/run holds 2 files to choose from \(a_best.ckpt, b_best.ckpt\); name the file"):
+        chosen("b_best.ckpt", "a_best.ckpt", "c.ckpt")
     with pytest.raises(UserError, match="holds no file that ends with .ckpt, .th"):
-        make("notes.txt")
+        chosen("notes.txt")
+    assert the_yaml("config_path", "x", ["a.txt", "My.YAML"]) == "My.YAML"
+    with pytest.raises(UserError, match="config_path: x holds 2 files"):
+        the_yaml("config_path", "x", ["a.yml", "b.yaml"])
+
+
+def test_only_the_chosen_file_of_a_folder_is_brought(inputs, remote, tmp_path):
+    for name in ("run/w_best.ckpt", "run/w_last.ckpt", "run/masks/w_best.ckpt"):
+        remote.put(name, name.encode())
+    path = inputs().path("trained_ckpt", remote.url("run"), "trained_ckpt", choose=the_weights)
+    assert files(path.parent) == {"w_best.ckpt": b"run/w_best.ckpt"}
+    local = tmp_path / "local"
+    local.mkdir()
+    (local / "x.ckpt").touch()
+    assert inputs().path("trained_ckpt", str(local), "trained_ckpt", choose=the_weights) == local / "x.ckpt"

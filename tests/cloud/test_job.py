@@ -1,6 +1,9 @@
 """Whole jobs with a stand-in for the command: what it is called with, and what is where when it has ended."""
 import json
+import os
+import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from dlinknet.cloud import job
 from dlinknet.cloud.job import Command
 from dlinknet.errors import RunFailed, UserError
 from dlinknet.jobs import as_job
-from tests.conftest import command
+from tests.conftest import ROOT, command
 
 TRAIN = ("data_path", "val_path", "val_label_path", "pretrained_ckpt")
 EVAL = ("data_path", "label_path", "trained_ckpt")
@@ -171,21 +174,114 @@ def test_ranks_share_the_copy_and_the_first_takes_the_outputs(moxing, tmp_path):
     (["--output_path=s3://roads/out", "--train_url=s3://roads/out"], {}, "outputs go to OBS with --train_url=s3://roads/out"),
     ([], {"batch_size": "many"}, "environment variable: batch_size must be a whole number, not 'many'"),
     (["--batch_size=0"], {}, "command line: batch_size must be at least 1"),
-    (["--cache_path=/proc/x"], {}, "cache_path: cannot write to /proc/x"),
+    (["--cache_path=/proc/x", "--data_url=s3://roads/none"], {}, "cache_path: cannot write to /proc/x"),
 ])
 def test_mistakes(moxing, tmp_path, arguments, environment, words):
     with pytest.raises(UserError, match=words.replace("(", r"\(")):
         Run().as_job(moxing, tmp_path, *arguments, **environment)
 
 
-def test_outputs_of_another_job_are_not_mixed(moxing, tmp_path):
+def test_what_an_earlier_job_wrote_here_is_moved_aside(moxing, tmp_path):
     moxing.put("data/a", b"x")
     data = f"--data_url={moxing.url('data')}"
-    Run(writes=["a.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url('one')}")
-    with pytest.raises(UserError, match="holds the outputs of s3://roads/one; name another folder with --cache_path"):
-        Run(writes=["b.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url('two')}")
-    Run(writes=["b.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url('one')}")
-    assert set(moxing.contents("one")) == {"one/a.txt", "one/b.txt"}
+    for name in ("one", "two"):
+        Run(writes=[f"{name}.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url(name)}")
+        assert set(moxing.contents(name)) == {f"{name}/{name}.txt"}
+    assert read(tmp_path / "cache" / "train") == {"two.txt"} and read(tmp_path / "cache" / "train_before") == {"one.txt"}
+
+
+def test_the_store_decides_where_a_job_goes_on(place, tmp_path):
+    """A container that is started again may hold an older state than the store, or half of one."""
+    if "://" not in place.url():
+        pytest.skip("a local train_url is the state")
+    place.put("data/a_sat.jpg", b"x")
+    for step in ("step 1000", "step 2000"):
+        place.put("out/weight01_dink34_last.ckpt", step.encode())
+        place.put("out/weight01_dink34_train.log", step.encode() * (int(step[5:]) // 1000))
+
+        class Reading(Run):
+            def __call__(self, arguments):
+                super().__call__(arguments)
+                self.found = Path(self.settings.resume).read_text()
+                if step == "step 1000":
+                    raise KeyboardInterrupt
+        run = Reading()
+        try:
+            run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}")
+        except KeyboardInterrupt:
+            (tmp_path / "cache" / "train" / "weight01_dink34_last.ckpt").write_text("half of it")
+        assert run.found == step
+    assert place.contents("out")["out/weight01_dink34_last.ckpt"] == b"step 2000"
+
+
+def test_processes_of_one_node_that_resume_together(moxing, tmp_path):
+    """They start one after the other, while the first still brings a slow run."""
+    moxing.put("data/a_sat.jpg", b"x")
+    for name in ("last.ckpt", "best.ckpt", "config.yaml"):
+        moxing.put(f"out/weight01_dink34_{name}", b"{}")
+    code = """
+import os, sys, time
+import moxing.file
+from dlinknet.cloud import job
+from dlinknet import config
+copy = moxing.file.copy
+def slow(source, target):
+    time.sleep(0.7)
+    copy(source, target)
+moxing.file.copy = slow
+job.run(job.Command(lambda arguments: print("resumes", config.load(arguments, "").resume), ("data_path",), "output_path", True),
+        sys.argv[1:])
+"""
+    started = []
+    for rank in range(3):
+        started.append(subprocess.Popen(
+            [sys.executable, "-c", code, "--enable_modelarts=True", f"--cache_path={tmp_path}/cache",
+             f"--data_url={moxing.url('data')}", f"--train_url={moxing.url('out')}"], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **moxing.environment, "RANK_ID": str(rank)}))
+        time.sleep(0.5)
+    for process in started:
+        said, complaints = process.communicate(timeout=60)
+        assert process.returncode == 0 and f"resumes {tmp_path}/cache/train/weight01_dink34_last.ckpt" in said, said + complaints
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/cache/train", "a/.."])
+def test_an_export_without_a_name(moxing, tmp_path, name):
+    moxing.put("nets/a.ckpt", b"x")
+    with pytest.raises(UserError, match="^file_name must name a file, not"):
+        Run(("trained_ckpt",), "file_name", False).as_job(moxing, tmp_path, f"--trained_ckpt={moxing.url('nets')}",
+                                                          f"--train_url={moxing.url('out')}", f"--file_name={name}")
+
+
+def test_a_train_url_that_cannot_be_written_is_found_before_the_work(obs, tmp_path, quick):
+    obs.put("nets/a.ckpt", b"x")
+    run = Run(("trained_ckpt",), "file_name", False)
+    with pytest.raises(UserError, match="train_url: obs://no-such-bucket/x/.*: 404 NoSuchBucket"):
+        run.as_job(obs, tmp_path, f"--trained_ckpt={obs.url('nets')}", "--train_url=obs://no-such-bucket/x")
+    assert not hasattr(run, "settings")
+
+
+def test_secrets_stay_out_of_the_log(moxing, tmp_path, capsys):
+    moxing.put("data/a", b"x")
+    Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--access_key=AK1", "--Secret-Key", "SK2", "--rank=3")
+    said = capsys.readouterr().out
+    assert "--access_key=*** --Secret-Key *** --rank=3" in said.replace("'", "") and "AK1" not in said and "SK2" not in said
+
+
+def test_resume_is_refused_or_heard(moxing, tmp_path):
+    moxing.put("data/a", b"x")
+    moxing.put("nets/r.ckpt", b"weights")
+    with pytest.raises(UserError, match="^resume: a job goes on with the training at train_url by itself"):
+        Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--resume=s3://roads/x_last.ckpt")
+    settings = Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--resume=False",
+                            f"--pretrained_ckpt={moxing.url('nets/r.ckpt')}")
+    assert Path(settings.pretrained_ckpt).read_bytes() == b"weights"
+
+
+def test_a_job_of_local_paths_needs_no_cache(tmp_path):
+    (tmp_path / "data").mkdir()
+    run = Run()
+    job.run(run.told, ["--enable_modelarts=True", "--cache_path=/proc/x", f"--data_url={tmp_path}/data", f"--train_url={tmp_path}/out"], {})
+    assert run.settings.data_path == f"{tmp_path}/data"
 
 
 def test_the_gate(tmp_path, monkeypatch):
@@ -198,7 +294,9 @@ def test_the_gate(tmp_path, monkeypatch):
     (tmp_path / "my.yaml").write_text("enable_modelarts: 'True'\n")
     asked = []
     monkeypatch.setattr(job, "run", lambda told, arguments: asked.append(arguments))
-    for arguments in (["--enable_modelarts=1"], ["--enable_modelarts"], [f"--config_path={tmp_path}/my.yaml"]):
+    for arguments in (["--enable_modelarts=1"], ["--enable_modelarts"], [f"--config_path={tmp_path}/my.yaml"],
+                      [f"--config_path={tmp_path}"], ["--config_path=obs://roads/my.yaml"],
+                      ["--enable_modelarts=True", "--config_path=/no/such"]):
         run(arguments)
         assert asked.pop() == arguments and not got
     run([f"--config_path={tmp_path}/my.yaml", "--enable_modelarts=False"])
@@ -206,18 +304,19 @@ def test_the_gate(tmp_path, monkeypatch):
     monkeypatch.setenv("enable_modelarts", "true")
     run([])
     assert asked == [[]]
+    monkeypatch.setenv("enable_modelarts", "Ture")
+    with pytest.raises(UserError, match="environment variable: enable_modelarts must be True or False, not 'Ture'"):
+        run([])
 
 
 def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
     code = ("import sys, json, runpy\nsys.argv = ['train.py', '--data_path=/no/such']\n"
             "try:\n    runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit:\n    pass\n"
             "print(json.dumps([name for name in sys.modules if 'cloud' in name or name in ('obs', 'moxing')]))")
-    import subprocess
-    from tests.conftest import ROOT
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert json.loads(result.stdout.splitlines()[-1]) == [], result.stderr
 
 
 def test_a_url_outside_of_a_job_is_one_line():
-    result = command("train.py", "--config_path=obs://roads/my.yaml")
+    result = command("train.py", "--config_path=obs://roads/my.yaml", "--enable_modelarts=False")
     assert result.returncode == 2 and "--enable_modelarts=True" in result.stderr and len(result.stderr.splitlines()) == 1

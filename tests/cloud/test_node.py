@@ -68,7 +68,7 @@ def test_one_fails_and_the_others_fail_with_its_reason_at_once(processes, tmp_pa
     said = [process.communicate(timeout=30)[0] for process in processes(4, "fails", 1)]
     assert len(workers(tmp_path)) == 1
     assert all(line.startswith("failed: data_url: obs://b/x: 503 (tried 7 times) after ") for line in said)
-    assert all(float(line.split()[-2]) < 3 for line in said)
+    assert all(float(line.split()[-2]) < 10 for line in said), "they tried it themselves"
 
 
 def test_one_is_killed_and_another_does_it(processes, tmp_path):
@@ -111,5 +111,6 @@ def test_errors_keep_their_kind_and_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(RunFailed):
         node.once("more", "s", lambda last: (_ for _ in ()).throw(RunFailed("x")))
     (tmp_path / "file").write_text("")
+    nowhere = Node(tmp_path / "file" / "x")         # which is no matter as long as nothing is to be done there
     with pytest.raises(UserError, match="cache_path: cannot write to .*name another folder with --cache_path"):
-        Node(tmp_path / "file" / "x")
+        nowhere.once("data", "s", lambda last: 1)

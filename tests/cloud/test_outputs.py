@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -64,7 +65,7 @@ def test_new_and_changed_files_go_while_the_job_runs(send, remote, tmp_path):
 
 def test_the_newest_checkpoint_goes_last_with_what_is_not_older(send, remote, tmp_path, monkeypatch):
     """It says what the others must hold: a job that dies in between leaves a store from which another can go on."""
-    out, sent = tmp_path / "out", []
+    out, sent, lock = tmp_path / "out", [], threading.Lock()
     for name in ("a_last.ckpt", "a_best.ckpt", "a_plateau.ckpt", "b.txt"):
         (out / name).write_bytes(b"1")
     put = module.transfer.put_file
@@ -73,11 +74,12 @@ def test_the_newest_checkpoint_goes_last_with_what_is_not_older(send, remote, tm
         if url.endswith("_best.ckpt"):      # the next epoch ends while this one's files travel
             for name in ("a_plateau.ckpt", "a_last.ckpt"):
                 replace(out / name, b"2")
-        sent.append((url.rpartition("/")[2], file.read_bytes()))
+        with lock:
+            sent.append((url.rpartition("/")[2], file.read_bytes()))
         put(store, key, file, url)
     monkeypatch.setattr(module.transfer, "put_file", slow)
     send()._send(settled=False)
-    assert sent == [("a_best.ckpt", b"1"), ("a_plateau.ckpt", b"1"), ("b.txt", b"1"), ("a_last.ckpt", b"1")]
+    assert sorted(sent[:3]) == [("a_best.ckpt", b"1"), ("a_plateau.ckpt", b"1"), ("b.txt", b"1")] and sent[3:] == [("a_last.ckpt", b"1")]
 
 
 def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, remote, tmp_path):
@@ -95,6 +97,7 @@ def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, r
 def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_at_its_end(obs, tmp_path, monkeypatch, quick):
     from dlinknet.cloud.store import open_store
     monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "REST", 0.05)
     (tmp_path / "out").mkdir()
     watched = Outputs(open_store(obs.environment), tmp_path / "out", obs.url("results"), tmp_path / ".upload", True, [])
     obs.cut = ["PUT", "a.txt", 8]
@@ -139,3 +142,39 @@ with outputs.Ended(made.rescue):
     assert process.returncode == 143 and complaints == "" and time.monotonic() - start < 10
     assert "ended by SIGTERM; the outputs are in s3://roads/results" in said
     assert moxing.contents() == {"results/a_last.ckpt": b"step 7"}
+
+
+def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
+    from dlinknet.cloud.store import open_store
+    said = []
+    monkeypatch.setattr(module.LOG, "info", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(module, "LOOK", 0.02)
+    monkeypatch.setattr(module, "REST", 0.02)
+    (tmp_path / "out").mkdir()
+    watched = Outputs(open_store(obs.environment), tmp_path / "out", "obs://no-such-bucket/x", tmp_path / ".upload", True, [])
+    (tmp_path / "out" / "a.txt").write_text("x")
+    watched.start()
+    wait_for(lambda: len(obs.requests) > 5)
+    watched.ended.set()
+    watched.thread.join()
+    assert len(said) == 1 and "a.txt: 404 NoSuchBucket" in said[0]
+
+
+def test_sigterm_of_a_forked_child_is_its_own():
+    """A pool ends its workers by SIGTERM; the job goes on. And a rescue that fails in whatever way still ends the job."""
+    code = """
+import multiprocessing, os, signal, sys, time
+from dlinknet.cloud.outputs import Ended
+def rescue():
+    print("rescued", flush=True)
+    raise ValueError("of no kind that was thought of")
+with Ended(rescue):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start(); time.sleep(0.2); child.terminate(); child.join(10)
+    print("child", child.exitcode, flush=True)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert result.stdout.splitlines() == ["child -15", "rescued"] and result.returncode == 143

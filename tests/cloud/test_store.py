@@ -6,16 +6,21 @@ from pathlib import Path
 import pytest
 
 from dlinknet.cloud import store
-from dlinknet.cloud.store import Broken, Object, Refused, is_remote, join, open_store, split
+from dlinknet.cloud.store import Broken, Object, Refused, is_remote, join, open_store, same, split
 from dlinknet.errors import UserError
 
 MD5 = "5d41402abc4b2a76b9719d911017c592"        # of "hello", by md5sum
+
+
+def listed(opened, url):
+    return opened.list(url, lambda request: request())
 
 
 def test_urls():
     assert is_remote("s3://b/k") and is_remote("obs://b") and not is_remote("/s3/b") and not is_remote("")
     assert split("obs://b/a b/c.zip") == ("b", "a b/c.zip") and split("s3://b/") == ("b", "") and split("s3://b/x/") == ("b", "x")
     assert join("s3://b/x/", "y/z") == join("s3://b/x", "y/z") == "s3://b/x/y/z"
+    assert same("s3://b/x/") == same("obs://b/x") == "obs://b/x" and same("s3://b") == same("obs://b/") == "obs://b"
     with pytest.raises(UserError, match="names no bucket"):
         split("obs:///x")
 
@@ -28,15 +33,17 @@ def test_what_is_there(remote):
     assert found.size == 5 and found.md5 in ("", MD5)
     assert remote.store.stat(remote.url("in")) is None and remote.store.stat(remote.url("in/b.txt")) is None
     assert remote.store.stat(remote.url()) is None
-    assert {name: each.size for name, each in remote.store.list(remote.url("in")).items()} == {"a.txt": 5, "deep er/中.txt": 0}
-    assert remote.store.list(remote.url("in/")) == remote.store.list(remote.url("in"))
-    assert remote.store.list(remote.url("nothing")) == {}
-    assert len(remote.store.list(remote.url())) == 3
+    assert {name: each.size for name, each in listed(remote.store, remote.url("in")).items()} == {"a.txt": 5, "deep er/中.txt": 0}
+    assert listed(remote.store, remote.url("in/")) == listed(remote.store, remote.url("in"))
+    assert listed(remote.store, remote.url("nothing")) == {}
+    assert len(listed(remote.store, remote.url())) == 3
 
 
 def test_bytes_there_and_back(remote, tmp_path):
     (tmp_path / "out.bin").write_bytes(b"hello")
     remote.store.put(tmp_path / "out.bin", remote.url("new folder/x.bin"))
+    remote.store.put(tmp_path / "out.bin", remote.url("gone.bin"))
+    remote.store.remove(remote.url("gone.bin"))
     assert remote.contents() == {"new folder/x.bin": b"hello"}
     remote.store.get(remote.url("new folder/x.bin"), tmp_path / "back.bin", 5)
     assert (tmp_path / "back.bin").read_bytes() == b"hello"
@@ -51,7 +58,7 @@ def test_obs_says_checksums_and_pages(obs, monkeypatch):
     for number in range(5):
         obs.put(f"many/{number}", b"x")
     obs.put("many/", b"")           # what a console makes of an empty folder
-    assert sorted(opened.list(obs.url("many"))) == ["0", "1", "2", "3", "4"]
+    assert sorted(listed(opened, obs.url("many"))) == ["0", "1", "2", "3", "4"]
 
 
 def test_large_objects_travel_in_parts(obs, tmp_path, monkeypatch):
@@ -69,10 +76,10 @@ def test_large_objects_travel_in_parts(obs, tmp_path, monkeypatch):
 def test_what_obs_refuses_and_what_breaks(obs, tmp_path):
     opened = open_store(obs.environment)
     with pytest.raises(Refused, match="404 NoSuchBucket"):
-        opened.list("obs://no-such-bucket/x")
+        listed(opened, "obs://no-such-bucket/x")
     obs.every = 1
     with pytest.raises(Broken, match="503"):
-        opened.list(obs.url())
+        listed(opened, obs.url())
     gone = open_store({**obs.environment, "OBS_ENDPOINT": "http://127.0.0.1:9"})
     with pytest.raises(Broken, match="refused"):
         gone.stat(obs.url("x"))
@@ -91,16 +98,18 @@ def test_a_certificate_of_nobody_is_refused(obs):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     opened = open_store({**obs.environment, "OBS_ENDPOINT": f"https://127.0.0.1:{server.server_port}"})
     with pytest.raises(Broken, match="CERTIFICATE_VERIFY_FAILED"):
-        opened.list(obs.url())
+        listed(opened, obs.url())
     server.shutdown()
 
 
 def test_what_it_takes(obs, monkeypatch):
     for name in ("OBS_ENDPOINT", "OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY"):
-        with pytest.raises(UserError, match=f"takes {name} "):
+        with pytest.raises(UserError, match=f"takes {name} from the environment"):
             open_store({**obs.environment, name: ""})
+    stray = open_store({**obs.environment, "AWS_SESSION_TOKEN": "of another account", "AWS_ACCESS_KEY_ID": "x"})
+    assert (stray.client.securityProvider.security_token, stray.client.securityProvider.access_key_id) == (None, "key")
     old = {"S3_ENDPOINT": obs.endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    assert open_store(old).list(obs.url()) == {}
+    assert listed(open_store(old), obs.url()) == {}
     monkeypatch.setitem(sys.modules, "obs", None)
     with pytest.raises(UserError, match="pip install -r requirements-obs.txt"):
         open_store(obs.environment)

@@ -122,7 +122,7 @@ def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_p
     def differs(words, settings=now, identity=identity):
         with pytest.raises(UserError) as error:
             refuse_changes(meta, settings, identity, file)
-        assert "w_last.ckpt is of another run: " + words + "; to train anew, start without --resume or" in str(error.value)
+        assert "w_last.ckpt is of another run: " + words + "; to train anew, name another log_name or another folder" in str(error.value)
 
     differs("model_name was dlinknet34, is linknet34; batch_size was 4, is 8",
             dataclasses.replace(now, batch_size=8, model_name="linknet34"))

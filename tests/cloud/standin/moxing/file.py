@@ -1,7 +1,8 @@
 """The documented calls over a folder, as strict as the real ones: copy is for files, copy_parallel for folders.
 
-Where the file MOXING_ROOT/faults exists, its first word is how many of the next calls of copy and copy_parallel fail.
+Where the file MOXING_ROOT/faults exists it holds a number, and each so-many-th call of any function fails.
 """
+import itertools
 import os
 import shutil
 
@@ -12,22 +13,30 @@ def _path(url):
     return os.path.join(os.environ["MOXING_ROOT"], url.split("://", 1)[1])
 
 
+_calls = itertools.count(1)
+
+
 def _may_fail():
     faults = os.path.join(os.environ["MOXING_ROOT"], "faults")
     if os.path.exists(faults):
         with open(faults) as file:
-            left = int(file.read().split()[0])
-        if left:
-            with open(faults, "w") as file:
-                file.write(str(left - 1))
+            every = int(file.read())
+        if next(_calls) % every == 0:
             raise RuntimeError("the stand-in was told to fail")
 
 
+def remove(url, recursive=False):
+    _may_fail()
+    os.remove(_path(url))
+
+
 def exists(url):
+    _may_fail()
     return os.path.exists(_path(url))
 
 
 def is_directory(url):
+    _may_fail()
     return os.path.isdir(_path(url))
 
 
@@ -36,10 +45,12 @@ def make_dirs(url):
 
 
 def get_size(url):
+    _may_fail()
     return os.path.getsize(_path(url))
 
 
 def list_directory(url, recursive=False):
+    _may_fail()
     folder = _path(url)
     if not recursive:
         return sorted(os.listdir(folder))
