@@ -6,7 +6,6 @@ from pathlib import Path
 from dlinknet import config, console, runtime
 from dlinknet.data.frequencies import class_weights
 from dlinknet.data.layouts import training_sets
-from dlinknet.data.preprocess import of_settings
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
 from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings
@@ -22,14 +21,12 @@ def main(arguments: list) -> None:
     if settings.pretrained_ckpt and not resumed:
         need_file(settings.pretrained_ckpt, "pretrained_ckpt")
     classes, training, validation = training_sets(settings)
-    preprocessing, identity = of_settings(settings), data_identity(training, validation, classes)
+    identity = data_identity(training, validation, classes)
 
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
-    from dlinknet.data.loader import TrainingLoader, crop_of
-    from dlinknet.evaluation.engine import NetworkEngine
-    from dlinknet.evaluation.predictor import Predictor
-    from dlinknet.evaluation.scoring import score_all
+    from dlinknet.data.loader import make_loader
+    from dlinknet.evaluation.scoring import validation_of
     from dlinknet.models.weights import start_network
     from dlinknet.parallel import Ranks
     from dlinknet.training.checkpoint import read_newest
@@ -41,12 +38,9 @@ def main(arguments: list) -> None:
     network, encoder = start_network(settings.model_name, "" if resumed else settings.pretrained_ckpt, padding, classes.outputs,
                                      settings.decoder)
     ranks = Ranks(device.rank, device.size)
-    loader = TrainingLoader(training, settings.batch_size, crop_of(settings), settings.augment, settings.seed,
-                            settings.num_workers, ranks.rank, ranks.size, classes, preprocessing)
-    predictor = Predictor(NetworkEngine(network, classes.outputs, preprocessing), settings.tile_size, settings.tile_overlap,
-                          resize=preprocessing.resize)
+    loader = make_loader(settings, training, classes, ranks.rank, ranks.size)
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    validate = (lambda: score_all(validation, predictor, settings.threshold, "validation", ranks, classes)) if validation else None
+    validate = validation_of(settings, network, validation, classes, loader.preprocessing, ranks)
     weights = class_weights(training, classes, files.folder) if settings.class_weights == "log" else None
     trainer = Trainer(settings, network, loader, files, validate, identity, ranks, weights)
     if resumed:

@@ -119,8 +119,11 @@ class Classes:
     def _of_colours(self, pixels: np.ndarray) -> np.ndarray:
         others = next((label for each, label in self._labelled() if each is self.void), _UNKNOWN)
         packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-        coloured = {(colour[0] << 16) + (colour[1] << 8) + colour[2]: label
-                    for each, label in self._labelled() for colour in (each.colours or (each.colour,))}
+        coloured: dict[int, int] = {}
+        for each, label in self._labelled():
+            for red, green, blue in each.colours or (each.colour,):
+                if coloured.setdefault((red << 16) + (green << 8) + blue, label) != label:
+                    raise UserError(f"class_table: colour {(red, green, blue)} is of two classes; such masks are read by values only")
         keys = np.array(sorted(coloured), np.uint32)
         places = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
         labels = np.array([coloured[key] for key in keys.tolist()], np.uint8)[places]
@@ -147,6 +150,20 @@ class Classes:
 
 
 ROADS = Classes((Class("background", (0, 0, 0)), Class("road", (255, 255, 255))), road=True)
+
+
+def stored_classes(values: dict[str, Any]) -> Classes:
+    """The classes that a checkpoint or an export was made for: of its `classes` (maps) and `class_table`; roads where it has one map.
+
+    Raises:
+        ValueError, TypeError, LookupError: it holds no table, or that of another number of classes.
+    """
+    if values.get("classes", 1) == 1:
+        return ROADS
+    found = parse_classes(values["class_table"])
+    if found.outputs != values["classes"]:
+        raise ValueError(f"{values['classes']} maps, but {found.outputs} classes")
+    return found
 
 
 def read_table(file: Path, key: str, count_void: bool) -> Classes:
@@ -180,8 +197,7 @@ def parse_classes(values: Any) -> Classes:
     every = [*listed, *([found.void] if found.void else [])]
     if not 2 <= len(listed) <= MOST:
         raise ValueError(f"2 to {MOST} classes, not {len(listed)}")
-    for what, things in (("name", [each.name for each in every]), ("value", [value for each in every for value in each.values]),
-                         ("colour", [colour for each in every for colour in {*(each.colours or (each.colour,))}])):
+    for what, things in (("name", [each.name for each in every]), ("value", [value for each in every for value in each.values])):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
             raise ValueError(f"{what} {twice} stands there twice")

@@ -30,6 +30,8 @@ def classes_of(settings: Config) -> Classes:
     if not settings.class_table and settings.data_layout not in OWN_TABLES:
         raise UserError("class_table is empty: a folder's masks need one; configs/classes holds some")
     file = Path(settings.class_table) if settings.class_table else TABLES / OWN_TABLES[settings.data_layout]
+    if not file.suffix and not file.exists():
+        file = TABLES / f"{file.name}.yaml"
     return read_table(file, "class_table", settings.ignore_index == "none")
 
 

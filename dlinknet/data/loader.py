@@ -13,12 +13,7 @@ from dlinknet.config import Config
 from dlinknet.data.augment import augment
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import DLINKNET, Preprocessing, pad, read_image, resized, round_up, to_input
-
-
-def crop_of(settings: Config) -> tuple[int, int] | None:
-    """The (height, width) of the random crops that the settings ask for; None for whole images."""
-    return (settings.train_height or settings.train_size, settings.train_size) if settings.train_size else None
+from dlinknet.data.preprocess import DLINKNET, Preprocessing, of_settings, pad, read_image, resized, round_up, to_input
 
 
 class TrainingLoader:
@@ -111,6 +106,13 @@ class TrainingLoader:
             to_input(image, images[place], self.preprocessing)
             masks[place, 0] = mask
         return images, masks
+
+
+def make_loader(settings: Config, pairs: list[Pair], classes: Classes, rank: int = 0, size: int = 1) -> TrainingLoader:
+    """The training set's loader as the settings ask for it, in one process of `size`."""
+    crop = (settings.train_height or settings.train_size, settings.train_size) if settings.train_size else None
+    return TrainingLoader(pairs, settings.batch_size, crop, settings.augment, settings.seed, settings.num_workers, rank, size,
+                          classes, of_settings(settings))
 
 
 class _Epoch:

@@ -35,6 +35,11 @@ class Preprocessing:
         shift = self.shift[0] if len(set(self.shift)) == 1 else list(self.shift)
         return {"scale": self.scale, "shift": shift, **({"resize": list(self.resize)} if self.resize else {})}
 
+    @property
+    def known(self) -> bool:
+        """Whether it is one of the setting's choices, which alone are trained with."""
+        return replace(self, resize=None) in CHOICES.values()
+
     def table(self) -> np.ndarray:
         """What each of the 256 values becomes, 3 x 256 float32: rounded once, from float64."""
         return (np.arange(256) / 255 * self.scale + np.array(self.shift)[:, None]).astype(np.float32)

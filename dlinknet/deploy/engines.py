@@ -3,19 +3,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 import numpy as np
 
 from dlinknet import runtime
 from dlinknet.config import Config
 from dlinknet.console import quiet
-from dlinknet.data.preprocess import to_input
+from dlinknet.data.classes import Classes, stored_classes
+from dlinknet.data.preprocess import DLINKNET, Preprocessing, parse_preprocessing, to_input
 from dlinknet.deploy import sidecar
 from dlinknet.deploy.onnx import EXTRA
 from dlinknet.deploy.sidecar import Shape
-from dlinknet.errors import RunFailed, UserError, first_line
-from dlinknet.evaluation.engine import Engine, NetworkEngine
+from dlinknet.errors import RunFailed, UserError, first_line, name_some
+from dlinknet.evaluation.engine import Engine, NetworkEngine, maps
 
 Loaded = TypeVar("Loaded")
 
@@ -23,16 +24,16 @@ Loaded = TypeVar("Loaded")
 class _ExportedEngine:
     """What exported models share as engines (evaluation/engine.py): their shape, who prepares pixels, and how a failure ends."""
 
-    def __init__(self, file: Path, shape: Shape):
-        self.file = file
+    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing):
+        self.file, self.preprocessing = file, preprocessing
         self.batch, self.size, self.pixels = shape.batch, None if shape.dynamic else shape.size, shape.pixels
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        return pixels if self.pixels else to_input(pixels)
+        return pixels if self.pixels else to_input(pixels, preprocessing=self.preprocessing)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         try:
-            return self._probabilities(inputs)[:, 0]
+            return maps(self._probabilities(inputs))
         except Exception as error:  # noqa: BLE001  (each engine's own kinds; MindSpore compiles at the first call)
             raise RunFailed(f"{self.file} cannot be computed: {first_line(error)}") from None
 
@@ -47,10 +48,10 @@ class MindirEngine(_ExportedEngine):
         Exception: MindSpore cannot load it; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape):
+    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing = DLINKNET):
         import mindspore as ms
         from mindspore import nn
-        super().__init__(file, shape)
+        super().__init__(file, shape, preprocessing)
         with quiet(native=True):
             self.graph = nn.GraphCell(ms.load(str(file)))
 
@@ -68,12 +69,12 @@ class OnnxEngine(_ExportedEngine):
         Exception: it cannot load the file; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape, key: str):
+    def __init__(self, file: Path, shape: Shape, key: str, preprocessing: Preprocessing = DLINKNET):
         try:
             import onnxruntime
         except ImportError as error:
             raise UserError(f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}") from None
-        super().__init__(file, shape)
+        super().__init__(file, shape, preprocessing)
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3          # errors
@@ -85,11 +86,19 @@ class OnnxEngine(_ExportedEngine):
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that computes, its name, and where it does."""
+    """A model that computes, its name, where it does, what classes it knows and what it wants done to images."""
 
     model: str
     engine: Engine
     device: str
+    classes: Classes
+    preprocessing: Preprocessing
+
+    def need_classes(self, classes: Classes, file: str, key: str) -> None:
+        """UserError where the model, which the setting `key` named, was trained for other classes than the masks have."""
+        if self.classes.names != classes.names:
+            raise UserError(f"{key}: {file} knows {name_some(list(self.classes.names))}, the masks {name_some(list(classes.names))}; "
+                            "data_layout, class_table and ignore_index must be those of its training")
 
 
 def open_model(file: str, key: str, settings: Config, started: str = "") -> Opened:
@@ -109,17 +118,37 @@ def open_model(file: str, key: str, settings: Config, started: str = "") -> Open
         raise UserError(f"{key}: {file} is for Ascend's own tools; name the checkpoint, a .mindir or an .onnx")
     if kind == ".onnx":
         values, shape = sidecar.read(file, key)
-        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key), file, key, "ONNX Runtime")
-        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})")
+        preprocessing = parse_preprocessing(values["preprocessing"])
+        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key, preprocessing), file, key, "ONNX Runtime")
+        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})", stored_classes(values), preprocessing)
     if kind == ".mindir":
         values, shape = sidecar.read(file, key)
         device = started or str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
         made = f"MindSpore {runtime.version()} (a file of {values.get('mindspore')})"
-        return Opened(values["model"], _loaded(lambda: MindirEngine(Path(file), shape), file, key, made), device)
+        preprocessing = parse_preprocessing(values["preprocessing"])
+        engine = _loaded(lambda: MindirEngine(Path(file), shape, preprocessing), file, key, made)
+        return Opened(values["model"], engine, device, stored_classes(values), preprocessing)
     device = started or str(runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32))
     from dlinknet.models.weights import load_trained
-    model, network = load_trained(file, key, settings.model_name)
-    return Opened(model, NetworkEngine(network), device)
+    trained = load_trained(file, key, settings.model_name)
+    classes, preprocessing = trained_for(trained.meta, file, key)
+    return Opened(trained.model, NetworkEngine(trained.network, classes.outputs, preprocessing), device, classes, preprocessing)
+
+
+def trained_for(meta: dict[str, Any], file: str, key: str) -> tuple[Classes, Preprocessing]:
+    """The classes and the preprocessing that a checkpoint was trained with, of weights.Trained.meta.
+
+    Raises:
+        UserError: it has several classes and does not say which, or the preprocessing is not known here.
+    """
+    try:
+        preprocessing = parse_preprocessing(meta["preprocessing"]) if "preprocessing" in meta else DLINKNET
+        if preprocessing.known:
+            return stored_classes(meta), preprocessing
+    except (ValueError, TypeError, LookupError):
+        pass
+    raise UserError(f"{key}: {file} does not say which classes and preprocessing it was trained with, as train.py's checkpoints do, or "
+                    "they are of a later dlinknet")
 
 
 def _loaded(load: Callable[[], Loaded], file: str, key: str, by: str) -> Loaded:

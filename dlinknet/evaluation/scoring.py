@@ -2,18 +2,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 import numpy as np
 
+from dlinknet.config import Config
 from dlinknet.console import Progress
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import read_image
+from dlinknet.data.preprocess import Preprocessing, read_image
+from dlinknet.evaluation.engine import NetworkEngine
 from dlinknet.evaluation.metrics import Tally, confusion, figures
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
 from dlinknet.parallel import Ranks
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,11 @@ def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: 
     *counts, dice, images = ranks.total(np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64))
     whole = Tally(np.array(counts).reshape(tally.counts.shape), int(dice), int(images))
     return figures(whole.counts) if classes.road else whole.figures(classes.names)
+
+
+def validation_of(settings: Config, network: nn.Cell, pairs: list[Pair], classes: Classes, preprocessing: Preprocessing,
+                  ranks: Ranks) -> Callable[[], dict[str, float]] | None:
+    """What scores a network that is being trained on a validation set, each time it is called; None without a set."""
+    predictor = Predictor(NetworkEngine(network, classes.outputs, preprocessing), settings.tile_size, settings.tile_overlap,
+                          resize=preprocessing.resize)
+    return (lambda: score_all(pairs, predictor, settings.threshold, "validation", ranks, classes)) if pairs else None

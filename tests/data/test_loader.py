@@ -12,7 +12,7 @@ def make(mindspore, stripe_data):
     from dlinknet.data.loader import TrainingLoader
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
-    def build(batch_size=4, crop=0, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1):
+    def build(batch_size=4, crop=None, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1):
         return TrainingLoader(pairs, batch_size, crop, level, seed, workers, rank, size)
 
     return build
@@ -71,8 +71,8 @@ def test_crops_and_whole_images_of_any_size_fit_a_batch(make, tmp_path):
         write_pair(folder, f"m{number}", *stripes(number, *size))
     pairs = read_pairs(str(folder), str(folder), "data_path", "data_path")
     assert epoch(make(pairs=pairs, batch_size=3), 1)[0].shape == (3, 3, 96, 96)
-    assert epoch(make(pairs=pairs, batch_size=3, crop=64), 1)[0].shape == (3, 3, 64, 64)
-    assert epoch(make(pairs=pairs, batch_size=2, crop=128), 1)[1].shape == (4, 1, 128, 128)
+    assert epoch(make(pairs=pairs, batch_size=3, crop=(64, 64)), 1)[0].shape == (3, 3, 64, 64)
+    assert epoch(make(pairs=pairs, batch_size=2, crop=(128, 128)), 1)[1].shape == (4, 1, 128, 128)
 
 
 def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):

@@ -113,7 +113,7 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     def learn(trainer, losses):
         def train_epoch(epoch):
             set_value(trainer.network.head.conv2.bias, np.array([epoch]))
-            return {"epoch": epoch, "train_loss": losses[epoch - 1], "learning_rate": trainer.plateau.learning_rate}
+            return {"epoch": epoch, "train_loss": losses[epoch - 1], "learning_rate": trainer.schedule.learning_rate}
         monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
         monkeypatch.setattr(trainer, "_summary", lambda row: "")
 
@@ -121,10 +121,10 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     trainer = make("--epoch_num=5", folder="plateau")
     learn(trainer, losses)
     trainer.run()
-    assert trainer.plateau.epochs_without == 4
+    assert trainer.schedule.epochs_without == 4
     settings = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 20})
     trainer = resumed(make, "plateau")
-    assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.plateau.epochs_without == 4
+    assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.schedule.epochs_without == 4
     assert float(trainer.optimizer.learning_rate.asnumpy()) == pytest.approx(4e-4)
     trainer.config = settings
     learn(trainer, losses)

@@ -30,7 +30,7 @@ def restored(folder, network, ranks):
     settings = config.load(["--batch_size=2", "--train_size=32", "--distribute_epoch_num=5", f"--run_distribute={ranks.size > 1}",
                             "--epoch_num=5"], "")
     pairs = [Pair(name, Path(name), Path(name), 32, 32) for name in "abcd"]
-    loader = TrainingLoader(pairs, 2, 32, "none", 1, 1, ranks.rank, ranks.size)
+    loader = TrainingLoader(pairs, 2, (32, 32), "none", 1, 1, ranks.rank, ranks.size)
     trainer = Trainer(settings, network, loader, RunFiles(folder, "r"), None, {"files": "same"}, ranks)
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9])
 
