@@ -40,14 +40,14 @@ def parts(folder):
 
 @pytest.fixture(scope="module")
 def work(spread_checkpoint, tmp_path_factory):
-    """Images of several sizes, and LinkNet34 exported as ONNX for 64 x 96."""
+    """Images of several sizes, and LinkNet18 exported as ONNX for 64 x 96."""
     place = tmp_path_factory.mktemp("infer 道路")
     (place / "data").mkdir()
     for number, size in enumerate([(60, 64), (64, 96), (150, 210), (33, 300)]):
         image, mask = stripes(number, *size)
         cv2.imwrite(str(place / "data" / f"m{number}_sat.{'png' if number % 2 else 'jpg'}"), image)
         cv2.imwrite(str(place / "data" / f"m{number}_mask.png"), mask)
-    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet34')}", "--file_name=./net", "--file_format=ONNX",
+    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet18')}", "--file_name=./net", "--file_format=ONNX",
                      "--batch_size=1", "--width=96", "--height=64", cwd=place)
     assert result.returncode == 0, result.stderr
     return place
@@ -116,7 +116,7 @@ def test_help_and_mistakes(program, tmp_path):
     cv2.imwrite(str(tmp_path / "full" / "a.png"), stripes(0)[0])
     (tmp_path / "empty").mkdir()
     planes = {"layout": "NCHW", "type": "float32", "channels": "BGR", "shape": [1, 3, 64, 96]}
-    good = {"format": 1, "model": "linknet34", "classes": 1, "input": planes,
+    good = {"format": 1, "model": "linknet18", "classes": 1, "input": planes,
             "preprocessing": {"where": "host", "scale": 3.2, "shift": -1.6}, "threshold": 0.5}
 
     def refused(words, *arguments, **changes):

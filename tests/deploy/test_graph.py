@@ -26,7 +26,7 @@ def test_a_folded_pair_by_hand(mindspore, transposed):
         [10, 26] if transposed else [8, 22])
 
 
-@pytest.mark.parametrize("model", ["linknet34", "dlinknet34", pytest.param("dlinknet50", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", ["linknet18", "dlinknet34", pytest.param("dlinknet50", marks=pytest.mark.slow)])
 def test_a_whole_network_without_its_norms(mindspore, spread_checkpoint, model):
     from mindspore import Tensor, nn
     from dlinknet.deploy.graph import exported_graph, fold_batch_norm
