@@ -125,3 +125,24 @@ def test_nothing_is_changed_in_place():
     for seed in range(20):
         augment(np.random.default_rng(seed), image, mask, "full")
     assert np.array_equal(image, before[0]) and np.array_equal(mask, before[1])
+
+
+def test_streets_are_only_mirrored_and_what_lies_outside_does_not_count():
+    image, mask = np.zeros((48, 64, 3), np.uint8), np.ones((48, 64), np.uint8)
+    image[:24], mask[:24] = 255, 2
+    sides, outside = set(), 0
+    for seed in range(40):
+        moved, labels = augment(np.random.default_rng(seed), image, mask, "street", None, 255)
+        assert moved.shape == (48, 64, 3) and set(np.unique(labels)) <= {1, 2, 255}
+        known = labels != 255
+        assert ((moved.max(2) > 127) != (labels == 2))[known].mean() < 0.05
+        rows = np.where(labels == 2)[0], np.where(labels == 1)[0]
+        assert not rows[0].size or not rows[1].size or rows[0].mean() < rows[1].mean(), "the sky stays above"
+        outside += (~known).any()
+    assert 5 < outside < 35
+    edge = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
+    for seed in range(20):
+        moved, labels = augment(np.random.default_rng(seed), edge[..., None].repeat(3, 2), edge, "mirror")
+        assert np.array_equal(moved[..., 0], labels)
+        sides.add(int(labels[0, 0]))
+    assert sides == {int(edge[0, 0]), int(edge[0, -1])}

@@ -199,3 +199,29 @@ def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
     export = exporting(tmp_path / "a.ckpt", Shape(1, (64, 64)))
     export.write("ONNX", tmp_path / "a.onnx")
     assert json.loads((tmp_path / "a.onnx.json").read_text())["padding"] == padding
+
+
+@pytest.mark.parametrize("decoder", ["full", "depthwise", "subpixel"])
+def test_every_decoder_of_several_classes_is_exported_as_it_computes(mindspore, spread_checkpoint, tmp_path, decoder):
+    """ONNX by ONNX Runtime and OpenCV, with BatchNorm in the convolutions, and once as MINDIR."""
+    export = exporting(spread_checkpoint("linknet18", 3, decoder), Shape(1, (64, 96)))
+    assert export.batch_norm == "folded" and export.expected[0].shape == (1, 3, 64, 96)
+    assert np.allclose(export.expected[0].sum(1), 1, atol=1e-6) and np.ptp(export.expected[0]) > 0.5
+    formats = (["ONNX"] if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx") else []) + (
+        ["MINDIR"] if decoder == "subpixel" else [])
+    for file_format in formats:
+        target = tmp_path / f"net{SUFFIXES[file_format]}"
+        export.write(file_format, target)
+        values, shape = read(str(target), "k")
+        assert (values["classes"], values["decoder"], values["output"]["shape"]) == (3, decoder, [1, 3, 64, 96])
+        assert [each["name"] for each in values["class_table"]["classes"]] == ["class 0", "class 1", "class 2"]
+        assert len(values["compared"]) == (2 if file_format == "ONNX" else 1) and max(values["compared"].values()) < 1e-5
+        found = engine_of(target, mindspore)(export.planes[0])
+        assert found.shape == (1, 3, 64, 96) and np.abs(found - export.expected[0]).max() < 1e-5
+
+
+def test_a_checkpoint_of_several_classes_must_say_which(mindspore, networks, tmp_path):
+    from dlinknet.training.checkpoint import save
+    save(tmp_path / "bare.ckpt", networks("linknet18", 3).get_parameters(), {"model": "linknet18", "classes": 3})
+    with pytest.raises(UserError, match="does not say which classes"):
+        exporting(tmp_path / "bare.ckpt", Shape(1, (64, 64)))

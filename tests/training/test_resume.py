@@ -162,3 +162,36 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
         assert any("_last.ckpt " in line and line.endswith("; going on from the one before it") for line in lines())
         with pytest.raises(UserError, match="resume: .*_last.ckpt .*; resume: .*_last.ckpt "):
             read_newest([files.last, files.last], "resume")
+
+
+@pytest.mark.parametrize("schedule, optimizer", [("one_cycle", "adamw"), ("cosine", "rmsprop"), ("step", "sgd")])
+def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, optimizer):        # noqa: F811
+    """Cut in the middle of the second epoch; the rates of each step, and at the end every tensor, are those of a whole run."""
+    asked = [f"--schedule={schedule}", f"--optimizer={optimizer}", "--schedule_epochs=1", "--weight_decay=0.01"]
+
+    def noting(trainer):
+        rates, own = [], trainer.step_function
+
+        def step(images, masks):
+            rates.append(float(trainer.optimizer.learning_rate.asnumpy()))
+            return own(images, masks)
+
+        trainer.step_function = step
+        return rates
+
+    undisturbed = make(*SETTINGS, *asked, folder=f"whole {schedule}")
+    expected = noting(undisturbed)
+    undisturbed.run()
+    cut = make(*SETTINGS, *asked, folder=schedule)
+    cut_after(cut, 4)
+    with pytest.raises(Cut):
+        cut.run()
+    assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
+    from dlinknet.models.weights import read_checkpoint
+    again = make(*SETTINGS, *asked, folder=schedule)
+    again.resume(read_checkpoint(str(again.files.last), "resume"), again.files)
+    rates = noting(again)
+    again.run()
+    assert rates == expected[4:] and len(set(expected)) >= 3
+    ours, theirs = state(again), state(undisturbed)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs) and ours.keys() == theirs.keys()
