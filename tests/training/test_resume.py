@@ -164,7 +164,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
             read_newest([files.last, files.last], "resume")
 
 
-@pytest.mark.parametrize("schedule, optimizer", [("one_cycle", "adamw"), ("cosine", "rmsprop"), ("step", "sgd")])
+@pytest.mark.parametrize("schedule, optimizer", [
+    ("one_cycle", "adamw"), *(pytest.param(*names, marks=pytest.mark.slow) for names in (("cosine", "rmsprop"), ("step", "sgd")))])
 def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, optimizer):        # noqa: F811
     """Cut in the middle of the second epoch; the rates of each step, and at the end every tensor, are those of a whole run."""
     asked = [f"--schedule={schedule}", f"--optimizer={optimizer}", "--schedule_epochs=1", "--weight_decay=0.01"]
