@@ -21,10 +21,10 @@ from dlinknet.models.weights import Checkpoint, load_network, load_state, read_c
 from dlinknet.parallel import Ranks
 from dlinknet.training.checkpoint import save
 from dlinknet.training.history import draw_curves, shown_figures, write_csv
-from dlinknet.training.losses import CrossEntropyLoss, DiceBCELoss
+from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
 from dlinknet.training.run import RunFiles, fixed_settings
-from dlinknet.training.schedules import PlateauRule, Timetable
+from dlinknet.training.schedules import PlateauRule, make_schedule
 from dlinknet.training.step import make_step
 
 
@@ -61,11 +61,9 @@ class Trainer:
         self.identity, self.ranks = identity, ranks
         self.optimizer = make_optimizer(config, network.trainable_params())
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
-        classes = loader.classes
-        loss = DiceBCELoss(ranks.size) if classes.road else CrossEntropyLoss(
-            np.ones(classes.outputs) if weights is None else weights, ranks.size)
-        self.step_function = make_step(set_precision(network, config.amp_level), loss, self.optimizer, self.scaler, ranks.size)
-        self.schedule = self._planned()
+        self.step_function = make_step(set_precision(network, config.amp_level), make_loss(loader.classes, weights, ranks.size),
+                                       self.optimizer, self.scaler, ranks.size)
+        self.schedule = make_schedule(config, self.epochs, len(loader))
         self.rate: float | None = None          # the learning rate that the optimizer was given last
         self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
         self.step = 0                           # steps taken since the start
@@ -80,14 +78,6 @@ class Trainer:
     def epochs(self) -> int:
         """How many there are."""
         return self.config.distribute_epoch_num if self.config.run_distribute else self.config.epoch_num
-
-    def _planned(self) -> PlateauRule | Timetable:
-        """The schedule as the settings have it, at its start."""
-        config, epoch = self.config, len(self.loader)
-        if config.schedule == "plateau":
-            return PlateauRule(config.learning_rate)
-        return Timetable(config.schedule, config.learning_rate, self.epochs * epoch, epoch, config.schedule_epochs,
-                         config.schedule_factor)
 
     def resume(self, checkpoint: Checkpoint, source: RunFiles) -> None:
         """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.

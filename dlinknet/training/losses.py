@@ -5,6 +5,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from dlinknet.data.classes import Classes
+
 
 class DiceBCELoss(nn.Cell):
     """1 - Dice plus binary cross-entropy, on logits: D-LinkNet's loss, finite on any batch.
@@ -61,3 +63,10 @@ class CrossEntropyLoss(nn.Cell):
         counted = ops.cast(truth == self.labels, ms.float32) * self.weights         # N x C x H x W, 0 but at the truth
         whole = self.over_all(counted.sum())
         return -(counted * self.log_softmax(logits)).sum() * self.processes / ops.maximum(whole, 1e-6)
+
+
+def make_loss(classes: Classes, weights: np.ndarray | None, processes: int) -> nn.Cell:
+    """The loss of a training: of roads DiceBCELoss, of several classes CrossEntropyLoss, with all weights 1 where none are given."""
+    if classes.road:
+        return DiceBCELoss(processes)
+    return CrossEntropyLoss(np.ones(classes.outputs) if weights is None else weights, processes)
