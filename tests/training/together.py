@@ -52,6 +52,19 @@ def restored(folder, network, ranks):
             "rate": trainer.optimizer.learning_rate.asnumpy()}
 
 
+def cross_entropy(size, mine):
+    """The weighted cross-entropy of this process's part and its gradient, as the step takes the mean of them over all."""
+    import mindspore as ms
+    from dlinknet.training.losses import CrossEntropyLoss
+    rng = np.random.default_rng(4)
+    logits = rng.normal(size=(BATCH, 3, 8, 8)).astype(np.float32)
+    truth = rng.choice([0, 1, 2, 255], (BATCH, 1, 8, 8), p=[0.6, 0.2, 0.1, 0.1]).astype(np.float32)
+    truth[-1] = 255     # one image's pixels count nowhere, so that the parts weigh differently
+    loss = ms.jit(ms.value_and_grad(CrossEntropyLoss(np.array([1.0, 3.0, 9.0]), size), 0))
+    value, gradient = loss(ms.Tensor(logits[mine]), ms.Tensor(truth[mine]))
+    return {"entropy": value.asnumpy(), "entropy_gradient": gradient.asnumpy() / size}
+
+
 def main(folder, size):
     from dlinknet import runtime
     device = runtime.start("CPU", 0, 1, distribute=size > 1)
@@ -72,6 +85,7 @@ def main(folder, size):
     found["losses"] = [float(step(Tensor(x[mine]), Tensor(t[mine]))[0].asnumpy()) for x, t in zip(images, masks)]
     found.update({f"weights.{p.name}": p.asnumpy() for p in network.get_parameters()})
 
+    found.update(cross_entropy(size, mine))
     # One process's gradients overflow: all of them leave their weights as they are, and halve the loss scale.
     before = network.head.conv2.weight.asnumpy()
     bad = images[0][mine] if ranks.rank else np.full_like(images[0][mine], np.inf)
