@@ -3,7 +3,7 @@ an encoder for a training of --model_name (--pretrained_ckpt)."""
 from pathlib import Path
 
 from dlinknet import config, console, runtime
-from dlinknet.data.preprocess import INPUT
+from dlinknet.data.preprocess import DLINKNET, INPUT
 from dlinknet.errors import UserError, run_command
 from dlinknet.files import need_file, need_place
 
@@ -19,17 +19,20 @@ def main(arguments: list) -> None:
     if target.exists():
         raise UserError(f"file_name: {target} exists; name another file")
 
+    preprocessing = {**INPUT, **DLINKNET.described()}
     runtime.start("CPU", 0, settings.seed)
     from dlinknet.models.weights import load_trained, start_network
     from dlinknet.training.checkpoint import save
     if key == "trained_ckpt":
-        model, network = load_trained(source, key, settings.model_name)
-        what, parameters, meta = f"{model} from {source}", network.get_parameters(), {"model": model, "classes": 1}
+        model, network, found = load_trained(source, key, settings.model_name)
+        what, parameters = f"{model} from {source}", network.get_parameters()
+        meta = {"model": model, **{name: found[name] for name in ("classes", "decoder", "class_table") if name in found}}
+        preprocessing = found.get("preprocessing", preprocessing)
     else:
         network, what = start_network(settings.model_name, source, settings.encoder_padding)
         parameters, meta = network.encoder.get_parameters(), {}
     target.parent.mkdir(parents=True, exist_ok=True)
-    save(target, parameters, {**meta, "padding": network.padding, "preprocessing": INPUT})
+    save(target, parameters, {**meta, "padding": network.padding, "preprocessing": preprocessing})
     console.LOG.info("%s; written to %s", what, target)
 
 

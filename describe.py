@@ -1,5 +1,6 @@
 """Says what a network weighs: parameters, multiply-adds and activations of each layer, for one image of width x height."""
 from dlinknet import config, console, runtime
+from dlinknet.data.layouts import classes_of
 from dlinknet.errors import run_command
 
 
@@ -11,7 +12,7 @@ def main(arguments: list) -> None:
     from dlinknet.models.layers import as_json, as_table, layers, totals
     from dlinknet.models.linknet import BUILDERS
     padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
-    found = layers(BUILDERS[settings.model_name](1, padding), settings.height, settings.width)
+    found = layers(BUILDERS[settings.model_name](classes_of(settings).outputs, padding, settings.decoder), settings.height, settings.width)
     if settings.as_json:
         print(as_json(settings.model_name, found, settings.height, settings.width))
         return

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from dlinknet import config, console
-from dlinknet.data.pairs import read_pairs
+from dlinknet.data.layouts import evaluation_set
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_results_place, replacing_results, write_image
 from dlinknet.jobs import as_job
@@ -14,7 +14,7 @@ def main(arguments: list) -> None:
     folder = Path(settings.predict_path)
     need_results_place(settings.predict_path, "predict_path")
     need_file(settings.trained_ckpt, "trained_ckpt")
-    pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
+    classes, pairs = evaluation_set(settings)
 
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model
@@ -23,20 +23,20 @@ def main(arguments: list) -> None:
     from dlinknet.evaluation.scoring import score
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
+    opened.need_classes(classes, settings.trained_ckpt, "trained_ckpt")
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta)
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta,
+                          resize=opened.preprocessing.resize)
     rows = []
     with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()
-        for scored in score(pairs, predictor, settings.threshold, "evaluation"):
-            write_image(results / f"{scored.pair.id}_mask.png", scored.prediction * 255)
-            write_image(results / "overlays" / f"{scored.pair.id}_overlay.jpg", report.overlay(scored))
+        for scored in score(pairs, predictor, settings.threshold, "evaluation", classes=classes):
+            write_image(results / f"{scored.pair.id}_mask.png", report.written_mask(scored.prediction, classes))
+            write_image(results / "overlays" / f"{scored.pair.id}_overlay.jpg", report.picture(scored, classes))
             rows.append((scored.pair.id, scored.counts))
-        total = sum(counts for _, counts in rows)
-        report.write_image_csv(rows, results / "images.csv")
-        report.write_figures(total, len(rows), results / "figures.json")
-    print("\n".join(report.figure_lines(total)))
+        lines = report.write_evaluation(rows, classes, results)
+    print("\n".join(lines))
     console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
 
 

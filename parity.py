@@ -3,7 +3,7 @@ of: the largest difference over a folder of images with masks, and the figures o
 from pathlib import Path
 
 from dlinknet import config, console
-from dlinknet.data.pairs import read_pairs
+from dlinknet.data.layouts import evaluation_set
 from dlinknet.errors import UserError, run_command
 from dlinknet.files import need_file
 
@@ -21,18 +21,22 @@ def main(arguments: list) -> None:
     for number, file in enumerate(files):
         if not number or not Path(file).is_dir():
             need_file(file, "exports" if number else "trained_ckpt")
-    pairs = read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
+    classes, pairs = evaluation_set(settings)
 
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model
     from dlinknet.deploy.parity import as_json, as_table, compare
-    opened = {file: open_model(file, "exports" if number else "trained_ckpt", settings) for number, file in enumerate(files)
-              if not number or not Path(file).is_dir()}
+    opened = {}
+    for number, file in enumerate(files):
+        if not number or not Path(file).is_dir():
+            opened[file] = open_model(file, "exports" if number else "trained_ckpt", settings)
+            opened[file].need_classes(classes, file, "exports" if number else "trained_ckpt")
     for device in dict.fromkeys(model.device for model in opened.values()):
         console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
                                                      if model.device == device))
     models = {file: opened[file].engine if file in opened else Path(file) for file in files}
-    rows = compare(pairs, models, settings.tile_size, settings.tile_overlap, settings.tta, settings.threshold)
+    rows = compare(pairs, models, settings.tile_size, settings.tile_overlap, settings.tta, settings.threshold, classes,
+                   opened[files[0]].preprocessing.resize)
     print(as_json(rows) if settings.as_json else as_table(rows))
 
 

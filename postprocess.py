@@ -1,17 +1,17 @@
 """Scores what the Ascend 310 program wrote: python postprocess.py RESULT_FILES LABEL_PATH. MindSpore is not needed.
 
-RESULT_FILES (or --predict_path) holds ID_sat.bin, LABEL_PATH (or --label_path) ID_mask.png, of any size each."""
+RESULT_FILES (or --predict_path) holds ID_sat.bin, LABEL_PATH (or --label_path) ID_mask.png, of any size each. The masks of
+other data sets are found as eval.py finds them."""
 from pathlib import Path
 
-import numpy as np
-
 from dlinknet import config
+from dlinknet.data.layouts import classes_of, evaluation_set
 from dlinknet.data.pairs import find_masks
-from dlinknet.data.preprocess import read_mask
 from dlinknet.errors import UserError, name_some, run_command
 from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.metrics import confusion
-from dlinknet.evaluation.report import figure_lines, seed_lines
+from dlinknet.evaluation.predictor import labels_of
+from dlinknet.evaluation.report import class_lines, evaluated, figure_lines, seed_lines
 
 
 def main(arguments: list) -> None:
@@ -20,15 +20,23 @@ def main(arguments: list) -> None:
                             *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places))], __doc__)
     if len(places) > 2:
         raise UserError(f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH")
-    folder, masks = Path(settings.predict_path), find_masks(settings.label_path, "label_path")
+    folder, classes = Path(settings.predict_path), classes_of(settings)
+    if classes.road:
+        masks = find_masks(settings.label_path, "label_path")
+    else:
+        masks = {pair.id: pair.mask for pair in evaluation_set(settings)[1]}
     missing = [f"{id}{ENDING}" for id in masks if not (folder / f"{id}{ENDING}").is_file()]
     if missing:
         raise UserError(f"predict_path: {folder} lacks {len(missing)} of {len(masks)} files ({name_some(missing)})")
-    counts = np.zeros((2, 2), np.int64)
+    rows = []
     for id, mask in masks.items():
-        truth = read_mask(mask)
-        probability = read_binary(folder / f"{id}{ENDING}", *truth.shape, "predict_path")
-        counts += confusion(truth, (probability > settings.threshold).astype(np.uint8))
+        truth = classes.read(mask)
+        probability = read_binary(folder / f"{id}{ENDING}", *truth.shape, "predict_path", classes.outputs)
+        rows.append((id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known))))
+    values, counts = evaluated(rows, classes)
+    if not classes.road:
+        print("\n".join([f"{len(masks)} images", *class_lines(values)]))
+        return
     print(f"{len(masks)} images, road above {settings.threshold}")
     print("\n".join([*figure_lines(counts), "", "as the reference prints them, its iou being the background's:", *seed_lines(counts)]))
 

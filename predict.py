@@ -1,4 +1,4 @@
-"""Finds the roads in images that have no masks: a folder of them, or a single one of any size."""
+"""Finds the roads, or the classes that the model knows, in images that have no masks: a folder of them, or a single one of any size."""
 from pathlib import Path
 
 from dlinknet import config, console
@@ -23,11 +23,12 @@ def main(arguments: list) -> None:
     from dlinknet.evaluation.report import PredictionFiles
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta)
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta,
+                          resize=opened.preprocessing.resize)
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))
     folder = Path(settings.predict_path)
-    files = PredictionFiles(folder, settings.probabilities, settings.overlays)
+    files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
     faults = []
     names = [files.TABLE, *(name for image in images for name in files.names(image))]
     with adding_results(folder, "predict_path", names, files.written):

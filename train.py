@@ -1,9 +1,10 @@
-"""Trains D-LinkNet or LinkNet on a folder of ID_sat.jpg and ID_mask.png."""
+"""Trains D-LinkNet or LinkNet on a folder of ID_sat.jpg and ID_mask.png, or on images of streets with masks of many classes."""
 import sys
 from pathlib import Path
 
 from dlinknet import config, console, runtime
-from dlinknet.data.pairs import training_sets
+from dlinknet.data.frequencies import class_weights
+from dlinknet.data.layouts import training_sets
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
 from dlinknet.jobs import as_job
@@ -19,14 +20,12 @@ def main(arguments: list) -> None:
     need_place(settings.output_path, "output_path")
     if settings.pretrained_ckpt and not resumed:
         need_file(settings.pretrained_ckpt, "pretrained_ckpt")
-    training, validation = training_sets(settings)
-    identity = data_identity(training, validation)
+    classes, training, validation = training_sets(settings)
+    identity = data_identity(training, validation, classes)
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
-    from dlinknet.data.loader import TrainingLoader
-    from dlinknet.evaluation.engine import NetworkEngine
-    from dlinknet.evaluation.predictor import Predictor
-    from dlinknet.evaluation.scoring import score_all
+    from dlinknet.data.loader import make_loader
+    from dlinknet.evaluation.scoring import validation_of
     from dlinknet.models.weights import start_network
     from dlinknet.parallel import Ranks
     from dlinknet.training.checkpoint import read_newest
@@ -35,14 +34,14 @@ def main(arguments: list) -> None:
         start = read_newest(resumed.checkpoints, "resume")
         refuse_changes(start.meta, settings, identity, start.file)
     padding = start.meta["padding"] if resumed else settings.encoder_padding
-    network, encoder = start_network(settings.model_name, "" if resumed else settings.pretrained_ckpt, padding)
+    network, encoder = start_network(settings.model_name, "" if resumed else settings.pretrained_ckpt, padding, classes.outputs,
+                                     settings.decoder)
     ranks = Ranks(device.rank, device.size)
-    loader = TrainingLoader(training, settings.batch_size, settings.train_size, settings.augment, settings.seed,
-                            settings.num_workers, ranks.rank, ranks.size)
-    predictor = Predictor(NetworkEngine(network), settings.tile_size, settings.tile_overlap)
+    loader = make_loader(settings, training, classes, ranks.rank, ranks.size)
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    validate = (lambda: score_all(validation, predictor, settings.threshold, "validation", ranks)) if validation else None
-    trainer = Trainer(settings, network, loader, files, validate, identity, ranks)
+    validate = validation_of(settings, network, validation, classes, loader.preprocessing, ranks)
+    weights = class_weights(training, classes, files.folder) if settings.class_weights == "log" else None
+    trainer = Trainer(settings, network, loader, files, validate, identity, ranks, weights)
     if resumed:
         trainer.resume(start, resumed.files)
     trainer.agree()

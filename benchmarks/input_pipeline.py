@@ -30,7 +30,7 @@ def one_core(folder: str, repeats: int) -> None:
     from dlinknet.data.preprocess import read_image, read_mask
     cv2.setNumThreads(1)
     pairs = pairs_of(folder)
-    loader = TrainingLoader(pairs, 4, 0, "full", 1, 1)
+    loader = TrainingLoader(pairs, 4, None, "full", 1, 1)
     epochs = iter(range(1, 1000))
     reading = measure.repeated(lambda: [(read_image(p.image), read_mask(p.mask)) for p in pairs], repeats)
     whole = measure.repeated(lambda: [batch for batch in loader.epoch(next(epochs))], repeats)
@@ -41,7 +41,7 @@ def waiting(folder: str) -> None:
     """The share of an epoch of training that waits for data."""
     _, step = sides.training_step()
     from dlinknet.data.loader import TrainingLoader
-    loader = TrainingLoader(pairs_of(folder), 2, 512, "full", 1, 4)
+    loader = TrainingLoader(pairs_of(folder), 2, (512, 512), "full", 1, 4)
     step(*next(iter(loader.epoch(1))))[0].asnumpy()        # compiles
     waited, start = 0.0, time.perf_counter()
     batches = loader.epoch(2)

@@ -24,7 +24,7 @@ def main() -> None:
     from dlinknet.evaluation.engine import NetworkEngine
     from dlinknet.evaluation.predictor import Predictor
     from dlinknet.models.weights import load_trained
-    _, network = load_trained(options.trained_ckpt, "trained_ckpt", "dlinknet34")
+    _, network, _ = load_trained(options.trained_ckpt, "trained_ckpt", "dlinknet34")
     images = [read_image(Path(image.file)) for image in find_images(options.images, "images")[:16]]
     mosaic = np.vstack([np.hstack(images[4 * row:4 * row + 4]) for row in range(4)])
     height, width = mosaic.shape[:2]

@@ -32,11 +32,19 @@ class Config:
     """Every setting, resolved. dlinknet_config.yaml holds each key's default, meaning and limits."""
 
     data_path: FilePath
+    data_layout: str
+    class_table: FilePath
+    ignore_index: str
+    eval_set: str
     output_path: FilePath
     val_split: float
     val_path: FilePath
     val_label_path: FilePath
     train_size: int
+    train_height: int
+    resize_width: int
+    resize_height: int
+    preprocessing: str
     augment: str
     num_workers: int
 
@@ -47,6 +55,7 @@ class Config:
     tf32: bool
 
     model_name: str
+    decoder: str
     pretrained_ckpt: FilePath
     encoder_padding: str
 
@@ -55,6 +64,13 @@ class Config:
     distribute_epoch_num: int
     batch_size: int
     learning_rate: float
+    optimizer: str
+    momentum: float
+    weight_decay: float
+    schedule: str
+    schedule_epochs: int
+    schedule_factor: float
+    class_weights: str
     init_loss_scale: float
     scale_factor: int
     scale_window: int
@@ -261,3 +277,7 @@ def _refuse_together(config: Config) -> None:
     """Values that do not go together."""
     if config.tile_overlap > config.tile_size - 32:
         raise UserError(f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}")
+    if bool(config.resize_width) != bool(config.resize_height):
+        raise UserError("resize_width and resize_height belong together: give both, or 0 for neither")
+    if config.train_height and not config.train_size:
+        raise UserError("train_height is the height of crops whose width is train_size: give train_size too")

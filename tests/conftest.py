@@ -35,15 +35,15 @@ def mindspore():
 
 @pytest.fixture(scope="session")
 def networks(mindspore):
-    """build(name) -> a network with random weights and random BatchNorm statistics, built once a session."""
+    """build(name, classes, decoder) -> a network with random weights and random BatchNorm statistics, built once a session."""
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.models.weights import set_value
     built = {}
 
-    def build(name):
-        if name not in built:
+    def build(name, classes=1, decoder="full"):
+        if (name, classes, decoder) not in built:
             mindspore.set_seed(7)
-            network = BUILDERS[name](1)
+            network = BUILDERS[name](classes, "explicit", decoder)
             rng = np.random.default_rng(7)
             for p in network.get_parameters():
                 if re.search(r"layer\d\.\d+\.bn[23]\.gamma", p.name):
@@ -53,32 +53,35 @@ def networks(mindspore):
                     set_value(p, rng.uniform(0.5, 1.0, p.shape).astype(np.float32))
                 elif p.name.endswith(("beta", "moving_mean")):
                     set_value(p, rng.normal(0, 0.1, p.shape).astype(np.float32))
-            built[name] = network
-        return built[name]
+            built[name, classes, decoder] = network
+        return built[name, classes, decoder]
 
     return build
 
 
 @pytest.fixture(scope="session")
 def spread_checkpoint(networks, tmp_path_factory):
-    """write(model) -> a checkpoint of random weights whose logits spread widely, half of one image's above 0 and half below."""
+    """write(model, classes, decoder) -> a checkpoint of random weights whose logits spread widely, half of one image's above 0 and
+    half below, in each map."""
     written = {}
 
-    def write(model):
-        if model not in written:
+    def write(model, classes=1, decoder="full"):
+        if (model, classes, decoder) not in written:
             from mindspore import Parameter, Tensor
             from dlinknet.data.preprocess import to_input
             from dlinknet.training.checkpoint import save
-            network = networks(model)
+            network = networks(model, classes, decoder)
             logits = network.set_train(False)(Tensor(to_input(stripes(0)[0])[None])).asnumpy()
             values = {p.name: p.asnumpy() for p in network.get_parameters()}
-            values["head.conv2.bias"] = values["head.conv2.bias"] - np.median(logits)
+            values["head.conv2.bias"] = values["head.conv2.bias"] - np.median(logits, (0, 2, 3))
             for name in ("head.conv2.weight", "head.conv2.bias"):
                 values[name] = values[name] * np.float32(3 / logits.std())
-            written[model] = tmp_path_factory.mktemp("weights") / "random.ckpt"
-            save(written[model], [Parameter(Tensor(value), name=name) for name, value in values.items()],
-                 {"model": model, "classes": 1})
-        return written[model]
+            file = written[model, classes, decoder] = tmp_path_factory.mktemp("weights") / "random.ckpt"
+            table = {} if classes == 1 else {"class_table": {"classes": [
+                {"name": f"class {n}", "colour": [40 * n, 0, 250], "values": [7 * n]} for n in range(classes)]}}
+            save(file, [Parameter(Tensor(value), name=name) for name, value in values.items()],
+                 {"model": model, "classes": classes, "decoder": decoder, **table})
+        return written[model, classes, decoder]
 
     return write
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.conftest import stripes, write_pair      # noqa: E402
 
-SETTINGS = ["--data_path=data/train", "--val_path=data/valid", "--device_target=CPU", "--model_name=linknet34",
+SETTINGS = ["--data_path=data/train", "--val_path=data/valid", "--device_target=CPU", "--model_name=linknet18",
             "--batch_size=2", "--learning_rate=0.001", "--save_steps=5"]
 
 

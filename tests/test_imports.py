@@ -19,8 +19,9 @@ ALLOWED = {
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
 PURE = ["errors", "files", "console", "arguments", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
-        "data.images", "data.pairs", "data.preprocess", "data.augment", "data.synthetic",
-        "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
+        "data.classes", "data.frequencies", "data.images", "data.layouts", "data.pairs", "data.preprocess", "data.augment",
+        "data.synthetic", "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pictures",
+        "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
         "evaluation.report", "evaluation.scoring", "evaluation.summary", "training.run", "training.schedules",
         "deploy.engines", "deploy.parity", "deploy.sidecar"]
 COMMANDS = sorted(p for p in ROOT.glob("*.py"))

@@ -46,7 +46,7 @@ def work(tmp_path):
     folder = tmp_path / "my work"
     for number in range(8):
         write_pair(folder / "the data", f"p{number}", *stripes(number))
-    (folder / "my config.yaml").write_text("batch_size: 2\nmodel_name: linknet34\nrun_distribute: False\nnum_workers: 1\n")
+    (folder / "my config.yaml").write_text("batch_size: 2\nmodel_name: linknet18\nrun_distribute: False\nnum_workers: 1\n")
     (folder / "net.ckpt").write_text("stands for a checkpoint")
     devices = [{"device_id": str(4 + rank), "device_ip": f"192.168.10{rank}.1", "rank_id": str(rank)} for rank in range(3)]
     (folder / "table.json").write_text(json.dumps({"status": "completed", "server_list": [{"server_id": "s", "device": devices}]}))
@@ -296,7 +296,7 @@ def real(tmp_path_factory):
     else:
         for number in range(8):
             write_pair(folder / "data", f"p{number}", *stripes(number, 96, 96))
-    (folder / "config.yaml").write_text("model_name: linknet34\nbatch_size: 1\ntrain_size: 32\nval_split: 0.3\nepoch_num: 1\n"
+    (folder / "config.yaml").write_text("model_name: linknet18\nbatch_size: 1\ntrain_size: 32\nval_split: 0.3\nepoch_num: 1\n"
                                         "distribute_epoch_num: 2\nsave_steps: 1\nseed: 3\n")
 
     def bash(script, *arguments, **kwargs):

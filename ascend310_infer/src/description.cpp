@@ -1,5 +1,6 @@
 #include "description.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int kFormat = 1;      // of the JSON; a later one is refused
 constexpr int kMostSide = 1 << 15;
+constexpr int kMostClasses = 251;
 
 int side(const nlohmann::json& shape, size_t axis) {
   const int found = shape.at(axis).get<int>();
@@ -23,6 +25,31 @@ int side(const nlohmann::json& shape, size_t axis) {
     throw std::out_of_range("side");
   }
   return found;
+}
+
+// What masks hold for each of several classes: the first of its values, its place where it has none.
+std::vector<unsigned char> mask_values(const nlohmann::json& table, int classes) {
+  std::vector<nlohmann::json> known = table.at("classes").get<std::vector<nlohmann::json>>();
+  if (table.value("void_counted", false)) {
+    known.push_back(table.at("void"));
+  }
+  if (known.size() != static_cast<size_t>(classes)) {
+    throw std::out_of_range("classes");
+  }
+  std::vector<unsigned char> values;
+  for (const nlohmann::json& each : known) {
+    const nlohmann::json& own = each.at("values");
+    const int value = own.empty() ? static_cast<int>(values.size()) : own.at(0).get<int>();
+    if (value < 0 || value > 255) {
+      throw std::out_of_range("value");
+    }
+    values.push_back(static_cast<unsigned char>(value));
+  }
+  return values;
+}
+
+std::array<double, 3> shifts(const nlohmann::json& shift) {
+  return shift.is_array() ? shift.get<std::array<double, 3>>() : std::array<double, 3>{shift, shift, shift};
 }
 
 }  // namespace
@@ -39,12 +66,17 @@ std::string read_file(const std::filesystem::path& file) {
 Description parse_description(const std::string& text, const std::string& name) {
   try {
     const nlohmann::json values = nlohmann::json::parse(text);
-    if (values.at("format").get<int>() > kFormat || values.at("classes").get<int>() != 1) {
+    const int classes = values.at("classes").get<int>();
+    if (values.at("format").get<int>() > kFormat || classes < 1 || classes > kMostClasses) {
       throw UserError(name + " is of a later kind, which this program does not know");
     }
     const nlohmann::json& input = values.at("input");
     const nlohmann::json& shape = input.at("shape");
     Description found;
+    found.classes = classes;
+    if (classes > 1) {
+      found.values = mask_values(values.at("class_table"), classes);
+    }
     found.model = values.at("model").get<std::string>();
     const std::string layout = input.at("layout").get<std::string>(), where = values.at("preprocessing").at("where").get<std::string>();
     found.pixels = layout == "NHWC";
@@ -60,9 +92,16 @@ Description parse_description(const std::string& text, const std::string& name) 
     found.width = side(shape, found.pixels ? 2 : 3);
     const nlohmann::json& preprocessing = values.at("preprocessing");
     found.scale = preprocessing.at("scale").get<double>();
-    found.shift = preprocessing.at("shift").get<double>();
+    found.shift = shifts(preprocessing.at("shift"));
+    if (preprocessing.contains("resize")) {
+      found.resize_height = preprocessing.at("resize").at(0).get<int>();
+      found.resize_width = preprocessing.at("resize").at(1).get<int>();
+      if (std::min(found.resize_height, found.resize_width) < 1 || std::max(found.resize_height, found.resize_width) > kMostSide) {
+        throw std::out_of_range("resize");
+      }
+    }
     found.threshold = values.at("threshold").get<double>();
-    if (!std::isfinite(found.scale) || !std::isfinite(found.shift) || !(found.threshold >= 0 && found.threshold <= 1)) {
+    if (!std::isfinite(found.scale) || !std::isfinite(found.shift[0] + found.shift[1] + found.shift[2]) || !(found.threshold >= 0 && found.threshold <= 1)) {
       throw std::out_of_range("number");
     }
     return found;

@@ -33,7 +33,7 @@ class MindSporeEngine : public Engine {
  public:
   MindSporeEngine(const Options& options, const Description& description)
       : input_bytes_(static_cast<size_t>(description.height) * description.width * 3 * (description.pixels ? 1 : sizeof(float))),
-        output_bytes_(static_cast<size_t>(description.height) * description.width * sizeof(float)) {
+        output_bytes_(static_cast<size_t>(description.classes) * description.height * description.width * sizeof(float)) {
     auto context = std::make_shared<mindspore::Context>();
     auto ascend = std::make_shared<mindspore::AscendDeviceInfo>();
     ascend->SetDeviceID(static_cast<uint32_t>(options.device_id));
@@ -61,7 +61,7 @@ class MindSporeEngine : public Engine {
     }
     if (outputs.size() != 1 || outputs[0].DataSize() != output_bytes_ ||
         outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32) {
-      throw std::runtime_error("the model does not give a map of float32 probabilities of its input's size");
+      throw std::runtime_error("the model does not give the maps of float32 probabilities that its JSON says");
     }
     std::memcpy(probabilities, outputs[0].Data().get(), output_bytes_);
   }

@@ -15,7 +15,7 @@ namespace {
 class OpenCvEngine : public Engine {
  public:
   OpenCvEngine(const std::string& bytes, const Description& description)
-      : sides_{1, 3, description.height, description.width}, network_(cv::dnn::readNetFromONNX(bytes.data(), bytes.size())) {
+      : sides_{1, 3, description.height, description.width}, classes_(description.classes), network_(cv::dnn::readNetFromONNX(bytes.data(), bytes.size())) {
     network_.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
     network_.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
   }
@@ -28,15 +28,15 @@ class OpenCvEngine : public Engine {
     } catch (const cv::Exception&) {    // its text names OpenCV's lines
       throw std::runtime_error("OpenCV " CV_VERSION " cannot compute the model");
     }
-    const size_t wanted = static_cast<size_t>(sides_[2]) * sides_[3];
+    const size_t wanted = static_cast<size_t>(classes_) * sides_[2] * sides_[3];
     if (found.total() != wanted || found.type() != CV_32F || !found.isContinuous()) {
-      throw std::runtime_error("the model does not give a map of probabilities of its input's size");
+      throw std::runtime_error("the model does not give the maps of probabilities that its JSON says");
     }
     std::copy_n(found.ptr<float>(), wanted, probabilities);
   }
 
  private:
-  const int sides_[4];
+  const int sides_[4], classes_;
   cv::dnn::Net network_;
 };
 
@@ -58,7 +58,7 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
   try {         // a model that is not what its JSON says is found before the first image
     const size_t area = static_cast<size_t>(description.height) * description.width;
     const std::vector<float> black(3 * area);
-    std::vector<float> found(area);
+    std::vector<float> found(description.classes * area);
     engine->run(black.data(), found.data());
   } catch (const std::exception& error) {
     throw UserError("--model: " + options.model.string() + ": " + error.what() + "; is the JSON beside it its own?");

@@ -33,7 +33,8 @@ bool ends_with(const std::string& word, const std::string& end) {
 // An image that was read: nothing in it changes afterwards, so all threads may look at it.
 struct Image {
   fs::path file;
-  int height = 0, width = 0;
+  int height = 0, width = 0;            // as the network sees it
+  int own_height = 0, own_width = 0;    // as it lies on disk
   Axis rows, columns;
 };
 
@@ -52,7 +53,7 @@ struct Tile {
 class Reader {
  public:
   Reader(const Description& description, const Options& options)
-      : description_(description), overlap_(options.tile_overlap), table_(pixel_table(description.scale, description.shift)) {}
+      : description_(description), overlap_(options.tile_overlap), tables_(pixel_tables(description.scale, description.shift)) {}
 
   // Hands every tile of an image to `next`. What cannot be read is one tile with a fault.
   void read(const fs::path& file, const std::function<void(Tile)>& next) const {
@@ -60,7 +61,12 @@ class Reader {
     image->file = file;
     size_t number = 0;
     try {
-      const cv::Mat pixels = decode(read_file(file));
+      cv::Mat pixels = decode(read_file(file));
+      image->own_height = pixels.rows;
+      image->own_width = pixels.cols;
+      if (description_.resize_height > 0) {
+        pixels = resized(pixels, description_.resize_height, description_.resize_width);
+      }
       image->height = pixels.rows;
       image->width = pixels.cols;
       image->rows = make_axis(pixels.rows, description_.height, overlap_);
@@ -91,7 +97,7 @@ class Reader {
     const size_t row_bytes = static_cast<size_t>(tile.cols) * 3;
     std::vector<unsigned char> bytes(row_bytes * tile.rows * (description_.pixels ? 1 : sizeof(float)));
     if (!description_.pixels) {
-      to_planes(tile, table_, reinterpret_cast<float*>(bytes.data()));
+      to_planes(tile, tables_, reinterpret_cast<float*>(bytes.data()));
       return bytes;
     }
     for (int row = 0; row < tile.rows; ++row) {
@@ -102,7 +108,7 @@ class Reader {
 
   const Description& description_;
   const int overlap_;
-  const std::array<float, 256> table_;
+  const Tables tables_;
 };
 
 // Runs the network on a tile.
@@ -112,7 +118,7 @@ void compute(Engine& engine, const Description& description, Tile& tile) {
   }
   const auto begin = Clock::now();
   try {
-    tile.probabilities.resize(static_cast<size_t>(description.height) * description.width);
+    tile.probabilities.resize(static_cast<size_t>(description.classes) * description.height * description.width);
     engine.run(tile.input.data(), tile.probabilities.data());
   } catch (const std::exception& error) {
     tile.fault = one_line(error.what());
@@ -158,7 +164,7 @@ class Writer {
       if (tile.first) {
         fault_.clear();
         network_ms_ = 0;
-        whole_.assign(static_cast<size_t>(image.height) * image.width, 0.0F);
+        whole_.assign(static_cast<size_t>(description_.classes) * image.height * image.width, 0.0F);
       }
       network_ms_ += tile.network_ms;
       fault_ = fault_.empty() ? tile.fault : fault_;
@@ -189,24 +195,45 @@ class Writer {
     const int rows = std::min(description_.height, image.height - top), columns = std::min(description_.width, image.width - left);
     const std::vector<float>& down = image.rows.weights[tile.row];
     const std::vector<float>& across = image.columns.weights[tile.column];
-    for (int row = 0; row < rows; ++row) {
-      const float* from = tile.probabilities.data() + static_cast<size_t>(row) * description_.width;
-      float* to = whole_.data() + static_cast<size_t>(top + row) * image.width + left;
-      for (int column = 0; column < columns; ++column) {
-        to[column] += down[row] * across[column] * from[column];
+    for (int map = 0; map < description_.classes; ++map) {
+      for (int row = 0; row < rows; ++row) {
+        const float* from = tile.probabilities.data() + (static_cast<size_t>(map) * description_.height + row) * description_.width;
+        float* to = whole_.data() + (static_cast<size_t>(map) * image.height + top + row) * image.width + left;
+        for (int column = 0; column < columns; ++column) {
+          to[column] += down[row] * across[column] * from[column];
+        }
       }
     }
   }
 
-  void write(const Image& image) const {
+  void write(const Image& image) {
+    if (image.height != image.own_height || image.width != image.own_width) {
+      whole_ = resized_maps(whole_, description_.classes, image.height, image.width, image.own_height, image.own_width);
+    }
     if (options_.write_probabilities) {
       write_whole(options_.results / (id_of(image.file) + "_sat.bin"), whole_.data(), whole_.size() * sizeof(float));
     }
     if (options_.write_masks) {
-      std::vector<unsigned char> mask(whole_.size());
-      std::transform(whole_.begin(), whole_.end(), mask.begin(), [this](float value) { return value > threshold_ ? 255 : 0; });
-      write_png(options_.results / (id_of(image.file) + "_mask.png"), mask, image.height, image.width);
+      write_png(options_.results / (id_of(image.file) + "_mask.png"), mask(), image.own_height, image.own_width);
     }
+  }
+
+  // Road is 255 where it is above the threshold, else 0; of several classes the most probable one's value, the first of equals.
+  std::vector<unsigned char> mask() const {
+    const size_t area = whole_.size() / description_.classes;
+    std::vector<unsigned char> found(area);
+    if (description_.classes == 1) {
+      std::transform(whole_.begin(), whole_.end(), found.begin(), [this](float value) { return value > threshold_ ? 255 : 0; });
+      return found;
+    }
+    for (size_t pixel = 0; pixel < area; ++pixel) {
+      size_t best = 0;
+      for (size_t map = 1; map < static_cast<size_t>(description_.classes); ++map) {
+        best = whole_[map * area + pixel] > whole_[best * area + pixel] ? map : best;
+      }
+      found[pixel] = description_.values[best];
+    }
+    return found;
   }
 
   const Description& description_;

@@ -69,15 +69,39 @@ std::array<float, 256> pixel_table(double scale, double shift) {
   return table;
 }
 
-void to_planes(const cv::Mat& pixels, const std::array<float, 256>& table, float* planes) {
+Tables pixel_tables(double scale, const std::array<double, 3>& shift) {
+  return {pixel_table(scale, shift[0]), pixel_table(scale, shift[1]), pixel_table(scale, shift[2])};
+}
+
+cv::Mat resized(const cv::Mat& image, int height, int width) {
+  if (image.rows == height && image.cols == width) {
+    return image;
+  }
+  const bool smaller = static_cast<int64_t>(height) * width < static_cast<int64_t>(image.rows) * image.cols;
+  cv::Mat found;
+  cv::resize(image, found, cv::Size(width, height), 0, 0, smaller ? cv::INTER_AREA : cv::INTER_LINEAR);
+  return found;
+}
+
+std::vector<float> resized_maps(std::vector<float>& maps, int classes, int height, int width, int own_height, int own_width) {
+  std::vector<float> found(static_cast<size_t>(classes) * own_height * own_width);
+  for (int map = 0; map < classes; ++map) {
+    const cv::Mat from(height, width, CV_32F, maps.data() + static_cast<size_t>(map) * height * width);
+    cv::Mat to(own_height, own_width, CV_32F, found.data() + static_cast<size_t>(map) * own_height * own_width);
+    cv::resize(from, to, to.size(), 0, 0, cv::INTER_LINEAR);
+  }
+  return found;
+}
+
+void to_planes(const cv::Mat& pixels, const Tables& tables, float* planes) {
   const size_t area = static_cast<size_t>(pixels.rows) * pixels.cols;
   for (int row = 0; row < pixels.rows; ++row) {
     const unsigned char* from = pixels.ptr<unsigned char>(row);
     float* to = planes + static_cast<size_t>(row) * pixels.cols;
     for (int column = 0; column < pixels.cols; ++column, from += 3, ++to) {
-      to[0] = table[from[0]];
-      to[area] = table[from[1]];
-      to[2 * area] = table[from[2]];
+      to[0] = tables[0][from[0]];
+      to[area] = tables[1][from[1]];
+      to[2 * area] = tables[2][from[2]];
     }
   }
 }

@@ -17,7 +17,7 @@ int main(int count, char** words) {
     const cv::Mat image = dlinknet::decode(dlinknet::read_file(words[2]));
     std::vector<float> planes(3 * static_cast<size_t>(height) * width);
     dlinknet::to_planes(dlinknet::tile_of(image, std::atoi(words[5]), std::atoi(words[6]), height, width),
-                        dlinknet::pixel_table(3.2, -1.6), planes.data());
+                        dlinknet::pixel_tables(3.2, {-1.6, -1.6, -1.6}), planes.data());
     dlinknet::write_whole(words[7], planes.data(), planes.size() * sizeof(float));
     return 0;
   }

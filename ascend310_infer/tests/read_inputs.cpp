@@ -12,7 +12,7 @@
 int main(int count, char** words) {
   constexpr int kSide = 64, kOverlap = 16;
   size_t good = 0, bad = 0;
-  const auto table = dlinknet::pixel_table(3.2, -1.6);
+  const auto table = dlinknet::pixel_tables(3.2, {-1.6, -1.6, -1.6});
   std::vector<float> planes(3 * kSide * kSide);
   for (int i = 1; i < count; ++i) {
     const std::filesystem::path file = words[i];

@@ -27,14 +27,14 @@ def hue_saturation_value(rng: np.random.Generator, image: np.ndarray) -> np.ndar
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
 
-def random_window(rng: np.random.Generator, height: int, width: int, size: int) -> Window:
-    """A size x size window, every place in the image equally likely."""
-    return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1)), size, size
+def random_window(rng: np.random.Generator, height: int, width: int, size: tuple[int, int]) -> Window:
+    """A window of size (height, width), every place in the image equally likely."""
+    return int(rng.integers(height - size[0] + 1)), int(rng.integers(width - size[1] + 1)), *size
 
 
-def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray,
-                       window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a window out, moved, scaled and stretched about its centre; what lies outside the image is black and no road.
+def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, window: Window,
+                       outside: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts a window out, moved, scaled and stretched about its centre; what lies outside the image is black, in the mask `outside`.
 
     With scale s and aspect a, a pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
     The image is sampled bilinearly, the mask takes its nearest pixel.
@@ -51,7 +51,7 @@ def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.nda
     cx, cy = (width - 1) / 2, (height - 1) / 2
     matrix = np.array([[sx, 0, cx + dx - sx * (cx + left)], [0, sy, cy + dy - sy * (cy + top)]])
     return (cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR),
-            cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST))
+            cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=outside))
 
 
 def flip_and_turn(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,22 +72,33 @@ def _moved(pixels: np.ndarray, transpose: bool, left_right: bool, top_down: bool
     return pixels
 
 
+def mirror(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Left-right only: streets have a sky above."""
+    if rng.random() >= 0.5:
+        return image, mask
+    return cv2.flip(image, 1), cv2.flip(mask, 1)
+
+
 def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level: str,
-            size: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """One training example: a random size x size crop (or, with size 0, the whole image), augmented.
+            crop: tuple[int, int] | None = None, outside: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """One training example: a random crop (or the whole image), augmented.
 
     Args:
-        level: 'full', 'flips' or 'none', as the setting `augment` says.
+        level: 'full', 'flips', 'street', 'mirror' or 'none', as the setting `augment` says.
+        crop: its (height, width) in pixels.
+        outside: what the mask is where the image has been moved away: no road, or a class that does not count.
     """
     height, width = image.shape[:2]
-    window = random_window(rng, height, width, size) if size else (0, 0, height, width)
-    if level == "full":
+    window = random_window(rng, height, width, crop) if crop else (0, 0, height, width)
+    if level in ("full", "street"):
         # The colours come after the crop: fewer pixels to convert.
-        image, mask = shift_scale_aspect(rng, image, mask, window)
+        image, mask = shift_scale_aspect(rng, image, mask, window, outside)
         image = hue_saturation_value(rng, image)
     else:
         top, left, height, width = window
         image, mask = image[top:top + height, left:left + width], mask[top:top + height, left:left + width]
-    if level != "none":
+    if level in ("full", "flips"):
         image, mask = flip_and_turn(rng, image, mask)
+    elif level in ("street", "mirror"):
+        image, mask = mirror(rng, image, mask)
     return image, mask

@@ -9,9 +9,11 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor
 
+from dlinknet.config import Config
 from dlinknet.data.augment import augment
+from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import pad, read_image, read_mask, round_up, to_input
+from dlinknet.data.preprocess import DLINKNET, Preprocessing, of_settings, pad, read_image, resized, round_up, to_input
 
 
 class TrainingLoader:
@@ -25,28 +27,28 @@ class TrainingLoader:
     Args:
         pairs: the training set, in the same order in every process.
         batch_size: images a batch of one process.
-        crop: side of the random crops, a multiple of 32; 0 for whole images, padded by reflection to one common size.
-        level: 'full', 'flips' or 'none' augmentation.
+        crop: (height, width) of the random crops, multiples of 32; None for whole images, padded by reflection to one common size.
+        level: the augmentation, as augment.augment takes it.
         seed: decides order, crops and augmentation.
         workers: threads that read and augment.
         rank, size: which process this is, and how many train together.
+        classes: what the masks mean.
+        preprocessing: what becomes of the pixels.
 
     `height` and `width` are those of every batch, `step_images` is how many images a step takes in all processes.
     """
 
-    def __init__(self, pairs: list[Pair], batch_size: int, crop: int, level: str, seed: int, workers: int, rank: int = 0,
-                 size: int = 1):
-        self.pairs = pairs
+    def __init__(self, pairs: list[Pair], batch_size: int, crop: tuple[int, int] | None, level: str, seed: int, workers: int,
+                 rank: int = 0, size: int = 1, classes: Classes = ROADS, preprocessing: Preprocessing = DLINKNET):
+        self.pairs, self.classes, self.preprocessing = pairs, classes, preprocessing
         self.batch_size, self.rank, self.size = batch_size, rank, size
         self.step_images = batch_size * size
         self.crop = crop
         self.level = level
         self.seed = seed
         self.workers = min(workers, os.cpu_count() or 1)     # MindSpore refuses more
-        if crop:
-            self.height = self.width = crop
-        else:
-            self.height, self.width = round_up(max(p.height for p in pairs), max(p.width for p in pairs))
+        sizes = [preprocessing.size_of(pair.height, pair.width) for pair in pairs]
+        self.height, self.width = crop or round_up(max(height for height, _ in sizes), max(width for _, width in sizes))
 
     def __len__(self) -> int:
         """Steps an epoch."""
@@ -66,7 +68,7 @@ class TrainingLoader:
         return np.resize(order, start + self.steps(start) * self.step_images)[start:].reshape(-1, self.size, self.batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields (images, masks): N x 3 x H x W float32 in -1.6..1.6 and N x 1 x H x W float32 of 0 and 1.
+        """Yields (images, masks): N x 3 x H x W float32 and N x 1 x H x W float32 of 0 and 1 (or classes, or IGNORED).
 
         Args:
             start: how many of the epoch's images, in all processes, have been served already.
@@ -97,11 +99,20 @@ class TrainingLoader:
         masks = np.empty((len(indices), 1, self.height, self.width), np.float32)
         for place, index in enumerate(indices):
             pair = self.pairs[index]
-            image, mask = pad(read_image(pair.image), self.height, self.width), pad(read_mask(pair.mask), self.height, self.width)
-            image, mask = augment(_rng(self.seed, epoch, pair.id), image, mask, self.level, self.crop)
-            to_input(image, images[place])
+            size = self.preprocessing.size_of(pair.height, pair.width)
+            image, mask = resized(read_image(pair.image), size), resized(self.classes.read(pair.mask), size, labels=True)
+            image, mask = pad(image, self.height, self.width), pad(mask, self.height, self.width)
+            image, mask = augment(_rng(self.seed, epoch, pair.id), image, mask, self.level, self.crop, self.classes.outside)
+            to_input(image, images[place], self.preprocessing)
             masks[place, 0] = mask
         return images, masks
+
+
+def make_loader(settings: Config, pairs: list[Pair], classes: Classes, rank: int = 0, size: int = 1) -> TrainingLoader:
+    """The training set's loader as the settings ask for it, in one process of `size`."""
+    crop = (settings.train_height or settings.train_size, settings.train_size) if settings.train_size else None
+    return TrainingLoader(pairs, settings.batch_size, crop, settings.augment, settings.seed, settings.num_workers, rank, size,
+                          classes, of_settings(settings))
 
 
 class _Epoch:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlinknet.config import Config
+from dlinknet.data.classes import IGNORED, ROADS, Classes
 from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, need_utf8, quiet_pillow
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
@@ -43,25 +44,46 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
     """
     images = _by_id(image_folder, "_sat", IMAGE_TYPES, image_key)
     masks = find_masks(mask_folder, mask_key)
+    where = image_folder if image_folder == mask_folder else f"{image_folder} and {mask_folder}"
+    brightest: list[int] = []
+    found = matched(images, masks, where, image_key, ROADS, brightest)
+    if 0 < max(brightest) < ROAD_MINIMUM:
+        raise UserError(f"{mask_key}: {mask_folder}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), "
+                        f"the largest value in these masks is {max(brightest)}")
+    return found
+
+
+def matched(images: dict[str, Path], masks: dict[str, Path], where: str, key: str, classes: Classes,
+            brightest: list[int] | None = None) -> list[Pair]:
+    """The pairs of images and masks by ID, sorted, each file decoded once and checked.
+
+    Args:
+        where, key: where they lie and the setting that said so, for the error's line.
+        classes: what the masks mean.
+        brightest: receives the largest grey value of each mask of roads.
+
+    Raises:
+        UserError: an image has no mask or a mask no image, a file is unreadable, truncated or of more than 8 bits a channel, sizes
+            differ, or a mask holds what is of no class, or nothing but void.
+    """
     faults = [
         _fault(sorted(images.keys() - masks.keys()), images, "image without a mask", "images without a mask"),
         _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
     ]
     found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
+    for pair in found:
+        need_utf8(pair.image, key)
     # Decoding releases Python's lock, so threads use every core.
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, quiet_pillow():
-        checked = list(pool.map(_check, found))
+        checked = list(pool.map(lambda pair: _check(pair, classes), found))
     broken = [text for _, text, _ in checked if text]
     if broken:
         faults.append(f"{len(broken)} bad file{'s' if len(broken) > 1 else ''} ({name_some(broken)})")
     faults = [fault for fault in faults if fault]
-    where = image_folder if image_folder == mask_folder else f"{image_folder} and {mask_folder}"
     if faults:
-        raise UserError(f"{image_key}: {where}: {'; '.join(faults)}; mend or remove them")
-    brightest = max(value for _, _, value in checked)
-    if 0 < brightest < ROAD_MINIMUM:
-        raise UserError(f"{mask_key}: {mask_folder}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), "
-                        f"the largest value in these masks is {brightest}")
+        raise UserError(f"{key}: {where}: {'; '.join(faults)}; mend or remove them")
+    if brightest is not None:
+        brightest.extend(value for _, _, value in checked)
     return [pair for pair, _, _ in checked]
 
 
@@ -150,13 +172,17 @@ def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
     return f"{len(ids)} {one if len(ids) == 1 else many} ({name_some([files[id].name for id in ids])})" if ids else ""
 
 
-def _check(pair: Pair) -> tuple[Pair, str, int]:
-    """The pair with its size, what is wrong with it in words, and the mask's largest value."""
+def _check(pair: Pair, classes: Classes) -> tuple[Pair, str, int]:
+    """The pair with its size, what is wrong with it in words, and the largest value of a mask of roads."""
     try:
         (height, width), _ = check_image(pair.image)
-        mask_size, brightest = check_image(pair.mask, grey=True)
+        mask_size, brightest = check_image(pair.mask, grey=classes.road)
+        if mask_size != (height, width):
+            return pair, f"{pair.mask.name}: {mask_size[1]}x{mask_size[0]}, its image {width}x{height}", 0
+        if not classes.road and (classes.read(pair.mask) == IGNORED).all():
+            return pair, f"{pair.mask.name}: every pixel is void", 0
     except BadImage as error:
         return pair, str(error), 0
-    if mask_size != (height, width):
-        return pair, f"{pair.mask.name}: {mask_size[1]}x{mask_size[0]}, its image {width}x{height}", 0
+    except UserError as error:
+        return pair, str(error).replace(f"{pair.mask.parent}{os.sep}", ""), 0
     return Pair(pair.id, pair.image, pair.mask, height, width), "", brightest

@@ -1,20 +1,72 @@
 """Pixels <-> network input. The only home of the constants that turn one into the other."""
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from dlinknet.config import Config
 from dlinknet.errors import UserError
 
-SCALE, SHIFT = 3.2, -1.6        # D-LinkNet's input: x / 255 * 3.2 - 1.6, from -1.6 (black) to 1.6 (white)
 STRIDE = 32                     # the encoder halves five times, so sides are multiples of 32
 ROAD_MINIMUM = 128              # a mask's pixel is road from here on
 
-INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32", "scale": SCALE, "shift": SHIFT}
+INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32"}
 
-_VALUES = (np.arange(256) / 255 * SCALE + SHIFT).astype(np.float32)     # what each of the 256 pixel values becomes
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is made of an image: (it is resized, and) each value becomes x / 255 * scale + shift.
+
+    scale: of all channels. shift: of blue, green and red. resize: the (height, width) in pixels to which images are resized
+    first; None leaves them as they are.
+    """
+
+    scale: float
+    shift: tuple[float, float, float]
+    resize: tuple[int, int] | None = None
+
+    def described(self) -> dict[str, Any]:
+        """scale, shift (one number where the channels share it) and, where there is one, resize, as files hold them."""
+        shift = self.shift[0] if len(set(self.shift)) == 1 else list(self.shift)
+        return {"scale": self.scale, "shift": shift, **({"resize": list(self.resize)} if self.resize else {})}
+
+    @property
+    def known(self) -> bool:
+        """Whether it is one of the setting's choices, which alone are trained with."""
+        return replace(self, resize=None) in CHOICES.values()
+
+    def table(self) -> np.ndarray:
+        """What each of the 256 values becomes, 3 x 256 float32: rounded once, from float64."""
+        return (np.arange(256) / 255 * self.scale + np.array(self.shift)[:, None]).astype(np.float32)
+
+    def size_of(self, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) that an image of this size is given to the network in."""
+        return self.resize or (height, width)
+
+
+DLINKNET = Preprocessing(3.2, (-1.6, -1.6, -1.6))       # from -1.6 (black) to 1.6 (white)
+# The setting `preprocessing`. ImageNet's means are 0.485 of red, 0.456 of green, 0.406 of blue.
+CHOICES = {"dlinknet": DLINKNET, "imagenet_mean": Preprocessing(1.0, (-0.406, -0.456, -0.485))}
+
+
+def of_settings(settings: Config) -> Preprocessing:
+    """What the settings ask for."""
+    resize = (settings.resize_height, settings.resize_width) if settings.resize_width else None
+    return replace(CHOICES[settings.preprocessing], resize=resize)
+
+
+def parse_preprocessing(values: dict[str, Any]) -> Preprocessing:
+    """What Preprocessing.described gave. ValueError, TypeError or LookupError where it is something else."""
+    shift, resize = values["shift"], values.get("resize")
+    shifts = tuple(float(value) for value in (shift if isinstance(shift, list) else [shift] * 3))
+    if len(shifts) != 3 or (resize is not None and (len(resize) != 2 or min(resize) < 1)):
+        raise ValueError("shift or resize")
+    return Preprocessing(float(values["scale"]), shifts, resize and tuple(int(side) for side in resize))
 
 
 def read_image(file: Path) -> np.ndarray:
@@ -38,13 +90,27 @@ def _read(file: Path, flags: int) -> np.ndarray:
     return pixels
 
 
-def to_input(image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * 3.2 - 1.6; written to `out` where that is given."""
+def to_input(image: np.ndarray, out: np.ndarray | None = None, preprocessing: Preprocessing = DLINKNET) -> np.ndarray:
+    """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * scale + shift; written to `out` where that is given."""
     # A table gives every pixel the value that float64 arithmetic would, at the price of a look-up.
     planes = np.empty((3, *image.shape[:2]), np.float32) if out is None else out
-    for plane, channel in zip(planes, cv2.split(image)):
-        cv2.LUT(channel, _VALUES, dst=plane)
+    for plane, channel, values in zip(planes, cv2.split(image), _table(preprocessing)):
+        cv2.LUT(channel, values, dst=plane)
     return planes
+
+
+@lru_cache(maxsize=8)
+def _table(preprocessing: Preprocessing) -> np.ndarray:
+    return preprocessing.table()
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int], labels: bool = False) -> np.ndarray:
+    """H x W (x 3) uint8 at another (height, width): the means of what a pixel covers, or bilinear; labels take the nearest."""
+    if pixels.shape[:2] == size:
+        return pixels
+    smaller = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
+    kind = cv2.INTER_NEAREST if labels else cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(pixels, size[::-1], interpolation=kind)
 
 
 def round_up(height: int, width: int) -> tuple[int, int]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 import numpy as np
 
 from dlinknet import runtime
 from dlinknet.config import Config
 from dlinknet.console import quiet
-from dlinknet.data.preprocess import to_input
+from dlinknet.data.classes import Classes, stored_classes
+from dlinknet.data.preprocess import DLINKNET, Preprocessing, parse_preprocessing, to_input
 from dlinknet.deploy import sidecar
 from dlinknet.deploy.mindir import read_mindir
 from dlinknet.deploy.onnx import EXTRA
 from dlinknet.deploy.sidecar import Shape
-from dlinknet.errors import RunFailed, UserError, first_line
-from dlinknet.evaluation.engine import Engine, NetworkEngine
+from dlinknet.errors import RunFailed, UserError, first_line, name_some
+from dlinknet.evaluation.engine import Engine, NetworkEngine, maps
 
 Loaded = TypeVar("Loaded")
 
@@ -25,16 +26,16 @@ Loaded = TypeVar("Loaded")
 class _ExportedEngine:
     """What exported models share as engines (evaluation/engine.py): their shape, who prepares pixels, and how a failure ends."""
 
-    def __init__(self, file: Path, shape: Shape):
-        self.file = file
+    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing):
+        self.file, self.preprocessing = file, preprocessing
         self.batch, self.size, self.pixels = shape.batch, None if shape.dynamic else shape.size, shape.pixels
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        return pixels if self.pixels else to_input(pixels)
+        return pixels if self.pixels else to_input(pixels, preprocessing=self.preprocessing)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         try:
-            return self._probabilities(inputs)[:, 0]
+            return maps(self._probabilities(inputs))
         except Exception as error:  # noqa: BLE001  (each engine's own kinds; MindSpore compiles at the first call)
             raise RunFailed(f"{self.file} cannot be computed: {first_line(error)}") from None
 
@@ -49,8 +50,8 @@ class MindirEngine(_ExportedEngine):
         Exception: MindSpore cannot load it; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape):
-        super().__init__(file, shape)
+    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing = DLINKNET):
+        super().__init__(file, shape, preprocessing)
         with quiet(native=True):
             self.compute = read_mindir(file)
 
@@ -67,12 +68,12 @@ class OnnxEngine(_ExportedEngine):
         Exception: it cannot load the file; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape, key: str):
+    def __init__(self, file: Path, shape: Shape, key: str, preprocessing: Preprocessing = DLINKNET):
         try:
             import onnxruntime
         except ImportError as error:
             raise UserError(f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}") from None
-        super().__init__(file, shape)
+        super().__init__(file, shape, preprocessing)
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3          # errors
@@ -84,11 +85,19 @@ class OnnxEngine(_ExportedEngine):
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that computes, its name, and where it does."""
+    """A model that computes, its name, where it does, what classes it knows and what it wants done to images."""
 
     model: str
     engine: Engine
     device: str
+    classes: Classes
+    preprocessing: Preprocessing
+
+    def need_classes(self, classes: Classes, file: str, key: str) -> None:
+        """UserError where the model, which the setting `key` named, was trained for other classes than the masks have."""
+        if self.classes.names != classes.names:
+            raise UserError(f"{key}: {file} knows {name_some(list(self.classes.names))}, the masks {name_some(list(classes.names))}; "
+                            "data_layout, class_table and ignore_index must be those of its training")
 
 
 def open_model(file: str, key: str, settings: Config) -> Opened:
@@ -109,18 +118,37 @@ def open_model(file: str, key: str, settings: Config) -> Opened:
         return _open_export(file, kind, key, settings)
     device = _started(settings)
     from dlinknet.models.weights import load_trained
-    model, network = load_trained(file, key, settings.model_name)
-    return Opened(model, NetworkEngine(network), device)
+    trained = load_trained(file, key, settings.model_name)
+    classes, preprocessing = trained_for(trained.meta, file, key)
+    return Opened(trained.model, NetworkEngine(trained.network, classes.outputs, preprocessing), device, classes, preprocessing)
+
+
+def trained_for(meta: dict[str, Any], file: str, key: str) -> tuple[Classes, Preprocessing]:
+    """The classes and the preprocessing that a checkpoint was trained with, of weights.Trained.meta.
+
+    Raises:
+        UserError: it has several classes and does not say which, or the preprocessing is not known here.
+    """
+    try:
+        preprocessing = parse_preprocessing(meta["preprocessing"]) if "preprocessing" in meta else DLINKNET
+        if preprocessing.known:
+            return stored_classes(meta), preprocessing
+    except (ValueError, TypeError, LookupError):
+        pass
+    raise UserError(f"{key}: {file} does not say which classes and preprocessing it was trained with, as train.py's checkpoints do, or "
+                    "they are of a later dlinknet")
 
 
 def _open_export(file: str, kind: str, key: str, settings: Config) -> Opened:
     values, shape = sidecar.read(file, key)
+    classes, preprocessing = stored_classes(values), parse_preprocessing(values["preprocessing"])
     if kind == ".onnx":
-        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key), file, key, "ONNX Runtime")
-        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})")
+        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key, preprocessing), file, key, "ONNX Runtime")
+        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})", classes, preprocessing)
     device = _started(settings)
     made = f"MindSpore {runtime.version()} (a file of {values.get('mindspore')})"
-    return Opened(values["model"], _loaded(lambda: MindirEngine(Path(file), shape), file, key, made), device)
+    engine = _loaded(lambda: MindirEngine(Path(file), shape, preprocessing), file, key, made)
+    return Opened(values["model"], engine, device, classes, preprocessing)
 
 
 @cache

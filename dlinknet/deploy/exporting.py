@@ -15,7 +15,7 @@ from dlinknet.console import LOG
 from dlinknet.data.preprocess import pad, read_image, to_input
 from dlinknet.data.synthetic import draw_scene
 from dlinknet.deploy import sidecar
-from dlinknet.deploy.engines import OnnxEngine
+from dlinknet.deploy.engines import OnnxEngine, trained_for
 from dlinknet.deploy.graph import exported_graph, fold_batch_norm
 from dlinknet.deploy.mindir import compute_fresh, write_air, write_mindir
 from dlinknet.deploy.onnx import check_onnx, compute_opencv, write_onnx
@@ -58,7 +58,7 @@ class Export:
     """A network on its way out: what the exported models must compute is computed, and BatchNorm folded where that is exact.
 
     Args:
-        load: gives (model name, network with its weights), anew at each call.
+        load: gives (model name, network with its weights, what its checkpoint says of itself), anew at each call.
         checkpoint: the file that it comes from.
         shape: what the exported model shall take.
         threshold: noted in the JSON.
@@ -66,22 +66,23 @@ class Export:
         device_id: which Ascend writes AIR.
     """
 
-    def __init__(self, load: Callable[[], tuple[str, Any]], checkpoint: str, shape: Shape, threshold: float, image: str = "",
+    def __init__(self, load: Callable[[], tuple[str, Any, dict[str, Any]]], checkpoint: str, shape: Shape, threshold: float, image: str = "",
                  device_id: int = 0):
         self.checkpoint, self.shape, self.threshold, self.device_id = checkpoint, shape, threshold, device_id
-        self.model, network = load()
-        self.padding = network.padding
+        self.model, network, meta = load()
+        self.padding, self.decoder = network.padding, network.decoder
+        self.classes, self.preprocessing = trained_for(meta, checkpoint, "trained_ckpt")
         sides = [(shape.batch, *shape.size)]
         if shape.dynamic:
             sides.append(tuple(side + more for side, more in zip(sides[0], MORE)))
         self.pixels = [sample(image, (height, width), batch) for batch, height, width in sides]
-        self.planes = [np.stack([to_input(np.ascontiguousarray(one)) for one in pixels]) for pixels in self.pixels]
+        self.planes = [np.stack([to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing) for one in pixels]) for pixels in self.pixels]
         self.inputs = self.pixels if shape.pixels else self.planes
         self.expected = self._computed(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
         self.limit = LIMIT * min(1.0, max(self.range[1] - self.range[0], NARROW))
         self.network = fold_batch_norm(load()[1])
-        off = self._difference(self._computed(exported_graph(self.network, shape.pixels), self.inputs))
+        off = self._difference(self._computed(self._graph(), self.inputs))
         self.batch_norm = "folded" if off <= min(FOLD_LIMIT, self.limit / 2) else "kept"
         if self.batch_norm == "kept":
             LOG.info("BatchNorm is kept: without it the probabilities change by %.1g", off)
@@ -117,8 +118,9 @@ class Export:
                 raise RunFailed(f"{target.name}: {file_format} could not be written: {first_line(error)}") from None
             compared = self.compare(file_format, file)
             sidecar.write(file, {"file": target.name, "file_format": file_format, "sha256": sidecar.sha256(file),
-                                 "model": self.model, "classes": 1, "padding": self.padding, **self.shape.described(1),
-                                 "threshold": self.threshold, "mindspore": runtime.version(), **written,
+                                 "model": self.model, "classes": self.classes.outputs, "padding": self.padding, "decoder": self.decoder,
+                                 **({} if self.classes.road else {"class_table": self.classes.described()}),
+                                 **self.shape.described(self.classes.outputs, self.preprocessing), "threshold": self.threshold, "mindspore": runtime.version(), **written,
                                  "batch_norm": self.batch_norm, "checkpoint": Path(self.checkpoint).name, "compared": compared})
             # Without its JSON a model is not taken for an export; so there is never one with another's.
             sidecar.path_of(target).unlink(missing_ok=True)
@@ -132,7 +134,7 @@ class Export:
 
     def _graph(self) -> Any:
         # A new one for each file: MindSpore changes what it exports, and would not export it again.
-        return exported_graph(self.network, self.shape.pixels)
+        return exported_graph(self.network, self.shape.pixels, self.preprocessing)
 
     def _write_mindir(self, file: Path) -> dict[str, int]:
         return write_mindir(self._graph(), self.shape, file)
@@ -167,10 +169,10 @@ class Export:
         elif file_format == "ONNX":
             try:
                 check_onnx(file)
-                engine = OnnxEngine(file, self.shape, "file_format")
+                engine = OnnxEngine(file, self.shape, "file_format", self.preprocessing)
             except Exception as error:  # noqa: BLE001  (the kinds of ONNX Runtime, and ours)
                 raise RunFailed(f"{file.name}: what was written is no right ONNX: {first_line(error)}") from None
-            note(f"ONNX Runtime {engine.version}", lambda: [engine(array)[:, None] for array in self.inputs])
+            note(f"ONNX Runtime {engine.version}", lambda: [engine(array).reshape(wanted.shape) for array, wanted in zip(self.inputs, self.expected)])
             if not self.shape.pixels and not self.shape.dynamic:        # which OpenCV does not take
                 note(f"OpenCV {cv2.__version__}", lambda: [compute_opencv(file, array) for array in self.planes])
         return found

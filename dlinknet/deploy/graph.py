@@ -5,29 +5,31 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from dlinknet.data.preprocess import SCALE, SHIFT
+from dlinknet.data.preprocess import DLINKNET, Preprocessing
 from dlinknet.evaluation.probability import Probability
 from dlinknet.models.weights import set_value
 
 
 class FromPixels(nn.Cell):
-    """A graph with the preprocessing in front: N x H x W x 3 uint8 BGR -> what the graph makes of pixel / 255 * 3.2 - 1.6."""
+    """A graph with the preprocessing in front: N x H x W x 3 uint8 BGR -> what the graph makes of pixel / 255 * scale + shift."""
 
-    def __init__(self, graph: nn.Cell):
+    def __init__(self, graph: nn.Cell, preprocessing: Preprocessing = DLINKNET):
         super().__init__(auto_prefix=False)
         self.graph = graph
+        shift = preprocessing.described()["shift"]
         # A multiplication: the division by 255 is an operator that no version of MindSpore reads from another's files.
-        self.scale, self.shift = Tensor(SCALE / 255, ms.float32), Tensor(SHIFT, ms.float32)
+        self.scale = Tensor(preprocessing.scale / 255, ms.float32)
+        self.shift = Tensor(np.reshape(shift, (1, 3, 1, 1)) if isinstance(shift, list) else shift, ms.float32)
 
     def construct(self, image):
         planes = ops.transpose(ops.cast(image, ms.float32), (0, 3, 1, 2))
         return self.graph(planes * self.scale + self.shift)
 
 
-def exported_graph(network: nn.Cell, pixels: bool) -> nn.Cell:
+def exported_graph(network: nn.Cell, pixels: bool, preprocessing: Preprocessing = DLINKNET) -> nn.Cell:
     """What is exported of a network: probabilities N x C x H x W out of planes (or of pixels), in inference mode."""
-    graph = Probability(network)
-    return (FromPixels(graph) if pixels else graph).set_train(False)
+    graph = Probability(network, network.classes)
+    return (FromPixels(graph, preprocessing) if pixels else graph).set_train(False)
 
 
 def fold_batch_norm(network: nn.Cell) -> nn.Cell:
@@ -56,7 +58,10 @@ def _fold(conv: nn.Cell, norm: nn.BatchNorm2d) -> None:
         conv.weight, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
     factor = gamma / np.sqrt(variance + norm.eps)
     bias = conv.bias.asnumpy() if conv.has_bias else 0.0
-    outputs = 1 if isinstance(conv, nn.Conv2dTranspose) else 0          # the axis of the output channels
+    # The axis of the output channels; a transposed convolution of each channel by itself has one axis for both.
+    outputs = 1 if isinstance(conv, nn.Conv2dTranspose) and conv.group == 1 else 0
+    # A sub-pixel convolution has the channels that BatchNorm sees four times, one after the other.
+    factor, beta, mean = (np.tile(value, weight.shape[outputs] // len(value)) for value in (factor, beta, mean))
     set_value(conv.weight, (weight * np.expand_dims(factor, [axis for axis in range(4) if axis != outputs])).astype(np.float32))
     shifted = ((bias - mean) * factor + beta).astype(np.float32)
     if conv.has_bias:

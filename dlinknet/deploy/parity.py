@@ -3,42 +3,55 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
 import numpy as np
 
 from dlinknet.console import Progress, columns
+from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import read_image, read_mask
+from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError
 from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.engine import Engine
-from dlinknet.evaluation.metrics import confusion, figures
+from dlinknet.evaluation.metrics import Tally, confusion, figures
 from dlinknet.evaluation.pipeline import ahead
-from dlinknet.evaluation.predictor import Predictor
+from dlinknet.evaluation.predictor import Predictor, labels_of
 
 Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed
 
 SHOWN = ("road_iou", "precision", "recall", "f1")
+SHOWN_OF_CLASSES = ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy")
 
 
 @dataclass
 class Compared:
-    """One model over a set: counts as metrics.confusion gives them, and its distance from the first model.
+    """One model over a set: its tally, and its distance from the first model.
 
-    difference: the largest, in probability, of any pixel. changed: how many pixels are road in one and not in the other.
+    difference: the largest, in probability, of any pixel. changed: how many pixels are of another class than the first model says
+    (of roads: road in one and not in the other).
     """
 
     name: str
-    counts: np.ndarray = field(default_factory=lambda: np.zeros((2, 2), np.int64))
+    classes: Classes
+    tally: Tally
     difference: float = 0.0
     changed: int = 0
 
+    @property
+    def counts(self) -> np.ndarray:
+        """As metrics.confusion gives them."""
+        return self.tally.counts
+
+    def figures(self) -> dict[str, float]:
+        """Of the whole set, as evaluation names them."""
+        return figures(self.counts) if self.classes.road else self.tally.figures(self.classes.names)
+
     def row(self) -> dict:
         """As JSON holds it; undefined figures are null, and so is the difference of a model that gives what is no number."""
-        values = {"largest_difference": self.difference, **figures(self.counts)}
+        values = {"largest_difference": self.difference, **self.figures()}
         return {"model": self.name, "pixels_changed": self.changed, "pixels": int(self.counts.sum()),
                 **{name: value if math.isfinite(value) else None for name, value in values.items()}}
 
@@ -57,8 +70,12 @@ def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
 
 
 def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, tile_overlap: int, tta: bool,
-            threshold: float) -> list[Compared]:
+            threshold: float, classes: Classes = ROADS, resize: tuple[int, int] | None = None) -> list[Compared]:
     """Runs all models over all images; the first is the one that the others are held against.
+
+    Args:
+        classes: what masks and models know.
+        resize: as Predictor takes it.
 
     All see the same pixels: where one takes a fixed size, all get images padded to it, or tiles of it.
 
@@ -69,37 +86,39 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
     if any(isinstance(model, Path) for model in models.values()) and (tta or size is None):
         raise UserError("exports: a folder of results was computed in one view, with a model of one size: name that export beside it, "
                         "and leave --tta away")
-    predictors = {name: Predictor(model, tile_size, tile_overlap, tta, size) for name, model in models.items()
+    predictors = {name: Predictor(model, tile_size, tile_overlap, tta, size, resize) for name, model in models.items()
                   if not isinstance(model, Path)}
     canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
 
     def probability(name: str, pair: Pair, image: np.ndarray) -> np.ndarray:
         if name in predictors:
             return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
-        return read_binary(models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports")
+        return read_binary(models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports", classes.outputs)
 
-    rows = [Compared(name) for name in models]
+    rows = [Compared(name, classes, Tally(np.zeros((len(classes.known),) * 2, np.int64))) for name in models]
     with Progress(len(pairs), "comparison") as progress:
-        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask))):
+        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask))):
             first = None
             for row in rows:
                 found = probability(row.name, pair, image)
                 first = found if first is None else first
                 off = np.abs(found - first)
                 row.difference = max(row.difference, float(off.max()) if np.isfinite(off).all() else math.inf)
-                row.changed += int(np.count_nonzero((found > threshold) != (first > threshold)))
-                row.counts += confusion(truth, (found > threshold).astype(np.uint8))
+                labels = labels_of(found, threshold)
+                row.changed += int(np.count_nonzero(labels != labels_of(first, threshold)))
+                row.tally.add(confusion(truth, labels, len(classes.known)))
             progress.update(1)
     return rows
 
 
 def as_table(rows: list[Compared]) -> str:
     """The rows for people: one line each, the figures as evaluation prints them."""
-    lines = [["model", "largest difference", "pixels changed", *SHOWN]]
+    shown = SHOWN if rows[0].classes.road else SHOWN_OF_CLASSES
+    lines = [["model", "largest difference", "pixels changed", *shown]]
     for row in rows:
-        values = figures(row.counts)
+        values = row.figures()
         lines.append([row.name, f"{row.difference:.2g}", f"{row.changed} of {row.counts.sum()}",
-                      *(f"{values[name]:.6f}" for name in SHOWN)])
+                      *(f"{values[name]:.6f}" for name in shown)])
     return columns(lines)
 
 

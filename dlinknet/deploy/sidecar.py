@@ -1,13 +1,15 @@
 """The JSON beside an exported model, FILE.json: all that a program needs to feed it. Pure Python.
 
     format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its bytes
-    model, classes, padding             which network it is
+    model, classes, padding, decoder    which network it is, and how many maps it gives
+    class_table                         names, colours and mask values of its classes, as data/classes.py has them; not of roads
     input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels (BGR), shape; a null in the
                                         shape may be any number, for height and width any multiple of 32
     preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
-                                        does and takes the pixels), scale, shift, pad ('reflect_101': at the bottom and the right,
+                                        does and takes the pixels), scale, shift (one number, or blue's, green's and red's), resize
+                                        (height and width to which the caller resizes images first, where it is there), pad ('reflect_101': at the bottom and the right,
                                         mirrored at the last pixel, which is not repeated)
-    output                              name, type, layout, shape: the probabilities, 0 to 1
+    output                              name, type, layout, shape: the probabilities, 0 to 1; those of several classes sum to 1
     threshold                           road is above it, for programs; our commands go by their setting
     mindspore, mindir or opset          what wrote it, and the version of its format
     batch_norm                          'folded' into the convolutions, or 'kept'
@@ -21,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlinknet.data.preprocess import INPUT
+from dlinknet.data.classes import stored_classes
+from dlinknet.data.preprocess import DLINKNET, INPUT, Preprocessing, parse_preprocessing
 from dlinknet.errors import UserError
 from dlinknet.files import need_file, write_text
 
@@ -51,13 +54,13 @@ class Shape:
         batch, height, width = self._sides()
         return [batch, height, width, 3] if self.pixels else [batch, 3, height, width]
 
-    def described(self, classes: int) -> dict[str, Any]:
+    def described(self, classes: int, preprocessing: Preprocessing = DLINKNET) -> dict[str, Any]:
         """The parts of the JSON that the shape decides."""
         batch, height, width = self._sides()
         return {
             "input": {"name": "image", "type": "uint8" if self.pixels else "float32", "layout": "NHWC" if self.pixels else "NCHW",
                       "channels": INPUT["channels"], "shape": self.of_input()},
-            "preprocessing": {"where": "graph" if self.pixels else "host", "scale": INPUT["scale"], "shift": INPUT["shift"],
+            "preprocessing": {"where": "graph" if self.pixels else "host", **preprocessing.described(),
                               "pad": "reflect_101"},
             "output": {"name": "probability", "type": "float32", "layout": "NCHW", "shape": [batch, classes, height, width]}}
 
@@ -103,9 +106,12 @@ def read(file: str, key: str) -> tuple[dict[str, Any], Shape]:
         batch, height, width = sides[0], *(sides[1:3] if pixels else sides[2:4])
         dynamic = batch is None
         shape = Shape(1 if dynamic else int(batch), (32, 32) if dynamic else (int(height), int(width)), dynamic, pixels)
-        expected = shape.described(1)
+        preprocessing = parse_preprocessing(values["preprocessing"])
+        expected = shape.described(values["classes"], preprocessing)
         same = all({**values[part], **expected[part]} == values[part] for part in ("input", "preprocessing", "output"))
-        known = isinstance(values["model"], str) and values["classes"] == 1 and min(shape.batch, *shape.size) > 0 and same
+        known = isinstance(values["model"], str) and min(shape.batch, *shape.size) > 0 and same and preprocessing.known
+        if known:
+            stored_classes(values)
     except (OSError, ValueError, TypeError, LookupError):
         raise UserError(f"{key}: {beside} is not what export.py writes beside a model") from None
     if not known:

@@ -1,4 +1,5 @@
-"""Probabilities as the Ascend 310 program leaves them: ID_sat.bin, float32, row by row, of the image's own size. Pure NumPy."""
+"""Probabilities as the Ascend 310 program leaves them: ID_sat.bin, float32, row by row, of the image's own size; those of
+several classes one map after the other. Pure NumPy."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,10 +12,11 @@ ENDING = "_sat.bin"
 ROUNDING = 1e-4                 # blended tiles may add up to a little more than 1
 
 
-def read_binary(file: Path, height: int, width: int, key: str) -> np.ndarray:
-    """The probabilities of one image, height x width float32, 0 to 1.
+def read_binary(file: Path, height: int, width: int, key: str, maps: int = 1) -> np.ndarray:
+    """The probabilities of one image, height x width float32, 0 to 1; of several classes maps x height x width.
 
     Args:
+        maps: how many there are, one after the other.
         key: the setting that named its folder, for the error's line.
 
     Raises:
@@ -24,8 +26,8 @@ def read_binary(file: Path, height: int, width: int, key: str) -> np.ndarray:
         values, size = np.fromfile(file, np.float32), file.stat().st_size
     except OSError as error:
         raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
-    if size != 4 * height * width:
-        raise UserError(f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of 4 bytes each")
+    if size != 4 * maps * height * width:
+        raise UserError(f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each")
     if not (values.min() >= 0 and values.max() <= 1 + ROUNDING):
         raise UserError(f"{key}: {file} holds values that are no probabilities")
-    return values.reshape(height, width)
+    return values.reshape(height, width) if maps == 1 else values.reshape(maps, height, width)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from dlinknet.data.preprocess import to_input
+from dlinknet.data.preprocess import DLINKNET, Preprocessing, to_input
 
 if TYPE_CHECKING:
     from mindspore import nn
 
 
 class Engine(Protocol):
-    """A batch of inputs -> the probability of road."""
+    """A batch of inputs -> the probability of road, or of each class."""
 
     batch: int                          # how many inputs a call takes
     size: tuple[int, int] | None        # the inputs' height and width; None: any multiples of 32
@@ -25,26 +25,33 @@ class Engine(Protocol):
         """H x W x 3 uint8 BGR -> one input."""
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """`batch` inputs in one array -> batch x H x W float32, 0 to 1."""
+        """`batch` inputs in one array -> batch x H x W float32, 0 to 1; with several classes batch x C x H x W."""
 
 
 class NetworkEngine:
     """A network of ours, one image at a time, of any size; it is put into inference mode at each call.
 
     Args:
-        network: N x 3 x H x W -> N x 1 x H x W logits.
+        network: N x 3 x H x W -> N x C x H x W logits.
+        classes: C.
+        preprocessing: what it was trained with.
     """
 
     batch, size = 1, None
 
-    def __init__(self, network: nn.Cell):
+    def __init__(self, network: nn.Cell, classes: int = 1, preprocessing: Preprocessing = DLINKNET):
         from dlinknet.evaluation.probability import Probability
-        self.graph = Probability(network)
+        self.graph, self.preprocessing = Probability(network, classes), preprocessing
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        return to_input(pixels)
+        return to_input(pixels, preprocessing=self.preprocessing)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         from mindspore import Tensor
         self.graph.set_train(False)
-        return self.graph(Tensor(inputs)).asnumpy()[:, 0]
+        return maps(self.graph(Tensor(inputs)).asnumpy())
+
+
+def maps(probabilities: np.ndarray) -> np.ndarray:
+    """N x C x H x W as an engine gives it: without the axis of C where that is 1."""
+    return probabilities[:, 0] if probabilities.shape[1] == 1 else probabilities

@@ -1,19 +1,28 @@
 """Confusion counts -> named figures. Counts are added over a data set, then divided."""
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 FIGURES = ("road_iou", "background_iou", "mean_iou", "precision", "recall", "f1", "acc", "acc_cls")
+DICE_UNIT = 1 << 30             # sums of Dice are kept as whole numbers of this part: exact in any order, in any process
 
 
-def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """2 x 2 int64 counts of pixels, [truth, prediction], 0 background and 1 road; both inputs are H x W of 0 and 1."""
-    counts = np.bincount(2 * truth.ravel().astype(np.int64) + prediction.ravel(), minlength=4)
-    return counts.reshape(2, 2)
+def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int = 2) -> np.ndarray:
+    """K x K int64 counts of pixels, [truth, prediction]; both inputs are H x W of labels from 0 to K - 1.
+
+    Of roads 0 is the background and 1 the road. Pixels whose truth is a label beyond K (data.classes.IGNORED) are left out.
+    """
+    truth, prediction = truth.ravel(), prediction.ravel()
+    if truth.dtype != bool and (outside := truth >= classes).any():
+        truth, prediction = truth[~outside], prediction[~outside]
+    counts = np.bincount(classes * truth.astype(np.int64) + prediction, minlength=classes ** 2)
+    return counts.reshape(classes, classes)
 
 
 def figures(counts: np.ndarray) -> dict[str, float]:
-    """The figures of confusion counts, each 0 to 1; NaN where a figure is 0 / 0 (no road in truth and prediction).
+    """The figures of confusion counts of roads, each 0 to 1; NaN where a figure is 0 / 0 (no road in truth and prediction).
 
         road_iou        TP / (TP + FP + FN), road being positive
         background_iou  TN / (TN + FP + FN); what the reference printed as its IoU
@@ -30,6 +39,71 @@ def figures(counts: np.ndarray) -> dict[str, float]:
     return {"road_iou": road, "background_iou": background, "mean_iou": (road + background) / 2,
             "precision": _ratio(tp, tp + fp), "recall": _ratio(tp, tp + fn), "f1": _ratio(2 * tp, 2 * tp + fp + fn),
             "acc": _ratio(tp + tn, counts.sum()), "acc_cls": _ratio(sum(recalls), len(recalls))}
+
+
+@dataclass
+class Tally:
+    """What is counted over a data set of several classes.
+
+    counts: K x K int64, [truth, prediction]. dice: the sum of the images' Dice in units of 1 / DICE_UNIT. images: of how many.
+    """
+
+    counts: np.ndarray
+    dice: int = 0
+    images: int = 0
+
+    def add(self, counts: np.ndarray) -> None:
+        """Counts one image in; one without a pixel that counts has no Dice."""
+        self.counts = self.counts + counts
+        own = image_dice(counts)
+        if own == own:
+            self.dice, self.images = self.dice + round(own * DICE_UNIT), self.images + 1
+
+    def figures(self, names: tuple[str, ...]) -> dict[str, float]:
+        """class_figures of all images together."""
+        dice = _ratio(self.dice / DICE_UNIT, self.images)
+        return class_figures(self.counts, names, dice)
+
+
+def image_dice(counts: np.ndarray) -> float:
+    """Mean Dice, 2 TP / (2 TP + FP + FN), of the classes that an image's truth or prediction has, 0 to 1; NaN where none."""
+    right, truth, found = _sums(counts)
+    there = truth + found > 0
+    return float(np.mean(2 * right[there] / (truth + found)[there])) if there.any() else float("nan")
+
+
+def class_figures(counts: np.ndarray, names: tuple[str, ...], dice: float) -> dict[str, float]:
+    """The figures of K x K confusion counts, each 0 to 1; NaN where a figure is 0 / 0.
+
+        mean_iou            the mean of the classes' IoU, of those that truth or prediction have
+        mean_class_recall   the mean of TP / (TP + FN) of the classes that the truth has; the LinkNet paper calls this IoU
+        mean_image_dice     `dice`: the mean over images of image_dice; what the NNFL project reports
+        pixel_accuracy      right pixels / all pixels
+        iou_NAME            TP / (TP + FP + FN) of a class
+    """
+    right, truth, found = _sums(counts)
+    ious = [_ratio(r, t + f - r) for r, t, f in zip(right, truth, found)]
+    recalls = [_ratio(r, t) for r, t in zip(right, truth)]
+    return {"mean_iou": _mean(ious), "mean_class_recall": _mean(recalls), "mean_image_dice": dice,
+            "pixel_accuracy": _ratio(right.sum(), counts.sum()),
+            **{figure_name(name): iou for name, iou in zip(names, ious)}}
+
+
+def figure_name(name: str) -> str:
+    """How the IoU of a class is called."""
+    return f"iou_{name.replace(' ', '_')}"
+
+
+def _sums(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(right pixels, pixels in the truth, pixels in the prediction) of each class, float64."""
+    counts = counts.astype(float)
+    return np.diag(counts), counts.sum(1), counts.sum(0)
+
+
+def _mean(values: list[float]) -> float:
+    """Of those that are defined."""
+    defined = [value for value in values if value == value]
+    return float(_ratio(sum(defined), len(defined)))
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -11,17 +11,17 @@ from dlinknet.data.images import BadImage, ImageFile, check_image, quiet_pillow
 from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError
 from dlinknet.evaluation.pipeline import ahead
-from dlinknet.evaluation.predictor import Predictor
+from dlinknet.evaluation.predictor import Predictor, labels_of
 
 FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}       # how probabilities are kept
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """One image and its roads; where `fault` says why it could not be read, the arrays are empty.
+    """One image and its labels; where `fault` says why it could not be read, the arrays are empty.
 
-    image: H x W x 3 uint8 BGR. mask: H x W uint8 of 0 and 1. probability: H x W, uint16 (0 to 65535) or float32 (0 to 1), or
-    None where it was not asked for.
+    image: H x W x 3 uint8 BGR. mask: H x W uint8 labels, of roads 0 and 1. probability: H x W (of C classes C x H x W), uint16
+    (0 to 65535) or float32 (0 to 1), or None where it was not asked for.
     """
 
     source: ImageFile
@@ -32,7 +32,7 @@ class Predicted:
 
 
 def predict(images: list[ImageFile], predictor: Predictor, threshold: float, probabilities: str) -> Iterator[Predicted]:
-    """Yields every image with its roads, where the probability is above `threshold`; the next is read meanwhile.
+    """Yields every image with its roads, where the probability is above `threshold`, or with its classes; the next is read meanwhile.
 
     Besides the image, its mask and the probabilities asked for, one row of tiles and the next image are held.
 
@@ -48,12 +48,13 @@ def predict(images: list[ImageFile], predictor: Predictor, threshold: float, pro
                 yield Predicted(source, np.empty((0, 0, 3), np.uint8), np.empty((0, 0), np.uint8), fault=fault)
                 continue
             mask = np.empty(source.size, np.uint8)
-            kept = None if probabilities == "none" else np.empty(source.size, FORMATS[probabilities])
+            kept = None
             for top, rows in predictor.bands(pixels, canvases.get(source.size), lambda: progress.update(1)):
-                here = slice(top, top + len(rows))
-                np.greater(rows, threshold, out=mask[here].view(bool))
-                if kept is not None:
-                    kept[here] = np.round(rows * 65535) if probabilities == "png" else rows
+                here = slice(top, top + rows.shape[-2])
+                mask[here] = labels_of(rows, threshold)
+                if probabilities != "none":
+                    kept = np.empty((*rows.shape[:-2], *source.size), FORMATS[probabilities]) if kept is None else kept
+                    kept[..., here, :] = np.round(rows * 65535) if probabilities == "png" else rows
             yield Predicted(source, pixels, mask, kept)
 
 

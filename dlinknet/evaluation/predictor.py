@@ -4,9 +4,10 @@ from __future__ import annotations
 from itertools import count, islice, product
 from typing import Callable, Iterable, Iterator
 
+import cv2
 import numpy as np
 
-from dlinknet.data.preprocess import STRIDE, pad, round_up, shared_canvases
+from dlinknet.data.preprocess import STRIDE, pad, resized, round_up, shared_canvases
 from dlinknet.errors import UserError
 from dlinknet.evaluation.engine import Engine
 from dlinknet.evaluation.pipeline import ahead
@@ -33,14 +34,15 @@ class Predictor:
             quarter of it.
         tta: average the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
         size: (height, width) of all tiles, as of an engine that takes this size only.
+        resize: (height, width) to which images are resized first; their probabilities are brought back, bilinearly.
 
     Raises:
         UserError: `tta` with tiles of one size that are not square.
     """
 
     def __init__(self, engine: Engine, tile_size: int, tile_overlap: int, tta: bool = False,
-                 size: tuple[int, int] | None = None):
-        self.engine, self.size = engine, engine.size or size
+                 size: tuple[int, int] | None = None, resize: tuple[int, int] | None = None):
+        self.engine, self.size, self.resize = engine, engine.size or size, resize
         self.tile_size, self.overlap = tile_size, tile_overlap
         self.views = EIGHT_VIEWS if tta else ONE_VIEW
         if tta and self.size and self.size[0] != self.size[1]:
@@ -48,26 +50,30 @@ class Predictor:
 
     def tiles(self, height: int, width: int) -> int:
         """How many tiles an image is computed in."""
+        height, width = self.resize or (height, width)
         return len(self._axes(height, width)[0][1]) * len(self._axes(height, width)[1][1])
 
     def canvases(self, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
         """Size -> the canvas to pad it to, for those that are computed as a whole by an engine that takes any size."""
-        if self.size:
+        if self.size or self.resize:
             return {}
         return shared_canvases({size for size in sizes if self.tiles(*size) == 1})
 
     def probability(self, image: np.ndarray, canvas: tuple[int, int] | None = None) -> np.ndarray:
-        """H x W x 3 uint8 BGR -> H x W float32, the probability of road. `canvas` is as in bands."""
-        result = np.empty(image.shape[:2], np.float32)
+        """H x W x 3 uint8 BGR -> H x W float32, the probability of road, or C x H x W of C classes. `canvas` is as in bands."""
+        result = None
         for top, rows in self.bands(image, canvas):
-            result[top:top + len(rows)] = rows
+            if result is None:
+                result = np.empty((*rows.shape[:-2], *image.shape[:2]), np.float32)
+            result[..., top:top + rows.shape[-2], :] = rows
         return result
 
     def bands(self, image: np.ndarray, canvas: tuple[int, int] | None = None,
               tile_done: Callable[[], None] = lambda: None) -> Iterator[tuple[int, np.ndarray]]:
         """Yields (first row, probabilities) of the image from top to bottom, one row of tiles at a time.
 
-        What is held besides the image does not grow with its height. An array that was yielded is overwritten later on.
+        What is held besides the image does not grow with its height, unless it is resized. An array that was yielded is overwritten
+        later on. Probabilities are rows x W float32, of C classes C x rows x W.
 
         Args:
             image: H x W x 3 uint8, BGR.
@@ -75,12 +81,22 @@ class Predictor:
                 reflection; by default the smallest. Images on one canvas share one compiled graph.
             tile_done: called after each tile.
         """
+        if self.resize is None or self.resize == image.shape[:2]:
+            yield from self._bands(image, canvas, tile_done)
+            return
+        whole = np.concatenate([rows.copy() for _, rows in self._bands(resized(image, self.resize), canvas, tile_done)], -2)
+        back = [cv2.resize(one, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) for one in whole.reshape(-1, *self.resize)]
+        yield 0, np.stack(back).reshape(*whole.shape[:-2], *image.shape[:2])
+
+    def _bands(self, image: np.ndarray, canvas: tuple[int, int] | None,
+               tile_done: Callable[[], None]) -> Iterator[tuple[int, np.ndarray]]:
+        """As bands, of an image that is not resized."""
         height, width = image.shape[:2]
         (tall, tops), (wide, lefts) = self._axes(height, width)
         if self.size is None and canvas is not None and len(tops) == len(lefts) == 1:
             tall, wide = canvas
         weights_down, weights_across = weights(tops, tall), weights(lefts, wide)
-        held = np.zeros((tall, width), np.float32)          # the rows that are not yet complete
+        held = None                                         # the rows that are not yet complete
         places = ((top, left, view) for top, left, view in product(tops, lefts, self.views))
 
         def make_input(place: tuple) -> np.ndarray:
@@ -91,17 +107,17 @@ class Predictor:
         computed = self._computed(ahead(places, make_input, self.engine.batch))
         for number, top in enumerate(tops):
             for left, across in zip(lefts, weights_across):
-                tile = np.zeros((tall, wide), np.float32)
-                for (_, _, (turns, flip)), probability in islice(computed, len(self.views)):
-                    tile += np.rot90(probability[flip], -turns)
+                tile = sum(np.rot90(probability[(..., *flip)], -turns, (-2, -1))
+                           for (_, _, (turns, flip)), probability in islice(computed, len(self.views)))
+                held = np.zeros((*tile.shape[:-2], tall, width), np.float32) if held is None else held
                 rows, columns = min(tall, height - top), min(wide, width - left)
                 weight = weights_down[number][:rows, None] * across[:columns]
-                held[:rows, left:left + columns] += weight * (tile[:rows, :columns] / len(self.views))
+                held[..., :rows, left:left + columns] += weight * (tile[..., :rows, :columns] / len(self.views))
                 tile_done()
             complete = (tops[number + 1] if number + 1 < len(tops) else height) - top
-            yield top, held[:complete]
-            held[:-complete] = held[complete:]
-            held[-complete:] = 0
+            yield top, held[..., :complete, :]
+            held[..., :-complete, :] = held[..., complete:, :].copy()
+            held[..., -complete:, :] = 0
 
     def _computed(self, inputs: Iterable[tuple[tuple, np.ndarray]]) -> Iterator[tuple[tuple, np.ndarray]]:
         """(place, input) -> (place, H x W probabilities), in order; the engine gets full batches, the last by repetition."""
@@ -133,6 +149,11 @@ class Predictor:
             if max(after - start for start, after in zip(starts, starts[1:])) <= side - overlap:
                 return side, starts
         raise AssertionError("a tile is longer than the overlap")
+
+
+def labels_of(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """H x W uint8: 1 (road) where H x W probabilities are above the threshold; of C x H x W the most probable class."""
+    return (probability > threshold).astype(np.uint8) if probability.ndim == 2 else probability.argmax(0).astype(np.uint8)
 
 
 def weights(starts: list[int], side: int) -> list[np.ndarray]:

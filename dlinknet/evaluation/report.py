@@ -9,8 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.images import ImageFile
-from dlinknet.evaluation.metrics import FIGURES, figures
+from dlinknet.errors import UserError
+from dlinknet.evaluation.metrics import FIGURES, Tally, class_figures, figures, image_dice
+from dlinknet.evaluation.pictures import class_overlay, class_picture, draw_confusion
 from dlinknet.evaluation.prediction import Predicted
 from dlinknet.evaluation.scoring import Scored
 from dlinknet.files import replacing, write_image
@@ -54,21 +57,50 @@ def _caption(scored: Scored, width: int) -> np.ndarray:
     return strip
 
 
-def write_image_csv(rows: list[tuple[str, np.ndarray]], path: Path) -> None:
-    """One line an image: ID, counts of true, false and missed road pixels, every figure; undefined ones empty."""
+def picture(scored: Scored, classes: Classes) -> np.ndarray:
+    """What eval.py shows of an image: the overlay of its roads, or image, truth and prediction in the classes' colours."""
+    return overlay(scored) if classes.road else class_picture(scored, classes)
+
+
+def write_image_csv(rows: list[tuple[str, np.ndarray]], path: Path, classes: Classes = ROADS) -> None:
+    """One line an image: ID, counts of true, false and missed road pixels, every figure; undefined ones empty.
+
+    Of several classes there are no counts in it.
+    """
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", "true_road", "false_road", "missed_road", *FIGURES])
-        for id, counts in rows:
-            values = figures(counts)
-            writer.writerow([id, counts[1, 1], counts[0, 1], counts[1, 0],
-                             *("" if math.isnan(values[name]) else f"{values[name]:.6f}" for name in FIGURES)])
+        for number, (id, counts) in enumerate(rows):
+            values = figures(counts) if classes.road else class_figures(counts, classes.names, image_dice(counts))
+            if not number:
+                writer.writerow(["id", *(["true_road", "false_road", "missed_road"] if classes.road else []), *values])
+            writer.writerow([id, *([counts[1, 1], counts[0, 1], counts[1, 0]] if classes.road else []),
+                             *("" if math.isnan(value) else f"{value:.6f}" for value in values.values())])
 
 
-def write_figures(counts: np.ndarray, images: int, path: Path) -> None:
-    """The data set's figures as JSON; undefined ones are null."""
-    values = {name: None if math.isnan(value) else value for name, value in figures(counts).items()}
-    path.write_text(json.dumps({"images": images, **values, "counts": counts.tolist()}, indent=1), encoding="utf-8")
+def evaluated(rows: list[tuple[str, np.ndarray]], classes: Classes) -> tuple[dict[str, float], np.ndarray]:
+    """(figures, counts) of a whole set out of its images' counts."""
+    tally = Tally(np.zeros((len(classes.known),) * 2, np.int64))
+    for _, counts in rows:
+        tally.add(counts)
+    return figures(tally.counts) if classes.road else tally.figures(classes.names), tally.counts
+
+
+def write_evaluation(rows: list[tuple[str, np.ndarray]], classes: Classes, folder: Path) -> list[str]:
+    """Writes images.csv, figures.json (undefined figures are null) and, of several classes, confusion.png; returns the lines to print."""
+    values, counts = evaluated(rows, classes)
+    write_image_csv(rows, folder / "images.csv", classes)
+    named = {name: None if math.isnan(value) else value for name, value in values.items()}
+    of = {} if classes.road else {"classes": list(classes.names)}
+    (folder / "figures.json").write_text(json.dumps({"images": len(rows), **named, **of, "counts": counts.tolist()}, indent=1),
+                                         encoding="utf-8")
+    if not classes.road:
+        draw_confusion(counts, classes.names, folder / "confusion.png")
+    return figure_lines(counts) if classes.road else class_lines(values)
+
+
+def class_lines(values: dict[str, float]) -> list[str]:
+    """'mean_iou: 0.4512' and so on."""
+    return [f"{name}: {value:.4f}" for name, value in values.items()]
 
 
 def figure_lines(counts: np.ndarray) -> list[str]:
@@ -84,19 +116,27 @@ def seed_lines(counts: np.ndarray) -> list[str]:
     return [f"acc:   {values['acc']}", f"acc cls:   {values['acc_cls']}", f"iou:   {values['background_iou']}"]
 
 
+def written_mask(labels: np.ndarray, classes: Classes) -> np.ndarray:
+    """H x W uint8 labels as ID_mask.png holds them: roads 0 and 255, of several classes their values in the data set's masks."""
+    return labels * 255 if classes.road else classes.index_mask(labels)
+
+
 class PredictionFiles:
     """What predict.py leaves for each image: ID_mask.png and, as asked for, probabilities and an overlay; and one table.
 
     Args:
         folder: where to; it exists, and `overlays` in it.
         probabilities: 'none', 'png' for ID_probability.png or 'npy' for ID_probability.npy.
-        overlays: write overlays/ID_overlay.jpg, the image with its roads in teal.
+        overlays: write overlays/ID_overlay.jpg, the image with its roads in teal, or with its classes in their colours.
+        classes: what the model knows. Of several, masks hold the classes' values, and probabilities are C x H x W (npy only).
     """
 
     TABLE = "predictions.csv"
 
-    def __init__(self, folder: Path, probabilities: str, overlays: bool):
-        self.folder, self.probabilities, self.overlays = folder, probabilities, overlays
+    def __init__(self, folder: Path, probabilities: str, overlays: bool, classes: Classes = ROADS):
+        self.folder, self.probabilities, self.overlays, self.classes = folder, probabilities, overlays, classes
+        if probabilities == "png" and not classes.road:
+            raise UserError("probabilities: a PNG has room for one class, this model has several; ask for npy")
         self.rows: list[list] = []
         self.written: list[str] = []            # relative to the folder
 
@@ -110,27 +150,38 @@ class PredictionFiles:
         """Writes the files of one image and notes its row of the table; of one that has a fault, the row only."""
         source, (height, width) = predicted.source, predicted.mask.shape
         self.rows.append([source.id, source.file.name, width or "", height or "",
-                          "" if predicted.fault else f"{predicted.mask.mean():.6f}", predicted.fault])
+                          *self._shares(predicted), predicted.fault])
         if predicted.fault:
             return
         for name in self.names(source):
             with replacing(self.folder / name) as file:
                 if name.endswith("_mask.png"):
-                    write_image(file, predicted.mask * 255)
+                    write_image(file, written_mask(predicted.mask, self.classes))
                 elif name.endswith(".jpg"):
-                    painted = predicted.image.copy()
-                    _paint(painted, predicted.mask > 0, TRUE)
-                    write_image(file, painted)
+                    write_image(file, self._painted(predicted))
                 elif name.endswith(".png"):
                     write_image(file, predicted.probability)
                 else:
                     np.save(file, predicted.probability)
             self.written.append(name)
 
+    def _painted(self, predicted: Predicted) -> np.ndarray:
+        if not self.classes.road:
+            return class_overlay(predicted.image, predicted.mask, self.classes)
+        painted = predicted.image.copy()
+        _paint(painted, predicted.mask > 0, TRUE)
+        return painted
+
+    def _shares(self, predicted: Predicted) -> list[str]:
+        """The share of an image's pixels that are road, or of each class; empty where it has a fault."""
+        labels = [1] if self.classes.road else range(len(self.classes.known))
+        return ["" if predicted.fault else f"{np.mean(predicted.mask == label):.6f}" for label in labels]
+
     def write_table(self) -> None:
-        """Writes predictions.csv: ID, file, size, the share of its pixels that are road, what was wrong with it."""
+        """Writes predictions.csv: ID, file, size, the share of its pixels that are road (or of each class), what was wrong with it."""
         with replacing(self.folder / self.TABLE) as file, open(file, "w", newline="", encoding="utf-8") as text:
             writer = csv.writer(text)
-            writer.writerow(["id", "file", "width", "height", "road_share", "fault"])
+            names = ("road",) if self.classes.road else self.classes.names
+            writer.writerow(["id", "file", "width", "height", *(f"{name}_share" for name in names), "fault"])
             writer.writerows(self.rows)
         self.written.append(self.TABLE)

@@ -2,52 +2,70 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 import numpy as np
 
+from dlinknet.config import Config
 from dlinknet.console import Progress
+from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import read_image, read_mask
-from dlinknet.evaluation.metrics import confusion, figures
+from dlinknet.data.preprocess import Preprocessing, read_image
+from dlinknet.evaluation.engine import NetworkEngine
+from dlinknet.evaluation.metrics import Tally, confusion, figures
 from dlinknet.evaluation.pipeline import ahead
-from dlinknet.evaluation.predictor import Predictor
+from dlinknet.evaluation.predictor import Predictor, labels_of
 from dlinknet.parallel import Ranks
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One image with its truth and prediction: H x W x 3 uint8 BGR, and twice H x W uint8 of 0 and 1."""
+    """One image with its truth and prediction: H x W x 3 uint8 BGR, and twice H x W uint8 labels (of roads 0 and 1)."""
 
     pair: Pair
     image: np.ndarray
     truth: np.ndarray
     prediction: np.ndarray
-    counts: np.ndarray          # 2 x 2, as metrics.confusion gives them
+    counts: np.ndarray          # as metrics.confusion gives them
 
 
 def score(pairs: Sequence[Pair], predictor: Predictor, threshold: float, title: str,
-          among: Sequence[Pair] | None = None) -> Iterator[Scored]:
-    """Yields every pair with its prediction: road where the probability is above `threshold`.
+          among: Sequence[Pair] | None = None, classes: Classes = ROADS) -> Iterator[Scored]:
+    """Yields every pair with its prediction: road where the probability is above `threshold`, else the most probable class.
 
     Images share few padded sizes, so that few graphs are compiled; the next images are read while one is computed.
 
     Args:
         among: the set that `pairs` are a part of, whose sizes decide what each is padded to.
+        classes: what the masks mean.
     """
     canvases = predictor.canvases((pair.height, pair.width) for pair in among or pairs)
     with Progress(len(pairs), title) as progress:
-        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), read_mask(pair.mask)), 2):
+        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask)), 2):
             probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
-            prediction = (probability > threshold).astype(np.uint8)
-            yield Scored(pair, image, truth, prediction, confusion(truth, prediction))
+            prediction = labels_of(probability, threshold)
+            yield Scored(pair, image, truth, prediction, confusion(truth, prediction, len(classes.known)))
             progress.update(1)
 
 
-def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: str, ranks: Ranks = Ranks()) -> dict[str, float]:
-    """The figures of a whole set, as metrics.figures names them; several processes share the work and all get the figures."""
-    counts = np.zeros((2, 2), np.int64)
-    for scored in score(ranks.share(pairs), predictor, threshold, title, pairs):
-        counts += scored.counts
-    return figures(ranks.total(counts))
+def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: str, ranks: Ranks = Ranks(),
+              classes: Classes = ROADS) -> dict[str, float]:
+    """The figures of a whole set, as metrics.figures or metrics.class_figures names them; several processes share the work and all
+    get the figures."""
+    tally = Tally(np.zeros((len(classes.known),) * 2, np.int64))
+    for scored in score(ranks.share(pairs), predictor, threshold, title, pairs, classes):
+        tally.add(scored.counts)
+    *counts, dice, images = ranks.total(np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64))
+    whole = Tally(np.array(counts).reshape(tally.counts.shape), int(dice), int(images))
+    return figures(whole.counts) if classes.road else whole.figures(classes.names)
 
+
+def validation_of(settings: Config, network: nn.Cell, pairs: list[Pair], classes: Classes, preprocessing: Preprocessing,
+                  ranks: Ranks) -> Callable[[], dict[str, float]] | None:
+    """What scores a network that is being trained on a validation set, each time it is called; None without a set."""
+    predictor = Predictor(NetworkEngine(network, classes.outputs, preprocessing), settings.tile_size, settings.tile_overlap,
+                          resize=preprocessing.resize)
+    return (lambda: score_all(pairs, predictor, settings.threshold, "validation", ranks, classes)) if pairs else None

@@ -46,9 +46,13 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: dict[
     """
     trained, scored = Path(output_path), Path(predict_path)
     try:
+        found = json.loads((scored / "figures.json").read_text(encoding="utf-8"))
+        if "road_iou" not in found:
+            raise UserError(f"predict_path: {scored} is an evaluation of several classes, whose pictures and tables it holds; a report is "
+                            "of roads")
         return Run(_table(trained / f"{log_name}_epochs.csv"), settings,
                    json.loads((trained / f"{log_name}_split.json").read_text(encoding="utf-8")),
-                   trained / f"{log_name}_curves.png", json.loads((scored / "figures.json").read_text(encoding="utf-8")),
+                   trained / f"{log_name}_curves.png", found,
                    _table(scored / "images.csv"), scored / "overlays")
     except OSError as error:
         key = "predict_path" if Path(error.filename).name in ("figures.json", "images.csv") else "output_path"

@@ -20,8 +20,8 @@ ENCODER = "encoder."            # in front of the encoder's names inside a whole
 EPS_SHIFT = np.float32(1e-4 - 1e-5)     # the model zoo divides by sqrt(var + 1e-4), ours by sqrt(var + 1e-5)
 DEPTHS = {(False, (2, 2, 2, 2)): 18, (False, (3, 4, 6, 3)): 34, (True, (3, 4, 6, 3)): 50, (True, (3, 4, 23, 3)): 101,
           (True, (3, 8, 36, 3)): 152}
-OPTIMIZER = re.compile(r"(moments|moment1|moment2|accum|stat|velocity)\.|(beta\d_power|global_step|learning_rate|scale_value"
-                       r"|counter|epoch_num|step_num|current_iterator_step|last_overflow_iterator_step|scale_sense)$")
+OPTIMIZER = re.compile(r"(moments?|moment1|moment2|mean_square|accum|stat|velocity)\.|(beta\d_power|global_step|learning_rate"
+                       r"|momentum|scale_value|counter|epoch_num|step_num|current_iterator_step|last_overflow_iterator_step|scale_sense)$")
 WHOLE = [(r"^firstconv\.", "encoder.conv1."), (r"^firstbn\.", "encoder.bn1."), (r"^encoder(\d)\.", r"encoder.layer\1."),
          (r"^(decoder\d)\.deconv[23]\.", r"\1.up."), (r"^finaldeconv1\.", "head.up."), (r"^finalconv2\.", "head.conv1."),
          (r"^finalconv3\.", "head.conv2.")]
@@ -44,6 +44,14 @@ class Weights:
                        for stage in (1, 2, 3, 4))
         bottleneck = "encoder.layer1.0.conv3.weight" in self.tensors
         return str(DEPTHS.get((bottleneck, blocks), f" with {blocks} {'bottlenecks' if bottleneck else 'basic blocks'}"))
+
+    @property
+    def decoder(self) -> str:
+        """How the decoder doubles, a key of blocks.UPS. Of a whole network only."""
+        shape = self.tensors["decoder4.up.weight"].shape if "decoder4.up.weight" in self.tensors else ()
+        if len(shape) != 4 or shape[0] == shape[1]:
+            return "full"
+        return "depthwise" if shape[1] == 1 else "subpixel"
 
     @property
     def model(self) -> str:

@@ -20,18 +20,21 @@ class LinkNet(nn.Cell):
         encoder: a ResNet of models.resnet.
         classes: how many maps of logits come out; 1 for road against the rest.
         dilations: the centre's dilations; none leaves the centre out (LinkNet).
+        decoder: how the decoder doubles, a key of blocks.UPS: 'full' 3x3 transposed convolutions (the papers'), 'depthwise' 4x4
+            ones with a head of their own (the LinkNet notebook's), or 'subpixel' convolutions.
     """
 
-    def __init__(self, encoder: resnet.ResNet, classes: int = 1, dilations: tuple[int, ...] = ()):
+    def __init__(self, encoder: resnet.ResNet, classes: int = 1, dilations: tuple[int, ...] = (), decoder: str = "full"):
         super().__init__()
         c1, c2, c3, c4 = encoder.channels
-        self.encoder, self.padding = encoder, encoder.padding
+        self.encoder, self.padding, self.classes, self.decoder = encoder, encoder.padding, classes, decoder
         self.centre = DilatedCentre(c4, dilations) if dilations else nn.Identity()
-        self.decoder4 = DecoderBlock(c4, c3)
-        self.decoder3 = DecoderBlock(c3, c2)
-        self.decoder2 = DecoderBlock(c2, c1)
-        self.decoder1 = DecoderBlock(c1, c1)
-        self.head = Head(c1, classes, "dlinknet" if dilations else "linknet")
+        self.decoder4 = DecoderBlock(c4, c3, decoder)
+        self.decoder3 = DecoderBlock(c3, c2, decoder)
+        self.decoder2 = DecoderBlock(c2, c1, decoder)
+        self.decoder1 = DecoderBlock(c1, c1, decoder)
+        form = "dlinknet" if dilations else "linknet"
+        self.head = Head(c1, classes, form if decoder == "full" else decoder)
 
     def construct(self, x):
         _, stage1, stage2, stage3, stage4 = self.encoder(x)
@@ -43,30 +46,42 @@ class LinkNet(nn.Cell):
         return self.head(x)                     # N x classes x H x W
 
 
-def dlinknet34(classes: int = 1, padding: str = "explicit") -> LinkNet:
+def dlinknet34(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:
     """D-LinkNet34: 31 096 129 parameters with one class."""
-    return LinkNet(resnet.resnet34(padding), classes, dilations=(1, 2, 4, 8))
+    return LinkNet(resnet.resnet34(padding), classes, dilations=(1, 2, 4, 8), decoder=decoder)
 
 
-def dlinknet50(classes: int = 1, padding: str = "explicit") -> LinkNet:
+def dlinknet50(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:
     """D-LinkNet50: 217 645 089 parameters with one class."""
-    return LinkNet(resnet.resnet50(padding), classes, dilations=(1, 2, 4, 8, 16))
+    return LinkNet(resnet.resnet50(padding), classes, dilations=(1, 2, 4, 8, 16), decoder=decoder)
 
 
-def dlinknet101(classes: int = 1, padding: str = "explicit") -> LinkNet:
+def dlinknet101(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:
     """D-LinkNet101: 236 637 217 parameters with one class."""
-    return LinkNet(resnet.resnet101(padding), classes, dilations=(1, 2, 4, 8, 16))
+    return LinkNet(resnet.resnet101(padding), classes, dilations=(1, 2, 4, 8, 16), decoder=decoder)
 
 
-def linknet34(classes: int = 1, padding: str = "explicit") -> LinkNet:
+def linknet18(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:
+    """LinkNet18, the LinkNet paper's encoder: 11 534 241 parameters with one class."""
+    return LinkNet(resnet.resnet18(padding), classes, decoder=decoder)
+
+
+def linknet34(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:
     """LinkNet34: 21 642 401 parameters with one class."""
-    return LinkNet(resnet.resnet34(padding), classes)
+    return LinkNet(resnet.resnet34(padding), classes, decoder=decoder)
 
 
-# (classes, the encoder's padding: a key of resnet.PADDINGS) -> network
+def linknet50(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:
+    """LinkNet50: 28 833 665 parameters with one class."""
+    return LinkNet(resnet.resnet50(padding), classes, decoder=decoder)
+
+
+# (classes, the encoder's padding: a key of resnet.PADDINGS, the decoder: a key of blocks.UPS) -> network
 BUILDERS: dict[str, Callable[..., LinkNet]] = {
     "dlinknet34": dlinknet34,
     "dlinknet50": dlinknet50,
     "dlinknet101": dlinknet101,
+    "linknet18": linknet18,
     "linknet34": linknet34,
+    "linknet50": linknet50,
 }

@@ -145,6 +145,10 @@ class ResNet(nn.Cell):
         return stem, stage1, stage2, stage3, stage4
 
 
+def resnet18(padding: str = "explicit") -> ResNet:
+    return ResNet(BasicBlock, (2, 2, 2, 2), padding)
+
+
 def resnet34(padding: str = "explicit") -> ResNet:
     return ResNet(BasicBlock, (3, 4, 6, 3), padding)
 

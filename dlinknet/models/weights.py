@@ -5,7 +5,7 @@ import json
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Iterable, NamedTuple
 
 import mindspore as ms
 import numpy as np
@@ -14,6 +14,7 @@ from mindspore import nn
 from dlinknet.console import quiet
 from dlinknet.errors import RunFailed, UserError, name_some
 from dlinknet.files import need_file
+from dlinknet.models.blocks import UPS
 from dlinknet.models.formats import ENCODER, Weights, recognise
 from dlinknet.models.linknet import BUILDERS
 from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
@@ -95,8 +96,17 @@ def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
     return value
 
 
-def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:
-    """(model name, network with its weights) of a trained one-class checkpoint of any kind that formats.py knows.
+class Trained(NamedTuple):
+    """A trained network, its name, and what its checkpoint says of itself: `classes` (maps of logits), `padding` and `decoder`
+    always; `preprocessing`, `class_table` and the rest where it is ours."""
+
+    model: str
+    network: nn.Cell
+    meta: dict[str, Any]
+
+
+def load_trained(file: str, key: str, model: str) -> Trained:
+    """The network with its weights of a trained checkpoint of any kind that formats.py knows.
 
     Args:
         model: which network it is where the checkpoint does not say.
@@ -110,18 +120,18 @@ def load_trained(file: str, key: str, model: str) -> tuple[str, nn.Cell]:
     if not found.whole:
         raise UserError(f"{key}: {file} is an encoder alone ({found.kind}); --pretrained_ckpt={file} starts a training from it")
     classes = (*found.tensors["head.conv2.weight"].shape, 0)[0]
-    meta = {"model": found.model, "classes": classes, "padding": found.padding, **checkpoint.meta}
+    meta = {"model": found.model, "classes": classes, "padding": found.padding, "decoder": found.decoder, **checkpoint.meta}
     _refuse_unknown(meta, file, key)
-    network = BUILDERS[meta["model"]](1, meta["padding"])
+    network = BUILDERS[meta["model"]](meta["classes"], meta["padding"], meta["decoder"])
     load_network(Checkpoint(checkpoint.file, found.tensors, meta), network, key)
-    return meta["model"], network
+    return Trained(meta["model"], network, meta)
 
 
 def _refuse_unknown(meta: dict[str, Any], file: str, key: str) -> None:
-    model, classes = meta.get("model", "dlinknet34"), meta.get("classes", 1)
-    if model not in BUILDERS or classes != 1:
-        raise UserError(f"{key}: {file} is a {model} of {classes} classes, which this dlinknet does not know (it may be from a "
-                        "later one)")
+    model, classes, decoder = meta.get("model", "dlinknet34"), meta.get("classes", 1), meta.get("decoder", "full")
+    if model not in BUILDERS or decoder not in UPS or not isinstance(classes, int) or classes < 1:
+        raise UserError(f"{key}: {file} is a {model} of {classes} classes with decoder {decoder}, which this dlinknet does not know "
+                        "(it may be from a later one)")
 
 
 def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
@@ -142,26 +152,27 @@ def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter], key: 
     _assign(checkpoint.tensors, {p.name: p for p in parameters}, checkpoint.file, key)
 
 
-def start_network(model: str, file: str, padding: str) -> tuple[nn.Cell, str]:
+def start_network(model: str, file: str, padding: str, classes: int = 1, decoder: str = "full") -> tuple[nn.Cell, str]:
     """A network to train, and a line that says what its encoder starts from.
 
     Args:
         model: its name.
         file: the setting pretrained_ckpt; empty for random weights.
         padding: the setting encoder_padding; 'auto' for what the file was trained with.
+        classes, decoder: as BUILDERS takes them.
 
     Raises:
         UserError: what read_checkpoint and load_encoder raise.
     """
     if not file:
-        network = BUILDERS[model](1, "explicit" if padding == "auto" else padding)
+        network = BUILDERS[model](classes, "explicit" if padding == "auto" else padding, decoder)
         return network, "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
     checkpoint = read_checkpoint(file, "pretrained_ckpt")
     found = _recognised(checkpoint, "pretrained_ckpt")
     depth = model[len(model.rstrip("0123456789")):]
     if found.depth != depth:
         raise UserError(f"pretrained_ckpt: {file} is a ResNet{found.depth} ({found.kind}); {model} takes a ResNet{depth}")
-    network = BUILDERS[model](1, found.padding if padding == "auto" else padding)
+    network = BUILDERS[model](classes, found.padding if padding == "auto" else padding, decoder)
     return network, _load_encoder(found, network.encoder, checkpoint.file, "pretrained_ckpt")
 
 

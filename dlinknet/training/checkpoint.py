@@ -3,14 +3,15 @@
 A checkpoint is a MindSpore .ckpt: the network's tensors under their own names, so that load_checkpoint and
 load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON text:
 
-    model, classes, padding          what to build,
-    preprocessing                    and what to feed it
+    model, classes, padding, decoder what to build (classes: how many maps of logits),
+    preprocessing                    what to feed it
+    class_table                      and what its several classes are (data/classes.py); not of roads
     epoch, step, best, seed          where the training stood
     learning_rate, loss_scale        as floats
-    plateau                          the plateau rule's state
+    plateau                          the schedule's state
     crc32                            of all tensors and of this text, so that a damaged file is told from a whole one
 
-LOG_NAME_last.ckpt also holds Adam's moments and the loss scaler's state, and in its text
+LOG_NAME_last.ckpt also holds the optimizer's moments and the loss scaler's state, and in its text
 
     position                         the next step's epoch and place in it, and the sums of that epoch so far
     rows, ended                      the table of the epochs; why training ended early, or an empty text

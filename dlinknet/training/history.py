@@ -9,8 +9,14 @@ from typing import Any
 from dlinknet.console import LOG
 from dlinknet.files import replacing
 
-PANELS = (("training loss", ("train_loss",)), ("validation", ("road_iou", "precision", "recall", "f1")),
-          ("learning rate", ("learning_rate",)))
+# What a person follows of a validation: the first of these that an epoch has.
+SHOWN = (("road_iou", "precision", "recall", "f1"), ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"))
+
+
+def shown_figures(row: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the validation figures in an epoch's row that the log and the curves show; none without validation."""
+    names = next((names for names in SHOWN if names[0] in row), ())
+    return tuple(name for name in names if name in row)
 
 
 def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
@@ -30,7 +36,8 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
     except ImportError:
         LOG.info("no picture of the curves: matplotlib is not installed (pip install matplotlib)")
         return
-    panels = [(title, [key for key in keys if key in rows[0]]) for title, keys in PANELS if keys[0] in rows[0]]
+    panels = [("training loss", ("train_loss",)), ("validation", shown_figures(rows[0])), ("learning rate", ("learning_rate",))]
+    panels = [(title, keys) for title, keys in panels if keys]
     # A Figure without pyplot: no window, no global state.
     figure = Figure(figsize=(4.5 * len(panels), 3.4), layout="constrained")
     for axes, (title, keys) in zip(figure.subplots(1, len(panels)), panels):

@@ -20,10 +20,11 @@ from dlinknet.models.precision import set_precision
 from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
 from dlinknet.parallel import Ranks
 from dlinknet.training.checkpoint import save
-from dlinknet.training.history import draw_curves, write_csv
-from dlinknet.training.losses import DiceBCELoss
-from dlinknet.training.run import FIXED, RunFiles
-from dlinknet.training.schedules import PlateauRule
+from dlinknet.training.history import draw_curves, shown_figures, write_csv
+from dlinknet.training.losses import make_loss
+from dlinknet.training.optimizers import make_optimizer
+from dlinknet.training.run import RunFiles, fixed_settings
+from dlinknet.training.schedules import PlateauRule, make_schedule
 from dlinknet.training.step import make_step
 
 
@@ -43,24 +44,27 @@ class Trainer:
 
     Args:
         config: the run's settings.
-        network: the network to train, N x 3 x H x W -> N x 1 x H x W logits.
-        loader: the training set.
+        network: the network to train, N x 3 x H x W -> N x C x H x W logits.
+        loader: the training set. Its classes decide the loss: Dice and cross-entropy of road, else cross-entropy.
         files: where checkpoints and figures go.
-        validate: returns the figures of the validation set (road_iou and others, 0 to 1) with the network's present weights;
-            None without one. It may leave the network in inference mode.
+        validate: returns the figures of the validation set (road_iou or mean_iou, and others, 0 to 1) with the network's present
+            weights; None without one. It may leave the network in inference mode.
         identity: what tells the data set from another (run.data_identity), kept for a resume.
         ranks: the processes that train together. Each has a trainer with a loader of its own part; rank 0 writes the files.
+        weights: of the classes in the cross-entropy; None: all alike.
     """
 
     def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
-                 validate: Callable[[], dict[str, float]] | None, identity: dict[str, Any], ranks: Ranks = Ranks()):
+                 validate: Callable[[], dict[str, float]] | None, identity: dict[str, Any], ranks: Ranks = Ranks(),
+                 weights: np.ndarray | None = None):
         self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
         self.identity, self.ranks = identity, ranks
-        self.optimizer = nn.Adam(network.trainable_params(), learning_rate=config.learning_rate)
+        self.optimizer = make_optimizer(config, network.trainable_params())
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
-        self.step_function = make_step(set_precision(network, config.amp_level), DiceBCELoss(ranks.size), self.optimizer,
-                                       self.scaler, ranks.size)
-        self.plateau = PlateauRule(config.learning_rate)
+        self.step_function = make_step(set_precision(network, config.amp_level), make_loss(loader.classes, weights, ranks.size),
+                                       self.optimizer, self.scaler, ranks.size)
+        self.schedule = make_schedule(config, self.epochs, len(loader))
+        self.rate: float | None = None          # the learning rate that the optimizer was given last
         self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
         self.step = 0                           # steps taken since the start
         self.position = Position()
@@ -79,20 +83,21 @@ class Trainer:
         """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
 
         Args:
-            source: that run's files. Where an epoch has ended, its plateau checkpoint has to be among them.
+            source: that run's files. Where an epoch has ended under the plateau rule, its plateau checkpoint has to be among them.
 
         Raises:
             UserError: a file is not what it should be. The trainer is of no use then.
         """
         meta = checkpoint.meta
-        if meta["rows"]:
+        if meta["rows"] and self.config.schedule == "plateau":
             try:
                 read_checkpoint(str(source.plateau), "resume")
             except UserError as error:
                 raise UserError(f"{error}; the training may have to go back to its weights: put the run's own file there") from None
         load_network(checkpoint, self.network, "resume")
         load_state(checkpoint, [*self.optimizer.get_parameters(), *self._scaler_state()], "resume")
-        self.plateau = PlateauRule(**meta["plateau"])
+        if self.config.schedule == "plateau":
+            self.schedule = PlateauRule(**meta["plateau"])
         self.position = Position(**meta["position"])
         self.best, self.step, self.rows, self.ended = meta["best"], meta["step"], meta["rows"], meta["ended"]
         self.overflows_at_one = meta["overflows_at_one"]
@@ -110,9 +115,9 @@ class Trainer:
         Raises:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
         """
-        settings = {key: getattr(self.config, key) for key in (*FIXED, "save_steps")}
+        settings = {**fixed_settings(self.config), "save_steps": self.config.save_steps}
         what = [self.identity, settings, self.epochs, self.loader.step_images, asdict(self.position), self.step,
-                self.plateau.state(), self.best]
+                self.schedule.state(), self.best]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
             raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
@@ -159,7 +164,7 @@ class Trainer:
             self._average_statistics()
             if self.validate is not None:
                 row.update(self.validate())
-            decision = self.plateau.update(row["train_loss"])
+            decision = self.schedule.update(row["train_loss"])
             self._keep_best(epoch, row)
             if decision.improved:
                 self._save_weights(self.files.plateau, epoch)
@@ -167,7 +172,7 @@ class Trainer:
                 if self.ranks.first:
                     load_network(self._lowest(), self.network, "plateau")
                 self.ranks.equalise(self.network.get_parameters())
-                set_value(self.optimizer.learning_rate, self.plateau.learning_rate)
+                self._set_rate(self.schedule.learning_rate)
             self.rows.append(row)
             self.position, self.ended = Position(epoch + 1), decision.stop
             self._save_last()
@@ -176,7 +181,7 @@ class Trainer:
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
                 LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
-                         self.plateau.epochs_without, self.plateau.lowest_loss, self.plateau.learning_rate)
+                         self.schedule.epochs_without, self.schedule.lowest_loss, self.schedule.learning_rate)
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break
@@ -188,6 +193,7 @@ class Trainer:
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
         with Progress(here.images + steps * batch, f"epoch {epoch}/{self.epochs}", here.images) as progress:
             for images, masks in self.loader.epoch(epoch, here.images):
+                self._set_rate(self.schedule.advance((epoch - 1) * len(self.loader) + here.images // batch))
                 loss, finite = self.step_function(images, masks)
                 loss = float(loss.asnumpy())
                 self.step += 1
@@ -205,9 +211,15 @@ class Trainer:
                 if self.config.save_steps and self.step % self.config.save_steps == 0:
                     self._average_statistics()
                     self._save_last()
-        return {"epoch": epoch, "train_loss": here.loss_sum / here.images, "learning_rate": self.plateau.learning_rate,
+        return {"epoch": epoch, "train_loss": here.loss_sum / here.images, "learning_rate": self.schedule.learning_rate,
                 "loss_scale": self._loss_scale(), "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
                 "images_per_second": round(here.images / here.seconds, 2)}
+
+    def _set_rate(self, rate: float) -> None:
+        """Gives the optimizer a learning rate, where it has another one."""
+        if rate != self.rate:
+            set_value(self.optimizer.learning_rate, rate)
+            self.rate = rate
 
     def _average_statistics(self) -> None:
         """Gives all processes the mean of their BatchNorm statistics; each normalises a step with those of its own part."""
@@ -217,9 +229,9 @@ class Trainer:
     def _lowest(self) -> Checkpoint:
         """The weights of the lowest training loss; UserError where the file is not whole or of another loss."""
         checkpoint = read_checkpoint(str(self.files.plateau), "plateau")
-        if checkpoint.meta["plateau"]["lowest_loss"] != self.plateau.lowest_loss:
+        if checkpoint.meta["plateau"]["lowest_loss"] != self.schedule.lowest_loss:
             # Of a later epoch: a kill after it was written, then a damaged `last`, and the run goes on from before that epoch.
-            raise UserError(f"plateau: {checkpoint.file} does not hold the weights of loss {self.plateau.lowest_loss:.4f}, to "
+            raise UserError(f"plateau: {checkpoint.file} does not hold the weights of loss {self.schedule.lowest_loss:.4f}, to "
                             "which the training has to go back")
         return checkpoint
 
@@ -241,9 +253,9 @@ class Trainer:
         return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
 
     def _keep_best(self, epoch: int, row: dict[str, Any]) -> None:
-        """Saves the weights where they are the best so far: by road IoU, or by training loss without validation."""
-        figure = "road_iou" if self.validate is not None else "train_loss"
-        value, sign = row[figure], 1 if figure == "road_iou" else -1
+        """Saves the weights where they are the best so far: by road or mean IoU, or by training loss without validation."""
+        figure = self.loader.classes.figure if self.validate is not None else "train_loss"
+        value, sign = row[figure], -1 if figure == "train_loss" else 1
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
         if not self.best or value * sign >= self.best["value"] * sign or math.isnan(self.best["value"]):
             self.best = {"figure": figure, "value": value, "epoch": epoch}
@@ -264,7 +276,7 @@ class Trainer:
         parameters = {p.name: p for p in [*self.network.get_parameters(), *self.optimizer.get_parameters()]}
         state = {"position": asdict(self.position), "rows": self.rows, "ended": self.ended,
                  "overflows_at_one": self.overflows_at_one,
-                 "settings": {key: getattr(self.config, key) for key in FIXED}, "data": self.identity}
+                 "settings": fixed_settings(self.config), "data": self.identity}
         save(self.files.last, [*parameters.values(), *self._scaler_state()], {**self._meta(self._epoch()), **state},
              self.files.previous)
 
@@ -280,15 +292,17 @@ class Trainer:
 
     def _meta(self, epoch: int) -> dict[str, Any]:
         """What a checkpoint says about itself; the fields are documented in training/checkpoint.py."""
-        return {"model": self.config.model_name, "classes": 1, "padding": self.network.padding, "preprocessing": INPUT,
-                "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed,
-                "learning_rate": self.plateau.learning_rate, "loss_scale": self._loss_scale(), "plateau": self.plateau.state()}
+        classes = self.loader.classes
+        return {"model": self.config.model_name, "classes": classes.outputs, "padding": self.network.padding,
+                "decoder": self.network.decoder, "preprocessing": {**INPUT, **self.loader.preprocessing.described()},
+                **({} if classes.road else {"class_table": classes.described()}), "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed,
+                "learning_rate": self.schedule.learning_rate, "loss_scale": self._loss_scale(), "plateau": self.schedule.state()}
 
     def _loss_scale(self) -> float:
         return float(self.scaler.scale_value.asnumpy())
 
     def _summary(self, row: dict[str, Any]) -> str:
-        figures = "".join(f", {name} {row[name]:.4f}" for name in ("road_iou", "precision", "recall", "f1") if name in row)
+        figures = "".join(f", {name} {row[name]:.4f}" for name in shown_figures(row))
         mark = " (best)" if self.best["epoch"] == row["epoch"] else ""
         return (f"epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
                 f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

@@ -1,7 +1,11 @@
 """What training makes small."""
 from __future__ import annotations
 
-from mindspore import nn, ops
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from dlinknet.data.classes import Classes
 
 
 class DiceBCELoss(nn.Cell):
@@ -31,3 +35,38 @@ class DiceBCELoss(nn.Cell):
         p = ops.sigmoid(logits)
         both, either = self.over_all(ops.stack([(p * truth).sum(), p.sum() + truth.sum()]))
         return self.bce(logits, truth) + 1 - (2 * both + 1) / (either + 1)
+
+
+class CrossEntropyLoss(nn.Cell):
+    """Weighted cross-entropy over classes, on logits:
+
+        loss = sum(w[t] * -log p[t]) / sum(w[t]),    p = softmax(logits), over all pixels whose label t is a class
+
+    as PyTorch's. A pixel with another label (data.classes.IGNORED) counts nowhere; where none counts the loss is 0.
+
+    Logits are N x C x H x W float32, truth N x 1 x H x W float32 labels; the loss is a float32 scalar, at least 0.
+
+    Args:
+        weights: w, one a class.
+        processes: how many share each batch. The mean over them, of losses and of gradients, is then the whole batch's.
+    """
+
+    def __init__(self, weights: np.ndarray, processes: int = 1):
+        super().__init__()
+        self.labels = Tensor(np.arange(len(weights), dtype=np.float32).reshape(1, -1, 1, 1))
+        self.weights = Tensor(np.asarray(weights, np.float32).reshape(1, -1, 1, 1))
+        self.log_softmax = ops.LogSoftmax(1)
+        self.over_all = ops.AllReduce() if processes > 1 else nn.Identity()
+        self.processes = processes
+
+    def construct(self, logits, truth):
+        counted = ops.cast(truth == self.labels, ms.float32) * self.weights         # N x C x H x W, 0 but at the truth
+        whole = self.over_all(counted.sum())
+        return -(counted * self.log_softmax(logits)).sum() * self.processes / ops.maximum(whole, 1e-6)
+
+
+def make_loss(classes: Classes, weights: np.ndarray | None, processes: int) -> nn.Cell:
+    """The loss of a training: of roads DiceBCELoss, of several classes CrossEntropyLoss, with all weights 1 where none are given."""
+    if classes.road:
+        return DiceBCELoss(processes)
+    return CrossEntropyLoss(np.ones(classes.outputs) if weights is None else weights, processes)

@@ -15,6 +15,7 @@ from typing import Any, Iterator
 
 from dlinknet.config import NEWEST, Config, load, read_values
 from dlinknet.console import LOG, log_to_file
+from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import locked, replacing, write_text
@@ -22,9 +23,17 @@ from dlinknet.files import locked, replacing, write_text
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log",
            "damaged.ckpt", "report")
-# What a resumed run cannot change and still be the same run.
 FIXED = ("model_name", "pretrained_ckpt", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale",
-         "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap", "amp_level", "tf32")
+         "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap", "amp_level", "tf32", "data_layout",
+         "ignore_index", "train_height", "resize_width", "resize_height", "preprocessing", "decoder", "optimizer", "momentum",
+         "weight_decay", "schedule", "schedule_epochs", "schedule_factor", "class_weights")
+PLANNED = ("cosine", "one_cycle")       # schedules whose learning rates depend on how many epochs there will be
+
+
+def fixed_settings(settings: Config) -> dict[str, Any]:
+    """The settings that a resumed run cannot change and still be the same run."""
+    planned = ("epoch_num", "distribute_epoch_num") if settings.schedule in PLANNED else ()
+    return {key: getattr(settings, key) for key in (*FIXED, *planned)}
 
 
 @dataclass(frozen=True)
@@ -169,12 +178,12 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     return Resumed(files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name})
 
 
-def data_identity(training: list[Pair], validation: list[Pair]) -> dict[str, Any]:
-    """What tells one data set from another: the IDs of both parts, and a hash of all files' sizes in bytes."""
+def data_identity(training: list[Pair], validation: list[Pair], classes: Classes = ROADS) -> dict[str, Any]:
+    """What tells one data set from another: the IDs of both parts, a hash of all files' sizes in bytes, and the names of classes."""
     sizes = "".join(f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
                     for pair in [*training, *validation])
     return {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation],
-            "files": hashlib.sha256(sizes.encode()).hexdigest()}
+            "files": hashlib.sha256(sizes.encode()).hexdigest(), **({} if classes.road else {"classes": list(classes.names)})}
 
 
 def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, Any], file: Path) -> None:
@@ -190,6 +199,9 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     """
     unlike = [f"{key} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
               if value != getattr(settings, key)]
+    before, now = (data.get("classes", ["road"]) for data in (meta["data"], identity))
+    if before != now:
+        unlike.append(f"the classes were {name_some(before)}, are {name_some(now)}")
     for part, name in (("train", "training"), ("valid", "validation")):
         gone = sorted(set(meta["data"][part]) - set(identity[part]))
         new = sorted(set(identity[part]) - set(meta["data"][part]))

@@ -1,7 +1,11 @@
 """When the learning rate falls and when training ends."""
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from dlinknet.config import Config
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,10 @@ class PlateauRule:
     lowest_loss: float = float("inf")
     epochs_without: int = 0
 
+    def advance(self, step: int) -> float:
+        """The learning rate of a step, which is the epoch's."""
+        return self.learning_rate
+
     def update(self, loss: float) -> Decision:
         """Takes the training loss of one epoch; sets `learning_rate` for the next."""
         if loss < self.lowest_loss:
@@ -43,3 +51,68 @@ class PlateauRule:
     def state(self) -> dict:
         """All that a later run needs to go on from here: PlateauRule(**state)."""
         return asdict(self)
+
+
+@dataclass
+class Timetable:
+    """A learning rate that is a function of the step alone; training never ends early.
+
+        step        highest * factor^k from the start of epoch k * epochs + 1 on (He et al. 2016)
+        cosine      highest * (1 + cos(pi * step / steps)) / 2 (Loshchilov and Hutter 2017)
+        one_cycle   along half cosines from highest / 25 to highest in the first 3 tenths of the steps, then down to
+                    highest / 250000 (Smith and Topin 2018, with the numbers of PyTorch's OneCycleLR)
+        constant    highest
+
+    Args:
+        kind: one of these. steps, steps_an_epoch: of the whole training.
+
+    `learning_rate` is that of the last step that was asked for.
+    """
+
+    kind: str
+    highest: float
+    steps: int
+    steps_an_epoch: int
+    epochs: int = 1
+    factor: float = 1.0
+    learning_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.advance(0)
+
+    def advance(self, step: int) -> float:
+        """The learning rate of a step, 0 to steps - 1; a later one has the last one's."""
+        step = min(step, self.steps - 1)
+        if self.kind == "step":
+            self.learning_rate = self.highest * self.factor ** (step // (self.epochs * self.steps_an_epoch))
+        elif self.kind == "cosine":
+            self.learning_rate = self.highest * (1 + math.cos(math.pi * step / self.steps)) / 2
+        elif self.kind == "one_cycle":
+            top, end = 0.3 * self.steps - 1, self.steps - 1
+            if step <= top:
+                self.learning_rate = _half_cosine(self.highest / 25, self.highest, step / top if top > 0 else 1.0)
+            else:
+                self.learning_rate = _half_cosine(self.highest, self.highest / 25e4, (step - top) / (end - top))
+        else:
+            self.learning_rate = self.highest
+        return self.learning_rate
+
+    def update(self, loss: float) -> Decision:
+        """Nothing follows from an epoch's loss."""
+        return Decision()
+
+    def state(self) -> dict[str, Any]:
+        """All that a run was planned with."""
+        return asdict(self)
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def make_schedule(config: Config, epochs: int, steps_an_epoch: int) -> PlateauRule | Timetable:
+    """What the setting `schedule` asks for, at its start."""
+    if config.schedule == "plateau":
+        return PlateauRule(config.learning_rate)
+    return Timetable(config.schedule, config.learning_rate, epochs * steps_an_epoch, steps_an_epoch, config.schedule_epochs,
+                     config.schedule_factor)

@@ -52,8 +52,8 @@ def model(mindspore, networks, tmp_path_factory):
     from dlinknet.deploy.graph import exported_graph
     from dlinknet.deploy.mindir import write_mindir
     folder, shape = tmp_path_factory.mktemp("model"), sidecar.Shape(1, (64, 96))
-    write_mindir(exported_graph(networks("linknet34"), False), shape, folder / "a.mindir")
-    sidecar.write(folder / "a.mindir", {"model": "linknet34", "classes": 1, "threshold": 0.5, **shape.described(1)})
+    write_mindir(exported_graph(networks("linknet18"), False), shape, folder / "a.mindir")
+    sidecar.write(folder / "a.mindir", {"model": "linknet18", "classes": 1, "threshold": 0.5, **shape.described(1)})
     cv2.imwrite(str(folder / "a_sat.png"), stripes(0)[0])
     return folder
 

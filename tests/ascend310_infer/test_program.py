@@ -40,14 +40,14 @@ def parts(folder):
 
 @pytest.fixture(scope="module")
 def work(spread_checkpoint, tmp_path_factory):
-    """Images of several sizes, and LinkNet34 exported as ONNX for 64 x 96."""
+    """Images of several sizes, and LinkNet18 exported as ONNX for 64 x 96."""
     place = tmp_path_factory.mktemp("infer 道路")
     (place / "data").mkdir()
     for number, size in enumerate([(60, 64), (64, 96), (150, 210), (33, 300)]):
         image, mask = stripes(number, *size)
         cv2.imwrite(str(place / "data" / f"m{number}_sat.{'png' if number % 2 else 'jpg'}"), image)
         cv2.imwrite(str(place / "data" / f"m{number}_mask.png"), mask)
-    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet34')}", "--file_name=./net", "--file_format=ONNX",
+    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet18')}", "--file_name=./net", "--file_format=ONNX",
                      "--batch_size=1", "--width=96", "--height=64", cwd=place)
     assert result.returncode == 0, result.stderr
     return place
@@ -116,7 +116,7 @@ def test_help_and_mistakes(program, tmp_path):
     cv2.imwrite(str(tmp_path / "full" / "a.png"), stripes(0)[0])
     (tmp_path / "empty").mkdir()
     planes = {"layout": "NCHW", "type": "float32", "channels": "BGR", "shape": [1, 3, 64, 96]}
-    good = {"format": 1, "model": "linknet34", "classes": 1, "input": planes,
+    good = {"format": 1, "model": "linknet18", "classes": 1, "input": planes,
             "preprocessing": {"where": "host", "scale": 3.2, "shift": -1.6}, "threshold": 0.5}
 
     def refused(words, *arguments, **changes):
@@ -211,3 +211,33 @@ def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, 
     # 60 x 64 x 4 = 15 360 bytes fit, the others do not
     assert result.returncode == 1 and result.stderr.count(".bin: cannot be written: File too large") == 3, result.stderr
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["m0_sat.bin"]
+
+
+@needs_onnx
+def test_several_classes_of_resized_images_get_what_python_computes(program, spread_checkpoint, tmp_path):
+    """Maps one after the other in ID_sat.bin, the classes' values in ID_mask.png; the images' mean colour is taken off."""
+    from dlinknet.data.preprocess import Preprocessing
+    from dlinknet.deploy.engines import OnnxEngine
+    from dlinknet.deploy.sidecar import path_of, read
+    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet18', 3, 'depthwise')}", "--file_name=./net",
+                     "--file_format=ONNX", "--batch_size=1", "--width=96", "--height=64", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    values = json.loads(path_of(tmp_path / "net.onnx").read_text())
+    preprocessing = Preprocessing(1.0, (-0.406, -0.456, -0.485), (70, 130))
+    values["preprocessing"].update(preprocessing.described())
+    path_of(tmp_path / "net.onnx").write_text(json.dumps(values))
+    (tmp_path / "data").mkdir()
+    for number, size in enumerate([(60, 64), (150, 210)]):
+        cv2.imwrite(str(tmp_path / "data" / f"m{number}.png"), stripes(number, *size)[0])
+    result = build.run(program, "--model=net.onnx", "--images=data", "--results=r", "--times=t", "--output=both", "--tile_overlap=20",
+                       cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    engine = OnnxEngine(tmp_path / "net.onnx", read(str(tmp_path / "net.onnx"), "k")[1], "k", preprocessing)
+    predictor = Predictor(engine, 1536, 20, resize=preprocessing.resize)
+    for number in range(2):
+        image = cv2.imread(str(tmp_path / "data" / f"m{number}.png"))
+        found = np.fromfile(tmp_path / "r" / f"m{number}_sat.bin", np.float32).reshape(3, *image.shape[:2])
+        # Two OpenCVs: their resizing to fewer pixels rounds apart by 1 of 255 here and there.
+        assert np.abs(found - predictor.probability(image)).max() < 5e-3 and np.ptp(found) > 0.1
+        mask = cv2.imread(str(tmp_path / "r" / f"m{number}_mask.png"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(mask, 7 * found.argmax(0)) and len(np.unique(mask)) > 1

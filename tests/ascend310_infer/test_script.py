@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
     """Drawn scenes, LinkNet34 trained on them for 80 steps, its ONNX file for 160 x 160, and what eval.py says of it."""
     folder = tmp_path_factory.mktemp("way around")
     steps = [("draw_scenes.py", "--output_path=data", "--scene_num=46", "--scene_size=150", "--val_split=0.13"),
-             ("train.py", "--data_path=data/train", "--output_path=out", "--model_name=linknet34", "--epoch_num=4", "--train_size=96",
+             ("train.py", "--data_path=data/train", "--output_path=out", "--model_name=linknet18", "--epoch_num=4", "--train_size=96",
               "--device_target=CPU", "--learning_rate=0.0005", "--augment=flips", "--batch_size=2"),
              ("export.py", "--trained_ckpt=out/weight01_dink34_best.ckpt", "--file_name=./net", "--file_format=ONNX", "--batch_size=1",
               "--width=160", "--height=160"),

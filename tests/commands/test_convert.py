@@ -11,7 +11,7 @@ from tests.models.test_weights import save
 def files(mindspore, networks, tmp_path_factory):
     """An encoder as mindcv names it, a whole network as the reference does, and the tensors that both have under our names."""
     folder = tmp_path_factory.mktemp("files of others")
-    ours = {p.name: p.asnumpy() for p in networks("linknet34").get_parameters()}
+    ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters()}
     mindcv = {name[len("encoder."):].replace(".downsample.", ".down_sample."): value for name, value in ours.items()
               if name.startswith("encoder.")}
     save(mindspore, folder / "mindcv.ckpt", {**mindcv, "classifier.bias": np.ones(2, np.float32)})
@@ -23,13 +23,13 @@ def test_a_whole_network(files):
     from dlinknet.models.weights import load_trained, read_checkpoint
     folder, ours = files
     result = command("convert.py", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
-    assert result.returncode == 0 and "linknet34 from theirs.ckpt; written to mine/net.ckpt" in result.stdout, result.stderr
+    assert result.returncode == 0 and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout, result.stderr
     found = read_checkpoint(str(folder / "mine" / "net.ckpt"), "k")
     assert {key: found.meta[key] for key in ("model", "classes", "padding")} == {
-        "model": "linknet34", "classes": 1, "padding": "explicit"}
+        "model": "linknet18", "classes": 1, "padding": "explicit"}
     assert found.tensors.keys() == ours.keys()
     assert all(np.allclose(found.tensors[name], ours[name], rtol=0, atol=1e-7) for name in ours)
-    assert load_trained(str(folder / "mine" / "net.ckpt"), "k", "dlinknet34")[0] == "linknet34"
+    assert load_trained(str(folder / "mine" / "net.ckpt"), "k", "dlinknet34")[0] == "linknet18"
     refused(command("convert.py", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder), "mine/net.ckpt exists")
     refused(command("convert.py", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder), "is an encoder alone (mindcv's ResNet)")
     (folder / "text.pth").write_text("hello")
@@ -40,13 +40,13 @@ def test_a_whole_network(files):
 def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     from dlinknet.models.weights import load_trained, read_checkpoint
     folder, ours = files
-    result = command("convert.py", "--pretrained_ckpt=mindcv.ckpt", "--model_name=linknet34", "--file_name=encoder.ckpt", cwd=folder)
+    result = command("convert.py", "--pretrained_ckpt=mindcv.ckpt", "--model_name=linknet18", "--file_name=encoder.ckpt", cwd=folder)
     assert result.returncode == 0 and "(mindcv's ResNet, which pads as same_pool does); not needed: classifier.bias" in result.stdout
     found = read_checkpoint(str(folder / "encoder.ckpt"), "k")
     assert found.meta["padding"] == "same_pool" and "model" not in found.meta
-    assert all(np.array_equal(value, ours[name]) for name, value in found.tensors.items()) and len(found.tensors) == 180
+    assert all(np.array_equal(value, ours[name]) for name, value in found.tensors.items()) and len(found.tensors) == 100
     result = command("train.py", f"--data_path={stripe_data}", "--output_path=out", "--pretrained_ckpt=encoder.ckpt", "--epoch_num=1",
-                     "--model_name=linknet34", "--train_size=32", "--device_target=CPU", "--learning_rate=1e-9", cwd=folder)
+                     "--model_name=linknet18", "--train_size=32", "--device_target=CPU", "--learning_rate=1e-9", cwd=folder)
     assert result.returncode == 0, result.stderr
     best = str(folder / "out" / "weight01_dink34_best.ckpt")
     assert read_checkpoint(best, "k").meta["padding"] == "same_pool"

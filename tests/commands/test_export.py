@@ -21,11 +21,11 @@ def work(spread_checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     for number in range(3):
         write_pair(folder / "data", f"m{number}", *stripes(number, 60, 64), folder / "masks")
-    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet34')}", "--file_name=./out/net",
+    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet18')}", "--file_name=./out/net",
                      f"--file_format={','.join(FORMATS)}", "--batch_size=2", "--width=96", "--height=64",
                      "--sample_image=data/m0_sat.jpg", cwd=folder)
     assert result.returncode == 0, result.stderr
-    return folder, spread_checkpoint("linknet34"), result.stdout
+    return folder, spread_checkpoint("linknet18"), result.stdout
 
 
 def test_the_files_and_what_is_said_of_them(work):
@@ -56,7 +56,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
         assert result.returncode == 0 and f"road_iou: {rows[0]['road_iou']:.4f}" in result.stdout, result.stderr
         result = command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=found",
                          "--device_target=CPU", cwd=folder)
-        assert result.returncode == 0 and f"linknet34 from {model}, 3 images" in result.stdout, result.stderr
+        assert result.returncode == 0 and f"linknet18 from {model}, 3 images" in result.stdout, result.stderr
         for number in range(3):
             masks = [cv2.imread(str(folder / place / f"m{number}_mask.png"), 0) for place in ("scored", "found")]
             assert np.array_equal(*masks) and 0 < masks[0].mean() < 255

@@ -13,7 +13,7 @@ from tests.conftest import command, refused, stripes, write_pair
 
 @pytest.fixture(scope="module")
 def weights(spread_checkpoint):
-    return spread_checkpoint("linknet34")
+    return spread_checkpoint("linknet18")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_image_gets_a_mask_and_a_bad_one_is_named_at_the_end(weights, work
     result = predict(weights, work, "--predict_path=out", "--probabilities=png")
     refused(result, "predict.py: error: 2 of 6 images could not be predicted (half_sat.jpg: truncated, text_sat.jpg: unreadable)",
             status=1)
-    assert "left out half_sat.jpg: truncated" in result.stdout and "linknet34 from" in result.stdout
+    assert "left out half_sat.jpg: truncated" in result.stdout and "linknet18 from" in result.stdout
     good = ["m0", "m1", "m2", "other"]
     assert names(work / "out") == sorted([MANIFEST, "predictions.csv", *(f"{id}_mask.png" for id in good),
                                           *(f"{id}_probability.png" for id in good),
@@ -105,7 +105,7 @@ def test_a_report_on_a_run(weights, work):
                      "--device_target=CPU", cwd=work)
     assert result.returncode == 0, result.stderr
     run.mkdir(exist_ok=True)
-    (run / "w_config.yaml").write_text("model_name: linknet34\ndata_path: data\ntrain_size: 0\nbatch_size: 4\nlearning_rate: 0.0002\n"
+    (run / "w_config.yaml").write_text("model_name: linknet18\ndata_path: data\ntrain_size: 0\nbatch_size: 4\nlearning_rate: 0.0002\n"
                                        "augment: flips\npretrained_ckpt: ''\nseed: 1\n")
     report = ["--output_path=run", "--log_name=w", f"--predict_path={scored}"]
     refused(command("report.py", *report, cwd=work), "output_path: run/w_epochs.csv is missing")
@@ -115,7 +115,7 @@ def test_a_report_on_a_run(weights, work):
     assert result.returncode == 0, result.stderr
     text = (run / "w_report" / "report.md").read_text()
     figures = json.loads((scored / "figures.json").read_text())
-    for words in ("linknet34 on data", "2 images to train on, 3 to validate on. 2 epochs of whole images", "took 2.0 minutes",
+    for words in ("linknet18 on data", "2 images to train on, 3 to validate on. 2 epochs of whole images", "took 2.0 minutes",
                   "**- in the last epoch** (2)", "0.5000 in the best (1)", f"| road_iou | {figures['road_iou']:.4f} |",
                   "| 2 | 0.8000 | - | 59.0 |", "![worst](worst.jpg)"):
         assert words in text, text

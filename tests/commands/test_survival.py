@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, command, refused, stripes, write_pair
 
-TRAIN = ["--data_path=data/train", "--val_path=data/valid", "--device_target=CPU", "--model_name=linknet34", "--batch_size=2",
+TRAIN = ["--data_path=data/train", "--val_path=data/valid", "--device_target=CPU", "--model_name=linknet18", "--batch_size=2",
          "--epoch_num=3", "--learning_rate=0.001", "--save_steps=2"]
 
 
@@ -75,7 +75,7 @@ def test_another_model_or_data_set_is_refused_and_nothing_lost(work):
     before = {path.name: path.stat().st_mtime_ns for path in (work / "whole").iterdir()}
     resume = ["--output_path=whole", "--resume"]
     refused(command("train.py", *resume, "--model_name=dlinknet34", cwd=work),
-            "resume: whole/weight01_dink34_last.ckpt is of another run: model_name was linknet34, is dlinknet34")
+            "resume: whole/weight01_dink34_last.ckpt is of another run: model_name was linknet18, is dlinknet34")
     refused(command("train.py", *resume, "--data_path=data/valid", cwd=work), "6 training images are missing (t0, t1, t2 and 3 more)",
             "2 training images are new (v0, v1)")
     refused(command("train.py", "--output_path=none", "--resume", cwd=work), "resume: none holds no LOG_NAME_last.ckpt")

@@ -24,7 +24,7 @@ def work(tmp_path_factory):
 
 
 TRAIN = ["--data_path=data/train", "--val_path=data/valid", "--val_label_path=data/valid_mask", "--output_path=output",
-         "--device_target=CPU", "--model_name=linknet34", "--batch_size=4", "--epoch_num=3", "--learning_rate=0.001"]
+         "--device_target=CPU", "--model_name=linknet18", "--batch_size=4", "--epoch_num=3", "--learning_rate=0.001"]
 
 
 def compiled(folder):
@@ -80,7 +80,7 @@ def test_the_split_and_the_resolved_settings_are_kept(trained):
     split = json.loads((output / "weight01_dink34_split.json").read_text())
     assert split == {"train": [f"t{n}" for n in range(6)], "valid": ["v0", "v1", "v2"]}
     text = (output / "weight01_dink34_config.yaml").read_text()
-    assert "model_name: linknet34" in text and "epoch_num: 3" in text and "scale_window: 1000" in text
+    assert "model_name: linknet18" in text and "epoch_num: 3" in text and "scale_window: 1000" in text
 
 
 def evaluate(work, *arguments, **kwargs):
@@ -158,7 +158,7 @@ def test_a_checkpoint_says_which_network_it_is(trained):
     mindspore.save_checkpoint([{"name": n, "data": v} for n, v in tensors.items() if n != "dlinknet_meta"], str(bare))
     try:
         result = evaluate(work, f"--trained_ckpt={bare}", "--model_name=dlinknet34", "--predict_path=other")
-        assert result.returncode == 0 and "linknet34 from" in result.stdout and "dlinknet34 from" not in result.stdout, result.stderr
+        assert result.returncode == 0 and "linknet18 from" in result.stdout and "dlinknet34 from" not in result.stdout, result.stderr
         mindspore.save_checkpoint([{"name": n, "data": v} for n, v in tensors.items() if n not in ("dlinknet_meta", "head.up.bias")],
                                   str(bare))
         refused(evaluate(work, f"--trained_ckpt={bare}", "--predict_path=third"), "trained_ckpt", "lacks 1 of", "head.up.bias (32,)")

@@ -94,7 +94,7 @@ def test_only_squares_are_turned():
 
 def test_windows_reach_every_place_and_no_further():
     rng = np.random.default_rng(0)
-    windows = {random_window(rng, 34, 33, 32) for _ in range(200)}
+    windows = {random_window(rng, 34, 33, (32, 32)) for _ in range(200)}
     assert windows == {(top, left, 32, 32) for top in range(3) for left in range(2)}
 
 
@@ -103,9 +103,9 @@ def test_windows_reach_every_place_and_no_further():
 def test_image_and_mask_move_together_and_the_rng_decides_all(level, size):
     image, mask = scene(48, 48)
     for seed in range(40):
-        first = augment(np.random.default_rng(seed), image, mask, "flips" if level == "full" else level, size)
+        first = augment(np.random.default_rng(seed), image, mask, "flips" if level == "full" else level, (size, size) if size else None)
         assert np.array_equal(first[0][..., 0] > 127, first[1] > 0)
-        again = [augment(np.random.default_rng(seed), image, mask, level, size) for _ in range(2)]
+        again = [augment(np.random.default_rng(seed), image, mask, level, (size, size) if size else None) for _ in range(2)]
         assert np.array_equal(again[0][0], again[1][0]) and np.array_equal(again[0][1], again[1][1])
         assert again[0][0].shape == (size or 48, size or 48, 3) and set(np.unique(again[0][1])) <= {0, 1}
 
@@ -115,7 +115,7 @@ def test_full_augmentation_keeps_roads_on_roads():
     mask = np.zeros((96, 96), np.uint8)
     mask[30:60], image[30:60] = 1, 255
     for seed in range(30):
-        moved, moved_mask = augment(np.random.default_rng(seed), image, mask, "full", 64)
+        moved, moved_mask = augment(np.random.default_rng(seed), image, mask, "full", (64, 64))
         assert ((moved.max(2) > 127) != (moved_mask > 0)).mean() < 0.02      # but for half pixels on the edges
 
 
@@ -125,3 +125,24 @@ def test_nothing_is_changed_in_place():
     for seed in range(20):
         augment(np.random.default_rng(seed), image, mask, "full")
     assert np.array_equal(image, before[0]) and np.array_equal(mask, before[1])
+
+
+def test_streets_are_only_mirrored_and_what_lies_outside_does_not_count():
+    image, mask = np.zeros((48, 64, 3), np.uint8), np.ones((48, 64), np.uint8)
+    image[:24], mask[:24] = 255, 2
+    sides, outside = set(), 0
+    for seed in range(40):
+        moved, labels = augment(np.random.default_rng(seed), image, mask, "street", None, 255)
+        assert moved.shape == (48, 64, 3) and set(np.unique(labels)) <= {1, 2, 255}
+        known = labels != 255
+        assert ((moved.max(2) > 127) != (labels == 2))[known].mean() < 0.05
+        rows = np.where(labels == 2)[0], np.where(labels == 1)[0]
+        assert not rows[0].size or not rows[1].size or rows[0].mean() < rows[1].mean(), "the sky stays above"
+        outside += (~known).any()
+    assert 5 < outside < 35
+    edge = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
+    for seed in range(20):
+        moved, labels = augment(np.random.default_rng(seed), edge[..., None].repeat(3, 2), edge, "mirror")
+        assert np.array_equal(moved[..., 0], labels)
+        sides.add(int(labels[0, 0]))
+    assert sides == {int(edge[0, 0]), int(edge[0, -1])}

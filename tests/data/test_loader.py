@@ -12,7 +12,7 @@ def make(mindspore, stripe_data):
     from dlinknet.data.loader import TrainingLoader
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
-    def build(batch_size=4, crop=0, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1):
+    def build(batch_size=4, crop=None, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1):
         return TrainingLoader(pairs, batch_size, crop, level, seed, workers, rank, size)
 
     return build
@@ -71,8 +71,8 @@ def test_crops_and_whole_images_of_any_size_fit_a_batch(make, tmp_path):
         write_pair(folder, f"m{number}", *stripes(number, *size))
     pairs = read_pairs(str(folder), str(folder), "data_path", "data_path")
     assert epoch(make(pairs=pairs, batch_size=3), 1)[0].shape == (3, 3, 96, 96)
-    assert epoch(make(pairs=pairs, batch_size=3, crop=64), 1)[0].shape == (3, 3, 64, 64)
-    assert epoch(make(pairs=pairs, batch_size=2, crop=128), 1)[1].shape == (4, 1, 128, 128)
+    assert epoch(make(pairs=pairs, batch_size=3, crop=(64, 64)), 1)[0].shape == (3, 3, 64, 64)
+    assert epoch(make(pairs=pairs, batch_size=2, crop=(128, 128)), 1)[1].shape == (4, 1, 128, 128)
 
 
 def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):
@@ -81,3 +81,25 @@ def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):
     with pytest.raises(UserError, match="r3_sat.jpg"):
         epoch(loader, 1)
     assert capfd.readouterr().err == ""
+
+
+def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore, tmp_path):
+    import cv2
+    from dlinknet.data.classes import IGNORED, Class, Classes
+    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.pairs import Pair
+    from dlinknet.data.preprocess import Preprocessing
+    classes = Classes((Class("a", (0, 0, 0), (5,)), Class("b", (1, 1, 1), (6,))), Class("v", (2, 2, 2), (7,)))
+    pixels = np.full((40, 100, 3), 51, np.uint8)
+    cv2.imwrite(str(tmp_path / "i.png"), pixels)
+    cv2.imwrite(str(tmp_path / "m.png"), np.array([5, 6, 7, 7], np.uint8).repeat(25)[None].repeat(40, 0))
+    pairs = [Pair("x", tmp_path / "i.png", tmp_path / "m.png", 40, 100)]
+    preprocessing = Preprocessing(1.0, (-0.5, 0.0, 0.5), (80, 200))
+    loader = TrainingLoader(pairs, 1, (64, 96), "none", 1, 1, classes=classes, preprocessing=preprocessing)
+    images, masks = epoch(loader, 1)
+    assert images.shape == (1, 3, 64, 96) and masks.shape == (1, 1, 64, 96)
+    assert np.allclose(images.mean((0, 2, 3)), [-0.3, 0.2, 0.7], atol=1e-6) and set(np.unique(masks)) <= {0, 1, IGNORED}
+    whole = TrainingLoader(pairs, 1, None, "none", 1, 1, classes=classes, preprocessing=preprocessing)
+    assert (whole.height, whole.width) == (96, 224)
+    masks = epoch(whole, 1)[1][0, 0]
+    assert np.array_equal(masks[0, :200], np.array([0, 1, IGNORED, IGNORED]).repeat(50))

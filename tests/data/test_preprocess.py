@@ -3,7 +3,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data.preprocess import pad, read_image, read_mask, round_up, shared_canvases, to_input
+from dlinknet.data.preprocess import (CHOICES, Preprocessing, pad, parse_preprocessing, read_image, read_mask, resized, round_up,
+                                      shared_canvases, to_input)
 from dlinknet.errors import UserError
 
 
@@ -52,3 +53,30 @@ def test_canvases_hold_their_images_at_twice_the_area_at_most():
         own = round_up(height, width)
         assert canvas[0] >= height and canvas[1] >= width and canvas[0] % 32 == canvas[1] % 32 == 0
         assert canvas[0] * canvas[1] <= 2 * own[0] * own[1]
+
+
+def test_imagenets_mean_is_subtracted_from_each_channel():
+    """0.485 of red, 0.456 of green, 0.406 of blue, in BGR order, and nothing is divided by a deviation."""
+    image = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    planes = to_input(image, preprocessing=CHOICES["imagenet_mean"])
+    assert np.array_equal(planes, (image / 255 - [0.406, 0.456, 0.485]).transpose(2, 0, 1).astype(np.float32))
+
+
+def test_what_files_hold_of_a_preprocessing_is_all_of_it():
+    for choice in (*CHOICES.values(), Preprocessing(1.0, (-0.406, -0.456, -0.485), (48, 64))):
+        assert parse_preprocessing(choice.described()) == choice and choice.known
+    assert CHOICES["dlinknet"].described() == {"scale": 3.2, "shift": -1.6}
+    assert not parse_preprocessing({"scale": 2.0, "shift": -1.0}).known
+    for wrong in ({"scale": 1.0}, {"scale": 1.0, "shift": [0, 0]}, {"scale": 1.0, "shift": 0, "resize": [4]}):
+        with pytest.raises((ValueError, LookupError)):
+            parse_preprocessing(wrong)
+
+
+def test_resizing_makes_no_new_labels():
+    labels = np.array([[0, 9], [9, 0]], np.uint8).repeat(8, 0).repeat(8, 1)
+    assert resized(labels, (32, 32), labels=True).shape == (32, 32)
+    assert set(np.unique(resized(labels, (24, 40), labels=True))) == {0, 9}
+    assert resized(labels, (16, 16)) is labels
+    # Smaller by a half: the mean of four pixels. Larger: bilinear.
+    assert resized(np.array([[0, 40], [80, 120]], np.uint8), (1, 1)).tolist() == [[60]]
+    assert resized(np.array([[0, 100]], np.uint8), (1, 4)).tolist() == [[0, 25, 75, 100]]

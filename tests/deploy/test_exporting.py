@@ -14,7 +14,7 @@ needs_onnx = pytest.mark.skipif(not all(importlib.util.find_spec(name) for name 
                                 reason="pip install -r requirements-onnx.txt")
 
 
-def exporting(checkpoint, shape, model="linknet34", image=""):
+def exporting(checkpoint, shape, model="linknet18", image=""):
     from dlinknet.deploy.exporting import Export
     from dlinknet.models.weights import load_trained
     return Export(lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image)
@@ -22,8 +22,8 @@ def exporting(checkpoint, shape, model="linknet34", image=""):
 
 @pytest.fixture(scope="module")
 def planes(spread_checkpoint):
-    """LinkNet34 on its way out: two images of 64 x 96 as planes."""
-    return exporting(spread_checkpoint("linknet34"), Shape(2, (64, 96)))
+    """LinkNet18 on its way out: two images of 64 x 96 as planes."""
+    return exporting(spread_checkpoint("linknet18"), Shape(2, (64, 96)))
 
 
 def engine_of(file, mindspore):
@@ -38,7 +38,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
     planes.write(file_format, target)
     assert sorted(path.name for path in target.parent.iterdir()) == [target.name, target.name + ".json"]
     values, shape = read(str(target), "k")
-    assert shape == planes.shape and values["model"] == "linknet34" and values["batch_norm"] == "folded"
+    assert shape == planes.shape and values["model"] == "linknet18" and values["batch_norm"] == "folded"
     assert values["input"] == {"name": "image", "type": "float32", "layout": "NCHW", "channels": "BGR", "shape": [2, 3, 64, 96]}
     assert values["output"]["shape"] == [2, 1, 64, 96] and values["threshold"] == 0.5
     assert values["preprocessing"] == {"where": "host", "scale": 3.2, "shift": -1.6, "pad": "reflect_101"}
@@ -60,8 +60,8 @@ def pixels(mindspore, spread_checkpoint):
     try:
         runtime.need_dynamic_shapes("dynamic")
     except UserError:
-        return exporting(spread_checkpoint("linknet34"), Shape(1, (64, 96), pixels=True))
-    return exporting(spread_checkpoint("linknet34"), Shape(1, (64, 96), True, pixels=True))
+        return exporting(spread_checkpoint("linknet18"), Shape(1, (64, 96), pixels=True))
+    return exporting(spread_checkpoint("linknet18"), Shape(1, (64, 96), True, pixels=True))
 
 
 @pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
@@ -91,7 +91,7 @@ def test_air_is_written_elsewhere_from_what_this_process_found(mindspore, planes
     monkeypatch.setattr(mindir, "call_fresh", stand_in)
     monkeypatch.setattr(planes, "device_id", 3)
     planes.write("AIR", tmp_path / "net.air")
-    assert called == [("mindir", "_write_air", "linknet34", [3, 2, 64, 96, False, True], tmp_path)]
+    assert called == [("mindir", "_write_air", "linknet18", [3, 2, 64, 96, False, True], tmp_path)]
     values = json.loads((tmp_path / "net.air.json").read_text())
     assert (values["compared"], values["batch_norm"], values["file_format"]) == ({}, "folded", "AIR")
 
@@ -128,7 +128,7 @@ def broken(monkeypatch, file_format, planes):
         monkeypatch.setattr(onnx, "mend", lambda model, shape: None)
         return
     from dlinknet.models.weights import load_trained, set_value
-    network = load_trained(planes.checkpoint, "k", "linknet34")[1]
+    network = load_trained(planes.checkpoint, "k", "linknet18")[1]
     bias = network.head.conv2.bias
     set_value(bias, bias.asnumpy() + np.float32(0.001))
     monkeypatch.setattr(planes, "network", network)
@@ -172,8 +172,8 @@ def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
 def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):
     """An untrained network says nearly the same everywhere: a difference that would pass there says nothing."""
     from dlinknet.training.checkpoint import save
-    values = networks("linknet34")
-    save(tmp_path / "flat.ckpt", values.get_parameters(), {"model": "linknet34", "classes": 1})
+    values = networks("linknet18")
+    save(tmp_path / "flat.ckpt", values.get_parameters(), {"model": "linknet18", "classes": 1})
     export = exporting(tmp_path / "flat.ckpt", Shape(1, (64, 64)))
     span = export.range[1] - export.range[0]
     assert span < 0.5 and export.limit == pytest.approx(1e-4 * max(span, 0.01))
@@ -181,7 +181,7 @@ def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("model", ["linknet34", "dlinknet34", "dlinknet50", "dlinknet101"])
+@pytest.mark.parametrize("model", ["linknet18", "dlinknet34", "dlinknet50", "dlinknet101"])
 def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, model, size):
     export = exporting(spread_checkpoint(model), Shape(1, size), model)
     formats = ["MINDIR", *(["ONNX"] if importlib.util.find_spec("onnxruntime") else [])]
@@ -194,8 +194,34 @@ def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, mod
 def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
     from mindspore import Parameter, Tensor
     from dlinknet.training.checkpoint import save
-    save(tmp_path / "a.ckpt", [Parameter(Tensor(p.asnumpy()), name=p.name) for p in networks("linknet34").get_parameters()],
-         {"model": "linknet34", "classes": 1, "padding": padding})
+    save(tmp_path / "a.ckpt", [Parameter(Tensor(p.asnumpy()), name=p.name) for p in networks("linknet18").get_parameters()],
+         {"model": "linknet18", "classes": 1, "padding": padding})
     export = exporting(tmp_path / "a.ckpt", Shape(1, (64, 64)))
     export.write("ONNX", tmp_path / "a.onnx")
     assert json.loads((tmp_path / "a.onnx.json").read_text())["padding"] == padding
+
+
+@pytest.mark.parametrize("decoder", [pytest.param("full", marks=pytest.mark.slow), "depthwise", "subpixel"])
+def test_every_decoder_of_several_classes_is_exported_as_it_computes(mindspore, spread_checkpoint, tmp_path, decoder):
+    """ONNX by ONNX Runtime and OpenCV, with BatchNorm in the convolutions, and once as MINDIR."""
+    export = exporting(spread_checkpoint("linknet18", 3, decoder), Shape(1, (64, 96)))
+    assert export.batch_norm == "folded" and export.expected[0].shape == (1, 3, 64, 96)
+    assert np.allclose(export.expected[0].sum(1), 1, atol=1e-6) and np.ptp(export.expected[0]) > 0.3
+    formats = (["ONNX"] if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx") else []) + (
+        ["MINDIR"] if decoder == "subpixel" else [])
+    for file_format in formats:
+        target = tmp_path / f"net{SUFFIXES[file_format]}"
+        export.write(file_format, target)
+        values, shape = read(str(target), "k")
+        assert (values["classes"], values["decoder"], values["output"]["shape"]) == (3, decoder, [1, 3, 64, 96])
+        assert [each["name"] for each in values["class_table"]["classes"]] == ["class 0", "class 1", "class 2"]
+        assert len(values["compared"]) == (2 if file_format == "ONNX" else 1) and max(values["compared"].values()) < 1e-5
+        found = engine_of(target, mindspore)(export.planes[0])
+        assert found.shape == (1, 3, 64, 96) and np.abs(found - export.expected[0]).max() < 1e-5
+
+
+def test_a_checkpoint_of_several_classes_must_say_which(mindspore, networks, tmp_path):
+    from dlinknet.training.checkpoint import save
+    save(tmp_path / "bare.ckpt", networks("linknet18", 3).get_parameters(), {"model": "linknet18", "classes": 3})
+    with pytest.raises(UserError, match="does not say which classes"):
+        exporting(tmp_path / "bare.ckpt", Shape(1, (64, 64)))

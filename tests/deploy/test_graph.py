@@ -26,7 +26,7 @@ def test_a_folded_pair_by_hand(mindspore, transposed):
         [10, 26] if transposed else [8, 22])
 
 
-@pytest.mark.parametrize("model", ["linknet34", "dlinknet34", pytest.param("dlinknet50", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", ["linknet18", "dlinknet34", pytest.param("dlinknet50", marks=pytest.mark.slow)])
 def test_a_whole_network_without_its_norms(mindspore, spread_checkpoint, model):
     from mindspore import Tensor, nn
     from dlinknet.deploy.graph import exported_graph, fold_batch_norm
@@ -55,3 +55,12 @@ def test_pixels_in_are_what_the_host_would_make_of_them(mindspore):
     planes = FromPixels(nn.Identity())(Tensor(pixels)).asnumpy()
     assert planes.dtype == np.float32
     assert np.abs(planes - np.stack([to_input(image) for image in pixels])).max() < 5e-7
+
+
+def test_pixels_in_with_a_shift_for_each_channel(mindspore):
+    from mindspore import Tensor, nn
+    from dlinknet.data.preprocess import CHOICES, to_input
+    from dlinknet.deploy.graph import FromPixels
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
+    planes = FromPixels(nn.Identity(), CHOICES["imagenet_mean"])(Tensor(pixels)).asnumpy()
+    assert np.abs(planes - np.stack([to_input(image, preprocessing=CHOICES["imagenet_mean"]) for image in pixels])).max() < 5e-7

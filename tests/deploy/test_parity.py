@@ -72,3 +72,29 @@ def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
     assert free.sides == fixed.sides == {(96, 96)}
     with pytest.raises(UserError, match="b takes 96x96, c takes 64x32"):
         parity.compare(pairs, {"a": free, "b": fixed, "c": Grey(size=(32, 64))}, 1536, 256, False, 0.5)
+
+
+def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
+    import cv2
+    from dlinknet.data.classes import Class, Classes
+    from dlinknet.data.pairs import Pair
+    classes = Classes(tuple(Class(name, (n, n, n), (n,)) for n, name in enumerate(["blue", "green", "red"])))
+    image = np.random.default_rng(2).integers(0, 256, (40, 64, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    cv2.imwrite(str(tmp_path / "m.png"), image.argmax(-1).astype(np.uint8))
+
+    class Shares(Grey):
+        def __call__(self, inputs):
+            values = inputs.astype(np.float32) + np.array([self.more, 0, 0], np.float32)
+            return (values / 1024).transpose(0, 3, 1, 2)
+
+    pairs = [Pair("a", tmp_path / "a.png", tmp_path / "m.png", 40, 64)]
+    folder = tmp_path / "r"
+    folder.mkdir()
+    (image / np.float32(1024)).astype(np.float32).transpose(2, 0, 1).tofile(folder / "a_sat.bin")
+    same, more, filed = parity.compare(pairs, {"a": Shares(size=(64, 64)), "b": Shares(64.0), "r": folder}, 96, 32, False, 0.5, classes)
+    assert same.figures()["mean_iou"] == same.figures()["pixel_accuracy"] == 1 and filed.difference == 0 == filed.changed
+    changed = (image + np.array([64, 0, 0])).argmax(-1) != image.argmax(-1)
+    assert more.difference == 64 / 1024 and more.changed == changed.sum() > 0
+    assert more.figures()["pixel_accuracy"] == pytest.approx(1 - changed.mean())
+    assert "mean_class_recall" in parity.as_table([same, more]) and json.loads(parity.as_json([more]))[0]["iou_red"] < 1

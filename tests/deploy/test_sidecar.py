@@ -56,3 +56,19 @@ def test_what_is_refused_in_one_line(model, damage, words):
     with pytest.raises(UserError) as error:
         sidecar.read(str(model), "k")
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_several_classes_and_another_preprocessing(tmp_path):
+    from dlinknet.data.preprocess import Preprocessing
+    file, table = tmp_path / "a.onnx", {"classes": [{"name": name, "colour": [n, 0, 0]} for n, name in enumerate("abc")]}
+    file.write_bytes(b"model")
+    shape = sidecar.Shape(1, (64, 96))
+    preprocessing = Preprocessing(1.0, (-0.406, -0.456, -0.485), (480, 640))
+    sidecar.write(file, {"sha256": sidecar.sha256(file), "model": "linknet18", "classes": 3, "class_table": table,
+                         **shape.described(3, preprocessing)})
+    values, found = sidecar.read(str(file), "k")
+    assert found == shape and values["preprocessing"]["shift"] == [-0.406, -0.456, -0.485]
+    assert values["preprocessing"]["resize"] == [480, 640] and values["output"]["shape"] == [1, 3, 64, 96]
+    change(file, class_table={"classes": table["classes"][:2]})
+    with pytest.raises(UserError, match="is not what export.py writes"):
+        sidecar.read(str(file), "k")

@@ -267,3 +267,65 @@ def test_eight_views_take_a_square(tmp_path):
              for mirror in (False, True) for turns in range(4)]
     expected = np.mean([view[:, ::-1] if number > 3 else view for number, view in enumerate(views)], axis=0)
     assert np.allclose(found, expected, atol=1e-6) and len(engine.given) == 2
+
+
+class Three:
+    """Three classes in NumPy: each one's probability is the share of a colour in the pixel."""
+
+    batch, size = 2, None
+
+    def prepare(self, pixels):
+        return pixels
+
+    def __call__(self, inputs):
+        values = inputs.astype(np.float32) + 1
+        return (values / values.sum(-1, keepdims=True)).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("tile, tta", [(1024, False), (64, False), (64, True)])
+def test_several_classes_go_through_tiles_and_views(tile, tta):
+    from dlinknet.evaluation.predictor import Predictor, labels_of
+    image = np.random.default_rng(5).integers(0, 256, (90, 150, 3), dtype=np.uint8)
+    values = image.astype(np.float64) + 1
+    expected = (values / values.sum(-1, keepdims=True)).transpose(2, 0, 1)
+    found = Predictor(Three(), tile, 32, tta).probability(image)
+    assert found.shape == (3, 90, 150) and np.allclose(found, expected, atol=1e-6)
+    assert np.array_equal(labels_of(found, 0.9), image.argmax(-1))
+
+
+def test_probabilities_of_a_resized_image_come_back_to_its_size():
+    from dlinknet.evaluation.predictor import Predictor
+    image = np.zeros((60, 90, 3), np.uint8)
+    image[:30, :, 0], image[30:, :, 2] = 200, 200
+    predictor = Predictor(Three(), 1024, 256, resize=(20, 30))
+    assert predictor.canvases([(60, 90)]) == {} and predictor.tiles(6000, 9000) == 1
+    found = predictor.probability(image)
+    assert found.shape == (3, 60, 90)
+    assert (found.argmax(0)[:30] == 0).all() and (found.argmax(0)[30:] == 2).all()
+    assert np.allclose(found[:, :25], np.array([201, 1, 1]).reshape(3, 1, 1) / 203, atol=1e-6)
+    assert np.array_equal(Predictor(Three(), 1024, 256, resize=(60, 90)).probability(image), Predictor(Three(), 1024, 256).probability(image))
+
+
+def test_pictures_of_classes_have_their_colours_and_a_legend():
+    from dlinknet.data.classes import Class, Classes
+    from dlinknet.data.pairs import Pair
+    from dlinknet.evaluation.pictures import class_overlay, class_picture, legend
+    from dlinknet.evaluation.scoring import Scored
+    classes = Classes((Class("sky", (250, 10, 20)), Class("a long name", (0, 200, 0))), Class("void", (7, 8, 9)))
+    truth, prediction = np.array([[0, 1], [1, 255]], np.uint8).repeat(40, 1), np.array([[0, 0], [1, 1]], np.uint8).repeat(40, 1)
+    picture = class_picture(Scored(Pair("x", None, None), np.full((2, 80, 3), 90, np.uint8), truth, prediction, None), classes)
+    assert picture[0, 0].tolist() == [90, 90, 90] and picture.shape[1] == 3 * 80 + 2 * 4
+    assert picture[0, 84].tolist() == [20, 10, 250] and picture[1, 84 + 79].tolist() == [9, 8, 7]       # BGR
+    assert picture[1, 168].tolist() == [0, 200, 0]
+    strip = legend(classes, 100)
+    for each in classes.known:
+        assert (strip == each.colour[::-1]).all(-1).sum() >= 100, each.name
+    assert len(strip) > len(legend(classes, 400)), "names that do not fit go to the next line"
+    assert class_overlay(np.zeros((2, 80, 3), np.uint8), prediction, classes)[0, 0].tolist() == [12, 6, 150]
+
+
+def test_the_confusion_matrix_is_drawn(tmp_path):
+    from dlinknet.evaluation.pictures import draw_confusion
+    draw_confusion(np.array([[9, 1], [0, 0]]), ("a", "b"), tmp_path / "confusion.png")
+    picture = cv2.imread(str(tmp_path / "confusion.png"))
+    assert picture is not None and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10

@@ -158,7 +158,7 @@ def test_a_pytorch_file_computes_what_it_did(mindspore, logits, tmp_path):
     state = {f"module.{name}": torch.tensor(value) for name, value in
              pytorch_norms(whole_names(ours, "deconv2", "downsample", False, False)).items()}
     torch.save(state, tmp_path / "dink.th", _use_new_zipfile_serialization=False)
-    model, network = load_trained(str(tmp_path / "dink.th"), "trained_ckpt", "dlinknet34")
+    model, network, _ = load_trained(str(tmp_path / "dink.th"), "trained_ckpt", "dlinknet34")
     assert model == "linknet34" and np.allclose(network.set_train(False)(x).asnumpy(), expected, atol=1e-4)
 
 
@@ -167,7 +167,7 @@ def test_a_reference_checkpoint_computes_what_it_did(mindspore, logits, tmp_path
     x, expected, ours = logits
     theirs = whole_names(wider_eps(ours, False), "deconv3", "down_sample_layer", True, True)
     file = save(mindspore, tmp_path / "dinknet34.ckpt", {**theirs, "moment1.finalconv3.bias": np.ones(1, np.float32)})
-    model, network = load_trained(file, "trained_ckpt", "dlinknet34")
+    model, network, _ = load_trained(file, "trained_ckpt", "dlinknet34")
     assert model == "linknet34" and np.allclose(network.set_train(False)(x).asnumpy(), expected, atol=1e-4)
 
 

@@ -71,42 +71,12 @@ def test_a_network_runs_at_the_size_that_was_worked_out(mindspore, eagerly, netw
                                    "activation_bytes": 4 * 64 * 48 * 80}
 
 
-def notebook_network(nn):
-    """The LinkNet of the notebook: ResNet18, depth-wise 4x4 up-convolutions, BatchNorm in the classifier, 5 classes, no biases but
-    the last."""
-    from dlinknet.models.resnet import BasicBlock, ResNet
-
-    def conv(*sizes, **more):
-        return nn.Conv2d(*sizes, pad_mode="pad", has_bias=False, **more)
-
-    def up(inputs, outputs):
-        inner = inputs // 4
-        return nn.SequentialCell([
-            conv(inputs, inner, 1), nn.BatchNorm2d(inner), nn.ReLU(),
-            nn.Conv2dTranspose(inner, inner, 4, 2, pad_mode="pad", padding=1, group=inner, has_bias=False), nn.BatchNorm2d(inner), nn.ReLU(),
-            conv(inner, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU()])
-
-    class Notebook(nn.Cell):
-        def __init__(self):
-            super().__init__()
-            self.encoder = ResNet(BasicBlock, (2, 2, 2, 2))
-            self.up4, self.up3, self.up2, self.up1 = up(512, 256), up(256, 128), up(128, 64), up(64, 64)
-            self.classifier = nn.SequentialCell([
-                nn.Conv2dTranspose(64, 32, 3, 2, pad_mode="pad", padding=0, has_bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-                conv(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
-                nn.Conv2d(32, 5, 2, pad_mode="pad", padding=0, has_bias=True)])
-
-        def construct(self, x):
-            _, one, two, three, four = self.encoder(x)
-            return self.classifier(self.up1(self.up2(self.up3(self.up4(four) + three) + two) + one))
-
-    return Notebook()
-
-
 def test_the_notebooks_figures_by_the_notebooks_counting(mindspore, eagerly):
-    """11.341829 M parameters and 9.613157376 GFLOPs at 640 x 320, as it prints them."""
-    from mindspore import nn
+    """11.341829 M parameters and 9.613157376 GFLOPs at 640 x 320, as it prints them, and 320 x 320 out of 320 x 320."""
     from dlinknet.models import layers as room
-    found = room.layers(notebook_network(nn), 640, 320)
+    from dlinknet.models.linknet import BUILDERS
+    network = BUILDERS["linknet18"](5, decoder="depthwise")
+    found = room.layers(network, 640, 320)
     assert room.totals(found)["parameters"] == 11_341_829 and room.totals(found)["notebook_flops"] == 9_613_157_376
     assert found[-1].output == (5, 640, 320)
+    assert network(mindspore.Tensor(np.zeros((1, 3, 320, 320), np.float32))).shape == (1, 5, 320, 320)

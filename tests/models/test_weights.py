@@ -52,7 +52,7 @@ def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
         load_encoder(read_checkpoint(save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)}), "k"), encoder, "k")
 
 
-@pytest.mark.parametrize("meta", [{"model": "linknet18"}, {"model": "linknet34", "classes": 5}, {"format": 2}])
+@pytest.mark.parametrize("meta", [{"model": "linknet152"}, {"model": "linknet34", "classes": 0}, {"decoder": "nearest"}, {"format": 2}])
 def test_a_checkpoint_of_a_later_kind_is_one_line(mindspore, encoder, tmp_path, meta):
     from dlinknet.models.weights import load_trained
     from dlinknet.training.checkpoint import save as save_ours

@@ -5,7 +5,8 @@ Written from the papers and the authors' layer table, with none of our code. The
 import torch
 import torch.nn.functional as F
 
-DEPTHS = {"dlinknet34": (3, 4, 6, 3), "linknet34": (3, 4, 6, 3), "dlinknet50": (3, 4, 6, 3), "dlinknet101": (3, 4, 23, 3)}
+DEPTHS = {"linknet18": (2, 2, 2, 2), "dlinknet34": (3, 4, 6, 3), "linknet34": (3, 4, 6, 3), "dlinknet50": (3, 4, 6, 3),
+          "dlinknet101": (3, 4, 23, 3)}
 
 
 class Reference:
@@ -23,7 +24,21 @@ class Reference:
         return F.conv2d(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"), **kwargs)
 
     def up(self, x, name, **kwargs):
-        return F.conv_transpose2d(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"], **kwargs)
+        return F.conv_transpose2d(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"), **kwargs)
+
+    def sub_pixel(self, x, name):
+        """PyTorch's pixel_shuffle wants a map's four channels side by side, ours are a quarter of all channels apart."""
+        x = self.conv(x, name, padding=1)
+        return F.pixel_shuffle(x.unflatten(1, (4, -1)).transpose(1, 2).flatten(1, 2), 2)
+
+    def doubled(self, x, name):
+        """A decoder block's up-convolution, of the kind that its weights are of."""
+        rows, columns = self.w[f"{name}.weight"].shape[:2]
+        if rows == 4 * columns:
+            return self.sub_pixel(x, name)
+        if self.w[f"{name}.weight"].shape[2:] == (4, 4):
+            return self.up(x, name, stride=2, padding=1, groups=rows)
+        return self.up(x, name, stride=2, padding=1, output_padding=1)
 
     def block(self, x, name, stride):
         bottleneck = f"{name}.conv3.weight" in self.w
@@ -40,7 +55,7 @@ class Reference:
 
     def decoder(self, x, name):
         x = F.relu(self.norm(self.conv(x, f"{name}.conv1"), f"{name}.norm1"))
-        x = F.relu(self.norm(self.up(x, f"{name}.up", stride=2, padding=1, output_padding=1), f"{name}.norm2"))
+        x = F.relu(self.norm(self.doubled(x, f"{name}.up"), f"{name}.norm2"))
         return F.relu(self.norm(self.conv(x, f"{name}.conv3"), f"{name}.norm3"))
 
     def forward(self, x):
@@ -61,6 +76,13 @@ class Reference:
         x = self.decoder(x, "decoder3") + stages[1]
         x = self.decoder(x, "decoder2") + stages[0]
         x = self.decoder(x, "decoder1")
+        if self.w["head.up.weight"].shape[0] == 128:
+            x = F.relu(self.conv(F.relu(self.sub_pixel(x, "head.up")), "head.conv1", padding=1))
+            return self.conv(x, "head.conv2", padding=1)
+        if "head.norm1.gamma" in self.w:
+            x = F.relu(self.norm(self.up(x, "head.up", stride=2), "head.norm1"))
+            x = F.relu(self.norm(self.conv(x, "head.conv1", padding=1), "head.norm2"))
+            return self.conv(x, "head.conv2")
         if self.model.startswith("dlinknet"):
             x = F.relu(self.up(x, "head.up", stride=2, padding=1))
             x = F.relu(self.conv(x, "head.conv1", padding=1))

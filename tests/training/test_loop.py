@@ -26,7 +26,7 @@ def make(mindspore, stripe_data, tmp_path):
         settings = config.load(["--batch_size=3", "--train_size=32", "--epoch_num=2", "--learning_rate=0.002", *arguments], "")
         mindspore.set_seed(settings.seed)
         network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1)
-        loader = TrainingLoader(pairs, settings.batch_size, settings.train_size, settings.augment, settings.seed, 2)
+        loader = TrainingLoader(pairs, settings.batch_size, (settings.train_size,) * 2, settings.augment, settings.seed, 2)
         (tmp_path / folder).mkdir(exist_ok=True)
         files = RunFiles(tmp_path / folder, settings.log_name)
         return Trainer(settings, network, loader, files, validate and (lambda: validate(network)), data_identity(pairs, []))
@@ -155,7 +155,7 @@ def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, m
         bias = trainer.network.head.conv2.bias
         seen.append((epoch, float(bias.asnumpy()[0]), float(trainer.optimizer.learning_rate.asnumpy())))
         set_value(bias, np.array([epoch]))
-        return {"epoch": epoch, "train_loss": next(losses), "learning_rate": trainer.plateau.learning_rate,
+        return {"epoch": epoch, "train_loss": next(losses), "learning_rate": trainer.schedule.learning_rate,
                 "loss_scale": 1.0, "skipped_steps": 0, "seconds": 1.0, "images_per_second": 1.0}
 
     monkeypatch.setattr(trainer, "_train_epoch", train_epoch)

@@ -67,3 +67,45 @@ def test_an_empty_batch_is_finite_and_false_roads_in_it_cost(loss):
 def test_huge_logits_are_finite(loss):
     value, gradient = loss(image(1e4, -1e4, 1e4, -1e4), image(0, 1, 1, 0))
     assert math.isfinite(value) and value > 1000 and np.isfinite(gradient).all()
+
+
+@pytest.fixture(scope="module")
+def cross_entropy(mindspore):
+    """(value, gradient by the logits) of the weighted cross-entropy of three classes."""
+    from dlinknet.training.losses import CrossEntropyLoss
+    function = mindspore.jit(mindspore.value_and_grad(CrossEntropyLoss(np.array([1.0, 2.0, 5.0])), 0))
+
+    def compute(logits, truth):
+        value, gradient = function(mindspore.Tensor(np.float32(logits)), mindspore.Tensor(np.float32(truth)))
+        return float(value.asnumpy()), gradient.asnumpy()
+
+    return compute
+
+
+def test_cross_entropy_by_hand(cross_entropy):
+    # Even logits: -ln(1/3) at each pixel, whatever the weights. 255 does not count.
+    truth = np.array([0, 1, 2, 255]).reshape(1, 1, 2, 2)
+    value, gradient = cross_entropy(np.zeros((1, 3, 2, 2)), truth)
+    assert value == pytest.approx(math.log(3), abs=1e-5)
+    # The slope is w * (p - 1 or 0) / sum(w) = 1 * (1/3 - 1) / 8 at the first pixel, 0 at the one that does not count.
+    assert gradient[0, :, 0, 0] == pytest.approx([-2 / 24, 1 / 24, 1 / 24], abs=1e-6) and not gradient[0, :, 1, 1].any()
+    # Twice the odds for class 0: p = 1/2, 1/4, 1/4, so ln 2 weighs 1 and ln 4 weighs 5.
+    logits = np.zeros((1, 3, 1, 2))
+    logits[:, 0] = math.log(2)
+    assert cross_entropy(logits, np.array([0, 2]).reshape(1, 1, 1, 2))[0] == pytest.approx(11 * math.log(2) / 6, abs=1e-5)
+
+
+def test_cross_entropy_is_numpys(cross_entropy):
+    rng = np.random.default_rng(3)
+    logits, truth = rng.normal(0, 4, (2, 3, 8, 8)), rng.choice([0, 1, 2, 255], (2, 1, 8, 8))
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    weights = np.array([1.0, 2.0, 5.0])
+    own = [(weights[t], -np.log(p[n, t, y, x])) for (n, _, y, x), t in np.ndenumerate(truth) if t != 255]
+    assert cross_entropy(logits, truth)[0] == pytest.approx(sum(w * v for w, v in own) / sum(w for w, _ in own), rel=1e-5)
+
+
+def test_a_batch_of_nothing_but_void_costs_nothing(cross_entropy):
+    value, gradient = cross_entropy(np.full((1, 3, 2, 2), 1e4), np.full((1, 1, 2, 2), 255))
+    assert value == 0 and not gradient.any()
+    value, gradient = cross_entropy(np.array([1e4, -1e4, 0]).reshape(1, 3, 1, 1), np.ones((1, 1, 1, 1)))
+    assert value == pytest.approx(2e4) and np.isfinite(gradient).all()

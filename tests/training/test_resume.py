@@ -113,7 +113,7 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     def learn(trainer, losses):
         def train_epoch(epoch):
             set_value(trainer.network.head.conv2.bias, np.array([epoch]))
-            return {"epoch": epoch, "train_loss": losses[epoch - 1], "learning_rate": trainer.plateau.learning_rate}
+            return {"epoch": epoch, "train_loss": losses[epoch - 1], "learning_rate": trainer.schedule.learning_rate}
         monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
         monkeypatch.setattr(trainer, "_summary", lambda row: "")
 
@@ -121,10 +121,10 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     trainer = make("--epoch_num=5", folder="plateau")
     learn(trainer, losses)
     trainer.run()
-    assert trainer.plateau.epochs_without == 4
+    assert trainer.schedule.epochs_without == 4
     settings = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 20})
     trainer = resumed(make, "plateau")
-    assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.plateau.epochs_without == 4
+    assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.schedule.epochs_without == 4
     assert float(trainer.optimizer.learning_rate.asnumpy()) == pytest.approx(4e-4)
     trainer.config = settings
     learn(trainer, losses)
@@ -162,3 +162,37 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
         assert any("_last.ckpt " in line and line.endswith("; going on from the one before it") for line in lines())
         with pytest.raises(UserError, match="resume: .*_last.ckpt .*; resume: .*_last.ckpt "):
             read_newest([files.last, files.last], "resume")
+
+
+@pytest.mark.parametrize("schedule, optimizer", [
+    ("one_cycle", "adamw"), *(pytest.param(*names, marks=pytest.mark.slow) for names in (("cosine", "rmsprop"), ("step", "sgd")))])
+def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, optimizer):        # noqa: F811
+    """Cut in the middle of the second epoch; the rates of each step, and at the end every tensor, are those of a whole run."""
+    asked = [f"--schedule={schedule}", f"--optimizer={optimizer}", "--schedule_epochs=1", "--weight_decay=0.01"]
+
+    def noting(trainer):
+        rates, own = [], trainer.step_function
+
+        def step(images, masks):
+            rates.append(float(trainer.optimizer.learning_rate.asnumpy()))
+            return own(images, masks)
+
+        trainer.step_function = step
+        return rates
+
+    undisturbed = make(*SETTINGS, *asked, folder=f"whole {schedule}")
+    expected = noting(undisturbed)
+    undisturbed.run()
+    cut = make(*SETTINGS, *asked, folder=schedule)
+    cut_after(cut, 4)
+    with pytest.raises(Cut):
+        cut.run()
+    assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
+    from dlinknet.models.weights import read_checkpoint
+    again = make(*SETTINGS, *asked, folder=schedule)
+    again.resume(read_checkpoint(str(again.files.last), "resume"), again.files)
+    rates = noting(again)
+    again.run()
+    assert rates == expected[4:] and len(set(expected)) >= 3
+    ours, theirs = state(again), state(undisturbed)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs) and ours.keys() == theirs.keys()

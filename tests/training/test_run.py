@@ -8,7 +8,7 @@ import pytest
 from dlinknet import config
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
-from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, refuse_changes, resume_settings
+from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, fixed_settings, refuse_changes, resume_settings
 
 
 def settings(*arguments):
@@ -131,3 +131,25 @@ def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_p
     with open(pairs[0].mask, "ab") as other:
         other.write(b" ")
     differs("the images have their old IDs, but the files have other sizes", identity=data_identity(pairs[:4], pairs[4:]))
+
+
+def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path):
+    for schedule, refuses in (("cosine", True), ("one_cycle", True), ("plateau", False), ("step", False)):
+        now = settings(f"--schedule={schedule}", "--epoch_num=7")
+        identity = data_identity(pairs, [])
+        meta = json.loads(json.dumps({"settings": fixed_settings(now), "data": identity}))
+        longer = dataclasses.replace(now, epoch_num=9)
+        if refuses:
+            with pytest.raises(UserError, match="epoch_num was 7, is 9"):
+                refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
+        else:
+            refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
+
+
+def test_other_classes_are_another_data_set(pairs, tmp_path):
+    from dlinknet.data.classes import Class, Classes
+    one, other = (Classes((Class("a", (0, 0, 0)), Class(name, (1, 0, 0)))) for name in "bc")
+    meta = json.loads(json.dumps({"settings": {}, "data": data_identity(pairs, [], one)}))
+    refuse_changes(meta, settings(), data_identity(pairs, [], one), tmp_path / "a_last.ckpt")
+    with pytest.raises(UserError, match="the classes were a, b, are a, c"):
+        refuse_changes(meta, settings(), data_identity(pairs, [], other), tmp_path / "a_last.ckpt")

@@ -1,7 +1,7 @@
 """The plateau rule, epoch by epoch, as the authors' training loop decides."""
 import pytest
 
-from dlinknet.training.schedules import Decision, PlateauRule
+from dlinknet.training.schedules import Decision, PlateauRule, Timetable
 
 
 def test_a_plateau_divides_the_rate_beyond_three_epochs_and_stops_beyond_six():
@@ -40,3 +40,40 @@ def test_state_is_all_there_is():
     twin = PlateauRule(**rule.state())
     for loss in (1.1, 1.1, 0.5, 0.6):
         assert rule.update(loss) == twin.update(loss) and rule == twin
+
+
+def timetable(kind, steps=100, **more):
+    table = Timetable(kind, 0.1, steps, 10, **more)
+    assert table.learning_rate == table.advance(0)
+    return [table.advance(step) for step in range(steps + 2)]
+
+
+def test_one_cycle_rises_for_three_tenths_and_falls_to_nearly_nothing():
+    rates = timetable("one_cycle")
+    assert rates[0] == pytest.approx(0.1 / 25) and rates[29] == pytest.approx(0.1) == max(rates)
+    assert rates[99] == pytest.approx(0.1 / 25e4) == rates[101], "later steps have the last one's"
+    assert rates[:30] == sorted(rates[:30]) and rates[29:] == sorted(rates[29:], reverse=True)
+    # half way up, at step 14.5, the mean of both ends
+    assert (rates[14] + rates[15]) / 2 == pytest.approx((0.1 / 25 + 0.1) / 2, rel=1e-6)
+
+
+def test_cosine_and_steps_by_hand():
+    rates = timetable("cosine")
+    assert rates[0] == 0.1 and rates[50] == pytest.approx(0.05) and rates[25] == pytest.approx(0.05 * (1 + 2 ** -0.5))
+    rates = timetable("step", epochs=3, factor=0.5)
+    assert [rates[step] for step in (0, 29, 30, 59, 60, 90)] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.0125])
+    assert set(timetable("constant")) == {0.1}
+    assert Timetable("cosine", 0.1, 100, 10).update(9.0) == Decision()
+
+
+def test_timetables_are_pytorchs():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+    lr = torch.optim.lr_scheduler
+    for kind, make in (("one_cycle", lambda o: lr.OneCycleLR(o, 0.1, total_steps=57)), ("cosine", lambda o: lr.CosineAnnealingLR(o, 57))):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
+        schedule = make(optimizer)
+        for step, rate in enumerate(timetable(kind, 57)[:57]):
+            assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9), (kind, step)
+            optimizer.step()
+            if step < 56:
+                schedule.step()

@@ -36,6 +36,14 @@ def test_five_steps_give_the_weights_and_losses_of_one_process_with_the_whole_ba
     assert alone["losses"][-1] < alone["losses"][0]
 
 
+def test_cross_entropy_of_parts_is_that_of_the_whole_batch(alone, together):
+    """Though the parts' pixels weigh differently; the mean over the processes, of losses and of gradients."""
+    losses = [float(rank["entropy"]) for rank in together]
+    assert np.mean(losses) == pytest.approx(float(alone["entropy"]), rel=1e-5) and abs(losses[0] - losses[1]) > 1e-3
+    gradient = np.concatenate([rank["entropy_gradient"] for rank in together])
+    assert np.allclose(gradient, alone["entropy_gradient"], rtol=0, atol=1e-7) and np.abs(gradient).max() > 1e-3
+
+
 def test_an_overflow_in_one_process_is_one_in_all(together):
     for rank in together:
         assert not rank["finite"] and rank["unchanged"] and rank["scale"] == 512

@@ -30,7 +30,7 @@ def restored(folder, network, ranks):
     settings = config.load(["--batch_size=2", "--train_size=32", "--distribute_epoch_num=5", f"--run_distribute={ranks.size > 1}",
                             "--epoch_num=5"], "")
     pairs = [Pair(name, Path(name), Path(name), 32, 32) for name in "abcd"]
-    loader = TrainingLoader(pairs, 2, 32, "none", 1, 1, ranks.rank, ranks.size)
+    loader = TrainingLoader(pairs, 2, (32, 32), "none", 1, 1, ranks.rank, ranks.size)
     trainer = Trainer(settings, network, loader, RunFiles(folder, "r"), None, {"files": "same"}, ranks)
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9])
 
@@ -50,6 +50,19 @@ def restored(folder, network, ranks):
         refusal = f"{type(error).__name__}: {error}"
     return {"restored": network.head.conv2.bias.asnumpy(), "written": written, "refusal": refusal,
             "rate": trainer.optimizer.learning_rate.asnumpy()}
+
+
+def cross_entropy(size, mine):
+    """The weighted cross-entropy of this process's part and its gradient, as the step takes the mean of them over all."""
+    import mindspore as ms
+    from dlinknet.training.losses import CrossEntropyLoss
+    rng = np.random.default_rng(4)
+    logits = rng.normal(size=(BATCH, 3, 8, 8)).astype(np.float32)
+    truth = rng.choice([0, 1, 2, 255], (BATCH, 1, 8, 8), p=[0.6, 0.2, 0.1, 0.1]).astype(np.float32)
+    truth[-1] = 255     # one image's pixels count nowhere, so that the parts weigh differently
+    loss = ms.jit(ms.value_and_grad(CrossEntropyLoss(np.array([1.0, 3.0, 9.0]), size), 0))
+    value, gradient = loss(ms.Tensor(logits[mine]), ms.Tensor(truth[mine]))
+    return {"entropy": value.asnumpy(), "entropy_gradient": gradient.asnumpy() / size}
 
 
 def main(folder, size):
@@ -72,6 +85,7 @@ def main(folder, size):
     found["losses"] = [float(step(Tensor(x[mine]), Tensor(t[mine]))[0].asnumpy()) for x, t in zip(images, masks)]
     found.update({f"weights.{p.name}": p.asnumpy() for p in network.get_parameters()})
 
+    found.update(cross_entropy(size, mine))
     # One process's gradients overflow: all of them leave their weights as they are, and halve the loss scale.
     before = network.head.conv2.weight.asnumpy()
     bad = images[0][mine] if ranks.rank else np.full_like(images[0][mine], np.inf)

@@ -1,0 +1,60 @@
+"""Optimizers as the LinkNet blog compares them: RMSprop and Adam at 5e-4, SGD at 1e-3, its batch of 16 and its 480x320 crops, 10 epochs
+of CamVid each; the training losses in one picture. python benchmarks/optimizers.py --data_path=camvid
+
+The runs go to --output_path, where a run that is there already is not done again; hours on a CPU. --epochs, --batch, --width and
+--height make it smaller.
+"""
+import argparse
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import measure
+
+RATES = {"rmsprop": 5e-4, "adam": 5e-4, "sgd": 1e-3}
+
+
+def train(name: str, options: argparse.Namespace) -> list[dict[str, str]]:
+    """The table of epochs of one optimizer's training."""
+    table = Path(options.output_path) / f"{name}_epochs.csv"
+    if not table.exists() or len(table.read_text(encoding="utf-8").splitlines()) <= options.epochs:
+        subprocess.run([sys.executable, str(measure.ROOT / "train.py"),
+                        f"--config_path={measure.ROOT / 'configs' / 'camvid_blog_480x320.yaml'}", f"--data_path={options.data_path}",
+                        f"--output_path={options.output_path}", f"--log_name={name}", f"--optimizer={name}", f"--learning_rate={RATES[name]}",
+                        f"--epoch_num={options.epochs}", f"--batch_size={options.batch}", f"--train_size={options.width}",
+                        f"--train_height={options.height}"], check=True)
+    with open(table, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def draw(tables: dict[str, list[dict[str, str]]], path: Path) -> None:
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, (column, title) in zip(figure.subplots(1, 2), (("train_loss", "training loss"), ("mean_iou", "mean IoU in validation"))):
+        for name, rows in tables.items():
+            axes.plot([int(row["epoch"]) for row in rows], [float(row[column]) for row in rows], marker=".", label=f"{name} {RATES[name]:g}")
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_path", required=True)
+    parser.add_argument("--output_path", default="optimizers")
+    for name, value in (("epochs", 10), ("batch", 16), ("width", 480), ("height", 320)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    options = parser.parse_args()
+    tables = {name: train(name, options) for name in RATES}
+    picture = Path(options.output_path) / "optimizers.png"
+    draw(tables, picture)
+    last = {name: {"train_loss": float(rows[-1]["train_loss"]), "mean_iou": float(rows[-1]["mean_iou"])} for name, rows in tables.items()}
+    measure.keep("optimizers", {"epochs": options.epochs, "batch": options.batch, "crop": [options.width, options.height], "last_epoch": last})
+    print(f"the curves are in {picture}")
+
+
+if __name__ == "__main__":
+    main()

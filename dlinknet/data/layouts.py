@@ -1,0 +1,109 @@
+"""Where the images and masks of a data set lie: the setting `data_layout`.
+
+    deepglobe   ID_sat.jpg beside ID_mask.png (pairs.py): road or not
+    camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png, and val, test in the same way
+    cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png + gtFine/train/CITY/NAME_gtFine_labelIds.png, and val, test
+    folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png, as CamVid's own)
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlinknet.config import Config
+from dlinknet.data import pairs
+from dlinknet.data.classes import ROADS, Classes, read_table
+from dlinknet.data.images import IMAGE_TYPES
+from dlinknet.data.pairs import MASK_TYPES, Pair, matched, split_pairs
+from dlinknet.errors import UserError
+
+TABLES = Path(__file__).resolve().parent.parent.parent / "configs" / "classes"
+OWN_TABLES = {"camvid": "camvid.yaml", "cityscapes": "cityscapes19.yaml"}
+OWN_PARTS = ("camvid", "cityscapes")    # layouts with a training, a validation and a test set of their own
+
+
+def classes_of(settings: Config) -> Classes:
+    """What the masks mean: class_table, or the table of the layout. UserError where there is none."""
+    if settings.data_layout == "deepglobe":
+        if settings.class_table:
+            raise UserError("class_table: DeepGlobe's masks know road alone; name the layout with --data_layout=folder")
+        return ROADS
+    if not settings.class_table and settings.data_layout not in OWN_TABLES:
+        raise UserError("class_table is empty: a folder's masks need one; configs/classes holds some")
+    file = Path(settings.class_table) if settings.class_table else TABLES / OWN_TABLES[settings.data_layout]
+    if not file.suffix and not file.exists():
+        file = TABLES / f"{file.name}.yaml"
+    return read_table(file, "class_table", settings.ignore_index == "none")
+
+
+def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
+    """(classes, training, validation) pairs; no validation pairs where none were asked for.
+
+    Raises:
+        UserError: what classes_of, pairs.training_sets and pairs.matched raise.
+    """
+    classes, layout = classes_of(settings), settings.data_layout
+    if layout == "deepglobe":
+        return classes, *pairs.training_sets(settings)
+    if layout in OWN_PARTS:
+        if settings.val_path or settings.val_split:
+            raise UserError(f"val_path and val_split: {layout} has a validation set of its own; leave them empty")
+        return classes, _part(settings, "train", classes), _part(settings, "val", classes)
+    if settings.val_path and settings.val_split:
+        raise UserError("val_split and val_path both name a validation set: give one of them")
+    training = _folder(settings.data_path, settings.label_path, "data_path", "label_path", classes)
+    if not settings.val_path:
+        return classes, *split_pairs(training, settings.val_split, settings.seed)
+    return classes, training, _folder(settings.val_path, settings.val_label_path, "val_path", "val_label_path", classes)
+
+
+def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
+    """(classes, pairs) to score: of data_path and label_path, or the part eval_set of a layout with parts of its own.
+
+    Raises:
+        UserError: what classes_of, pairs.read_pairs and pairs.matched raise.
+    """
+    classes = classes_of(settings)
+    if settings.data_layout == "deepglobe":
+        return classes, pairs.read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
+    if settings.data_layout in OWN_PARTS:
+        return classes, _part(settings, settings.eval_set, classes)
+    return classes, _folder(settings.data_path, settings.label_path, "data_path", "label_path", classes)
+
+
+def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
+    """The training, validation or test set ('train', 'val', 'test') of a layout that has these."""
+    root = Path(settings.data_path)
+    if not settings.data_path:
+        raise UserError("data_path is empty: name a folder with --data_path=FOLDER")
+    if settings.data_layout == "camvid":
+        images, masks = root / part, root / f"{part}annot"
+        return matched(_by_stem(images, "*", IMAGE_TYPES), _by_stem(masks, "*", MASK_TYPES), f"{images} and {masks}",
+                       "data_path", classes)
+    images, masks = root / "leftImg8bit" / part, root / "gtFine" / part
+    return matched(_by_stem(images, "*/*_leftImg8bit", (".png",), "_leftImg8bit"),
+                   _by_stem(masks, "*/*_gtFine_labelIds", (".png",), "_gtFine_labelIds"), f"{images} and {masks}", "data_path", classes)
+
+
+def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
+    for folder, key in ((images, image_key), (masks, mask_key)):
+        if not folder:
+            raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
+    return matched(_by_stem(Path(images), "*", IMAGE_TYPES, key=image_key), _by_stem(Path(masks), "*", MASK_TYPES, "_L", mask_key),
+                   f"{images} and {masks}", image_key, classes)
+
+
+def _by_stem(folder: Path, pattern: str, types: tuple[str, ...], ending: str = "", key: str = "data_path") -> dict[str, Path]:
+    """ID -> file for the files below `folder` whose path without its type matches; the ID is the name without `ending`."""
+    if not folder.is_dir():
+        raise UserError(f"{key}: there is no folder {folder}")
+    found: dict[str, Path] = {}
+    for file in sorted(folder.glob(f"{pattern}.*")):
+        if file.suffix.lower() not in types or file.name.startswith("."):
+            continue
+        id = file.stem.removesuffix(ending)
+        if id in found:
+            raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
+        found[id] = file
+    if not found:
+        raise UserError(f"{key}: {folder} holds no file {pattern}{types[0]}")
+    return found
