@@ -10,6 +10,8 @@ from dlinknet.files import need_file, need_place
 from dlinknet.jobs import as_job
 from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings
 
+INPUTS = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt")
+
 
 def main(arguments: list) -> None:
     console.start_log()
@@ -54,4 +56,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("data_path", "val_path", "val_label_path", "pretrained_ckpt"), "output_path", trains=True))
+    run_command(as_job(main, INPUTS, "output_path", trains=True))

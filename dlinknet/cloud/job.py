@@ -202,10 +202,10 @@ class Job:
             if below and below != Path() and not source.rstrip("/").endswith(f"/{below}"):
                 source = join(source, str(below))
             path = self.inputs.path("checkpoint_url", source, CHECKPOINT, choose=choose)
-        elif value:
+        elif value and (is_data or choose):
             path = self.inputs.path(key, value, key, is_data, choose)
         else:
-            return
+            return          # empty, or a name that the command itself looks up
         self.values[key] = str(data_root(path) if is_data else path)
 
     def _means(self, key: str, value: str, place: str) -> bool:

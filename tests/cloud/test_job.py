@@ -16,8 +16,8 @@ from dlinknet.errors import RunFailed, UserError
 from dlinknet.jobs import as_job
 from tests.conftest import ROOT, command
 
-TRAIN = ("data_path", "val_path", "val_label_path", "pretrained_ckpt")
-EVAL = ("data_path", "label_path", "trained_ckpt")
+TRAIN = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt")
+EVAL = ("data_path", "label_path", "class_table", "trained_ckpt")
 
 
 @pytest.fixture(params=["obs", "moxing", "local"])
@@ -138,6 +138,15 @@ def test_a_configuration_is_fetched_before_it_is_read(place, tmp_path):
         settings = run.as_job(place, tmp_path, f"--config_path={place.url(config_path)}", "--epoch_num=6", batch_size="2")
         assert (settings.epoch_num, settings.batch_size) == (6, 2), "argument before environment before YAML"
         assert read(settings.data_path) == {"a_sat.jpg"}
+
+
+def test_a_table_of_classes_is_brought_and_a_name_of_one_stays(place, tmp_path):
+    place.put("data/a.jpg", b"x")
+    place.put("tables/mine.yaml", b"classes: []")
+    data = f"--data_url={place.url('data')}"
+    settings = Run().as_job(place, tmp_path, data, f"--class_table={place.url('tables/mine.yaml')}")
+    assert Path(settings.class_table).read_bytes() == b"classes: []" and settings.label_path == settings.data_path
+    assert Run().as_job(place, tmp_path, data, "--class_table=cityscapes34").class_table == "cityscapes34"
 
 
 def test_a_command_that_fails_leaves_what_it_wrote(place, tmp_path):
