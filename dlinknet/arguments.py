@@ -30,7 +30,8 @@ def split(arguments: list[str], description: str, file: str, keys: dict[str, tup
     parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
                      usage="%(prog)s [--key=value ...]",
                      formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110))
-    parser.add_argument("--config_path", metavar="FILE", help=f"YAML file whose keys replace the defaults (default: {file} beside the command)")
+    parser.add_argument("--config_path", metavar="FILE",
+                        help=f"YAML file whose keys replace the defaults (default: {file} beside the command)")
     for key, (text, default, limit) in keys.items():
         allowed = describe(limit)
         text = f"{text} (default: {'empty' if default == '' else default}{'; ' + allowed if allowed else ''})"

@@ -66,8 +66,8 @@ class Export:
         device_id: which Ascend writes AIR.
     """
 
-    def __init__(self, load: Callable[[], tuple[str, Any, dict[str, Any]]], checkpoint: str, shape: Shape, threshold: float, image: str = "",
-                 device_id: int = 0):
+    def __init__(self, load: Callable[[], tuple[str, Any, dict[str, Any]]], checkpoint: str, shape: Shape, threshold: float,
+                 image: str = "", device_id: int = 0):
         self.checkpoint, self.shape, self.threshold, self.device_id = checkpoint, shape, threshold, device_id
         self.model, network, meta = load()
         self.padding, self.decoder = network.padding, network.decoder
@@ -76,7 +76,8 @@ class Export:
         if shape.dynamic:
             sides.append(tuple(side + more for side, more in zip(sides[0], MORE)))
         self.pixels = [sample(image, (height, width), batch) for batch, height, width in sides]
-        self.planes = [np.stack([to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing) for one in pixels]) for pixels in self.pixels]
+        self.planes = [np.stack([to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing) for one in pixels])
+                       for pixels in self.pixels]
         self.inputs = self.pixels if shape.pixels else self.planes
         self.expected = self._computed(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
@@ -118,9 +119,11 @@ class Export:
                 raise RunFailed(f"{target.name}: {file_format} could not be written: {first_line(error)}") from None
             compared = self.compare(file_format, file)
             sidecar.write(file, {"file": target.name, "file_format": file_format, "sha256": sidecar.sha256(file),
-                                 "model": self.model, "classes": self.classes.outputs, "padding": self.padding, "decoder": self.decoder,
+                                 "model": self.model, "classes": self.classes.outputs, "padding": self.padding,
+                                 "decoder": self.decoder,
                                  **({} if self.classes.road else {"class_table": self.classes.described()}),
-                                 **self.shape.described(self.classes.outputs, self.preprocessing), "threshold": self.threshold, "mindspore": runtime.version(), **written,
+                                 **self.shape.described(self.classes.outputs, self.preprocessing),
+                                 "threshold": self.threshold, "mindspore": runtime.version(), **written,
                                  "batch_norm": self.batch_norm, "checkpoint": Path(self.checkpoint).name, "compared": compared})
             # Without its JSON a model is not taken for an export; so there is never one with another's.
             sidecar.path_of(target).unlink(missing_ok=True)
@@ -172,7 +175,8 @@ class Export:
                 engine = OnnxEngine(file, self.shape, "file_format", self.preprocessing)
             except Exception as error:  # noqa: BLE001  (the kinds of ONNX Runtime, and ours)
                 raise RunFailed(f"{file.name}: what was written is no right ONNX: {first_line(error)}") from None
-            note(f"ONNX Runtime {engine.version}", lambda: [engine(array).reshape(wanted.shape) for array, wanted in zip(self.inputs, self.expected)])
+            note(f"ONNX Runtime {engine.version}", lambda: [engine(array).reshape(wanted.shape)
+                                                            for array, wanted in zip(self.inputs, self.expected)])
             if not self.shape.pixels and not self.shape.dynamic:        # which OpenCV does not take
                 note(f"OpenCV {cv2.__version__}", lambda: [compute_opencv(file, array) for array in self.planes])
         return found

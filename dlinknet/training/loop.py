@@ -295,7 +295,8 @@ class Trainer:
         classes = self.loader.classes
         return {"model": self.config.model_name, "classes": classes.outputs, "padding": self.network.padding,
                 "decoder": self.network.decoder, "preprocessing": {**INPUT, **self.loader.preprocessing.described()},
-                **({} if classes.road else {"class_table": classes.described()}), "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed,
+                **({} if classes.road else {"class_table": classes.described()}),
+                "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed,
                 "learning_rate": self.schedule.learning_rate, "loss_scale": self._loss_scale(), "plateau": self.schedule.state()}
 
     def _loss_scale(self) -> float:
