@@ -15,7 +15,7 @@ import pytest
 from tests.cloud.conftest import moxing, obs, obs_server     # noqa: F401  (fixtures)
 from tests.conftest import ROOT, stripes, write_pair
 
-SMALL = ("--model_name=linknet34", "--device_target=CPU", "--batch_size=2", "--num_workers=1", "--log_name=roads")
+SMALL = ("--model_name=linknet18", "--device_target=CPU", "--batch_size=2", "--num_workers=1", "--log_name=roads")
 SLOW = pytest.mark.slow
 
 
@@ -105,4 +105,4 @@ def test_a_training_that_is_reclaimed_goes_on_and_its_network_is_scored_and_expo
                 "--file_name=./roads", "--file_format=MINDIR", "--width=64", "--height=64", "--batch_size=1"))
     exports = place.contents("exports")
     assert set(exports) == {"exports/roads.mindir", "exports/roads.mindir.json"}
-    assert json.loads(exports["exports/roads.mindir.json"])["model"] == "linknet34"
+    assert json.loads(exports["exports/roads.mindir.json"])["model"] == "linknet18"

@@ -18,10 +18,10 @@ def onnx(mindspore):
 
 
 def cells(nn):
-    from dlinknet.models.blocks import Head, biased_conv, double
+    from dlinknet.models.blocks import Head, plain_conv, double
     from dlinknet.models.resnet import conv
     return {"double": double(3, 4), "same 3": conv(3, 4, 3, 2, same=True), "same 7": conv(3, 4, 7, 2, same=True),
-            "plain": biased_conv(3, 4, 3, padding=2, dilation=2), "4x4": Head(3, 1, "dlinknet").up, "3x3": Head(3, 1, "linknet").up}
+            "plain": plain_conv(3, 4, 3, padding=2, dilation=2), "4x4": Head(3, 1, "dlinknet").up, "3x3": Head(3, 1, "linknet").up}
 
 
 def run(file, image):
