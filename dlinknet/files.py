@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -63,6 +64,15 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         path.write_bytes(data.tobytes())      # cv2.imwrite would only return False where the disk is full
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def digest(file: Path, kind: str) -> str:
+    """Of a file's bytes, in hexadecimal digits; `kind` is hashlib's name, as 'sha256'."""
+    value = hashlib.new(kind)
+    with open(file, "rb") as data:
+        while block := data.read(1 << 22):
+            value.update(block)
+    return value.hexdigest()
 
 
 def need_file(path: str, key: str) -> None:

@@ -4,7 +4,6 @@ The stand-in is first on PATH, records how it was called and with what environme
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys

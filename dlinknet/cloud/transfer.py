@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Callable, TypeVar
 from dlinknet.cloud.store import THREADS, Broken, Object, Refused, Store, join
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.files import digest
 
 T = TypeVar("T")
 PAUSES = (0.5, 1, 2, 4, 8, 16)      # seconds before each further try
@@ -105,7 +105,7 @@ def get_files(store: Store, key: str, url: str, objects: dict[str, Object], fold
 
 def put_file(store: Store, key: str, file: Path, url: str) -> None:
     """Makes an object of a file, which nobody writes to meanwhile."""
-    size, md5 = file.stat().st_size, _md5(file)
+    size, md5 = file.stat().st_size, digest(file, "md5")
 
     def put() -> None:
         store.put(file, url)
@@ -142,12 +142,4 @@ def _compare(came: Object, expected: Object) -> None:
 def _described(file: Path, like: Object) -> Object:
     """A file as a store would describe it; its checksum where `like` has one, and only where the sizes are equal."""
     size = file.stat().st_size if file.exists() else 0
-    return Object(size, _md5(file) if like.md5 and size == like.size else "")
-
-
-def _md5(file: Path) -> str:
-    digest = hashlib.md5()
-    with open(file, "rb") as content:
-        while block := content.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return Object(size, digest(file, "md5") if like.md5 and size == like.size else "")

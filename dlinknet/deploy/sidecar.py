@@ -17,7 +17,6 @@
 """
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 from dlinknet.data.classes import stored_classes
 from dlinknet.data.preprocess import DLINKNET, INPUT, Preprocessing, parse_preprocessing
 from dlinknet.errors import UserError
-from dlinknet.files import need_file, write_text
+from dlinknet.files import digest, need_file, write_text
 
 FORMAT = 1
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
@@ -72,11 +71,7 @@ def path_of(model: Path) -> Path:
 
 def sha256(file: Path) -> str:
     """Of a file's bytes, in hexadecimal digits."""
-    value = hashlib.sha256()
-    with open(file, "rb") as data:
-        while block := data.read(1 << 22):
-            value.update(block)
-    return value.hexdigest()
+    return digest(file, "sha256")
 
 
 def write(model: Path, values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.ascend310_infer import build
-from tests.conftest import ROOT, command, refused
+from tests.conftest import ROOT, command
 
 needs_all = [
     pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there"),
