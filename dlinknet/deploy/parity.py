@@ -16,7 +16,7 @@ from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError
 from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.engine import Engine
-from dlinknet.evaluation.metrics import Tally, confusion, figures
+from dlinknet.evaluation.metrics import Tally, confusion, set_figures
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
 
@@ -47,7 +47,7 @@ class Compared:
 
     def figures(self) -> dict[str, float]:
         """Of the whole set, as evaluation names them."""
-        return figures(self.counts) if self.classes.road else self.tally.figures(self.classes.names)
+        return set_figures(self.tally, self.classes)
 
     def row(self) -> dict:
         """As JSON holds it; undefined figures are null, and so is the difference of a model that gives what is no number."""
@@ -95,7 +95,7 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
             return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
         return read_binary(models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports", classes.outputs)
 
-    rows = [Compared(name, classes, Tally(np.zeros((len(classes.known),) * 2, np.int64))) for name in models]
+    rows = [Compared(name, classes, Tally.of(classes)) for name in models]
     with Progress(len(pairs), "comparison") as progress:
         for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask))):
             first = None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlinknet.data.classes import Classes
+
 FIGURES = ("road_iou", "background_iou", "mean_iou", "precision", "recall", "f1", "acc", "acc_cls")
 DICE_UNIT = 1 << 30             # sums of Dice are kept as whole numbers of this part: exact in any order, in any process
 
@@ -43,7 +45,7 @@ def figures(counts: np.ndarray) -> dict[str, float]:
 
 @dataclass
 class Tally:
-    """What is counted over a data set of several classes.
+    """What is counted over a data set.
 
     counts: K x K int64, [truth, prediction]. dice: the sum of the images' Dice in units of 1 / DICE_UNIT. images: of how many.
     """
@@ -51,6 +53,11 @@ class Tally:
     counts: np.ndarray
     dice: int = 0
     images: int = 0
+
+    @classmethod
+    def of(cls, classes: Classes) -> Tally:
+        """Nothing yet, of a set with these classes."""
+        return cls(np.zeros((len(classes.known),) * 2, np.int64))
 
     def add(self, counts: np.ndarray) -> None:
         """Counts one image in; one without a pixel that counts has no Dice."""
@@ -63,6 +70,11 @@ class Tally:
         """class_figures of all images together."""
         dice = _ratio(self.dice / DICE_UNIT, self.images)
         return class_figures(self.counts, names, dice)
+
+
+def set_figures(tally: Tally, classes: Classes) -> dict[str, float]:
+    """The figures of a whole set: of roads as figures(), of several classes as class_figures() names them."""
+    return figures(tally.counts) if classes.road else tally.figures(classes.names)
 
 
 def image_dice(counts: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.images import ImageFile
 from dlinknet.errors import UserError
-from dlinknet.evaluation.metrics import FIGURES, Tally, class_figures, figures, image_dice
+from dlinknet.evaluation.metrics import FIGURES, Tally, class_figures, figures, image_dice, set_figures
 from dlinknet.evaluation.pictures import class_overlay, class_picture, draw_confusion
 from dlinknet.evaluation.prediction import Predicted
 from dlinknet.evaluation.scoring import Scored
@@ -79,10 +79,10 @@ def write_image_csv(rows: list[tuple[str, np.ndarray]], path: Path, classes: Cla
 
 def evaluated(rows: list[tuple[str, np.ndarray]], classes: Classes) -> tuple[dict[str, float], np.ndarray]:
     """(figures, counts) of a whole set out of its images' counts."""
-    tally = Tally(np.zeros((len(classes.known),) * 2, np.int64))
+    tally = Tally.of(classes)
     for _, counts in rows:
         tally.add(counts)
-    return figures(tally.counts) if classes.road else tally.figures(classes.names), tally.counts
+    return set_figures(tally, classes), tally.counts
 
 
 def write_evaluation(rows: list[tuple[str, np.ndarray]], classes: Classes, folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import Preprocessing, read_image
 from dlinknet.evaluation.engine import NetworkEngine
-from dlinknet.evaluation.metrics import Tally, confusion, figures
+from dlinknet.evaluation.metrics import Tally, confusion, set_figures
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
 from dlinknet.parallel import Ranks
@@ -55,12 +55,12 @@ def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: 
               classes: Classes = ROADS) -> dict[str, float]:
     """The figures of a whole set, as metrics.figures or metrics.class_figures names them; several processes share the work and all
     get the figures."""
-    tally = Tally(np.zeros((len(classes.known),) * 2, np.int64))
+    tally = Tally.of(classes)
     for scored in score(ranks.share(pairs), predictor, threshold, title, pairs, classes):
         tally.add(scored.counts)
     *counts, dice, images = ranks.total(np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64))
     whole = Tally(np.array(counts).reshape(tally.counts.shape), int(dice), int(images))
-    return figures(whole.counts) if classes.road else whole.figures(classes.names)
+    return set_figures(whole, classes)
 
 
 def validation_of(settings: Config, network: nn.Cell, pairs: list[Pair], classes: Classes, preprocessing: Preprocessing,
