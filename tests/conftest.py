@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -113,6 +115,14 @@ def stripe_data(tmp_path):
     for number in range(6):
         write_pair(folder, f"r{number}", *stripes(number))
     return folder
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Returns when the condition holds; asserts that it comes in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 def command(name: str, *arguments: str, cwd: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess:

@@ -14,7 +14,7 @@ import pytest
 
 from dlinknet import config
 from tests.cluster import need_cluster
-from tests.conftest import ROOT, stripes, write_pair
+from tests.conftest import ROOT, stripes, wait_for, write_pair
 
 EPFL = ROOT.parent / "shared" / "data" / "roads_epfl"
 STAND_IN = """#!PYTHON
@@ -72,13 +72,6 @@ def run(work, tmp_path):
 
     execute.recorded, execute.tools = recorded, tools
     return execute
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 def settings_of(record, command):

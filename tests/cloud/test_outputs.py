@@ -11,7 +11,7 @@ import pytest
 from dlinknet.cloud import outputs as module
 from dlinknet.cloud.outputs import Outputs
 from dlinknet.errors import RunFailed
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for
 
 
 @pytest.fixture
@@ -32,13 +32,6 @@ def send(remote, tmp_path, monkeypatch, quick):
             each.thread.join()
 
 
-def wait_for(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-
-
 def replace(file, content):
     file.with_name(f".{file.name}.tmp").write_bytes(content)
     os.replace(file.with_name(f".{file.name}.tmp"), file)
@@ -52,9 +45,9 @@ def test_new_and_changed_files_go_while_the_job_runs(send, remote, tmp_path):
     replace(out / "a_best.ckpt", b"epoch 1")
     (out / "deep").mkdir()
     replace(out / "deep" / "x.csv", b"x")
-    wait_for(lambda: remote.contents() == {"results/a_best.ckpt": b"epoch 1", "results/deep/x.csv": b"x"})
+    wait_for(lambda: remote.contents() == {"results/a_best.ckpt": b"epoch 1", "results/deep/x.csv": b"x"}, 10)
     replace(out / "a_best.ckpt", b"epoch 2")
-    wait_for(lambda: remote.contents().get("results/a_best.ckpt") == b"epoch 2")
+    wait_for(lambda: remote.contents().get("results/a_best.ckpt") == b"epoch 2", 10)
     (out / ".hidden").write_text("bookkeeping")
     (out / "a_previous.ckpt").write_text("the one before")
     (out / "a_train.log").write_text("a line\n")
@@ -103,7 +96,7 @@ def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_a
     obs.cut = ["PUT", "a.txt", 8]
     (tmp_path / "out" / "a.txt").write_bytes(b"x" * 1000)
     watched.start()
-    wait_for(lambda: obs.contents() == {"results/a.txt": b"x" * 1000})
+    wait_for(lambda: obs.contents() == {"results/a.txt": b"x" * 1000}, 10)
     obs.cut = ["PUT", "b.txt", 99999]
     (tmp_path / "out" / "b.txt").write_bytes(b"y" * 1000)
     with pytest.raises(RunFailed, match=r"^train_url: obs://.*/results/b.txt: .*; the outputs are in .*/out$"):
@@ -154,7 +147,7 @@ def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
     watched = Outputs(open_store(obs.environment), tmp_path / "out", "obs://no-such-bucket/x", tmp_path / ".upload", True, [])
     (tmp_path / "out" / "a.txt").write_text("x")
     watched.start()
-    wait_for(lambda: len(obs.requests) > 5)
+    wait_for(lambda: len(obs.requests) > 5, 10)
     watched.ended.set()
     watched.thread.join()
     assert len(said) == 1 and "a.txt: 404 NoSuchBucket" in said[0]
