@@ -1,8 +1,8 @@
 """Optimizers as the LinkNet blog compares them: RMSprop and Adam at 5e-4, SGD at 1e-3, its batch of 16 and its 480x320 crops, 10 epochs
 of CamVid each; the training losses in one picture. python benchmarks/optimizers.py --data_path=camvid
 
-The runs go to --output_path, where a run that is there already is not done again; hours on a CPU. --epochs, --batch, --width and
---height make it smaller.
+The runs go to --output_path; a call that was stopped goes on there when it is given again. Hours on a CPU: --epochs, --batch, --width
+and --height make it smaller.
 """
 import argparse
 import csv
@@ -18,12 +18,13 @@ RATES = {"rmsprop": 5e-4, "adam": 5e-4, "sgd": 1e-3}
 def train(name: str, options: argparse.Namespace) -> list[dict[str, str]]:
     """The table of epochs of one optimizer's training."""
     table = Path(options.output_path) / f"{name}_epochs.csv"
+    last = table.with_name(f"{name}_last.ckpt")
     if not table.exists() or len(table.read_text(encoding="utf-8").splitlines()) <= options.epochs:
         subprocess.run([sys.executable, str(measure.ROOT / "train.py"),
                         f"--config_path={measure.ROOT / 'configs' / 'camvid_blog_480x320.yaml'}", f"--data_path={options.data_path}",
                         f"--output_path={options.output_path}", f"--log_name={name}", f"--optimizer={name}", f"--learning_rate={RATES[name]}",
                         f"--epoch_num={options.epochs}", f"--batch_size={options.batch}", f"--train_size={options.width}",
-                        f"--train_height={options.height}"], check=True)
+                        f"--train_height={options.height}", "--save_steps=5", *([f"--resume={last}"] if last.exists() else [])], check=True)
     with open(table, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
