@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from dlinknet.data.images import what_fails
 from dlinknet.data.preprocess import read_mask
 from dlinknet.errors import UserError
 
@@ -78,9 +79,11 @@ class Classes:
         return 0 if self.road else IGNORED
 
     @property
-    def figure(self) -> str:
-        """The figure that says which epoch was the best."""
-        return "road_iou" if self.road else "mean_iou"
+    def shown(self) -> tuple[str, ...]:
+        """The figures that people follow; the first says which epoch was the best."""
+        if self.road:
+            return "road_iou", "precision", "recall", "f1"
+        return "mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"
 
     def read(self, file: Path) -> np.ndarray:
         """A mask as labels, H x W uint8: places in `known`, or IGNORED.
@@ -97,7 +100,7 @@ class Classes:
                 index = image.mode in ("L", "P", "1")
                 pixels = np.asarray(image if index else image.convert("RGB"))
         except (OSError, SyntaxError, ValueError) as error:
-            raise UserError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'no image'}") from None
+            raise UserError(f"{file}: {getattr(error, 'strerror', None) or what_fails(error)}") from None
         labels = self._of_values(pixels) if index else self._of_colours(pixels)
         unknown = labels == _UNKNOWN
         if unknown.any():

@@ -71,8 +71,12 @@ def check_image(file: Path, whole: bool = True, grey: bool = False) -> tuple[tup
     except BadImage:
         raise
     except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)
-        what = "truncated" if "truncated" in str(error).lower() else "unreadable"
-        raise BadImage(f"{file.name}: {what}") from None
+        raise BadImage(f"{file.name}: {what_fails(error)}") from None
+
+
+def what_fails(error: Exception) -> str:
+    """What Pillow found wrong with a file, in a word: 'truncated' or 'unreadable'."""
+    return "truncated" if "truncated" in str(error).lower() else "unreadable"
 
 
 def need_utf8(file: Path, key: str) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlinknet.config import Config
-from dlinknet.data import pairs
 from dlinknet.data.classes import ROADS, Classes, read_table
 from dlinknet.data.images import IMAGE_TYPES
-from dlinknet.data.pairs import MASK_TYPES, Pair, matched, split_pairs
+from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
 
 TABLES = Path(__file__).resolve().parent.parent.parent / "configs" / "classes"
@@ -39,32 +38,34 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
     """(classes, training, validation) pairs; no validation pairs where none were asked for.
 
     Raises:
-        UserError: what classes_of, pairs.training_sets and pairs.matched raise.
+        UserError: what classes_of, read_pairs, split_pairs and matched raise, or the settings name two validation sets, or masks
+            without images.
     """
     classes, layout = classes_of(settings), settings.data_layout
-    if layout == "deepglobe":
-        return classes, *pairs.training_sets(settings)
     if layout in OWN_PARTS:
         if settings.val_path or settings.val_split:
             raise UserError(f"val_path and val_split: {layout} has a validation set of its own; leave them empty")
         return classes, _part(settings, "train", classes), _part(settings, "val", classes)
     if settings.val_path and settings.val_split:
         raise UserError("val_split and val_path both name a validation set: give one of them")
-    training = _folder(settings.data_path, settings.label_path, "data_path", "label_path", classes)
+    if settings.val_label_path and not settings.val_path:
+        raise UserError("val_label_path names masks without images: give val_path as well")
+    beside = layout == "deepglobe"      # each mask beside its image
+    training = _folder(settings.data_path, settings.data_path if beside else settings.label_path, "data_path",
+                       "data_path" if beside else "label_path", classes)
     if not settings.val_path:
         return classes, *split_pairs(training, settings.val_split, settings.seed)
-    return classes, training, _folder(settings.val_path, settings.val_label_path, "val_path", "val_label_path", classes)
+    masks = settings.val_label_path or (settings.val_path if beside else "")
+    return classes, training, _folder(settings.val_path, masks, "val_path", "val_label_path", classes)
 
 
 def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
     """(classes, pairs) to score: of data_path and label_path, or the part eval_set of a layout with parts of its own.
 
     Raises:
-        UserError: what classes_of, pairs.read_pairs and pairs.matched raise.
+        UserError: what classes_of, read_pairs and matched raise.
     """
     classes = classes_of(settings)
-    if settings.data_layout == "deepglobe":
-        return classes, pairs.read_pairs(settings.data_path, settings.label_path, "data_path", "label_path")
     if settings.data_layout in OWN_PARTS:
         return classes, _part(settings, settings.eval_set, classes)
     return classes, _folder(settings.data_path, settings.label_path, "data_path", "label_path", classes)
@@ -85,6 +86,8 @@ def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
 
 
 def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
+    if classes.road:
+        return read_pairs(images, masks, image_key, mask_key)
     for folder, key in ((images, image_key), (masks, mask_key)):
         if not folder:
             raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlinknet.config import Config
 from dlinknet.data.classes import IGNORED, ROADS, Classes
 from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, need_utf8, quiet_pillow
 from dlinknet.data.preprocess import ROAD_MINIMUM
@@ -106,22 +105,6 @@ def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair],
     return [p for p in pairs if p.id not in held_out], [p for p in pairs if p.id in held_out]
 
 
-def training_sets(settings: Config) -> tuple[list[Pair], list[Pair]]:
-    """(training, validation) pairs as data_path with val_split or val_path says; no validation pairs where neither is given.
-
-    Raises:
-        UserError: what read_pairs and split_pairs raise, or both settings are given.
-    """
-    if settings.val_path and settings.val_split:
-        raise UserError("val_split and val_path both name a validation set: give one of them")
-    if settings.val_label_path and not settings.val_path:
-        raise UserError("val_label_path names masks without images: give val_path as well")
-    pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
-    if not settings.val_path:
-        return split_pairs(pairs, settings.val_split, settings.seed)
-    return pairs, read_pairs(settings.val_path, settings.val_label_path or settings.val_path, "val_path", "val_label_path")
-
-
 def write_split(training: list[Pair], validation: list[Pair], folder: Path, link: bool) -> None:
     """Writes a split in the seed's layout: train (images and masks), valid (images), valid_mask (masks).
 
@@ -176,10 +159,10 @@ def _check(pair: Pair, classes: Classes) -> tuple[Pair, str, int]:
     """The pair with its size, what is wrong with it in words, and the largest value of a mask of roads."""
     try:
         (height, width), _ = check_image(pair.image)
-        mask_size, brightest = check_image(pair.mask, grey=classes.road)
+        mask_size, brightest = check_image(pair.mask, whole=classes.road, grey=classes.road)
         if mask_size != (height, width):
             return pair, f"{pair.mask.name}: {mask_size[1]}x{mask_size[0]}, its image {width}x{height}", 0
-        if not classes.road and (classes.read(pair.mask) == IGNORED).all():
+        if not classes.road and (classes.read(pair.mask) == IGNORED).all():     # reading it shows whether it is whole
             return pair, f"{pair.mask.name}: every pixel is void", 0
     except BadImage as error:
         return pair, str(error), 0

@@ -22,8 +22,6 @@ from dlinknet.evaluation.predictor import Predictor, labels_of
 
 Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed
 
-SHOWN = ("road_iou", "precision", "recall", "f1")
-SHOWN_OF_CLASSES = ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy")
 
 
 @dataclass
@@ -113,7 +111,7 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
 
 def as_table(rows: list[Compared]) -> str:
     """The rows for people: one line each, the figures as evaluation prints them."""
-    shown = SHOWN if rows[0].classes.road else SHOWN_OF_CLASSES
+    shown = rows[0].classes.shown
     lines = [["model", "largest difference", "pixels changed", *shown]]
     for row in rows:
         values = row.figures()

@@ -9,15 +9,6 @@ from typing import Any
 from dlinknet.console import LOG
 from dlinknet.files import replacing
 
-# What a person follows of a validation: the first of these that an epoch has.
-SHOWN = (("road_iou", "precision", "recall", "f1"), ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"))
-
-
-def shown_figures(row: dict[str, Any]) -> tuple[str, ...]:
-    """The names of the validation figures in an epoch's row that the log and the curves show; none without validation."""
-    names = next((names for names in SHOWN if names[0] in row), ())
-    return tuple(name for name in names if name in row)
-
 
 def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
     """One line an epoch; a figure that is not defined (0 / 0) is an empty cell."""
@@ -29,14 +20,14 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
                              for key, value in row.items()})
 
 
-def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
-    """Loss, validation figures and learning rate over the epochs, as PNG; a line in the log where matplotlib is missing."""
+def draw_curves(rows: list[dict[str, Any]], shown: tuple[str, ...], path: Path) -> None:
+    """Loss, the validation figures `shown` and learning rate over the epochs, as PNG; a line in the log where matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         LOG.info("no picture of the curves: matplotlib is not installed (pip install matplotlib)")
         return
-    panels = [("training loss", ("train_loss",)), ("validation", shown_figures(rows[0])), ("learning rate", ("learning_rate",))]
+    panels = [("training loss", ("train_loss",)), ("validation", shown), ("learning rate", ("learning_rate",))]
     panels = [(title, keys) for title, keys in panels if keys]
     # A Figure without pyplot: no window, no global state.
     figure = Figure(figsize=(4.5 * len(panels), 3.4), layout="constrained")

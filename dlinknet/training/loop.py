@@ -20,7 +20,7 @@ from dlinknet.models.precision import set_precision
 from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
 from dlinknet.parallel import Ranks
 from dlinknet.training.checkpoint import save
-from dlinknet.training.history import draw_curves, shown_figures, write_csv
+from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
 from dlinknet.training.run import RunFiles, fixed_settings
@@ -64,6 +64,7 @@ class Trainer:
         self.step_function = make_step(set_precision(network, config.amp_level), make_loss(loader.classes, weights, ranks.size),
                                        self.optimizer, self.scaler, ranks.size)
         self.schedule = make_schedule(config, self.epochs, len(loader))
+        self.shown = loader.classes.shown if validate else ()
         self.rate: float | None = None          # the learning rate that the optimizer was given last
         self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
         self.step = 0                           # steps taken since the start
@@ -239,7 +240,7 @@ class Trainer:
         if not self.ranks.first:
             return
         write_csv(self.rows, self.files.path("epochs.csv"))
-        draw_curves(self.rows, self.files.path("curves.png"))
+        draw_curves(self.rows, self.shown, self.files.path("curves.png"))
 
     def _report_overflow(self, epoch: int) -> None:
         scale = self._loss_scale()
@@ -254,7 +255,7 @@ class Trainer:
 
     def _keep_best(self, epoch: int, row: dict[str, Any]) -> None:
         """Saves the weights where they are the best so far: by road or mean IoU, or by training loss without validation."""
-        figure = self.loader.classes.figure if self.validate is not None else "train_loss"
+        figure = self.shown[0] if self.shown else "train_loss"
         value, sign = row[figure], -1 if figure == "train_loss" else 1
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
         if not self.best or value * sign >= self.best["value"] * sign or math.isnan(self.best["value"]):
@@ -303,7 +304,7 @@ class Trainer:
         return float(self.scaler.scale_value.asnumpy())
 
     def _summary(self, row: dict[str, Any]) -> str:
-        figures = "".join(f", {name} {row[name]:.4f}" for name in shown_figures(row))
+        figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
         mark = " (best)" if self.best["epoch"] == row["epoch"] else ""
         return (f"epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
                 f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

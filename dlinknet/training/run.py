@@ -179,11 +179,11 @@ def find_run(settings: Config, log_name: str) -> Resumed:
 
 
 def data_identity(training: list[Pair], validation: list[Pair], classes: Classes = ROADS) -> dict[str, Any]:
-    """What tells one data set from another: the IDs of both parts, a hash of all files' sizes in bytes, and the names of classes."""
+    """What tells one data set from another: the IDs of both parts, a hash of all files' sizes in bytes, and the class table."""
     sizes = "".join(f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
                     for pair in [*training, *validation])
     return {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation],
-            "files": hashlib.sha256(sizes.encode()).hexdigest(), **({} if classes.road else {"classes": list(classes.names)})}
+            "files": hashlib.sha256(sizes.encode()).hexdigest(), "classes": None if classes.road else classes.described()}
 
 
 def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, Any], file: Path) -> None:
@@ -199,9 +199,11 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     """
     unlike = [f"{key} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
               if value != getattr(settings, key)]
-    before, now = (data.get("classes", ["road"]) for data in (meta["data"], identity))
-    if before != now:
-        unlike.append(f"the classes were {name_some(before)}, are {name_some(now)}")
+    tables = meta["data"].get("classes"), identity["classes"]
+    if tables[0] != tables[1]:
+        before, now = ([each["name"] for each in table["classes"]] if table else ["road"] for table in tables)
+        unlike.append(f"the classes were {name_some(before)}, are {name_some(now)}" if before != now else
+                      "the class table has other values, colours or another void")
     for part, name in (("train", "training"), ("valid", "validation")):
         gone = sorted(set(meta["data"][part]) - set(identity[part]))
         new = sorted(set(identity[part]) - set(meta["data"][part]))

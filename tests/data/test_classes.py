@@ -30,7 +30,7 @@ def test_index_and_colour_masks_become_labels(tmp_path):
     colour = write(tmp_path / "c.png", np.array([[[10, 20, 30], [1, 2, 3], [200, 0, 0], [0, 0, 0], [9, 9, 9]]], np.uint8))
     ignoring, counting = table(tmp_path), table(tmp_path, count_void=True)
     assert ignoring.names == ("sky", "land") and counting.names == ("sky", "land", "void")
-    assert (ignoring.outputs, counting.outputs, ignoring.figure) == (2, 3, "mean_iou")
+    assert (ignoring.outputs, counting.outputs, ignoring.shown[0]) == (2, 3, "mean_iou")
     assert ignoring.read(index).tolist() == [[0, 1, 1, IGNORED]] and counting.read(index).tolist() == [[0, 1, 1, 2]]
     # A colour of no class is void, as the blog has it.
     assert ignoring.read(colour).tolist() == [[0, 1, 1, IGNORED, IGNORED]] and counting.read(colour).tolist() == [[0, 1, 1, 2, 2]]
@@ -52,7 +52,7 @@ def test_what_is_of_no_class_is_named(tmp_path):
     with pytest.raises(UserError, match=r"c.png: the colour \(9, 8, 7\) is of no class"):
         table(tmp_path, void=None).read(colour)
     (tmp_path / "t.png").write_text("no image")
-    with pytest.raises(UserError, match="t.png: cannot be read"):
+    with pytest.raises(UserError, match="t.png: unreadable"):
         table(tmp_path).read(tmp_path / "t.png")
 
 

@@ -1,4 +1,6 @@
 """Data sets of streets on disk: tiny trees of the real layouts."""
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -110,3 +112,6 @@ def test_mistakes_are_one_line_each(camvid):
     refused("val_1.png: every pixel is void")
     write(camvid / "valannot" / "val_1.png", grey(0, width=13))
     refused("val_1.png: 13x8, its image 12x8")
+    write(camvid / "valannot" / "val_1.png", grey(*range(12)))
+    os.truncate(camvid / "valannot" / "val_1.png", os.path.getsize(camvid / "valannot" / "val_1.png") - 30)
+    refused(r"1 bad file \(val_1.png: truncated\)")

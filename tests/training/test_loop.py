@@ -128,15 +128,14 @@ def test_the_scale_grows_after_a_window_without_overflow(make):
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make):
     from dlinknet.models.weights import read_checkpoint, set_value
-    trainer = make("--epoch_num=3")
     poison = iter([False, True])
 
-    def validate():
+    def validate(network):
         if next(poison):
-            set_value(trainer.network.head.conv2.bias, np.array([np.nan]))
-        return {"road_iou": 0.1}
+            set_value(network.head.conv2.bias, np.array([np.nan]))
+        return dict.fromkeys(("road_iou", "precision", "recall", "f1"), 0.1)
 
-    trainer.validate = validate
+    trainer = make("--epoch_num=3", validate=validate)
     with pytest.raises(RunFailed) as error:
         trainer.run()
     text = str(error.value)

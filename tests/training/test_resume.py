@@ -15,9 +15,14 @@ class Cut(Exception):
     """Stands for a power cut."""
 
 
+def said(road_iou, f1):
+    """What validation says of an epoch."""
+    return {"road_iou": road_iou, "precision": 0.5, "recall": 0.5, "f1": f1}
+
+
 def figures():
-    """What validation says in epochs 1, 2 and 3: the second is the best."""
-    return iter([{"road_iou": 0.2, "f1": math.nan}, {"road_iou": 0.4, "f1": 0.5}, {"road_iou": 0.3, "f1": 0.5}])
+    """What it says in epochs 1, 2 and 3: the second is the best."""
+    return iter([said(0.2, math.nan), said(0.4, 0.5), said(0.3, 0.5)])
 
 
 def cut_after(trainer, steps):
@@ -70,7 +75,7 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
         trainer.run()
     assert trainer.rows[0]["loss_scale"] == 128, "the loss scale has grown on the way"
     # `last` is of step 4, one step into epoch 2.
-    trainer = resumed(make, "cut", validate=lambda network: {"road_iou": 0.4, "f1": 0.5})
+    trainer = resumed(make, "cut", validate=lambda network: said(0.4, 0.5))
     assert (trainer.step, trainer.position.epoch, trainer.position.images) == (4, 2, 2) and len(trainer.rows) == 1
     cut_after(trainer, 7)
     with pytest.raises(Cut):
@@ -101,7 +106,7 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
     trainer.run()
     assert "nothing is left to train: 3 epochs are done; a higher --epoch_num goes on" in lines()
     assert whole.files.last.read_bytes() == before and len(table(trainer)) == 3
-    trainer = resumed(make, "whole", validate=lambda network: {"road_iou": 0.5, "f1": 0.1})
+    trainer = resumed(make, "whole", validate=lambda network: said(0.5, 0.1))
     trainer.config = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 4})
     trainer.run()
     assert len(table(trainer)) == 4 and trainer.best["epoch"] == 4

@@ -148,8 +148,13 @@ def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path)
 
 def test_other_classes_are_another_data_set(pairs, tmp_path):
     from dlinknet.data.classes import Class, Classes
-    one, other = (Classes((Class("a", (0, 0, 0)), Class(name, (1, 0, 0)))) for name in "bc")
+    one, other = (Classes((Class("a", (0, 0, 0)), Class(name, (1, 0, 0), (1,)))) for name in "bc")
+    moved = Classes((one.listed[0], dataclasses.replace(one.listed[1], values=(2,))))
     meta = json.loads(json.dumps({"settings": {}, "data": data_identity(pairs, [], one)}))
     refuse_changes(meta, settings(), data_identity(pairs, [], one), tmp_path / "a_last.ckpt")
     with pytest.raises(UserError, match="the classes were a, b, are a, c"):
         refuse_changes(meta, settings(), data_identity(pairs, [], other), tmp_path / "a_last.ckpt")
+    with pytest.raises(UserError, match="the classes were a, b, are road;"):
+        refuse_changes(meta, settings(), data_identity(pairs, []), tmp_path / "a_last.ckpt")
+    with pytest.raises(UserError, match="the class table has other values"):
+        refuse_changes(meta, settings(), data_identity(pairs, [], moved), tmp_path / "a_last.ckpt")
