@@ -4,12 +4,11 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, Callable
 
 import numpy as np
-from mindspore import Parameter, amp, nn
+from mindspore import amp, nn
 
 from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
@@ -19,24 +18,12 @@ from dlinknet.errors import RunFailed, UserError
 from dlinknet.models.precision import set_precision
 from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
 from dlinknet.parallel import Ranks
-from dlinknet.training.checkpoint import save
-from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
+from dlinknet.training.records import Position, Records, State
 from dlinknet.training.run import RunFiles, fixed_settings
 from dlinknet.training.schedules import PlateauRule, make_schedule
 from dlinknet.training.step import make_step
-
-
-@dataclass
-class Position:
-    """Where the next step stands, and the sums of its epoch so far."""
-
-    epoch: int = 1
-    images: int = 0             # of this epoch that are done, in all processes
-    loss_sum: float = 0.0       # each step's loss times its images
-    skipped: int = 0            # how many steps overflowed
-    seconds: float = 0.0        # that they took
 
 
 class Trainer:
@@ -65,14 +52,10 @@ class Trainer:
                                        self.optimizer, self.scaler, ranks.size)
         self.schedule = make_schedule(config, self.epochs, len(loader))
         self.shown = loader.classes.shown if validate else ()
+        self.state = State()
+        self.records = Records(files, network, self.optimizer, self.scaler, self._about(),
+                               {"settings": fixed_settings(config), "data": identity}, self.shown, ranks.first)
         self.rate: float | None = None          # the learning rate that the optimizer was given last
-        self.best: dict[str, Any] = {}          # epoch, figure (its name) and value of the best checkpoint
-        self.step = 0                           # steps taken since the start
-        self.position = Position()
-        self.overflows_at_one = 0               # in a row, with a loss scale that cannot fall further
-        self.rows: list[dict[str, Any]] = []    # one an epoch
-        self.ended = ""                         # why the plateau rule ended the training
-        self.saved = ""                         # what `last` holds, in words
         self.resumed_from = ""                  # the checkpoint's file
 
     @property
@@ -96,19 +79,17 @@ class Trainer:
             except UserError as error:
                 raise UserError(f"{error}; the training may have to go back to its weights: put the run's own file there") from None
         load_network(checkpoint, self.network, "resume")
-        load_state(checkpoint, [*self.optimizer.get_parameters(), *self._scaler_state()], "resume")
+        load_state(checkpoint, self.records.beside_network(), "resume")
         if self.config.schedule == "plateau":
             self.schedule = PlateauRule(**meta["plateau"])
-        self.position = Position(**meta["position"])
-        self.best, self.step, self.rows, self.ended = meta["best"], meta["step"], meta["rows"], meta["ended"]
-        self.overflows_at_one = meta["overflows_at_one"]
+        self.state = State.of(meta)
         self.resumed_from = str(checkpoint.file)
-        if self.best:
+        if self.state.best:
             try:
                 read_checkpoint(str(source.best), "resume")
             except UserError as error:
                 LOG.info("%s; the best of the epochs still to come is kept", error)
-                self.best = {}
+                self.state.best = {}
 
     def agree(self) -> None:
         """Returns when all processes have come here. Before it rank 0 must write nothing, for the others may still read.
@@ -117,8 +98,8 @@ class Trainer:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
         """
         settings = {**fixed_settings(self.config), "save_steps": self.config.save_steps}
-        what = [self.identity, settings, self.epochs, self.loader.step_images, asdict(self.position), self.step,
-                self.schedule.state(), self.best]
+        what = [self.identity, settings, self.epochs, self.loader.step_images, asdict(self.state.position), self.state.step,
+                self.schedule.state(), self.state.best]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
             raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
@@ -131,36 +112,37 @@ class Trainer:
             RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, or a file cannot be written.
         """
         if self.resumed_from:
-            LOG.info("resumed from %s: epoch %d, %d of its %d images are done", self.resumed_from, self.position.epoch,
-                     min(self.position.images, len(self.loader.pairs)), len(self.loader.pairs))
+            LOG.info("resumed from %s: epoch %d, %d of its %d images are done", self.resumed_from, self.state.position.epoch,
+                     min(self.state.position.images, len(self.loader.pairs)), len(self.loader.pairs))
         try:
-            if self.rows:       # killed after a checkpoint was written and before the table was
-                self._write_history()
-            if self.ended or self.position.epoch > self.epochs:
+            if self.state.rows:         # killed after a checkpoint was written and before the table was
+                self.records.keep_table(self.state.rows)
+            if self.state.ended or self.state.position.epoch > self.epochs:
                 setting = "distribute_epoch_num" if self.config.run_distribute else "epoch_num"
-                LOG.info("nothing is left to train: %s", f"the run ended early, {self.ended}" if self.ended else
-                         f"{len(self.rows)} epochs are done; a higher --{setting} goes on")
+                LOG.info("nothing is left to train: %s", f"the run ended early, {self.state.ended}" if self.state.ended else
+                         f"{len(self.state.rows)} epochs are done; a higher --{setting} goes on")
             else:
                 self.ranks.equalise(self.network.get_parameters())
                 self._run_epochs()
         except OSError as error:
-            resume = "; --resume goes on from it" if self.saved else ""
-            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self._what_is_left()}"
+            resume = "; --resume goes on from it" if self.records.saved else ""
+            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self.records.what_is_left()}"
                             f"{resume}") from None
-        if self.best:
-            LOG.info("best: %s %.4f in epoch %d, %s", self.best["figure"], self.best["value"], self.best["epoch"],
+        if self.state.best:
+            LOG.info("best: %s %.4f in epoch %d, %s", self.state.best["figure"], self.state.best["value"], self.state.best["epoch"],
                      self.files.best)
         LOG.info("training is done")        # scripts/processes.sh looks for it
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
         if self.ranks.total(np.array([self.ranks.first and not self.files.last.exists()], np.int64))[0]:
-            self._save_last()       # a run that is killed early can be resumed too, and a full disk shows before hours of work
+            # A run that is killed early can be resumed too, and a full disk shows before hours of work.
+            self.records.keep_last(self.state, self.schedule)
         else:
-            self.saved = self._stand()
+            self.records.saved = str(self.state)
         LOG.info("the first step compiles the network and takes longer")
-        start, done_before = time.monotonic(), len(self.rows)
-        for epoch in range(self.position.epoch, self.epochs + 1):
+        start, done_before = time.monotonic(), len(self.state.rows)
+        for epoch in range(self.state.position.epoch, self.epochs + 1):
             row = self._train_epoch(epoch)
             self._average_statistics()
             if self.validate is not None:
@@ -168,17 +150,17 @@ class Trainer:
             decision = self.schedule.update(row["train_loss"])
             self._keep_best(epoch, row)
             if decision.improved:
-                self._save_weights(self.files.plateau, epoch)
+                self.records.keep_weights(self.files.plateau, self.state, self.schedule)
             if decision.restore:
                 if self.ranks.first:
                     load_network(self._lowest(), self.network, "plateau")
                 self.ranks.equalise(self.network.get_parameters())
                 self._set_rate(self.schedule.learning_rate)
-            self.rows.append(row)
-            self.position, self.ended = Position(epoch + 1), decision.stop
-            self._save_last()
-            self._write_history()
-            left = (time.monotonic() - start) / (len(self.rows) - done_before) * (self.epochs - epoch)
+            self.state.rows.append(row)
+            self.state.position, self.state.ended = Position(epoch + 1), decision.stop
+            self.records.keep_last(self.state, self.schedule)
+            self.records.keep_table(self.state.rows)
+            left = (time.monotonic() - start) / (len(self.state.rows) - done_before) * (self.epochs - epoch)
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
                 LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
@@ -190,30 +172,30 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """What is left of one pass over the training set; returns the epoch's row of the table."""
         self.network.set_train(True)
-        here, batch = self.position, self.loader.step_images
+        here, batch = self.state.position, self.loader.step_images
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
         with Progress(here.images + steps * batch, f"epoch {epoch}/{self.epochs}", here.images) as progress:
             for images, masks in self.loader.epoch(epoch, here.images):
                 self._set_rate(self.schedule.advance((epoch - 1) * len(self.loader) + here.images // batch))
                 loss, finite = self.step_function(images, masks)
                 loss = float(loss.asnumpy())
-                self.step += 1
+                self.state.step += 1
                 if not math.isfinite(loss):
-                    raise RunFailed(f"the loss is {loss} in epoch {epoch}, step {self.step}; {self._what_is_left()}; "
+                    raise RunFailed(f"the loss is {loss} in epoch {epoch}, step {self.state.step}; {self.records.what_is_left()}; "
                                     "start anew with a lower --learning_rate")
                 if bool(finite.asnumpy()):
-                    self.overflows_at_one = 0
+                    self.state.overflows_at_one = 0
                 else:
                     here.skipped += 1
                     self._report_overflow(epoch)
                 here.images, here.loss_sum = here.images + batch, here.loss_sum + loss * batch
                 here.seconds = time.monotonic() - start
                 progress.update(batch, f"loss {loss:.4f}")
-                if self.config.save_steps and self.step % self.config.save_steps == 0:
+                if self.config.save_steps and self.state.step % self.config.save_steps == 0:
                     self._average_statistics()
-                    self._save_last()
+                    self.records.keep_last(self.state, self.schedule)
         return {"epoch": epoch, "train_loss": here.loss_sum / here.images, "learning_rate": self.schedule.learning_rate,
-                "loss_scale": self._loss_scale(), "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
+                "loss_scale": self.records.loss_scale, "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
                 "images_per_second": round(here.images / here.seconds, 2)}
 
     def _set_rate(self, rate: float) -> None:
@@ -236,75 +218,32 @@ class Trainer:
                             "which the training has to go back")
         return checkpoint
 
-    def _write_history(self) -> None:
-        if not self.ranks.first:
-            return
-        write_csv(self.rows, self.files.path("epochs.csv"))
-        draw_curves(self.rows, self.shown, self.files.path("curves.png"))
-
     def _report_overflow(self, epoch: int) -> None:
-        scale = self._loss_scale()
-        LOG.info("epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g", epoch, self.step, scale)
-        self.overflows_at_one += scale <= 1
-        if self.overflows_at_one > 1:
-            raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.step}, even with a loss scale of 1; "
-                            f"{self._what_is_left()}; start anew with a lower --learning_rate")
-
-    def _what_is_left(self) -> str:
-        return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
+        scale = self.records.loss_scale
+        LOG.info("epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g", epoch, self.state.step, scale)
+        self.state.overflows_at_one += scale <= 1
+        if self.state.overflows_at_one > 1:
+            raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.state.step}, even with a loss scale of 1; "
+                            f"{self.records.what_is_left()}; start anew with a lower --learning_rate")
 
     def _keep_best(self, epoch: int, row: dict[str, Any]) -> None:
         """Saves the weights where they are the best so far: by road or mean IoU, or by training loss without validation."""
         figure = self.shown[0] if self.shown else "train_loss"
         value, sign = row[figure], -1 if figure == "train_loss" else 1
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
-        if not self.best or value * sign >= self.best["value"] * sign or math.isnan(self.best["value"]):
-            self.best = {"figure": figure, "value": value, "epoch": epoch}
-            self._save_weights(self.files.best, epoch)
+        if not self.state.best or value * sign >= self.state.best["value"] * sign or math.isnan(self.state.best["value"]):
+            self.state.best = {"figure": figure, "value": value, "epoch": epoch}
+            self.records.keep_weights(self.files.best, self.state, self.schedule)
 
-    def _save_weights(self, path: Path, epoch: int) -> None:
-        """The network alone, without what a resume needs."""
-        if self.ranks.first:
-            save(path, self.network.get_parameters(), self._meta(epoch))
-
-    def _save_last(self) -> None:
-        if self.ranks.first:
-            self._write_last()
-        self.saved = self._stand()
-
-    def _write_last(self) -> None:
-        # The optimizer lists the network's parameters among its own.
-        parameters = {p.name: p for p in [*self.network.get_parameters(), *self.optimizer.get_parameters()]}
-        state = {"position": asdict(self.position), "rows": self.rows, "ended": self.ended,
-                 "overflows_at_one": self.overflows_at_one,
-                 "settings": fixed_settings(self.config), "data": self.identity}
-        save(self.files.last, [*parameters.values(), *self._scaler_state()], {**self._meta(self._epoch()), **state},
-             self.files.previous)
-
-    def _epoch(self) -> int:
-        """The epoch of the weights: between epochs the position is the next one's already."""
-        return self.position.epoch if self.position.images else self.position.epoch - 1
-
-    def _stand(self) -> str:
-        return f"epoch {self._epoch()}, step {self.step}"
-
-    def _scaler_state(self) -> list[Parameter]:
-        return [self.scaler.scale_value, self.scaler.counter]
-
-    def _meta(self, epoch: int) -> dict[str, Any]:
-        """What a checkpoint says about itself; the fields are documented in training/checkpoint.py."""
+    def _about(self) -> dict[str, Any]:
+        """What checkpoints say of network and images; the fields are documented in training/checkpoint.py."""
         classes = self.loader.classes
         return {"model": self.config.model_name, "classes": classes.outputs, "padding": self.network.padding,
                 "decoder": self.network.decoder, "preprocessing": {**INPUT, **self.loader.preprocessing.described()},
-                **({} if classes.road else {"class_table": classes.described()}),
-                "epoch": epoch, "step": self.step, "best": self.best, "seed": self.config.seed,
-                "learning_rate": self.schedule.learning_rate, "loss_scale": self._loss_scale(), "plateau": self.schedule.state()}
-
-    def _loss_scale(self) -> float:
-        return float(self.scaler.scale_value.asnumpy())
+                **({} if classes.road else {"class_table": classes.described()}), "seed": self.config.seed}
 
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
-        mark = " (best)" if self.best["epoch"] == row["epoch"] else ""
+        mark = " (best)" if self.state.best["epoch"] == row["epoch"] else ""
         return (f"epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
                 f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

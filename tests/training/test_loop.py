@@ -86,7 +86,7 @@ def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines
     set_value(head, head.asnumpy() * 1000)                  # gradients of more than 3.4, which 1e38 makes infinite
     before = weights(trainer)
     trainer.run()
-    assert trainer.rows[0]["skipped_steps"] == 1 and trainer._loss_scale() == pytest.approx(1e38 / 1048576, rel=1e-5)
+    assert trainer.state.rows[0]["skipped_steps"] == 1 and trainer.records.loss_scale == pytest.approx(1e38 / 1048576, rel=1e-5)
     assert "epoch 1, step 1: gradients overflowed, update skipped, loss scale now 9.53674e+31" in lines()
     assert not np.array_equal(weights(trainer)["head.conv2.weight"], before["head.conv2.weight"])
 
@@ -123,7 +123,7 @@ def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
 def test_the_scale_grows_after_a_window_without_overflow(make):
     trainer = make("--scale_window=2", "--init_loss_scale=16", "--scale_factor=4")
     trainer.run()                                           # four steps: twice a window
-    assert [row["loss_scale"] for row in trainer.rows] == [64, 256]
+    assert [row["loss_scale"] for row in trainer.state.rows] == [64, 256]
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make):
@@ -162,7 +162,7 @@ def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, m
     # Epoch 2 was the lowest. Epochs 3, 4, 5 run on; 6 is the fourth without a lower loss: from then on 2's weights are back.
     assert [at_start for _, at_start, _ in seen[2:]] == [2, 3, 4, 5, 2, 2, 2]
     assert [rate for _, _, rate in seen] == pytest.approx([2e-3] * 6 + [4e-4, 8e-5, 1.6e-5])
-    assert len(trainer.rows) == 9 and "training ends early: no lower training loss in 7 epochs" in lines()
+    assert len(trainer.state.rows) == 9 and "training ends early: no lower training loss in 7 epochs" in lines()
     assert any(line.startswith("no lower training loss in 4 epochs: back to the weights of loss 0.5000") for line in lines())
 
 

@@ -30,7 +30,7 @@ def cut_after(trainer, steps):
     whole = trainer.step_function
 
     def step(images, masks):
-        if trainer.step == steps:
+        if trainer.state.step == steps:
             raise Cut
         return whole(images, masks)
 
@@ -39,7 +39,7 @@ def cut_after(trainer, steps):
 
 def state(trainer):
     """Every tensor that training changes."""
-    optimizer = {p.name: p.asnumpy() for p in [*trainer.optimizer.get_parameters(), *trainer._scaler_state()]}
+    optimizer = {p.name: p.asnumpy() for p in trainer.records.beside_network()}
     return {**weights(trainer), **optimizer}
 
 
@@ -73,10 +73,10 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
     cut_after(trainer, 5)
     with pytest.raises(Cut):
         trainer.run()
-    assert trainer.rows[0]["loss_scale"] == 128, "the loss scale has grown on the way"
+    assert trainer.state.rows[0]["loss_scale"] == 128, "the loss scale has grown on the way"
     # `last` is of step 4, one step into epoch 2.
     trainer = resumed(make, "cut", validate=lambda network: said(0.4, 0.5))
-    assert (trainer.step, trainer.position.epoch, trainer.position.images) == (4, 2, 2) and len(trainer.rows) == 1
+    assert (trainer.state.step, trainer.state.position.epoch, trainer.state.position.images) == (4, 2, 2) and len(trainer.state.rows) == 1
     cut_after(trainer, 7)
     with pytest.raises(Cut):
         trainer.run()
@@ -85,13 +85,13 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
     # `previous` is of step 6 too, before the validation of epoch 2.
     left = iter(list(figures())[1:])
     trainer = resumed(make, "cut", "previous", validate=lambda network: next(left))
-    assert (trainer.step, trainer.position.epoch, trainer.position.images) == (6, 2, 6) and len(trainer.rows) == 1
+    assert (trainer.state.step, trainer.state.position.epoch, trainer.state.position.images) == (6, 2, 6) and len(trainer.state.rows) == 1
     trainer.run()
     assert any(line.startswith("resumed from") and line.endswith("epoch 2, 2 of its 6 images are done") for line in lines())
     expected, found = state(whole), state(trainer)
     assert expected.keys() == found.keys() and {"moment1.head.conv2.weight", "scale_value", "counter"} <= found.keys()
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
-    assert table(trainer) == table(whole) and trainer.best == whole.best == {"figure": "road_iou", "value": 0.4, "epoch": 2}
+    assert table(trainer) == table(whole) and trainer.state.best == whole.state.best == {"figure": "road_iou", "value": 0.4, "epoch": 2}
     for ending in ("best.ckpt", "plateau.ckpt", "last.ckpt"):
         ours, theirs = (read_checkpoint(str(t.files.path(ending)), "k") for t in (trainer, whole))
         assert ours.tensors.keys() == theirs.tensors.keys()
@@ -109,7 +109,7 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
     trainer = resumed(make, "whole", validate=lambda network: said(0.5, 0.1))
     trainer.config = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 4})
     trainer.run()
-    assert len(table(trainer)) == 4 and trainer.best["epoch"] == 4
+    assert len(table(trainer)) == 4 and trainer.state.best["epoch"] == 4
 
 
 def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):        # noqa: F811
@@ -134,7 +134,7 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     trainer.config = settings
     learn(trainer, losses)
     trainer.run()
-    assert len(trainer.rows) == 8 and trainer.ended == "no lower training loss in 7 epochs"
+    assert len(trainer.state.rows) == 8 and trainer.state.ended == "no lower training loss in 7 epochs"
     trainer = resumed(make, "plateau")
     trainer.config = settings
     trainer.run()

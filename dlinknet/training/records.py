@@ -1,0 +1,105 @@
+"""How far a training has come, and the files that say so: checkpoints, the table of the epochs, the curves."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Union
+
+from mindspore import Parameter, amp, nn
+
+from dlinknet.training.checkpoint import save
+from dlinknet.training.history import draw_curves, write_csv
+from dlinknet.training.run import RunFiles
+from dlinknet.training.schedules import PlateauRule, Timetable
+
+Schedule = Union[PlateauRule, Timetable]
+
+
+@dataclass
+class Position:
+    """Where the next step stands, and the sums of its epoch so far."""
+
+    epoch: int = 1
+    images: int = 0             # of this epoch that are done, in all processes
+    loss_sum: float = 0.0       # each step's loss times its images
+    skipped: int = 0            # how many steps overflowed
+    seconds: float = 0.0        # that they took
+
+
+@dataclass
+class State:
+    """What a training has come to, beside its tensors and its schedule."""
+
+    position: Position = field(default_factory=Position)
+    step: int = 0               # steps taken since the start
+    best: dict[str, Any] = field(default_factory=dict)          # epoch, figure (its name) and value of the best checkpoint
+    rows: list[dict[str, Any]] = field(default_factory=list)    # the table: one an epoch
+    ended: str = ""             # why the plateau rule ended the training
+    overflows_at_one: int = 0   # in a row, with a loss scale that cannot fall further
+
+    @classmethod
+    def of(cls, meta: dict[str, Any]) -> State:
+        """The state that a LOG_NAME_last.ckpt holds."""
+        return cls(Position(**meta["position"]), meta["step"], meta["best"], meta["rows"], meta["ended"], meta["overflows_at_one"])
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the weights: between epochs the position is the next one's already."""
+        return self.position.epoch if self.position.images else self.position.epoch - 1
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}, step {self.step}"
+
+
+class Records:
+    """Writes what a training leaves.
+
+    Args:
+        files: where.
+        network, optimizer, scaler: whose tensors are kept.
+        about: what every checkpoint says of network and images (training/checkpoint.py lists it), the seed with it.
+        fixed: what a resumed run must not change: settings, data.
+        shown: the validation figures in the curves.
+        writes: False in a process that leaves the writing to another one.
+    """
+
+    def __init__(self, files: RunFiles, network: nn.Cell, optimizer: nn.Optimizer, scaler: amp.DynamicLossScaler, about: dict[str, Any],
+                 fixed: dict[str, Any], shown: tuple[str, ...], writes: bool):
+        self.files, self.network, self.optimizer, self.scaler = files, network, optimizer, scaler
+        self.about, self.fixed, self.shown, self.writes = about, fixed, shown, writes
+        self.saved = ""         # what `last` holds, in words
+
+    @property
+    def loss_scale(self) -> float:
+        return float(self.scaler.scale_value.asnumpy())
+
+    def beside_network(self) -> list[Parameter]:
+        """What a resume needs beside the network's own tensors; the optimizer lists these among its own."""
+        return [*self.optimizer.get_parameters(), self.scaler.scale_value, self.scaler.counter]
+
+    def keep_weights(self, file: Path, state: State, schedule: Schedule) -> None:
+        """The network alone, without what a resume needs."""
+        if self.writes:
+            save(file, self.network.get_parameters(), self._meta(state, schedule))
+
+    def keep_last(self, state: State, schedule: Schedule) -> None:
+        """All that a resume needs; the `last` that was there becomes `previous`."""
+        if self.writes:
+            parameters = {p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]}
+            save(self.files.last, parameters.values(), {**self._meta(state, schedule), **asdict(state), **self.fixed},
+                 self.files.previous)
+        self.saved = str(state)
+
+    def keep_table(self, rows: list[dict[str, Any]]) -> None:
+        """The table of the epochs and its picture."""
+        if self.writes:
+            write_csv(rows, self.files.path("epochs.csv"))
+            draw_curves(rows, self.shown, self.files.path("curves.png"))
+
+    def what_is_left(self) -> str:
+        """For the line of a training that fails."""
+        return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
+
+    def _meta(self, state: State, schedule: Schedule) -> dict[str, Any]:
+        return {**self.about, "epoch": state.epoch, "step": state.step, "best": state.best,
+                "learning_rate": schedule.learning_rate, "loss_scale": self.loss_scale, "plateau": schedule.state()}
