@@ -5,7 +5,7 @@ other data sets are found as eval.py finds them."""
 from pathlib import Path
 
 from dlinknet import config
-from dlinknet.data.layouts import classes_of, evaluation_set
+from dlinknet.data.layouts import OWN_PARTS, classes_of, evaluation_set
 from dlinknet.data.pairs import find_masks
 from dlinknet.errors import UserError, name_some, run_command
 from dlinknet.evaluation.binaries import ENDING, read_binary
@@ -20,6 +20,9 @@ def main(arguments: list) -> None:
                             *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places))], __doc__)
     if len(places) > 2:
         raise UserError(f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH")
+    if len(places) == 2 and settings.data_layout in OWN_PARTS:
+        raise UserError(f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder of theirs give "
+                        "--data_layout=folder --class_table=TABLE")
     folder, classes = Path(settings.predict_path), classes_of(settings)
     if classes.road:
         masks = find_masks(settings.label_path, "label_path")

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from dlinknet import config, console, runtime
-from dlinknet.data.frequencies import class_weights
+from dlinknet.data.frequencies import frequencies
 from dlinknet.data.layouts import training_sets
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
@@ -42,7 +42,7 @@ def main(arguments: list) -> None:
     loader = make_loader(settings, training, classes, ranks.rank, ranks.size)
     files = RunFiles(Path(settings.output_path), settings.log_name)
     validate = validation_of(settings, network, validation, classes, loader.preprocessing, ranks)
-    weights = class_weights(training, classes, files.folder) if settings.class_weights == "log" else None
+    weights = frequencies(training, classes, files.folder, ranks.first).weights if settings.class_weights == "log" else None
     trainer = Trainer(settings, network, loader, files, validate, identity, ranks, weights)
     if resumed:
         trainer.resume(start, resumed.files)

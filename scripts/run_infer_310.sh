@@ -6,21 +6,24 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 # What read_arguments tells of --key=value.
-SETTINGS_TEXT="  --threshold=T       road is above it, for the score (0.5)
+SETTINGS_TEXT="  --class_table=TABLE the masks are of these classes and named as their images (or NAME_L)
+  --ignore_index=none their void is one more class
+  --threshold=T       road is above it, for the score (0.5)
   --tile_overlap=N    pixels that tiles of larger images share at least (256)
   --fp16=True         has an Ascend compute in float16; else it takes float32 where it can
 It waits for the end, and fails where a step fails."
 read_arguments "run_infer_310.sh DATA_PATH LABEL_PATH MINDIR_PATH [DEVICE_ID]
 
   DATA_PATH     folder of images ID_sat.jpg
-  LABEL_PATH    folder of their masks ID_mask.png
+  LABEL_PATH    folder of their masks ID_mask.png; with --class_table: NAME.png of NAME.jpg
   MINDIR_PATH   what export.py wrote with --batch_size=1, with its .json beside it: FILE.mindir (Ascend) or FILE.onnx (CPU)
   DEVICE_ID     which Ascend; 0 where it is left out" 3 4 "data_path label_path predict_path device_id" "$@"
 data=${words[0]} labels=${words[1]} model=${words[2]} device_id=${words[3]:-0}
-for_program=() for_score=()
+for_program=() for_score=("$labels")
 for setting in ${settings[@]+"${settings[@]}"}; do
     case $setting in
-        --threshold=*) for_score+=("$setting") ;;
+        --class_table=*) for_score+=("$setting" --data_layout=folder --data_path="$data") ;;
+        --threshold=* | --ignore_index=*) for_score+=("$setting") ;;
         --tile_overlap=*) for_program+=("$setting") ;;
         --fp16=[Tt]rue) for_program+=(--fp16) ;;
         --fp16=[Ff]alse) ;;
@@ -57,7 +60,7 @@ GLOG_v=${GLOG_v-4} "$program" --model="$model" --images="$data" --results=result
     ${for_program[@]+"${for_program[@]}"} >infer.log 2>&1 || status=$?
 tail -n 1 infer.log
 [ "$status" = 0 ] || fail "the inference $(outcome "$status" infer.log 0) (log: $PWD/infer.log)"
-"$PYTHON" "$ROOT/postprocess.py" result_Files "$labels" ${for_score[@]+"${for_score[@]}"} >acc.log.part || {
+"$PYTHON" "$ROOT/postprocess.py" result_Files "${for_score[@]}" >acc.log.part || {
     rm -f acc.log.part
     exit 1
 }

@@ -27,7 +27,7 @@ int side(const nlohmann::json& shape, size_t axis) {
   return found;
 }
 
-// What masks hold for each of several classes: the first of its values, its place where it has none.
+// What masks hold for each of several classes: the first of its values, or their places where one of them has no value.
 std::vector<unsigned char> mask_values(const nlohmann::json& table, int classes) {
   std::vector<nlohmann::json> known = table.at("classes").get<std::vector<nlohmann::json>>();
   if (table.value("void_counted", false)) {
@@ -36,10 +36,11 @@ std::vector<unsigned char> mask_values(const nlohmann::json& table, int classes)
   if (known.size() != static_cast<size_t>(classes)) {
     throw std::out_of_range("classes");
   }
+  const bool places =
+      std::any_of(known.begin(), known.end(), [](const nlohmann::json& each) { return each.at("values").empty(); });
   std::vector<unsigned char> values;
   for (const nlohmann::json& each : known) {
-    const nlohmann::json& own = each.at("values");
-    const int value = own.empty() ? static_cast<int>(values.size()) : own.at(0).get<int>();
+    const int value = places ? static_cast<int>(values.size()) : each.at("values").at(0).get<int>();
     if (value < 0 || value > 255) {
       throw std::out_of_range("value");
     }

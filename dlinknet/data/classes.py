@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable
 
 import numpy as np
 import yaml
@@ -22,7 +22,7 @@ from PIL import Image
 
 from dlinknet.data.images import what_fails
 from dlinknet.data.preprocess import read_mask
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, name_some
 
 IGNORED = 255                   # the label of a pixel that counts nowhere
 _UNKNOWN = 254                  # within this file: a value that no class has
@@ -79,6 +79,11 @@ class Classes:
         return 0 if self.road else IGNORED
 
     @property
+    def void_label(self) -> int:
+        """The label of void."""
+        return len(self.listed) if self.counted else IGNORED
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """The figures that people follow; the first says which epoch was the best."""
         if self.road:
@@ -97,8 +102,8 @@ class Classes:
             return read_mask(file)
         try:
             with Image.open(file) as image:
-                index = image.mode in ("L", "P", "1")
-                pixels = np.asarray(image if index else image.convert("RGB"))
+                index = image.mode in ("L", "LA", "P", "PA", "1")
+                pixels = np.asarray(image.getchannel(0) if image.mode in ("LA", "PA") else image if index else image.convert("RGB"))
         except (OSError, SyntaxError, ValueError) as error:
             raise UserError(f"{file}: {getattr(error, 'strerror', None) or what_fails(error)}") from None
         labels = self._of_values(pixels) if index else self._of_colours(pixels)
@@ -110,8 +115,7 @@ class Classes:
 
     def _labelled(self) -> list[tuple[Class, int]]:
         """Every class with its label; void too."""
-        pairs = list(zip(self.known, range(len(self.known))))
-        return pairs if self.counted or self.void is None else [*pairs, (self.void, IGNORED)]
+        return [*zip(self.listed, range(len(self.listed))), *([(self.void, self.void_label)] if self.void else [])]
 
     def _of_values(self, pixels: np.ndarray) -> np.ndarray:
         table = np.full(256, _UNKNOWN, np.uint8)
@@ -120,7 +124,7 @@ class Classes:
         return table[pixels.astype(np.uint8)]
 
     def _of_colours(self, pixels: np.ndarray) -> np.ndarray:
-        others = next((label for each, label in self._labelled() if each is self.void), _UNKNOWN)
+        others = self.void_label if self.void else _UNKNOWN
         packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
         coloured: dict[int, int] = {}
         for each, label in self._labelled():
@@ -140,10 +144,11 @@ class Classes:
         return table
 
     def index_mask(self, labels: np.ndarray) -> np.ndarray:
-        """H x W uint8 labels as an index mask: the first value of each class, its place where it has none."""
+        """H x W uint8 labels as an index mask: the first value of each class, or their places where one of them has no value."""
         table = np.arange(256, dtype=np.uint8)
-        for each, label in self._labelled():
-            table[label] = each.values[0] if each.values else label
+        if all(each.values for each in self.known):
+            for each, label in self._labelled():
+                table[label] = each.values[0] if each.values else label
         return table[labels]
 
     def described(self) -> dict[str, Any]:
@@ -153,6 +158,16 @@ class Classes:
 
 
 ROADS = Classes((Class("background", (0, 0, 0)), Class("road", (255, 255, 255))), road=True)
+
+
+def names_unlike(trained: Iterable[str], masks: Iterable[str], what: str) -> str:
+    """How the names of a model's classes, or a run's (`what`), differ from those of the masks, in words; empty where they do not."""
+    trained, masks = list(trained), list(masks)
+    if trained == masks:
+        return ""
+    said = [f"{name_some(some)} only in the {where}" for some, where in (
+        ([name for name in trained if name not in masks], what), ([name for name in masks if name not in trained], "masks")) if some]
+    return f"the classes differ ({', '.join(said) or 'in their order'})"
 
 
 def stored_classes(values: dict[str, Any]) -> Classes:
@@ -200,7 +215,8 @@ def parse_classes(values: Any) -> Classes:
     every = [*listed, *([found.void] if found.void else [])]
     if not 2 <= len(listed) <= MOST:
         raise ValueError(f"2 to {MOST} classes, not {len(listed)}")
-    for what, things in (("name", [each.name for each in every]), ("value", [value for each in every for value in each.values])):
+    # A figure's name has '_' for a space.
+    for what, things in (("name", [each.name.replace(" ", "_") for each in every]), ("value", [value for each in every for value in each.values])):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
             raise ValueError(f"{what} {twice} stands there twice")
@@ -208,17 +224,25 @@ def parse_classes(values: Any) -> Classes:
 
 
 def _parse_class(values: Any) -> Class:
+    if not isinstance(values, dict) or not {"name", "colour"} <= values.keys():
+        raise ValueError(f"a class has a name and a colour, and {values} does not")
     unknown = set(values) - {"name", "colour", "values", "colours"}
     if unknown:
         raise ValueError(f"unknown key {sorted(unknown)[0]}")
-    numbers = tuple(int(value) for value in values.get("values", ()))
-    if any(not 0 <= number < 256 for number in numbers):
-        raise ValueError(f"{values['name']}: values are 0 to 255")
-    return Class(str(values["name"]), _colour(values["colour"]), numbers, tuple(map(_colour, values.get("colours", ()))))
+    numbers, colours = values.get("values", []), values.get("colours", [])
+    if not _are_bytes(numbers):
+        raise ValueError(f"{values['name']}: values are a list of numbers from 0 to 255, not {numbers}")
+    if not isinstance(colours, list):
+        raise ValueError(f"{values['name']}: colours are a list of colours, not {colours}")
+    return Class(str(values["name"]), _colour(values["colour"]), tuple(numbers), tuple(map(_colour, colours)))
 
 
 def _colour(values: Any) -> Colour:
-    colour = tuple(int(value) for value in values)
-    if len(colour) != 3 or not all(0 <= value < 256 for value in colour):
+    if not _are_bytes(values) or len(values) != 3:
         raise ValueError(f"a colour is three numbers from 0 to 255, not {values}")
-    return colour
+    return tuple(values)
+
+
+def _are_bytes(values: Any) -> bool:
+    """Whether it is a list of whole numbers from 0 to 255."""
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 256 for value in values)

@@ -29,9 +29,12 @@ def classes_of(settings: Config) -> Classes:
     if not settings.class_table and settings.data_layout not in OWN_TABLES:
         raise UserError("class_table is empty: a folder's masks need one; configs/classes holds some")
     file = Path(settings.class_table) if settings.class_table else TABLES / OWN_TABLES[settings.data_layout]
-    if not file.suffix and not file.exists():
+    if not file.suffix and not file.is_file():
         file = TABLES / f"{file.name}.yaml"
-    return read_table(file, "class_table", settings.ignore_index == "none")
+    classes = read_table(file, "class_table", settings.ignore_index == "none")
+    if classes.counted and not classes.void:
+        raise UserError(f"ignore_index: {file} has no void, which could count as one more class")
+    return classes
 
 
 def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
@@ -73,16 +76,18 @@ def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
 
 def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
     """The training, validation or test set ('train', 'val', 'test') of a layout that has these."""
-    root = Path(settings.data_path)
+    root, keys = Path(settings.data_path), ("data_path", "data_path")
     if not settings.data_path:
         raise UserError("data_path is empty: name a folder with --data_path=FOLDER")
     if settings.data_layout == "camvid":
         images, masks = root / part, root / f"{part}annot"
-        return matched(_by_stem(images, "*", IMAGE_TYPES), _by_stem(masks, "*", MASK_TYPES), f"{images} and {masks}",
-                       "data_path", classes)
+        return matched(_by_stem(images, "*", IMAGE_TYPES), _by_stem(masks, "*", MASK_TYPES), (str(images), str(masks)), keys, classes)
     images, masks = root / "leftImg8bit" / part, root / "gtFine" / part
-    return matched(_by_stem(images, "*/*_leftImg8bit", (".png",), "_leftImg8bit"),
-                   _by_stem(masks, "*/*_gtFine_labelIds", (".png",), "_gtFine_labelIds"), f"{images} and {masks}", "data_path", classes)
+    # An ID is an image's whole stem, as predict.py and the C++ program have it.
+    pictures = _by_stem(images, "*/*_leftImg8bit", (".png",))
+    labels = {f"{stem.removesuffix('_gtFine_labelIds')}_leftImg8bit": file
+              for stem, file in _by_stem(masks, "*/*_gtFine_labelIds", (".png",)).items()}
+    return matched(pictures, labels, (str(images), str(masks)), keys, classes)
 
 
 def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
@@ -91,22 +96,25 @@ def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Cla
     for folder, key in ((images, image_key), (masks, mask_key)):
         if not folder:
             raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
-    return matched(_by_stem(Path(images), "*", IMAGE_TYPES, key=image_key), _by_stem(Path(masks), "*", MASK_TYPES, "_L", mask_key),
-                   f"{images} and {masks}", image_key, classes)
+    pictures, labels = _by_stem(Path(images), "*", IMAGE_TYPES, image_key), _by_stem(Path(masks), "*", MASK_TYPES, mask_key)
+    for stem in [stem for stem in labels if stem not in pictures and stem.endswith("_L")]:
+        if stem[:-2] in labels:
+            raise UserError(f"{mask_key}: {masks}: two files for one ID: {labels[stem[:-2]].name} and {labels[stem].name}")
+        labels[stem[:-2]] = labels.pop(stem)
+    return matched(pictures, labels, (images, masks), (image_key, mask_key), classes)
 
 
-def _by_stem(folder: Path, pattern: str, types: tuple[str, ...], ending: str = "", key: str = "data_path") -> dict[str, Path]:
-    """ID -> file for the files below `folder` whose path without its type matches; the ID is the name without `ending`."""
+def _by_stem(folder: Path, pattern: str, types: tuple[str, ...], key: str = "data_path") -> dict[str, Path]:
+    """Name without type -> file, for the files below `folder` whose path without its type matches."""
     if not folder.is_dir():
         raise UserError(f"{key}: there is no folder {folder}")
     found: dict[str, Path] = {}
     for file in sorted(folder.glob(f"{pattern}.*")):
         if file.suffix.lower() not in types or file.name.startswith("."):
             continue
-        id = file.stem.removesuffix(ending)
-        if id in found:
-            raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
-        found[id] = file
+        if file.stem in found:
+            raise UserError(f"{key}: {folder}: two files for one ID: {found[file.stem].name} and {file.name}")
+        found[file.stem] = file
     if not found:
         raise UserError(f"{key}: {folder} holds no file {pattern}{types[0]}")
     return found

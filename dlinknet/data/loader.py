@@ -35,7 +35,8 @@ class TrainingLoader:
         classes: what the masks mean.
         preprocessing: what becomes of the pixels.
 
-    `height` and `width` are those of every batch, `step_images` is how many images a step takes in all processes.
+    `height` and `width` are those of every batch, `step_images` is how many images a step takes in all processes, `small` how many
+    images do not fill a crop.
     """
 
     def __init__(self, pairs: list[Pair], batch_size: int, crop: tuple[int, int] | None, level: str, seed: int, workers: int,
@@ -48,6 +49,8 @@ class TrainingLoader:
         self.seed = seed
         self.workers = min(workers, os.cpu_count() or 1)     # MindSpore refuses more
         sizes = [preprocessing.size_of(pair.height, pair.width) for pair in pairs]
+        # Their missing part is mirrored, which a crop for larger images would show too much of.
+        self.small = sum(height < crop[0] or width < crop[1] for height, width in sizes) if crop else 0
         self.height, self.width = crop or round_up(max(height for height, _ in sizes), max(width for _, width in sizes))
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlinknet.data.classes import IGNORED, ROADS, Classes
+from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, need_utf8, quiet_pillow
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
@@ -43,28 +43,22 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
     """
     images = _by_id(image_folder, "_sat", IMAGE_TYPES, image_key)
     masks = find_masks(mask_folder, mask_key)
-    where = image_folder if image_folder == mask_folder else f"{image_folder} and {mask_folder}"
-    brightest: list[int] = []
-    found = matched(images, masks, where, image_key, ROADS, brightest)
-    if 0 < max(brightest) < ROAD_MINIMUM:
-        raise UserError(f"{mask_key}: {mask_folder}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), "
-                        f"the largest value in these masks is {max(brightest)}")
-    return found
+    return matched(images, masks, (image_folder, mask_folder), (image_key, mask_key), ROADS)
 
 
-def matched(images: dict[str, Path], masks: dict[str, Path], where: str, key: str, classes: Classes,
-            brightest: list[int] | None = None) -> list[Pair]:
+def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str, str], keys: tuple[str, str],
+            classes: Classes) -> list[Pair]:
     """The pairs of images and masks by ID, sorted, each file decoded once and checked.
 
     Args:
-        where, key: where they lie and the setting that said so, for the error's line.
+        folders, keys: where they lie and the settings that said so, for the error's line.
         classes: what the masks mean.
-        brightest: receives the largest grey value of each mask of roads.
 
     Raises:
         UserError: an image has no mask or a mask no image, a file is unreadable, truncated or of more than 8 bits a channel, sizes
-            differ, or a mask holds what is of no class, or nothing but void.
+            differ, a mask holds what is of no class, or all together mark nothing.
     """
+    key, where = keys[0], " and ".join(dict.fromkeys(folders))
     faults = [
         _fault(sorted(images.keys() - masks.keys()), images, "image without a mask", "images without a mask"),
         _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
@@ -81,8 +75,13 @@ def matched(images: dict[str, Path], masks: dict[str, Path], where: str, key: st
     faults = [fault for fault in faults if fault]
     if faults:
         raise UserError(f"{key}: {where}: {'; '.join(faults)}; mend or remove them")
-    if brightest is not None:
-        brightest.extend(value for _, _, value in checked)
+    most = max(mark for _, _, mark in checked)
+    if classes.road and 0 < most < ROAD_MINIMUM:
+        raise UserError(f"{keys[1]}: {folders[1]}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), "
+                        f"the largest value in these masks is {most}")
+    if not classes.road and not most:
+        raise UserError(f"{keys[1]}: {folders[1]}: every pixel of every mask is void; is the class table that of these masks? "
+                        "(Index masks have one channel, colour masks three.)")
     return [pair for pair, _, _ in checked]
 
 
@@ -156,16 +155,17 @@ def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
 
 
 def _check(pair: Pair, classes: Classes) -> tuple[Pair, str, int]:
-    """The pair with its size, what is wrong with it in words, and the largest value of a mask of roads."""
+    """The pair with its size, what is wrong with it in words, and what its mask marks: of roads the largest value, of classes whether
+    any pixel is of one that is not void."""
     try:
         (height, width), _ = check_image(pair.image)
-        mask_size, brightest = check_image(pair.mask, whole=classes.road, grey=classes.road)
+        mask_size, mark = check_image(pair.mask, whole=classes.road, grey=classes.road)
         if mask_size != (height, width):
             return pair, f"{pair.mask.name}: {mask_size[1]}x{mask_size[0]}, its image {width}x{height}", 0
-        if not classes.road and (classes.read(pair.mask) == IGNORED).all():     # reading it shows whether it is whole
-            return pair, f"{pair.mask.name}: every pixel is void", 0
+        if not classes.road:        # reading it shows whether it is whole
+            mark = int((classes.read(pair.mask) != classes.void_label).any())
     except BadImage as error:
         return pair, str(error), 0
     except UserError as error:
         return pair, str(error).replace(f"{pair.mask.parent}{os.sep}", ""), 0
-    return Pair(pair.id, pair.image, pair.mask, height, width), "", brightest
+    return Pair(pair.id, pair.image, pair.mask, height, width), "", mark

@@ -95,9 +95,9 @@ class Opened:
 
     def need_classes(self, classes: Classes, file: str, key: str) -> None:
         """UserError where the model, which the setting `key` named, was trained for other classes than the masks have."""
-        if self.classes.names != classes.names:
-            raise UserError(f"{key}: {file} knows {name_some(list(self.classes.names))}, the masks {name_some(list(classes.names))}; "
-                            "data_layout, class_table and ignore_index must be those of its training")
+        unlike = names_unlike(self.classes.names, classes.names, "model")
+        if unlike:
+            raise UserError(f"{key}: {file}: {unlike}; data_layout, class_table and ignore_index must be those of its training")
 
 
 def open_model(file: str, key: str, settings: Config) -> Opened:

@@ -28,8 +28,8 @@ Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that 
 class Compared:
     """One model over a set: its tally, and its distance from the first model.
 
-    difference: the largest, in probability, of any pixel. changed: how many pixels are of another class than the first model says
-    (of roads: road in one and not in the other).
+    difference: the largest, in probability, of any pixel. changed: how many of `pixels` are of another class than the first model
+    says (of roads: road in one and not in the other), void or not.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Compared:
     tally: Tally
     difference: float = 0.0
     changed: int = 0
+    pixels: int = 0
 
     @property
     def counts(self) -> np.ndarray:
@@ -50,7 +51,7 @@ class Compared:
     def row(self) -> dict:
         """As JSON holds it; undefined figures are null, and so is the difference of a model that gives what is no number."""
         values = {"largest_difference": self.difference, **self.figures()}
-        return {"model": self.name, "pixels_changed": self.changed, "pixels": int(self.counts.sum()),
+        return {"model": self.name, "pixels_changed": self.changed, "pixels": self.pixels,
                 **{name: value if math.isfinite(value) else None for name, value in values.items()}}
 
 
@@ -103,6 +104,7 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
                 off = np.abs(found - first)
                 row.difference = max(row.difference, float(off.max()) if np.isfinite(off).all() else math.inf)
                 labels = labels_of(found, threshold)
+                row.pixels += labels.size
                 row.changed += int(np.count_nonzero(labels != labels_of(first, threshold)))
                 row.tally.add(confusion(truth, labels, len(classes.known)))
             progress.update(1)
@@ -115,7 +117,7 @@ def as_table(rows: list[Compared]) -> str:
     lines = [["model", "largest difference", "pixels changed", *shown]]
     for row in rows:
         values = row.figures()
-        lines.append([row.name, f"{row.difference:.2g}", f"{row.changed} of {row.counts.sum()}",
+        lines.append([row.name, f"{row.difference:.2g}", f"{row.changed} of {row.pixels}",
                       *(f"{values[name]:.6f}" for name in shown)])
     return columns(lines)
 

@@ -90,13 +90,13 @@ def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]
     """The report's paragraphs; the pictures lie in `folder` already."""
     asked, rows = run.settings, run.rows
     seconds = sum(float(row["seconds"]) for row in rows)
-    size = f"{asked['train_size']}x{asked['train_size']} crops" if asked["train_size"] else "whole images"
+    size = f"{asked['train_size']}x{asked['train_height'] or asked['train_size']} crops" if asked["train_size"] else "whole images"
     start = f"encoder from {asked['pretrained_ckpt']}" if asked["pretrained_ckpt"] else "random start weights"
     sections = [
         f"# {asked['model_name']} on {asked['data_path']}",
         f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. {len(rows)} epochs of "
-        f"{size}, batches of {asked['batch_size']}, Adam from {asked['learning_rate']:g}, augmentation "
-        f"'{asked['augment']}', {start}, seed {asked['seed']}. Training took {seconds / 60:.1f} minutes, validation left out."]
+        f"{size}, batches of {asked['batch_size']}, {asked['optimizer']} from {asked['learning_rate']:g}, schedule "
+        f"'{asked['schedule']}', augmentation '{asked['augment']}', {start}, seed {asked['seed']}. Training took {seconds / 60:.1f} minutes, validation left out."]
     if "road_iou" in rows[0]:
         best = max(rows, key=lambda row: (float(row["road_iou"] or -1), int(row["epoch"])))
         sections.append(f"Road IoU in validation: **{_shown(rows[-1]['road_iou'])} in the last epoch** ({rows[-1]['epoch']}), "

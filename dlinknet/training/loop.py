@@ -50,18 +50,13 @@ class Trainer:
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
         self.step_function = make_step(set_precision(network, config.amp_level), make_loss(loader.classes, weights, ranks.size),
                                        self.optimizer, self.scaler, ranks.size)
-        self.schedule = make_schedule(config, self.epochs, len(loader))
+        self.schedule = make_schedule(config, self.config.epochs, len(loader))
         self.shown = loader.classes.shown if validate else ()
         self.state = State()
         self.records = Records(files, network, self.optimizer, self.scaler, self._about(),
                                {"settings": fixed_settings(config), "data": identity}, self.shown, ranks.first)
         self.rate: float | None = None          # the learning rate that the optimizer was given last
         self.resumed_from = ""                  # the checkpoint's file
-
-    @property
-    def epochs(self) -> int:
-        """How many there are."""
-        return self.config.distribute_epoch_num if self.config.run_distribute else self.config.epoch_num
 
     def resume(self, checkpoint: Checkpoint, source: RunFiles) -> None:
         """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
@@ -98,7 +93,7 @@ class Trainer:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
         """
         settings = {**fixed_settings(self.config), "save_steps": self.config.save_steps}
-        what = [self.identity, settings, self.epochs, self.loader.step_images, asdict(self.state.position), self.state.step,
+        what = [self.identity, settings, self.config.epochs, self.loader.step_images, asdict(self.state.position), self.state.step,
                 self.schedule.state(), self.state.best]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
@@ -117,7 +112,7 @@ class Trainer:
         try:
             if self.state.rows:         # killed after a checkpoint was written and before the table was
                 self.records.keep_table(self.state.rows)
-            if self.state.ended or self.state.position.epoch > self.epochs:
+            if self.state.ended or self.state.position.epoch > self.config.epochs:
                 setting = "distribute_epoch_num" if self.config.run_distribute else "epoch_num"
                 LOG.info("nothing is left to train: %s", f"the run ended early, {self.state.ended}" if self.state.ended else
                          f"{len(self.state.rows)} epochs are done; a higher --{setting} goes on")
@@ -140,9 +135,12 @@ class Trainer:
             self.records.keep_last(self.state, self.schedule)
         else:
             self.records.saved = str(self.state)
+        if self.loader.small:
+            LOG.info("%d images do not fill a crop of %d x %d (height x width): what is missing is mirrored", self.loader.small,
+                     self.loader.height, self.loader.width)
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.state.rows)
-        for epoch in range(self.state.position.epoch, self.epochs + 1):
+        for epoch in range(self.state.position.epoch, self.config.epochs + 1):
             row = self._train_epoch(epoch)
             self._average_statistics()
             if self.validate is not None:
@@ -160,7 +158,7 @@ class Trainer:
             self.state.position, self.state.ended = Position(epoch + 1), decision.stop
             self.records.keep_last(self.state, self.schedule)
             self.records.keep_table(self.state.rows)
-            left = (time.monotonic() - start) / (len(self.state.rows) - done_before) * (self.epochs - epoch)
+            left = (time.monotonic() - start) / (len(self.state.rows) - done_before) * (self.config.epochs - epoch)
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
                 LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
@@ -174,7 +172,7 @@ class Trainer:
         self.network.set_train(True)
         here, batch = self.state.position, self.loader.step_images
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
-        with Progress(here.images + steps * batch, f"epoch {epoch}/{self.epochs}", here.images) as progress:
+        with Progress(here.images + steps * batch, f"epoch {epoch}/{self.config.epochs}", here.images) as progress:
             for images, masks in self.loader.epoch(epoch, here.images):
                 self._set_rate(self.schedule.advance((epoch - 1) * len(self.loader) + here.images // batch))
                 loss, finite = self.step_function(images, masks)
@@ -245,5 +243,5 @@ class Trainer:
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
         mark = " (best)" if self.state.best["epoch"] == row["epoch"] else ""
-        return (f"epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
+        return (f"epoch {row['epoch']}/{self.config.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
                 f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

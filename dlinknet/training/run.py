@@ -15,7 +15,7 @@ from typing import Any, Iterator
 
 from dlinknet.config import NEWEST, Config, load, read_values
 from dlinknet.console import LOG, log_to_file
-from dlinknet.data.classes import ROADS, Classes
+from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import locked, replacing, write_text
@@ -32,7 +32,7 @@ PLANNED = ("cosine", "one_cycle")       # schedules whose learning rates depend 
 
 def fixed_settings(settings: Config) -> dict[str, Any]:
     """The settings that a resumed run cannot change and still be the same run."""
-    planned = ("epoch_num", "distribute_epoch_num") if settings.schedule in PLANNED else ()
+    planned = ("epochs",) if settings.schedule in PLANNED else ()       # alone and together have settings of their own for it
     return {key: getattr(settings, key) for key in (*FIXED, *planned)}
 
 
@@ -202,8 +202,7 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     tables = meta["data"].get("classes"), identity["classes"]
     if tables[0] != tables[1]:
         before, now = ([each["name"] for each in table["classes"]] if table else ["road"] for table in tables)
-        unlike.append(f"the classes were {name_some(before)}, are {name_some(now)}" if before != now else
-                      "the class table has other values, colours or another void")
+        unlike.append(names_unlike(before, now, "run") or "the class table has other values, colours or another void")
     for part, name in (("train", "training"), ("valid", "validation")):
         gone = sorted(set(meta["data"][part]) - set(identity[part]))
         new = sorted(set(identity[part]) - set(meta["data"][part]))

@@ -54,3 +54,22 @@ def test_mistakes_are_one_line(place, damage, words):
 def test_a_word_too_many(place):
     result = postprocess("result_Files", "labels", "more", cwd=place)
     assert result.returncode == 2 and "'more' is one too many" in result.stderr
+
+
+def test_several_classes(tmp_path):
+    """2 x 3 pixels of sky (value 4), land (7) and void (9): of the five that count, four are right."""
+    (tmp_path / "table.yaml").write_text("classes: [{name: sky, colour: [0, 0, 1], values: [4]}, {name: land, colour: [0, 1, 0], values: [7]}]\n"
+                                         "void: {name: void, colour: [0, 0, 0], values: [9]}\n")
+    for folder in ("images", "labels", "result_Files"):
+        (tmp_path / folder).mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.zeros((2, 3, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "labels" / "a_L.png"), np.array([[4, 4, 9], [7, 7, 7]], np.uint8))
+    land = np.array([[0.1, 0.8, 0.9], [0.7, 0.7, 0.7]], np.float32)
+    np.stack([1 - land, land]).tofile(tmp_path / "result_Files" / "a_sat.bin")
+    words = ["--class_table=table.yaml", "--data_layout=folder", "--data_path=images"]
+    result = postprocess("result_Files", "labels", *words, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = dict(line.split(": ") for line in result.stdout.splitlines()[1:])
+    assert (lines["pixel_accuracy"], lines["iou_sky"], lines["iou_land"]) == (f"{4 / 5:.4f}", f"{1 / 2:.4f}", f"{3 / 4:.4f}")
+    result = postprocess("result_Files", "labels", "--data_layout=camvid", cwd=tmp_path)
+    assert result.returncode == 2 and "label_path: camvid has its masks in data_path" in result.stderr

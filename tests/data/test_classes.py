@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dlinknet.data.classes import IGNORED, ROADS, parse_classes, read_table, stored_classes
+from dlinknet.data.classes import IGNORED, ROADS, names_unlike, parse_classes, read_table, stored_classes
 from dlinknet.data.layouts import TABLES
 from dlinknet.errors import UserError
 
@@ -56,6 +56,25 @@ def test_what_is_of_no_class_is_named(tmp_path):
         table(tmp_path).read(tmp_path / "t.png")
 
 
+def test_a_grey_image_with_transparency_is_an_index_mask(tmp_path):
+    from PIL import Image
+    Image.fromarray(np.array([[[7, 255], [4, 255]]], np.uint8), "LA").save(tmp_path / "la.png")
+    assert table(tmp_path).read(tmp_path / "la.png").tolist() == [[1, 0]]
+
+
+def test_an_index_mask_has_a_value_for_each_class(tmp_path):
+    labels = np.array([[0, 1, 2]], np.uint8)
+    assert table(tmp_path, count_void=True).index_mask(labels).tolist() == [[4, 7, 255]]
+    # Where one class has none, another's value could be its place: all of them are written as places.
+    assert table(tmp_path, count_void=True, void={"name": "void", "colour": [0, 0, 0]}).index_mask(labels).tolist() == [[0, 1, 2]]
+
+
+def test_how_classes_differ():
+    assert names_unlike("abc", "abc", "model") == ""
+    assert names_unlike("abc", "acb", "model") == "the classes differ (in their order)"
+    assert names_unlike("abc", "abd", "model") == "the classes differ (c only in the model, d only in the masks)"
+
+
 @pytest.mark.parametrize("file", sorted(TABLES.glob("*.yaml")), ids=lambda file: file.stem)
 @pytest.mark.parametrize("count_void", [False, True])
 def test_palettes_of_all_tables_round_trip(tmp_path, file, count_void):
@@ -98,7 +117,13 @@ def test_camvids_32_colours_are_fused_into_the_papers_classes(tmp_path):
     ({"void": {"name": "void", "colour": [0, 0, 0], "values": [4]}}, "value 4 stands there twice"),
     ({"void": {"name": "void", "colour": [0, 0]}}, "a colour is three numbers from 0 to 255"),
     ({"void": {"name": "void", "colour": [0, 0, 0], "value": 3}}, "unknown key value"),
-    ({"void": {"name": "void", "colour": [0, 0, 0], "values": [256]}}, "void: values are 0 to 255"),
+    ({"void": {"name": "void", "colour": [0, 0, 0], "values": [256]}}, "void: values are a list of numbers from 0 to 255, not [256]"),
+    ({"void": {"name": "void", "colour": [0, 0, 0], "values": "12"}}, "void: values are a list of numbers from 0 to 255, not 12"),
+    ({"void": {"name": "void", "colour": "123"}}, "a colour is three numbers from 0 to 255, not 123"),
+    ({"void": {"name": "void", "colour": [0, 0, 0], "colours": 7}}, "void: colours are a list of colours, not 7"),
+    ({"void": {"colour": [0, 0, 0]}}, "a class has a name and a colour"),
+    ({"classes": ["sky", "land"]}, "a class has a name and a colour, and sky does not"),
+    ({"classes": [{"name": "a wood", "colour": [0, 0, 1]}, {"name": "a_wood", "colour": [0, 0, 2]}]}, "name a_wood stands there twice"),
 ])
 def test_a_table_that_is_none_is_one_line(tmp_path, changes, words):
     with pytest.raises(UserError) as error:

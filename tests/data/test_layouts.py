@@ -64,15 +64,15 @@ def test_camvid_has_its_three_parts(camvid):
 def test_cityscapes_has_19_classes_or_34(cityscapes):
     arguments = ["--data_layout=cityscapes", f"--data_path={cityscapes}"]
     classes, training, validation = training_sets(settings(*arguments))
-    assert [pair.id for pair in training] == ["aachen_000000_000019", "bochum_000000_000019"]
-    assert [pair.id for pair in validation] == ["lindau_000001_000019"] and classes.outputs == 19
+    assert [pair.id for pair in training] == ["aachen_000000_000019_leftImg8bit", "bochum_000000_000019_leftImg8bit"]
+    assert [pair.id for pair in validation] == ["lindau_000001_000019_leftImg8bit"] and classes.outputs == 19
     assert training[0].mask.name == "aachen_000000_000019_gtFine_labelIds.png"
     # road, car, static (void), bicycle: train ids 0, 13, 255, 18
     assert classes.read(training[0].mask)[0, :4].tolist() == [0, 13, IGNORED, 18]
     assert classes.index_mask(np.array([[0, 13, 18]], np.uint8)).tolist() == [[7, 26, 33]]
     every = classes_of(settings(*arguments, "--class_table=cityscapes34"))
     assert every.outputs == 34 and every.read(training[0].mask)[0, :4].tolist() == [7, 26, 4, 33]
-    assert [pair.id for pair in evaluation_set(settings(*arguments, "--eval_set=val"))[1]] == ["lindau_000001_000019"]
+    assert [pair.id for pair in evaluation_set(settings(*arguments, "--eval_set=val"))[1]] == ["lindau_000001_000019_leftImg8bit"]
     with pytest.raises(UserError, match="data_path: there is no folder .*leftImg8bit/test"):
         evaluation_set(settings(*arguments))
 
@@ -89,6 +89,8 @@ def test_a_plain_folder_of_camvids_own_masks(tmp_path):
         *arguments, "--class_table=camvid32", f"--val_path={tmp_path / 'images'}", f"--val_label_path={tmp_path / 'masks'}"))
     assert len(training) == len(validation) == 4
     assert len(evaluation_set(settings(*arguments, "--class_table=camvid32"))[1]) == 4
+    with pytest.raises(UserError, match="val_label_path names masks without images"):
+        training_sets(settings(*arguments, "--class_table=camvid32", f"--val_label_path={tmp_path / 'masks'}"))
     with pytest.raises(UserError, match="class_table is empty: a folder's masks need one"):
         training_sets(settings(*arguments))
 
@@ -101,17 +103,52 @@ def test_mistakes_are_one_line_each(camvid):
             training_sets(settings(*arguments, *more))
         assert "\n" not in str(error.value)
 
+    (camvid / "nothing is void.yaml").write_text("classes: [{name: a, colour: [0, 0, 0]}, {name: b, colour: [1, 0, 0]}]")
+
     refused("camvid has a validation set of its own", "--val_split=0.1")
     refused("class_table: cannot read .*nothing.yaml", "--class_table=nothing.yaml")
+    refused("ignore_index: .*nothing is void.yaml has no void", "--ignore_index=none", f"--class_table={camvid / 'nothing is void.yaml'}")
     refused("class_table: DeepGlobe's masks know road alone", "--data_layout=deepglobe", "--class_table=camvid")
     (camvid / "valannot" / "val_1.png").unlink()
     refused(r"1 image without a mask \(val_1.png\)")
     write(camvid / "valannot" / "val_1.png", grey(0, 12))
     refused(r"1 bad file \(val_1.png: the value 12 is of no class")
-    write(camvid / "valannot" / "val_1.png", grey(11))
-    refused("val_1.png: every pixel is void")
     write(camvid / "valannot" / "val_1.png", grey(0, width=13))
     refused("val_1.png: 13x8, its image 12x8")
     write(camvid / "valannot" / "val_1.png", grey(*range(12)))
     os.truncate(camvid / "valannot" / "val_1.png", os.path.getsize(camvid / "valannot" / "val_1.png") - 30)
     refused(r"1 bad file \(val_1.png: truncated\)")
+
+
+def test_void_alone_is_no_fault_of_one_mask_but_of_all(camvid):
+    asked = settings("--data_layout=camvid", f"--data_path={camvid}")
+    write(camvid / "valannot" / "val_1.png", grey(11))
+    assert len(training_sets(asked)[2]) == 2
+    write(camvid / "valannot" / "val_0.png", grey(11))
+    with pytest.raises(UserError, match="valannot: every pixel of every mask is void; is the class table that of these masks"):
+        training_sets(asked)
+    # Index masks saved with three channels are colours that the table lacks: void, which counts as a class here.
+    for part in ("val_0", "val_1"):
+        write(camvid / "valannot" / f"{part}.png", np.full((8, 12, 3), 3, np.uint8))
+    with pytest.raises(UserError, match="every pixel of every mask is void"):
+        training_sets(settings("--data_layout=camvid", f"--data_path={camvid}", "--ignore_index=none"))
+
+
+def test_masks_of_a_folder_are_named_as_their_images_or_with_an_ending(tmp_path):
+    def made(image, *masks):
+        folder = tmp_path / "_".join((image, *masks))
+        write(folder / "images" / f"{image}.png", np.zeros((8, 12, 3), np.uint8))
+        for mask in masks:
+            write(folder / "masks" / f"{mask}.png", grey(3))
+        return settings("--data_layout=folder", "--class_table=camvid", f"--data_path={folder / 'images'}", f"--label_path={folder / 'masks'}")
+
+    for image, mask in (("s", "s"), ("s", "s_L"), ("s_L", "s_L")):
+        assert [(pair.id, pair.mask.stem) for pair in training_sets(made(image, mask))[1]] == [(image, mask)]
+    with pytest.raises(UserError, match="two files for one ID: s.png and s_L.png"):
+        training_sets(made("s", "s", "s_L"))
+
+
+def test_a_tables_name_is_not_a_folders(tmp_path, monkeypatch):
+    (tmp_path / "camvid").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert classes_of(settings("--data_layout=folder", "--class_table=camvid")).outputs == 11

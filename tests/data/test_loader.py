@@ -99,7 +99,10 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     images, masks = epoch(loader, 1)
     assert images.shape == (1, 3, 64, 96) and masks.shape == (1, 1, 64, 96)
     assert np.allclose(images.mean((0, 2, 3)), [-0.3, 0.2, 0.7], atol=1e-6) and set(np.unique(masks)) <= {0, 1, IGNORED}
+    # 80 x 200 fills the crop, 40 x 100 as it lies there does not.
+    assert loader.small == 0 and TrainingLoader(pairs, 1, (64, 96), "none", 1, 1, classes=classes).small == 1
     whole = TrainingLoader(pairs, 1, None, "none", 1, 1, classes=classes, preprocessing=preprocessing)
+    assert whole.small == 0
     assert (whole.height, whole.width) == (96, 224)
     masks = epoch(whole, 1)[1][0, 0]
     assert np.array_equal(masks[0, :200], np.array([0, 1, IGNORED, IGNORED]).repeat(50))

@@ -77,6 +77,19 @@ def test_resizing_makes_no_new_labels():
     assert resized(labels, (32, 32), labels=True).shape == (32, 32)
     assert set(np.unique(resized(labels, (24, 40), labels=True))) == {0, 9}
     assert resized(labels, (16, 16)) is labels
+
+
+@pytest.mark.parametrize("size", [30, 45, 60, 135, 180, 360])
+def test_resizing_moves_no_label_against_its_image(size):
+    """The middle of a stripe 30 pixels wide of 90, in an image and in its mask."""
+    stripe = np.repeat(np.array([0, 1, 0], np.uint8), 30)[None].repeat(8, 0)
+    image = resized(stripe * 255, (8, size))[0].astype(float)
+    mask = resized(stripe, (8, size), labels=True)[0].astype(float)
+    middle = [(values * np.arange(size)).sum() / values.sum() for values in (image, mask)]
+    assert middle[0] == pytest.approx((size - 1) / 2, abs=1e-6) and middle[1] == pytest.approx(middle[0], abs=1e-6)
+
+
+def test_what_resizing_takes_the_mean_of():
     # Smaller by a half: the mean of four pixels. Larger: bilinear.
     assert resized(np.array([[0, 40], [80, 120]], np.uint8), (1, 1)).tolist() == [[60]]
     assert resized(np.array([[0, 100]], np.uint8), (1, 4)).tolist() == [[0, 25, 75, 100]]

@@ -304,28 +304,3 @@ def test_probabilities_of_a_resized_image_come_back_to_its_size():
     assert (found.argmax(0)[:30] == 0).all() and (found.argmax(0)[30:] == 2).all()
     assert np.allclose(found[:, :25], np.array([201, 1, 1]).reshape(3, 1, 1) / 203, atol=1e-6)
     assert np.array_equal(Predictor(Three(), 1024, 256, resize=(60, 90)).probability(image), Predictor(Three(), 1024, 256).probability(image))
-
-
-def test_pictures_of_classes_have_their_colours_and_a_legend():
-    from dlinknet.data.classes import Class, Classes
-    from dlinknet.data.pairs import Pair
-    from dlinknet.evaluation.pictures import class_overlay, class_picture, legend
-    from dlinknet.evaluation.scoring import Scored
-    classes = Classes((Class("sky", (250, 10, 20)), Class("a long name", (0, 200, 0))), Class("void", (7, 8, 9)))
-    truth, prediction = np.array([[0, 1], [1, 255]], np.uint8).repeat(40, 1), np.array([[0, 0], [1, 1]], np.uint8).repeat(40, 1)
-    picture = class_picture(Scored(Pair("x", None, None), np.full((2, 80, 3), 90, np.uint8), truth, prediction, None), classes)
-    assert picture[0, 0].tolist() == [90, 90, 90] and picture.shape[1] == 3 * 80 + 2 * 4
-    assert picture[0, 84].tolist() == [20, 10, 250] and picture[1, 84 + 79].tolist() == [9, 8, 7]       # BGR
-    assert picture[1, 168].tolist() == [0, 200, 0]
-    strip = legend(classes, 100)
-    for each in classes.known:
-        assert (strip == each.colour[::-1]).all(-1).sum() >= 100, each.name
-    assert len(strip) > len(legend(classes, 400)), "names that do not fit go to the next line"
-    assert class_overlay(np.zeros((2, 80, 3), np.uint8), prediction, classes)[0, 0].tolist() == [12, 6, 150]
-
-
-def test_the_confusion_matrix_is_drawn(tmp_path):
-    from dlinknet.evaluation.pictures import draw_confusion
-    draw_confusion(np.array([[9, 1], [0, 0]]), ("a", "b"), tmp_path / "confusion.png")
-    picture = cv2.imread(str(tmp_path / "confusion.png"))
-    assert picture is not None and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10

@@ -140,8 +140,12 @@ def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path)
         meta = json.loads(json.dumps({"settings": fixed_settings(now), "data": identity}))
         longer = dataclasses.replace(now, epoch_num=9)
         if refuses:
-            with pytest.raises(UserError, match="epoch_num was 7, is 9"):
+            with pytest.raises(UserError, match="epochs was 7, is 9"):
                 refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
+            together = dataclasses.replace(now, run_distribute=True, distribute_epoch_num=30)
+            with pytest.raises(UserError, match="epochs was 7, is 30"):
+                refuse_changes(meta, together, identity, tmp_path / "a_last.ckpt")
+            refuse_changes(meta, dataclasses.replace(together, distribute_epoch_num=7), identity, tmp_path / "a_last.ckpt")
         else:
             refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
 
@@ -152,9 +156,9 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
     moved = Classes((one.listed[0], dataclasses.replace(one.listed[1], values=(2,))))
     meta = json.loads(json.dumps({"settings": {}, "data": data_identity(pairs, [], one)}))
     refuse_changes(meta, settings(), data_identity(pairs, [], one), tmp_path / "a_last.ckpt")
-    with pytest.raises(UserError, match="the classes were a, b, are a, c"):
+    with pytest.raises(UserError, match=r"the classes differ \(b only in the run, c only in the masks\)"):
         refuse_changes(meta, settings(), data_identity(pairs, [], other), tmp_path / "a_last.ckpt")
-    with pytest.raises(UserError, match="the classes were a, b, are road;"):
+    with pytest.raises(UserError, match=r"the classes differ \(a, b only in the run, road only in the masks\)"):
         refuse_changes(meta, settings(), data_identity(pairs, []), tmp_path / "a_last.ckpt")
     with pytest.raises(UserError, match="the class table has other values"):
         refuse_changes(meta, settings(), data_identity(pairs, [], moved), tmp_path / "a_last.ckpt")
