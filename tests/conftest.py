@@ -14,12 +14,21 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# The files that take longest, the longest first: where two run at a time, a long one at the end would leave a core idle.
+LONG = ("models/test_linknet.py", "deploy/test_exporting.py", "commands/test_survival.py", "training/test_resume.py",
+        "commands/test_train_and_eval.py", "ascend310_infer/test_program.py", "test_launch_scripts.py", "commands/test_export.py",
+        "ascend310_infer/test_script.py", "training/test_loop.py", "commands/test_modelarts.py", "training/test_together.py",
+        "commands/test_predict.py", "commands/test_convert.py", "commands/test_classes.py", "commands/test_mistakes.py",
+        "models/test_precision.py")
+
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="also the slow tests: whole matrices of models and sizes")
 
 
 def pytest_collection_modifyitems(config, items):
+    place = {ROOT / "tests" / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
     if not config.getoption("--all"):
         for item in items:
             if "slow" in item.keywords:

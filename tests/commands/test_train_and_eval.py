@@ -181,6 +181,7 @@ def test_a_second_run_moves_the_first_aside(trained, tmp_path):
     assert len(split["train"]) == 4 and len(split["valid"]) == 2
 
 
+@pytest.mark.slow           # training/test_loop.py has it without a process of its own
 def test_a_loss_that_is_not_a_number_is_one_line_and_keeps_what_was_saved(trained, tmp_path):
     work = trained[0]
     result = command("train.py", *TRAIN, f"--output_path={tmp_path}", "--learning_rate=1e30", cwd=work)

@@ -201,7 +201,8 @@ def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
     assert json.loads((tmp_path / "a.onnx.json").read_text())["padding"] == padding
 
 
-@pytest.mark.parametrize("decoder", [pytest.param("full", marks=pytest.mark.slow), "depthwise", "subpixel"])
+@pytest.mark.parametrize("decoder", [pytest.param("full", marks=pytest.mark.slow),
+                                     pytest.param("depthwise", marks=pytest.mark.slow), "subpixel"])
 def test_every_decoder_of_several_classes_is_exported_as_it_computes(mindspore, spread_checkpoint, tmp_path, decoder):
     """ONNX by ONNX Runtime and OpenCV, with BatchNorm in the convolutions, and once as MINDIR."""
     export = exporting(spread_checkpoint("linknet18", 3, decoder), Shape(1, (64, 96)))

@@ -2,11 +2,13 @@
 import numpy as np
 import pytest
 
-MODELS = ["dlinknet34", "linknet34", "dlinknet50", "dlinknet101"]
+MODELS = ["dlinknet34", "linknet18", "linknet34", "dlinknet50", "dlinknet101"]
 SIZES = [(64, 64), (96, 64)]
 slow = pytest.mark.slow
-SOME = [pytest.param(name, marks=[] if name in ("dlinknet34", "linknet34") else slow) for name in MODELS]
-PARAMETERS = {"dlinknet34": 31_096_129, "dlinknet50": 217_645_089, "dlinknet101": 236_637_217, "linknet34": 21_642_401}
+SOME = [pytest.param(name, marks=[] if name in ("dlinknet34", "linknet18") else slow) for name in MODELS]
+# LinkNet18's: LinkNet34's, less a ResNet34 of 21 284 672, and a ResNet18 of 11 176 512 in its place.
+PARAMETERS = {"dlinknet34": 31_096_129, "dlinknet50": 217_645_089, "dlinknet101": 236_637_217, "linknet34": 21_642_401,
+              "linknet18": 11_534_241}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ def in_front_of_norm(name):
     return name.startswith("decoder") and name.endswith((".conv1.bias", ".up.bias", ".conv3.bias"))
 
 
-@pytest.mark.parametrize("model", [pytest.param(name, marks=[] if name == "dlinknet34" else slow) for name in MODELS])
+@pytest.mark.parametrize("model", ["dlinknet34", *(pytest.param(name, marks=slow) for name in ("linknet34", "dlinknet50", "dlinknet101"))])
 def test_gradients_in_training_are_as_exact_as_pytorchs(our_gradients, reference, model):
     """The distance to a float64 computation, per tensor, is at most twice PyTorch's.
 
