@@ -11,13 +11,13 @@ import numpy as np
 from dlinknet import runtime
 from dlinknet.config import Config
 from dlinknet.console import quiet
-from dlinknet.data.classes import Classes, stored_classes
+from dlinknet.data.classes import Classes, names_unlike, stored_classes
 from dlinknet.data.preprocess import DLINKNET, Preprocessing, parse_preprocessing, to_input
 from dlinknet.deploy import sidecar
 from dlinknet.deploy.mindir import read_mindir
 from dlinknet.deploy.onnx import EXTRA
 from dlinknet.deploy.sidecar import Shape
-from dlinknet.errors import RunFailed, UserError, first_line, name_some
+from dlinknet.errors import RunFailed, UserError, first_line
 from dlinknet.evaluation.engine import Engine, NetworkEngine, maps
 
 Loaded = TypeVar("Loaded")
