@@ -71,7 +71,8 @@ def main() -> None:
         print(f"{ours}: {share:.2f} of the time of PyTorch's {theirs}")
     print(f"probabilities on {options.device_target} and CPU differ by at most {differ:.1e}" + ("" if differ < 1e-3 else ": TOO MUCH"))
     measure.keep(f"training_on_{options.device_target.lower()}", {
-        "card": ask_card("name,driver_version,memory.total"), "size": options.size, "batch": options.batch, "steps": options.steps, **found, "probabilities_differ": differ})
+        "card": ask_card("name,driver_version,memory.total"), "size": options.size, "batch": options.batch, "steps": options.steps, **found,
+        "probabilities_differ": differ})
     sys.exit(differ >= 1e-3)
 
 

@@ -22,7 +22,8 @@ def train(name: str, options: argparse.Namespace) -> list[dict[str, str]]:
     if not table.exists() or len(table.read_text(encoding="utf-8").splitlines()) <= options.epochs:
         subprocess.run([sys.executable, str(measure.ROOT / "train.py"),
                         f"--config_path={measure.ROOT / 'configs' / 'camvid_blog_480x320.yaml'}", f"--data_path={options.data_path}",
-                        f"--output_path={options.output_path}", f"--log_name={name}", f"--optimizer={name}", f"--learning_rate={RATES[name]}",
+                        f"--output_path={options.output_path}", f"--log_name={name}", f"--optimizer={name}",
+                        f"--learning_rate={RATES[name]}",
                         f"--epoch_num={options.epochs}", f"--batch_size={options.batch}", f"--train_size={options.width}",
                         f"--train_height={options.height}", "--save_steps=5", *([f"--resume={last}"] if last.exists() else [])], check=True)
     with open(table, newline="", encoding="utf-8") as file:
@@ -34,7 +35,8 @@ def draw(tables: dict[str, list[dict[str, str]]], path: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, (column, title) in zip(figure.subplots(1, 2), (("train_loss", "training loss"), ("mean_iou", "mean IoU in validation"))):
         for name, rows in tables.items():
-            axes.plot([int(row["epoch"]) for row in rows], [float(row[column]) for row in rows], marker=".", label=f"{name} {RATES[name]:g}")
+            axes.plot([int(row["epoch"]) for row in rows], [float(row[column]) for row in rows], marker=".",
+                      label=f"{name} {RATES[name]:g}")
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
@@ -53,7 +55,8 @@ def main() -> None:
     picture = Path(options.output_path) / "optimizers.png"
     draw(tables, picture)
     last = {name: {"train_loss": float(rows[-1]["train_loss"]), "mean_iou": float(rows[-1]["mean_iou"])} for name, rows in tables.items()}
-    measure.keep("optimizers", {"epochs": options.epochs, "batch": options.batch, "crop": [options.width, options.height], "last_epoch": last})
+    measure.keep("optimizers", {"epochs": options.epochs, "batch": options.batch, "crop": [options.width, options.height],
+                                "last_epoch": last})
     print(f"the curves are in {picture}")
 
 

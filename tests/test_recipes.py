@@ -23,7 +23,8 @@ def test_a_recipe_is_a_few_lines_that_the_settings_take(file):
 @pytest.mark.parametrize("name, expected", [
     ("camvid", {"outputs": 11, "resize": (576, 768), "epoch_num": 100, "class_weights": "log", "decoder": "full", "optimizer": "rmsprop",
                 "learning_rate": 5e-4, "batch_size": 10, "augment": "none"}),
-    ("camvid_modified", {"outputs": 11, "resize": (576, 768), "class_weights": "log", "optimizer": "adamw", "schedule": "one_cycle", "decoder": "subpixel", "epoch_num": 100}),
+    ("camvid_modified", {"outputs": 11, "resize": (576, 768), "class_weights": "log", "optimizer": "adamw", "schedule": "one_cycle",
+                         "decoder": "subpixel", "epoch_num": 100}),
     ("cityscapes", {"outputs": 34, "resize": (512, 1024), "epoch_num": 20}),
     *((f"camvid_blog_{width}x{height}", {"outputs": 12, "optimizer": "rmsprop", "learning_rate": 5e-4, "batch_size": 16, "augment": "mirror",
                                          "train_size": width, "train_height": height, "epoch_num": 800, "resize": None})

@@ -13,7 +13,8 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // One input as the description has it -> classes * H * W probabilities, 0 to 1, one map after the other. Throws std::runtime_error where the device fails.
+  // One input as the description has it -> classes * H * W probabilities, 0 to 1, one map after the other. Throws std::runtime_error
+  // where the device fails.
   virtual void run(const void* input, float* probabilities) = 0;
 };
 

@@ -102,7 +102,8 @@ Description parse_description(const std::string& text, const std::string& name) 
       }
     }
     found.threshold = values.at("threshold").get<double>();
-    if (!std::isfinite(found.scale) || !std::isfinite(found.shift[0] + found.shift[1] + found.shift[2]) || !(found.threshold >= 0 && found.threshold <= 1)) {
+    const bool finite = std::isfinite(found.scale) && std::isfinite(found.shift[0] + found.shift[1] + found.shift[2]);
+    if (!finite || !(found.threshold >= 0 && found.threshold <= 1)) {
       throw std::out_of_range("number");
     }
     return found;

@@ -15,7 +15,9 @@ namespace {
 class OpenCvEngine : public Engine {
  public:
   OpenCvEngine(const std::string& bytes, const Description& description)
-      : sides_{1, 3, description.height, description.width}, classes_(description.classes), network_(cv::dnn::readNetFromONNX(bytes.data(), bytes.size())) {
+      : sides_{1, 3, description.height, description.width},
+        classes_(description.classes),
+        network_(cv::dnn::readNetFromONNX(bytes.data(), bytes.size())) {
     network_.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
     network_.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
   }

@@ -216,7 +216,8 @@ def parse_classes(values: Any) -> Classes:
     if not 2 <= len(listed) <= MOST:
         raise ValueError(f"2 to {MOST} classes, not {len(listed)}")
     # A figure's name has '_' for a space.
-    for what, things in (("name", [each.name.replace(" ", "_") for each in every]), ("value", [value for each in every for value in each.values])):
+    for what, things in (("name", [each.name.replace(" ", "_") for each in every]),
+                         ("value", [value for each in every for value in each.values])):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
             raise ValueError(f"{what} {twice} stands there twice")

@@ -7,8 +7,8 @@
                                         shape may be any number, for height and width any multiple of 32
     preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
                                         does and takes the pixels), scale, shift (one number, or blue's, green's and red's), resize
-                                        (height and width to which the caller resizes images first, where it is there), pad ('reflect_101': at the bottom and the right,
-                                        mirrored at the last pixel, which is not repeated)
+                                        (height and width to which the caller resizes images first, where it is there), pad
+                                        ('reflect_101': at the bottom and the right, mirrored at the last pixel, which is not repeated)
     output                              name, type, layout, shape: the probabilities, 0 to 1; those of several classes sum to 1
     threshold                           road is above it, for programs; our commands go by their setting
     mindspore, mindir or opset          what wrote it, and the version of its format

@@ -96,7 +96,8 @@ def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]
         f"# {asked['model_name']} on {asked['data_path']}",
         f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. {len(rows)} epochs of "
         f"{size}, batches of {asked['batch_size']}, {asked['optimizer']} from {asked['learning_rate']:g}, schedule "
-        f"'{asked['schedule']}', augmentation '{asked['augment']}', {start}, seed {asked['seed']}. Training took {seconds / 60:.1f} minutes, validation left out."]
+        f"'{asked['schedule']}', augmentation '{asked['augment']}', {start}, seed {asked['seed']}. "
+        f"Training took {seconds / 60:.1f} minutes, validation left out."]
     if "road_iou" in rows[0]:
         best = max(rows, key=lambda row: (float(row["road_iou"] or -1), int(row["epoch"])))
         sections.append(f"Road IoU in validation: **{_shown(rows[-1]['road_iou'])} in the last epoch** ({rows[-1]['epoch']}), "

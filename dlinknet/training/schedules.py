@@ -60,7 +60,7 @@ class Timetable:
         step        highest * factor^k from the start of epoch k * epochs + 1 on (He et al. 2016)
         cosine      highest * (1 + cos(pi * step / steps)) / 2 (Loshchilov and Hutter 2017)
         one_cycle   along half cosines from highest / 25 to highest in the first 3 tenths of the steps, then down to
-                    highest / 250000 (Smith and Topin 2018, with the numbers of PyTorch's OneCycleLR)
+                    highest / 250000 (Smith and Topin 2018, with the numbers of PyTorch's OneCycleLR; momentum stays as it is)
         constant    highest
 
     Args:
@@ -90,7 +90,7 @@ class Timetable:
         elif self.kind == "one_cycle":
             top, end = 0.3 * self.steps - 1, self.steps - 1
             if step <= top:
-                self.learning_rate = _half_cosine(self.highest / 25, self.highest, step / top if top > 0 else 1.0)
+                self.learning_rate = _half_cosine(self.highest / 25, self.highest, step / top)
             else:
                 self.learning_rate = _half_cosine(self.highest, self.highest / 25e4, (step - top) / (end - top))
         else:

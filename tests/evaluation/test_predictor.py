@@ -303,4 +303,5 @@ def test_probabilities_of_a_resized_image_come_back_to_its_size():
     assert found.shape == (3, 60, 90)
     assert (found.argmax(0)[:30] == 0).all() and (found.argmax(0)[30:] == 2).all()
     assert np.allclose(found[:, :25], np.array([201, 1, 1]).reshape(3, 1, 1) / 203, atol=1e-6)
-    assert np.array_equal(Predictor(Three(), 1024, 256, resize=(60, 90)).probability(image), Predictor(Three(), 1024, 256).probability(image))
+    as_it_is = Predictor(Three(), 1024, 256, resize=(60, 90)).probability(image)
+    assert np.array_equal(as_it_is, Predictor(Three(), 1024, 256).probability(image))

@@ -7,7 +7,8 @@ from tests.models.test_linknet import batch, distance, reference, weights_of    
 KINDS = ["full", "depthwise", "subpixel"]
 
 
-@pytest.mark.parametrize("model, kind", [*(("linknet18", kind) for kind in KINDS), pytest.param("dlinknet34", "subpixel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model, kind", [*(("linknet18", kind) for kind in KINDS),
+                                         pytest.param("dlinknet34", "subpixel", marks=pytest.mark.slow)])
 def test_logits_of_several_classes_equal_pytorch(mindspore, networks, reference, model, kind):       # noqa: F811
     import torch
     network = networks(model, 3, kind).set_train(False)
