@@ -13,7 +13,8 @@ def main(arguments: list) -> None:
     console.start_log()
     files = RunFiles(Path(settings.output_path), settings.log_name)
     need_file(str(files.path("config.yaml")), "output_path")
-    run = read_run(settings.output_path, settings.log_name, settings.predict_path, config.read_values(files.path("config.yaml")))
+    asked = config.load([f"--config_path={files.path('config.yaml')}"], __doc__)
+    run = read_run(settings.output_path, settings.log_name, settings.predict_path, asked)
     folder = files.path("report")
     with replacing_results(folder, "output_path") as results:
         write_report(run, results)

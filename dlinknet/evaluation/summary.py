@@ -12,8 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dlinknet.errors import UserError
+from dlinknet.config import Config
 from dlinknet.data.preprocess import read_image
+from dlinknet.errors import UserError
 from dlinknet.evaluation.metrics import FIGURES
 from dlinknet.files import write_image
 
@@ -30,7 +31,7 @@ class Run:
     """
 
     rows: list[dict[str, str]]
-    settings: dict[str, Any]
+    settings: Config
     split: dict[str, list[str]]
     curves: Path
     figures: dict[str, Any]
@@ -38,7 +39,7 @@ class Run:
     overlays: Path
 
 
-def read_run(output_path: str, log_name: str, predict_path: str, settings: dict[str, Any]) -> Run:
+def read_run(output_path: str, log_name: str, predict_path: str, settings: Config) -> Run:
     """Reads the tables of a run and of its evaluation.
 
     Raises:
@@ -90,13 +91,13 @@ def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]
     """The report's paragraphs; the pictures lie in `folder` already."""
     asked, rows = run.settings, run.rows
     seconds = sum(float(row["seconds"]) for row in rows)
-    size = f"{asked['train_size']}x{asked['train_height'] or asked['train_size']} crops" if asked["train_size"] else "whole images"
-    start = f"encoder from {asked['pretrained_ckpt']}" if asked["pretrained_ckpt"] else "random start weights"
+    size = f"{asked.train_size}x{asked.train_height or asked.train_size} crops" if asked.train_size else "whole images"
+    start = f"encoder from {asked.pretrained_ckpt}" if asked.pretrained_ckpt else "random start weights"
     sections = [
-        f"# {asked['model_name']} on {asked['data_path']}",
+        f"# {asked.model_name} on {asked.data_path}",
         f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. {len(rows)} epochs of "
-        f"{size}, batches of {asked['batch_size']}, {asked['optimizer']} from {asked['learning_rate']:g}, schedule "
-        f"'{asked['schedule']}', augmentation '{asked['augment']}', {start}, seed {asked['seed']}. "
+        f"{size}, batches of {asked.batch_size}, {asked.optimizer} from {asked.learning_rate:g}, schedule "
+        f"'{asked.schedule}', augmentation '{asked.augment}', {start}, seed {asked.seed}. "
         f"Training took {seconds / 60:.1f} minutes, validation left out."]
     if "road_iou" in rows[0]:
         best = max(rows, key=lambda row: (float(row["road_iou"] or -1), int(row["epoch"])))

@@ -106,7 +106,7 @@ def test_a_report_on_a_run(weights, work):
     assert result.returncode == 0, result.stderr
     run.mkdir(exist_ok=True)
     (run / "w_config.yaml").write_text("model_name: linknet18\ndata_path: data\ntrain_size: 0\nbatch_size: 4\nlearning_rate: 0.0002\n"
-                                       "augment: flips\npretrained_ckpt: ''\nseed: 1\n")
+                                       "augment: flips\npretrained_ckpt: ''\nseed: 1\noptimizer: adamw\nschedule: cosine\n")
     report = ["--output_path=run", "--log_name=w", f"--predict_path={scored}"]
     refused(command("report.py", *report, cwd=work), "output_path: run/w_epochs.csv is missing")
     (run / "w_epochs.csv").write_text("epoch,train_loss,road_iou,seconds\n1,0.9,0.5,61.0\n2,0.8,,59.0\n")
@@ -115,7 +115,8 @@ def test_a_report_on_a_run(weights, work):
     assert result.returncode == 0, result.stderr
     text = (run / "w_report" / "report.md").read_text()
     figures = json.loads((scored / "figures.json").read_text())
-    for words in ("linknet18 on data", "2 images to train on, 3 to validate on. 2 epochs of whole images", "took 2.0 minutes",
+    for words in ("linknet18 on data", "2 images to train on, 3 to validate on. 2 epochs of whole images",
+                  "adamw from 0.0002, schedule 'cosine', augmentation 'flips'", "took 2.0 minutes",
                   "**- in the last epoch** (2)", "0.5000 in the best (1)", f"| road_iou | {figures['road_iou']:.4f} |",
                   "| 2 | 0.8000 | - | 59.0 |", "![worst](worst.jpg)"):
         assert words in text, text
