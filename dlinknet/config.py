@@ -9,21 +9,17 @@ import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, NewType, get_type_hints
+from typing import Any, Mapping, get_type_hints
 
 import yaml
 
 from dlinknet import arguments as command_line
-from dlinknet.arguments import describe, nearest
+from dlinknet.arguments import nearest
 from dlinknet.errors import UserError
+from dlinknet.values import FilePath, Resume, Several, checked
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
 
-FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
-Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty: start anew
-Several = NewType("Several", str)       # words with commas between them: 'MINDIR,ONNX'; a list in YAML
-
-NEWEST = "newest"
 JOB = "enable_modelarts"
 
 
@@ -220,62 +216,12 @@ def _documents(file: Path) -> list[dict[str, Any]]:
 
 def check(key: str, value: Any, source: str) -> Any:
     """One value in its type. UserError, which names `source`, where it is of another or beyond its limits."""
-    limit = _defaults()[2].get(key)
-    try:
-        value = _typed(value, TYPES[key])
-    except ValueError as error:
-        raise UserError(f"{source}: {key} must be {error}, not {value!r}") from None
-    if isinstance(limit, list):
-        words = [word.strip() for word in value.split(",")] if TYPES[key] is Several else [value]
-        value = ",".join(dict.fromkeys(_chosen(key, word, limit, source) for word in words))
-    elif limit is not None:
-        fits = {"min": lambda bound: value >= bound, "max": lambda bound: value <= bound, "above": lambda bound: value > bound,
-                "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
-        if not all(fits[name](bound) for name, bound in limit.items()):
-            raise UserError(f"{source}: {key} must be {describe(limit)}, not {value}")
+    value = checked(key, value, TYPES[key], _defaults()[2].get(key), source)
     if key == "model_name":
         value = "dlinknet" + value[len("dinknet"):] if value.startswith("dinknet") else value
     if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
         raise UserError(f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'")
     return value
-
-
-def _chosen(key: str, word: str, choices: list[str], source: str) -> str:
-    """The choice that a word means, whatever its capitals."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    if word.lower() not in by_lower:
-        raise UserError(f"{source}: {key} must be {describe(choices)}, not '{word}'{nearest(word.lower(), by_lower)}")
-    return by_lower[word.lower()]
-
-
-def _typed(value: Any, kind: Any) -> Any:
-    """A YAML value or a word of the command line as `kind`; ValueError('what it must be') where it is not one."""
-    if kind is bool:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if str(value).lower() not in words:
-            raise ValueError("True or False")
-        return words[str(value).lower()]
-    if kind in (int, float):
-        wanted = "a whole number" if kind is int else "a number"
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            raise ValueError(wanted)
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(wanted) from None
-        if number != number or number in (float("inf"), float("-inf")) or (kind is int and number != int(number)):
-            raise ValueError(wanted)
-        return kind(number)
-    if value is None:
-        value = ""
-    if kind is Several and isinstance(value, list):
-        value = ",".join(map(str, value))
-    if isinstance(value, (dict, list)):
-        raise ValueError("text")
-    if kind is Resume:
-        words = {"true": NEWEST, "yes": NEWEST, "1": NEWEST, NEWEST: NEWEST, "false": "", "no": "", "0": ""}
-        return words.get(str(value).lower(), os.path.expanduser(str(value)))
-    return os.path.expanduser(str(value)) if kind is FilePath else str(value)
 
 
 def _refuse_together(config: Config) -> None:

@@ -9,16 +9,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"errors", "files", "console"}
 ALLOWED = {
-    "errors": set(), "files": {"errors"}, "console": set(), "arguments": {"errors"}, "config": {"arguments", "errors"}, "jobs": {"config", "cloud"},
+    "errors": set(), "files": {"errors"}, "console": set(), "arguments": {"errors"}, "values": {"arguments", "errors"},
+    "config": {"arguments", "values", "errors"}, "jobs": {"config", "cloud"},
     "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
     "ranktable": LEAVES, "launcher": {"ranktable", *LEAVES},
     "runtime": {"config", "launcher", "ranktable", *LEAVES}, "data": {"config", "data", *LEAVES}, "models": {"config", "models", *LEAVES},
-    "training": {"config", "runtime", "data", "models", "parallel", "training", *LEAVES},
+    "training": {"config", "values", "runtime", "data", "models", "parallel", "training", *LEAVES},
     "evaluation": {"config", "runtime", "data", "models", "parallel", "evaluation", *LEAVES},
     "deploy": {"config", "runtime", "data", "models", "evaluation", "deploy", *LEAVES},
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
-PURE = ["errors", "files", "console", "arguments", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
+PURE = ["errors", "files", "console", "arguments", "values", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
         "data.classes", "data.frequencies", "data.images", "data.layouts", "data.pairs", "data.preprocess", "data.augment",
         "data.synthetic", "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pictures",
         "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
-from dlinknet.config import NEWEST, Config, load, read_values
+from dlinknet.config import Config, load, read_values
 from dlinknet.console import LOG, log_to_file
 from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import locked, replacing, write_text
+from dlinknet.values import NEWEST
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log",
