@@ -28,6 +28,9 @@ IGNORED = 255                   # the label of a pixel that counts nowhere
 _UNKNOWN = 254                  # within this file: a value that no class has
 MOST = 250                      # classes of a table
 
+# The figures that people follow, of several classes and of roads; the first says which epoch was the best.
+SHOWN = {False: ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"), True: ("road_iou", "precision", "recall", "f1")}
+
 Colour = tuple                  # (red, green, blue), 0 to 255
 
 
@@ -85,10 +88,8 @@ class Classes:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The figures that people follow; the first says which epoch was the best."""
-        if self.road:
-            return "road_iou", "precision", "recall", "f1"
-        return "mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"
+        """Those of SHOWN."""
+        return SHOWN[self.road]
 
     def read(self, file: Path) -> np.ndarray:
         """A mask as labels, H x W uint8: places in `known`, or IGNORED.

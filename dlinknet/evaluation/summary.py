@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 
 from dlinknet.config import Config
+from dlinknet.data.classes import SHOWN
 from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError
-from dlinknet.evaluation.metrics import FIGURES
 from dlinknet.files import write_image
 
-SHOWN = 3                       # best and worst images in the pictures
+PICTURED = 3                    # best and worst images in the pictures
 WIDTH = 1200                    # of the pictures, in pixels
 
 
@@ -38,6 +38,21 @@ class Run:
     images: list[dict[str, str]]
     overlays: Path
 
+    @property
+    def road(self) -> bool:
+        """Whether it is of roads, and not of several classes."""
+        return "road_iou" in self.figures
+
+    @property
+    def main(self) -> str:
+        """The figure by which images are ranked."""
+        return SHOWN[self.road][0]
+
+    @property
+    def named(self) -> list[str]:
+        """The names of eval.py's figures."""
+        return [name for name in self.figures if name not in ("images", "classes", "counts")]
+
 
 def read_run(output_path: str, log_name: str, predict_path: str, settings: Config) -> Run:
     """Reads the tables of a run and of its evaluation.
@@ -47,13 +62,9 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: Confi
     """
     trained, scored = Path(output_path), Path(predict_path)
     try:
-        found = json.loads((scored / "figures.json").read_text(encoding="utf-8"))
-        if "road_iou" not in found:
-            raise UserError(f"predict_path: {scored} is an evaluation of several classes, whose pictures and tables it holds; a report is "
-                            "of roads")
         return Run(_table(trained / f"{log_name}_epochs.csv"), settings,
                    json.loads((trained / f"{log_name}_split.json").read_text(encoding="utf-8")),
-                   trained / f"{log_name}_curves.png", found,
+                   trained / f"{log_name}_curves.png", json.loads((scored / "figures.json").read_text(encoding="utf-8")),
                    _table(scored / "images.csv"), scored / "overlays")
     except OSError as error:
         key = "predict_path" if Path(error.filename).name in ("figures.json", "images.csv") else "output_path"
@@ -68,12 +79,14 @@ def _table(file: Path) -> list[dict[str, str]]:
 
 
 def write_report(run: Run, folder: Path) -> None:
-    """Writes report.md, curves.png and, where images with road were scored, best.jpg and worst.jpg into `folder`."""
-    with_road = [row for row in run.images if int(row["true_road"]) + int(row["missed_road"])]
-    ranked = sorted(with_road, key=lambda row: -float(row["road_iou"]))
-    if run.curves.exists():
-        shutil.copyfile(run.curves, folder / "curves.png")
-    for name, rows in (("best", ranked[:SHOWN]), ("worst", ranked[::-1][:SHOWN])):
+    """Writes report.md and pictures into `folder`: curves.png, of several classes confusion.png, best.jpg and worst.jpg where images
+    were scored that have road, or a pixel that counts."""
+    there = [row for row in run.images if row[run.main] and (not run.road or int(row["true_road"]) + int(row["missed_road"]))]
+    ranked = sorted(there, key=lambda row: -float(row[run.main]))
+    for name, file in (("curves.png", run.curves), ("confusion.png", run.overlays.parent / "confusion.png")):
+        if file.exists():
+            shutil.copyfile(file, folder / name)
+    for name, rows in (("best", ranked[:PICTURED]), ("worst", ranked[::-1][:PICTURED])):
         files = [run.overlays / f"{row['id']}_overlay.jpg" for row in rows]
         pictures = [read_image(file) for file in files if file.exists()]
         if pictures:
@@ -99,24 +112,27 @@ def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]
         f"{size}, batches of {asked.batch_size}, {asked.optimizer} from {asked.learning_rate:g}, schedule "
         f"'{asked.schedule}', augmentation '{asked.augment}', {start}, seed {asked.seed}. "
         f"Training took {seconds / 60:.1f} minutes, validation left out."]
-    if "road_iou" in rows[0]:
-        best = max(rows, key=lambda row: (float(row["road_iou"] or -1), int(row["epoch"])))
-        sections.append(f"Road IoU in validation: **{_shown(rows[-1]['road_iou'])} in the last epoch** ({rows[-1]['epoch']}), "
-                        f"which no choice by validation made better; {_shown(best['road_iou'])} in the best ({best['epoch']}).")
+    if run.main in rows[0]:
+        best = max(rows, key=lambda row: (float(row[run.main] or -1), int(row["epoch"])))
+        sections.append(f"{'Road' if run.road else 'Mean'} IoU in validation: **{_shown(rows[-1][run.main])} in the last epoch** "
+                        f"({rows[-1]['epoch']}), which no choice by validation made better; {_shown(best[run.main])} in the best "
+                        f"({best['epoch']}).")
     sections += [f"## Evaluation of {run.figures['images']} images", _lines(
-        ["figure", "value"], [[name, _shown(run.figures[name])] for name in FIGURES])]
+        ["figure", "value"], [[name, _shown(run.figures[name])] for name in run.named])]
+    if not run.road:
+        sections.append(_picture(folder, "confusion.png"))
     empty = [row for row in run.images if row not in ranked]
-    if empty:
+    if empty and run.road:
         sections.append(f"{len(empty)} of the images have no road; false road was found in "
                         f"{sum(int(row['false_road']) > 0 for row in empty)} of them, "
                         f"{sum(int(row['false_road']) for row in empty)} pixels in all.")
     if ranked:
-        for name, some in (("best", ranked[:SHOWN]), ("worst", ranked[::-1][:SHOWN])):
-            sections.append(f"The {name} images with road ({', '.join(r['id'] + ' ' + _shown(r['road_iou']) for r in some)}); "
-                            "found in teal, missed in red, false in yellow:")
+        for name, some in (("best", ranked[:PICTURED]), ("worst", ranked[::-1][:PICTURED])):
+            sections.append(f"The {name} images{' with road' if run.road else ''} "
+                            f"({', '.join(r['id'] + ' ' + _shown(r[run.main]) for r in some)}); "
+                            f"{'found in teal, missed in red, false in yellow' if run.road else 'image, truth and prediction'}:")
             sections.append(_picture(folder, f"{name}.jpg"))
-    shown = [key for key in ("epoch", "train_loss", "road_iou", "precision", "recall", "f1", "learning_rate", "seconds")
-             if key in rows[0]]
+    shown = [key for key in ("epoch", "train_loss", *SHOWN[run.road], "learning_rate", "seconds") if key in rows[0]]
     cells = [[row[key] if key in ("epoch", "seconds") else _shown(row[key]) for key in shown] for row in rows]
     sections += ["## Epochs", _picture(folder, "curves.png"), _lines(shown, cells)]
     return sections

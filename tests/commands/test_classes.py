@@ -107,6 +107,19 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
                     cwd=folder), "probabilities: a PNG has room for one class")
 
 
+def test_a_report_on_several_classes(evaluated):
+    folder, printed = evaluated
+    result = command("report.py", "--output_path=out", "--predict_path=scored", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    report = folder / "out" / "weight01_dink34_report"
+    text = (report / "report.md").read_text()
+    for words in ("linknet18 on streets", "64x32 crops, batches of 2, adamw", "schedule 'one_cycle'", "Mean IoU in validation: **",
+                  "## Evaluation of 2 images", f"| iou_a_wood | {printed['iou_a_wood']} |", "![confusion](confusion.png)", "image, truth and prediction:",
+                  "| epoch | train_loss | mean_iou | mean_class_recall | mean_image_dice | pixel_accuracy | learning_rate | seconds |"):
+        assert words in text, text
+    assert {path.name for path in report.iterdir()} >= {"report.md", "curves.png", "confusion.png", "best.jpg", "worst.jpg"}
+
+
 def test_masks_of_other_classes_are_refused(work):
     folder, _ = work
     refused(command("eval.py", *DATA, "--ignore_index=none", "--trained_ckpt=out/weight01_dink34_best.ckpt", "--predict_path=wrong",
