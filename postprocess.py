@@ -20,7 +20,8 @@ def main(arguments: list) -> None:
                             *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places))], __doc__)
     if len(places) > 2:
         raise UserError(f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH")
-    if len(places) == 2 and settings.data_layout in OWN_PARTS:
+    named = len(places) == 2 or any(word.split("=")[0] == "--label_path" for word in arguments)
+    if named and settings.data_layout in OWN_PARTS:
         raise UserError(f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder of theirs give "
                         "--data_layout=folder --class_table=TABLE")
     folder, classes = Path(settings.predict_path), classes_of(settings)

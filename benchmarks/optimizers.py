@@ -18,14 +18,15 @@ RATES = {"rmsprop": 5e-4, "adam": 5e-4, "sgd": 1e-3}
 def train(name: str, options: argparse.Namespace) -> list[dict[str, str]]:
     """The table of epochs of one optimizer's training."""
     table = Path(options.output_path) / f"{name}_epochs.csv"
-    last = table.with_name(f"{name}_last.ckpt")
+    # A kill may have left the one before the last alone.
+    left = [file for file in (table.with_name(f"{name}_{ending}.ckpt") for ending in ("last", "previous")) if file.exists()]
     if not table.exists() or len(table.read_text(encoding="utf-8").splitlines()) <= options.epochs:
         subprocess.run([sys.executable, str(measure.ROOT / "train.py"),
                         f"--config_path={measure.ROOT / 'configs' / 'camvid_blog_480x320.yaml'}", f"--data_path={options.data_path}",
                         f"--output_path={options.output_path}", f"--log_name={name}", f"--optimizer={name}",
                         f"--learning_rate={RATES[name]}",
                         f"--epoch_num={options.epochs}", f"--batch_size={options.batch}", f"--train_size={options.width}",
-                        f"--train_height={options.height}", "--save_steps=5", *([f"--resume={last}"] if last.exists() else [])], check=True)
+                        f"--train_height={options.height}", "--save_steps=5", *([f"--resume={left[0]}"] if left else [])], check=True)
     with open(table, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

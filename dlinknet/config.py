@@ -110,9 +110,14 @@ class Config:
     server_ip: str
 
     @property
+    def epochs_key(self) -> str:
+        """The setting that says how many epochs a training has."""
+        return "distribute_epoch_num" if self.run_distribute else "epoch_num"
+
+    @property
     def epochs(self) -> int:
-        """How many a training has."""
-        return self.distribute_epoch_num if self.run_distribute else self.epoch_num
+        """How many it has."""
+        return getattr(self, self.epochs_key)
 
     def as_yaml(self) -> str:
         """The resolved settings as a YAML document that --config_path takes."""
@@ -232,5 +237,3 @@ def _refuse_together(config: Config) -> None:
         raise UserError("resize_width and resize_height belong together: give both, or 0 for neither")
     if config.train_height and not config.train_size:
         raise UserError("train_height is the height of crops whose width is train_size: give train_size too")
-    if config.class_weights != "none" and config.data_layout == "deepglobe":
-        raise UserError("class_weights: DeepGlobe's masks know road alone, whose loss takes no weights")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"errors", "files", "console"}
 ALLOWED = {
@@ -26,6 +28,10 @@ PURE = ["errors", "files", "console", "arguments", "values", "config", "jobs", "
         "evaluation.report", "evaluation.scoring", "evaluation.summary", "training.run", "training.schedules",
         "deploy.engines", "deploy.parity", "deploy.sidecar"]
 COMMANDS = sorted(p for p in ROOT.glob("*.py"))
+
+
+def test_the_test_files_that_run_first_are_there():
+    assert all((ROOT / "tests" / name).is_file() for name in LONG)
 
 
 def room(file: Path) -> str:

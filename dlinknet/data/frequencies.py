@@ -13,7 +13,7 @@ import numpy as np
 from dlinknet.console import LOG, Progress
 from dlinknet.data.classes import IGNORED, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.errors import name_some
+from dlinknet.errors import UserError, name_some
 from dlinknet.files import write_text
 
 FILE = "class_weights.json"     # in output_path
@@ -61,7 +61,10 @@ def frequencies(pairs: list[Pair], classes: Classes, folder: Path, writes: bool 
     What was kept is taken where it is of the same masks (by ID, size in bytes and time of change) and classes.
 
     Args:
-        writes: keep in `folder` what was counted; False in a process that leaves that to another one.
+        writes: keep in `folder` what was counted; False in a process that leaves that, and saying so, to another one.
+
+    Raises:
+        UserError: all of it is void.
     """
     file = folder / FILE
     masks = [(pair.id, pair.mask.stat()) for pair in pairs]
@@ -69,14 +72,20 @@ def frequencies(pairs: list[Pair], classes: Classes, folder: Path, writes: bool 
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["of"] == of.hexdigest() and len(kept["pixels"]) == len(classes.known):
-            return Frequencies(classes.names, np.array(kept["pixels"], np.int64), int(kept["void"]))
+            return _looked_at(Frequencies(classes.names, np.array(kept["pixels"], np.int64), int(kept["void"])), writes)
     except (OSError, ValueError, TypeError, LookupError):
         pass        # none yet, or not ours: counted anew
-    found = count(pairs, classes)
-    if found.missing:
-        LOG.info("no pixel of the training masks is %s", name_some(found.missing))
+    found = _looked_at(count(pairs, classes), writes)
     if writes:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps({"of": of.hexdigest(), "classes": found.names, "pixels": found.pixels.tolist(), "void": found.void,
                                      "weights": found.weights.round(6).tolist()}, indent=1))
+    return found
+
+
+def _looked_at(found: Frequencies, says: bool) -> Frequencies:
+    if not found.pixels.sum():
+        raise UserError("class_weights: every pixel of the training masks is void, so no class can be weighed")
+    if found.missing and says:
+        LOG.info("no pixel of the training masks is %s", name_some(found.missing))
     return found

@@ -87,10 +87,15 @@ def need_utf8(file: Path, key: str) -> None:
         raise UserError(f"{key}: {file.parent}: the name {ascii(file.name)} is not UTF-8; rename the file") from None
 
 
+def id_of(file: Path) -> str:
+    """What an image is called everywhere: its file's name without its type and without '_sat'."""
+    return file.stem.removesuffix("_sat") or file.stem
+
+
 def find_images(place: str, key: str) -> list[ImageFile]:
     """The images of a folder, or the one image that `place` is, sorted by ID, with their sizes.
 
-    Masks (ID_mask.png) are left out. An ID is a file's name without its type and without '_sat'. Only headers are read.
+    Masks (ID_mask.png) are left out. Only headers are read.
 
     Args:
         key: the setting that named the place, for the error's line.
@@ -112,7 +117,7 @@ def find_images(place: str, key: str) -> list[ImageFile]:
     found: dict[str, ImageFile] = {}
     with quiet_pillow():
         for file in files:
-            id = file.stem.removesuffix("_sat") or file.stem
+            id = id_of(file)
             need_utf8(file, key)
             if id in found:
                 raise UserError(f"{key}: {place}: two images for one ID: {name_some([found[id].file.name, file.name])}")

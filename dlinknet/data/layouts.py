@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dlinknet.config import Config
 from dlinknet.data.classes import ROADS, Classes, read_table
-from dlinknet.data.images import IMAGE_TYPES
+from dlinknet.data.images import IMAGE_TYPES, id_of
 from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
 
@@ -42,9 +42,11 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
 
     Raises:
         UserError: what classes_of, read_pairs, split_pairs and matched raise, or the settings name two validation sets, or masks
-            without images.
+            without images, or weights of classes where there is road alone.
     """
     classes, layout = classes_of(settings), settings.data_layout
+    if classes.road and settings.class_weights != "none":
+        raise UserError("class_weights: DeepGlobe's masks know road alone, whose loss takes no weights")
     if layout in OWN_PARTS:
         if settings.val_path or settings.val_split:
             raise UserError(f"val_path and val_split: {layout} has a validation set of its own; leave them empty")
@@ -105,16 +107,17 @@ def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Cla
 
 
 def _by_stem(folder: Path, pattern: str, types: tuple[str, ...], key: str = "data_path") -> dict[str, Path]:
-    """Name without type -> file, for the files below `folder` whose path without its type matches."""
+    """ID (images.id_of) -> file, for the files below `folder` whose path without its type matches."""
     if not folder.is_dir():
         raise UserError(f"{key}: there is no folder {folder}")
     found: dict[str, Path] = {}
     for file in sorted(folder.glob(f"{pattern}.*")):
         if file.suffix.lower() not in types or file.name.startswith("."):
             continue
-        if file.stem in found:
-            raise UserError(f"{key}: {folder}: two files for one ID: {found[file.stem].name} and {file.name}")
-        found[file.stem] = file
+        id = id_of(file)
+        if id in found:
+            raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
+        found[id] = file
     if not found:
         raise UserError(f"{key}: {folder} holds no file {pattern}{types[0]}")
     return found

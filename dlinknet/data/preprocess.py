@@ -109,7 +109,8 @@ def resized(pixels: np.ndarray, size: tuple[int, int], labels: bool = False) -> 
     if pixels.shape[:2] == size:
         return pixels
     smaller = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
-    # INTER_NEAREST takes the pixel to the upper left of the centre and would shift labels against their image.
+    # INTER_NEAREST takes the pixel to the upper left of the centre, which shifts labels against their image. (At exact halves the centre
+    # lies between two pixels, and one of them has to be taken.)
     kind = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(pixels, size[::-1], interpolation=kind)
 

@@ -23,7 +23,6 @@ from dlinknet.evaluation.predictor import Predictor, labels_of
 Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed
 
 
-
 @dataclass
 class Compared:
     """One model over a set: its tally, and its distance from the first model.

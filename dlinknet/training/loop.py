@@ -21,7 +21,7 @@ from dlinknet.parallel import Ranks
 from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
 from dlinknet.training.records import Position, Records, State
-from dlinknet.training.run import RunFiles, fixed_settings
+from dlinknet.training.run import PLANNED, RunFiles, fixed_settings
 from dlinknet.training.schedules import PlateauRule, make_schedule
 from dlinknet.training.step import make_step
 
@@ -50,7 +50,7 @@ class Trainer:
         self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
         self.step_function = make_step(set_precision(network, config.amp_level), make_loss(loader.classes, weights, ranks.size),
                                        self.optimizer, self.scaler, ranks.size)
-        self.schedule = make_schedule(config, self.config.epochs, len(loader))
+        self.schedule = make_schedule(config, len(loader))
         self.shown = loader.classes.shown if validate else ()
         self.state = State()
         self.records = Records(files, network, self.optimizer, self.scaler, self._about(),
@@ -87,7 +87,8 @@ class Trainer:
                 self.state.best = {}
 
     def agree(self) -> None:
-        """Returns when all processes have come here. Before it rank 0 must write nothing, for the others may still read.
+        """Returns when all processes have come here. Before it rank 0 must write no checkpoint, for the others may still
+        read.
 
         Raises:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
@@ -113,9 +114,9 @@ class Trainer:
             if self.state.rows:         # killed after a checkpoint was written and before the table was
                 self.records.keep_table(self.state.rows)
             if self.state.ended or self.state.position.epoch > self.config.epochs:
-                setting = "distribute_epoch_num" if self.config.run_distribute else "epoch_num"
+                more = "" if self.config.schedule in PLANNED else f"; a higher --{self.config.epochs_key} goes on"
                 LOG.info("nothing is left to train: %s", f"the run ended early, {self.state.ended}" if self.state.ended else
-                         f"{len(self.state.rows)} epochs are done; a higher --{setting} goes on")
+                         f"{len(self.state.rows)} epochs are done{more}")
             else:
                 self.ranks.equalise(self.network.get_parameters())
                 self._run_epochs()

@@ -71,6 +71,7 @@ class Records:
 
     @property
     def loss_scale(self) -> float:
+        """What losses are multiplied by now, against underflow in float16."""
         return float(self.scaler.scale_value.asnumpy())
 
     def beside_network(self) -> list[Parameter]:
@@ -86,8 +87,7 @@ class Records:
         """All that a resume needs; the `last` that was there becomes `previous`."""
         if self.writes:
             parameters = {p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]}
-            save(self.files.last, parameters.values(), {**self._meta(state, schedule), **asdict(state), **self.fixed},
-                 self.files.previous)
+            save(self.files.last, parameters.values(), {**self._meta(state, schedule), **asdict(state), **self.fixed}, self.files.previous)
         self.saved = str(state)
 
     def keep_table(self, rows: list[dict[str, Any]]) -> None:

@@ -198,7 +198,8 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
     Raises:
         UserError: a setting of FIXED or the data set differs; the line says what.
     """
-    unlike = [f"{key} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
+    said = {"epochs": f"the planned number of epochs ({settings.epochs_key})"}
+    unlike = [f"{said.get(key, key)} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
               if value != getattr(settings, key)]
     tables = meta["data"].get("classes"), identity["classes"]
     if tables[0] != tables[1]:

@@ -110,9 +110,9 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def make_schedule(config: Config, epochs: int, steps_an_epoch: int) -> PlateauRule | Timetable:
+def make_schedule(config: Config, steps_an_epoch: int) -> PlateauRule | Timetable:
     """What the setting `schedule` asks for, at its start."""
     if config.schedule == "plateau":
         return PlateauRule(config.learning_rate)
-    return Timetable(config.schedule, config.learning_rate, epochs * steps_an_epoch, steps_an_epoch, config.schedule_epochs,
+    return Timetable(config.schedule, config.learning_rate, config.epochs * steps_an_epoch, steps_an_epoch, config.schedule_epochs,
                      config.schedule_factor)

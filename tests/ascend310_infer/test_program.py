@@ -1,8 +1,12 @@
 """The C++ program, built with the address and undefined-behaviour sanitizers: against Python, on damaged files, on mistakes."""
 import importlib.util
 import json
+import os
 import resource
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +16,7 @@ from dlinknet.data.preprocess import pad, to_input
 from dlinknet.deploy.sidecar import Shape
 from dlinknet.evaluation.predictor import Predictor, weights
 from tests.ascend310_infer import build
-from tests.conftest import command, stripes
+from tests.conftest import ROOT, command, stripes
 
 pytestmark = pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
 needs_onnx = pytest.mark.skipif(not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
@@ -215,7 +219,7 @@ def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, 
 
 
 @needs_onnx
-def test_several_classes_of_resized_images_get_what_python_computes(program, spread_checkpoint, tmp_path):
+def test_several_classes_of_resized_images_get_what_python_computes(folder, program, spread_checkpoint, tmp_path):
     """Maps one after the other in ID_sat.bin, the classes' values in ID_mask.png; the images' mean colour is taken off."""
     from dlinknet.data.preprocess import Preprocessing
     from dlinknet.deploy.engines import OnnxEngine
@@ -242,3 +246,21 @@ def test_several_classes_of_resized_images_get_what_python_computes(program, spr
         assert np.abs(found - predictor.probability(image)).max() < 5e-3 and np.ptp(found) > 0.1
         mask = cv2.imread(str(tmp_path / "r" / f"m{number}_mask.png"), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(mask, 7 * found.argmax(0)) and len(np.unique(mask)) > 1
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "labels" / f"m{number}.png"), mask)
+    # The script scores them, here against themselves but for a column that is not right.
+    mask[:, 0] = (mask[:, 0] + 7) % 21
+    cv2.imwrite(str(tmp_path / "labels" / "m1.png"), mask)
+    (tmp_path / "table.yaml").write_text(json.dumps(values["class_table"]))
+    scored = subprocess.run(["bash", str(ROOT / "scripts" / "run_infer_310.sh"), "data", "labels", "net.onnx", "--class_table=table.yaml",
+                             "--tile_overlap=20"], cwd=tmp_path, capture_output=True, text=True, env={
+                                 **os.environ, "BUILD_DIR": str(folder), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"})
+    right = 1 - 150 / (60 * 64 + 150 * 210)
+    assert scored.returncode == 0 and f"pixel_accuracy: {right:.4f}" in scored.stdout, scored.stdout + scored.stderr
+    # One class without a value: all of them are written as their places.
+    values["class_table"]["classes"][1]["values"] = []
+    path_of(tmp_path / "net.onnx").write_text(json.dumps(values))
+    result = build.run(program, "--model=net.onnx", "--images=data", "--results=places", "--times=t2", "--output=mask",
+                       "--tile_overlap=20", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert np.array_equal(cv2.imread(str(tmp_path / "places" / "m1_mask.png"), cv2.IMREAD_UNCHANGED), found.argmax(0))

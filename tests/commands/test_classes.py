@@ -114,7 +114,8 @@ def test_a_report_on_several_classes(evaluated):
     report = folder / "out" / "weight01_dink34_report"
     text = (report / "report.md").read_text()
     for words in ("linknet18 on streets", "64x32 crops, batches of 2, adamw", "schedule 'one_cycle'", "Mean IoU in validation: **",
-                  "## Evaluation of 2 images", f"| iou_a_wood | {printed['iou_a_wood']} |", "![confusion](confusion.png)", "image, truth and prediction:",
+                  "## Evaluation of 2 images", f"| iou_a_wood | {printed['iou_a_wood']} |", "![confusion](confusion.png)",
+                  "image, truth and prediction:",
                   "| epoch | train_loss | mean_iou | mean_class_recall | mean_image_dice | pixel_accuracy | learning_rate | seconds |"):
         assert words in text, text
     assert {path.name for path in report.iterdir()} >= {"report.md", "curves.png", "confusion.png", "best.jpg", "worst.jpg"}

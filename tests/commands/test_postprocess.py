@@ -58,7 +58,8 @@ def test_a_word_too_many(place):
 
 def test_several_classes(tmp_path):
     """2 x 3 pixels of sky (value 4), land (7) and void (9): of the five that count, four are right."""
-    (tmp_path / "table.yaml").write_text("classes: [{name: sky, colour: [0, 0, 1], values: [4]}, {name: land, colour: [0, 1, 0], values: [7]}]\n"
+    (tmp_path / "table.yaml").write_text("classes:\n- {name: sky, colour: [0, 0, 1], values: [4]}\n"
+                                         "- {name: land, colour: [0, 1, 0], values: [7]}\n"
                                          "void: {name: void, colour: [0, 0, 0], values: [9]}\n")
     for folder in ("images", "labels", "result_Files"):
         (tmp_path / folder).mkdir()
@@ -71,5 +72,6 @@ def test_several_classes(tmp_path):
     assert result.returncode == 0, result.stderr
     lines = dict(line.split(": ") for line in result.stdout.splitlines()[1:])
     assert (lines["pixel_accuracy"], lines["iou_sky"], lines["iou_land"]) == (f"{4 / 5:.4f}", f"{1 / 2:.4f}", f"{3 / 4:.4f}")
-    result = postprocess("result_Files", "labels", "--data_layout=camvid", cwd=tmp_path)
-    assert result.returncode == 2 and "label_path: camvid has its masks in data_path" in result.stderr
+    for words in (["labels"], ["--label_path=labels"]):
+        result = postprocess("result_Files", *words, "--data_layout=camvid", cwd=tmp_path)
+        assert result.returncode == 2 and "label_path: camvid has its masks in data_path" in result.stderr

@@ -10,6 +10,7 @@ import pytest
 from dlinknet.data import frequencies
 from dlinknet.data.classes import Class, Classes
 from dlinknet.data.pairs import Pair
+from dlinknet.errors import UserError
 
 CLASSES = Classes((Class("a", (0, 0, 0), (0,)), Class("b", (1, 0, 0), (1,)), Class("c", (2, 0, 0), (2,))), Class("v", (3, 0, 0), (9,)))
 
@@ -29,6 +30,18 @@ def test_weights_by_hand(pairs):
     assert found.weights == pytest.approx([1 / math.log(0.75 + 1.02), 1 / math.log(0.25 + 1.02), 1 / math.log(1.02)])
     counted = frequencies.count(pairs, replace(CLASSES, counted=True))
     assert counted.pixels.tolist() == [6, 2, 0, 2] and counted.void == 0
+
+
+def test_what_is_missing_is_said_each_time_and_void_alone_is_refused(pairs, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(frequencies.LOG, "info", lambda text, *words: said.append(text % words))
+    for writes in (False, True, True):
+        frequencies.frequencies(pairs, CLASSES, tmp_path / "output", writes)
+    assert said == ["no pixel of the training masks is c"] * 2, "by the process that writes"
+    void = replace(CLASSES, listed=tuple(replace(each, values=(50 + number,)) for number, each in enumerate(CLASSES.listed)),
+                   void=replace(CLASSES.void, values=(0, 1, 9)))
+    with pytest.raises(UserError, match="class_weights: every pixel of the training masks is void"):
+        frequencies.frequencies(pairs, void, tmp_path / "output")
 
 
 def test_what_was_counted_is_kept_until_masks_or_classes_change(pairs, tmp_path, monkeypatch):

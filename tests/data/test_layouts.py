@@ -108,6 +108,7 @@ def test_mistakes_are_one_line_each(camvid):
     refused("camvid has a validation set of its own", "--val_split=0.1")
     refused("class_table: cannot read .*nothing.yaml", "--class_table=nothing.yaml")
     refused("ignore_index: .*nothing is void.yaml has no void", "--ignore_index=none", f"--class_table={camvid / 'nothing is void.yaml'}")
+    refused("class_weights: DeepGlobe's masks know road alone", "--data_layout=deepglobe", "--class_weights=log")
     refused("class_table: DeepGlobe's masks know road alone", "--data_layout=deepglobe", "--class_table=camvid")
     (camvid / "valannot" / "val_1.png").unlink()
     refused(r"1 image without a mask \(val_1.png\)")
@@ -140,10 +141,12 @@ def test_masks_of_a_folder_are_named_as_their_images_or_with_an_ending(tmp_path)
         write(folder / "images" / f"{image}.png", np.zeros((8, 12, 3), np.uint8))
         for mask in masks:
             write(folder / "masks" / f"{mask}.png", grey(3))
-        return settings("--data_layout=folder", "--class_table=camvid", f"--data_path={folder / 'images'}", f"--label_path={folder / 'masks'}")
+        return settings("--data_layout=folder", "--class_table=camvid", f"--data_path={folder / 'images'}",
+                        f"--label_path={folder / 'masks'}")
 
-    for image, mask in (("s", "s"), ("s", "s_L"), ("s_L", "s_L")):
-        assert [(pair.id, pair.mask.stem) for pair in training_sets(made(image, mask))[1]] == [(image, mask)]
+    for image, mask in (("s", "s"), ("s", "s_L"), ("s_L", "s_L"), ("s_sat", "s"), ("s_sat", "s_sat")):
+        found = [(pair.id, pair.mask.stem) for pair in training_sets(made(image, mask))[1]]
+        assert found == [(image.removesuffix("_sat"), mask)], "the ID is what predict.py and the C++ program have"
     with pytest.raises(UserError, match="two files for one ID: s.png and s_L.png"):
         training_sets(made("s", "s", "s_L"))
 

@@ -78,10 +78,12 @@ def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
     import cv2
     from dlinknet.data.classes import Class, Classes
     from dlinknet.data.pairs import Pair
-    classes = Classes(tuple(Class(name, (n, n, n), (n,)) for n, name in enumerate(["blue", "green", "red"])))
+    classes = Classes(tuple(Class(name, (n, n, n), (n,)) for n, name in enumerate(["blue", "green", "red"])), Class("void", (9, 9, 9), (9,)))
     image = np.random.default_rng(2).integers(0, 256, (40, 64, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), image)
-    cv2.imwrite(str(tmp_path / "m.png"), image.argmax(-1).astype(np.uint8))
+    truth = image.argmax(-1).astype(np.uint8)
+    truth[0] = 9
+    cv2.imwrite(str(tmp_path / "m.png"), truth)
 
     class Shares(Grey):
         def __call__(self, inputs):
@@ -96,5 +98,6 @@ def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
     assert same.figures()["mean_iou"] == same.figures()["pixel_accuracy"] == 1 and filed.difference == 0 == filed.changed
     changed = (image + np.array([64, 0, 0])).argmax(-1) != image.argmax(-1)
     assert more.difference == 64 / 1024 and more.changed == changed.sum() > 0
-    assert more.figures()["pixel_accuracy"] == pytest.approx(1 - changed.mean())
+    assert more.figures()["pixel_accuracy"] == pytest.approx(1 - changed[1:].mean())
+    assert more.pixels == 40 * 64 and more.counts.sum() == 39 * 64, "what changed is counted in void too"
     assert "mean_class_recall" in parity.as_table([same, more]) and json.loads(parity.as_json([more]))[0]["iou_red"] < 1

@@ -140,10 +140,10 @@ def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path)
         meta = json.loads(json.dumps({"settings": fixed_settings(now), "data": identity}))
         longer = dataclasses.replace(now, epoch_num=9)
         if refuses:
-            with pytest.raises(UserError, match="epochs was 7, is 9"):
+            with pytest.raises(UserError, match=r"the planned number of epochs \(epoch_num\) was 7, is 9"):
                 refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
             together = dataclasses.replace(now, run_distribute=True, distribute_epoch_num=30)
-            with pytest.raises(UserError, match="epochs was 7, is 30"):
+            with pytest.raises(UserError, match=r"the planned number of epochs \(distribute_epoch_num\) was 7, is 30"):
                 refuse_changes(meta, together, identity, tmp_path / "a_last.ckpt")
             refuse_changes(meta, dataclasses.replace(together, distribute_epoch_num=7), identity, tmp_path / "a_last.ckpt")
         else:
