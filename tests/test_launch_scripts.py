@@ -343,6 +343,7 @@ def test_three_go_on_where_two_were(real, mindspore):
     assert figures[0] and figures[0] == figures[1] == figures[2], "all ranks agree on loss and figures"
 
 
+@pytest.mark.slow           # .ci/run has it all the same
 def test_msrun_for_real(real, mindspore):
     need_cluster()
     folder, bash = real

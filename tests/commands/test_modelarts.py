@@ -1,4 +1,7 @@
-"""Training, evaluation and export as jobs, in processes of their own: what lies in the store before and after."""
+"""Training, evaluation and export as jobs, in processes of their own: what lies in the store before and after.
+
+The default suite has the parts of this in tests/cloud; the whole takes a minute for each way, and .ci/run has it.
+"""
 import csv
 import io
 import json
@@ -16,10 +19,10 @@ from tests.cloud.conftest import moxing, obs, obs_server     # noqa: F401  (fixt
 from tests.conftest import ROOT, stripes, write_pair
 
 SMALL = ("--model_name=linknet18", "--device_target=CPU", "--batch_size=2", "--num_workers=1", "--log_name=roads")
-SLOW = pytest.mark.slow
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["obs", pytest.param("moxing", marks=SLOW), pytest.param("local", marks=SLOW)])
+@pytest.fixture(params=["obs", "moxing", "local"])
 def place(request, tmp_path):
     """A store, or folders of the machine, which a current job's platform fills and empties."""
     if request.param != "local":

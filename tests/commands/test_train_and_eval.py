@@ -167,6 +167,7 @@ def test_a_checkpoint_says_which_network_it_is(trained):
         bare.unlink()
 
 
+@pytest.mark.slow           # training/test_run.py moves them without a training
 def test_a_second_run_moves_the_first_aside(trained, tmp_path):
     work = trained[0]
     shutil.copytree(work / "output", tmp_path / "output")
