@@ -1,11 +1,12 @@
 """Counts how often each class is in the training masks and prints its share and the weight that the cross-entropy gives it with
 --class_weights=log, 1 / ln(p + 1.02). The counts are kept in output_path, where train.py finds them."""
+from dataclasses import replace
 from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.data.frequencies import FILE, frequencies
-from dlinknet.data.layouts import classes_of, training_sets
-from dlinknet.errors import UserError, run_command
+from dlinknet.data.layouts import training_sets
+from dlinknet.errors import run_command
 from dlinknet.files import need_place
 
 
@@ -13,14 +14,11 @@ def main(arguments: list) -> None:
     settings = config.load(arguments, __doc__)
     console.start_log()
     need_place(settings.output_path, "output_path")
-    if classes_of(settings).road:
-        raise UserError("data_layout: DeepGlobe's masks know road alone, whose loss takes no weights")
-    classes, training, _ = training_sets(settings)
+    classes, training, _ = training_sets(replace(settings, class_weights="log"))
     folder = Path(settings.output_path)
     found = frequencies(training, classes, folder)
-    shares = found.pixels / found.pixels.sum()
     print(console.columns([["class", "share", "weight"], *([name, f"{share:.4f}", f"{weight:.4f}"] for name, share, weight in zip(
-        found.names, shares, found.weights))], right=2))
+        found.names, found.shares, found.weights))], right=2))
     console.LOG.info("%.2f %% of all pixels are void and do not count; pixels and weights of %d masks are in %s",
                      100 * found.void / (found.void + found.pixels.sum()), len(training), folder / FILE)
 

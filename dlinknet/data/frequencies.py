@@ -29,12 +29,17 @@ class Frequencies:
     void: int
 
     @property
+    def shares(self) -> np.ndarray:
+        """Each class's share of the pixels that count, float64."""
+        return self.pixels / self.pixels.sum()
+
+    @property
     def weights(self) -> np.ndarray:
-        """1 / ln(p + 1.02), p being a class's share of the pixels that count: ENet's weights, which LinkNet takes.
+        """1 / ln(p + 1.02), p being a class's share: ENet's weights, which LinkNet takes.
 
         From 1.42 for a class that is everywhere to 50.5 for one that is nowhere; float64.
         """
-        return 1 / np.log(self.pixels / self.pixels.sum() + SMALLEST)
+        return 1 / np.log(self.shares + SMALLEST)
 
     @property
     def missing(self) -> list[str]:
