@@ -1,27 +1,47 @@
-"""D-LinkNet's augmentations. Each is a pure function of an rng; image and mask move together.
+"""D-LinkNet's augmentations, and those of streets. Each is a pure function of an rng; image and mask move together.
 
-Images are H x W x 3 uint8 BGR, masks H x W uint8. The amounts are those of the authors' code: hue by at most 30 of OpenCV's
-180 steps, saturation 5 and value 15 of 255; shift, scale and aspect by at most a tenth; each of these and each flip and
-quarter turn with probability 1/2.
+Images are H x W x 3 uint8 BGR, masks H x W uint8. Colour, place and each flip and quarter turn change with probability 1/2.
 """
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 Window = tuple  # (top, left, height, width) in pixels of the image that it is cut from
 
-HUE, SATURATION, VALUE = 30, 5, 15
-SHIFT_LIMIT = SCALE_LIMIT = ASPECT_LIMIT = 0.1
+
+@dataclass(frozen=True)
+class Amounts:
+    """How far examples are changed at most.
+
+    hue of OpenCV's 180 steps, saturation and value of 255. light: what value is multiplied or divided by, 1 for not at all. shift,
+    scale and aspect: shares of the window, or of 1.
+    """
+
+    hue: int
+    saturation: int
+    value: int
+    light: float
+    shift: float
+    scale: float
+    aspect: float
 
 
-def hue_saturation_value(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+AERIAL = Amounts(30, 5, 15, 1.0, 0.1, 0.1, 0.1)         # the D-LinkNet authors' code
+# Ours: things come in all distances and are lit by dusk and noon, but trees are green.
+STREET = Amounts(8, 25, 15, 1.8, 0.1, 0.3, 0.1)
+
+
+def hue_saturation_value(rng: np.random.Generator, image: np.ndarray, most: Amounts = AERIAL) -> np.ndarray:
     """Moves the hue of all pixels by one amount, round the circle (OpenCV's hue ends at 180), saturation and value too."""
     if rng.random() >= 0.5:
         return image
-    hue, saturation, value = (int(rng.integers(-most, most + 1)) for most in (HUE, SATURATION, VALUE))
+    hue, saturation, value = (int(rng.integers(-limit, limit + 1)) for limit in (most.hue, most.saturation, most.value))
+    light = most.light ** rng.uniform(-1, 1) if most.light > 1 else 1.0
     levels = np.arange(256)
-    table = np.stack([(levels + hue) % 180, np.clip(levels + saturation, 0, 255), np.clip(levels + value, 0, 255)], axis=1)
+    table = np.stack([(levels + hue) % 180, np.clip(levels + saturation, 0, 255), np.clip(levels * light + value, 0, 255)], axis=1)
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
     cv2.LUT(hsv, table.astype(np.uint8)[None], dst=hsv)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
@@ -33,7 +53,7 @@ def random_window(rng: np.random.Generator, height: int, width: int, size: tuple
 
 
 def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, window: Window,
-                       outside: int = 0) -> tuple[np.ndarray, np.ndarray]:
+                       outside: int = 0, most: Amounts = AERIAL) -> tuple[np.ndarray, np.ndarray]:
     """Cuts a window out, moved, scaled and stretched about its centre; what lies outside the image is black, in the mask `outside`.
 
     With scale s and aspect a, a pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
@@ -43,10 +63,10 @@ def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.nda
     if rng.random() >= 0.5:
         cut = np.s_[top:top + height, left:left + width]
         return image[cut], mask[cut]
-    scale = 1 + rng.uniform(-SCALE_LIMIT, SCALE_LIMIT)
-    aspect = 1 + rng.uniform(-ASPECT_LIMIT, ASPECT_LIMIT)
-    dx = round(rng.uniform(-SHIFT_LIMIT, SHIFT_LIMIT) * width)
-    dy = round(rng.uniform(-SHIFT_LIMIT, SHIFT_LIMIT) * height)
+    scale = 1 + rng.uniform(-most.scale, most.scale)
+    aspect = 1 + rng.uniform(-most.aspect, most.aspect)
+    dx = round(rng.uniform(-most.shift, most.shift) * width)
+    dy = round(rng.uniform(-most.shift, most.shift) * height)
     sx, sy = scale * aspect ** 0.5, scale / aspect ** 0.5
     cx, cy = (width - 1) / 2, (height - 1) / 2
     matrix = np.array([[sx, 0, cx + dx - sx * (cx + left)], [0, sy, cy + dy - sy * (cy + top)]])
@@ -92,8 +112,9 @@ def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level
     window = random_window(rng, height, width, crop) if crop else (0, 0, height, width)
     if level in ("full", "street"):
         # The colours come after the crop: fewer pixels to convert.
-        image, mask = shift_scale_aspect(rng, image, mask, window, outside)
-        image = hue_saturation_value(rng, image)
+        most = STREET if level == "street" else AERIAL
+        image, mask = shift_scale_aspect(rng, image, mask, window, outside, most)
+        image = hue_saturation_value(rng, image, most)
     else:
         top, left, height, width = window
         image, mask = image[top:top + height, left:left + width], mask[top:top + height, left:left + width]

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data.augment import augment, flip_and_turn, hue_saturation_value, random_window, shift_scale_aspect
+from dlinknet.data.augment import STREET, augment, flip_and_turn, hue_saturation_value, random_window, shift_scale_aspect
 
 
 class Drawn:
@@ -49,6 +49,13 @@ def test_saturation_and_value_stop_at_their_ends():
     assert hue_saturation_value(Drawn(0.0, 0, 0, 15), white).tolist() == [[[255, 255, 255]]]
     assert hue_saturation_value(Drawn(0.0, 0, -5, -15), black).tolist() == [[[0, 0, 0]]]
     assert hue_saturation_value(Drawn(0.7), white) is white
+
+
+def test_light_multiplies_the_value():
+    grey = np.full((1, 1, 3), 100, np.uint8)
+    for draw, expected in ((1, 180), (-1, 56), (0, 100)):        # times 1.8, by 1.8
+        assert np.abs(hue_saturation_value(Drawn(0.0, 0, 0, 0, draw), grey, STREET).astype(int) - expected).max() <= 1
+    assert hue_saturation_value(Drawn(0.0, 0, 0, 15, 1), np.full((1, 1, 3), 200, np.uint8), STREET).tolist() == [[[255, 255, 255]]]
 
 
 def test_shift_moves_by_whole_pixels_and_leaves_black():
