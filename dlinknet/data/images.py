@@ -5,12 +5,12 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterable, Iterator
 
 import numpy as np
 from PIL import Image
 
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import UserError
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")       # Pillow's names for 8 bits and fewer a channel
@@ -92,6 +92,26 @@ def id_of(file: Path) -> str:
     return file.stem.removesuffix("_sat") or file.stem
 
 
+def by_id(files: Iterable[Path], place: str | Path, key: str, name: Callable[[Path], str] = id_of) -> dict[str, Path]:
+    """ID -> file, sorted by ID.
+
+    Args:
+        place, key: where the files lie and the setting that said so, for the error's line.
+        name: the ID that a file has.
+
+    Raises:
+        UserError: two files have one ID, or a name is not UTF-8.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        need_utf8(file, key)
+        id = name(file)
+        if id in found:
+            raise UserError(f"{key}: {place}: two files for one ID: {found[id].name} and {file.name}")
+        found[id] = file
+    return dict(sorted(found.items()))
+
+
 def find_images(place: str, key: str) -> list[ImageFile]:
     """The images of a folder, or the one image that `place` is, sorted by ID, with their sizes.
 
@@ -114,15 +134,11 @@ def find_images(place: str, key: str) -> list[ImageFile]:
         raise UserError(f"{key}: cannot read {place}: {error.strerror}") from None
     if not files:
         raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
-    found: dict[str, ImageFile] = {}
+    images = []
     with quiet_pillow():
-        for file in files:
-            id = id_of(file)
-            need_utf8(file, key)
-            if id in found:
-                raise UserError(f"{key}: {place}: two images for one ID: {name_some([found[id].file.name, file.name])}")
+        for id, file in by_id(files, place, key).items():
             try:
-                found[id] = ImageFile(id, file, check_image(file, whole=False)[0])
+                images.append(ImageFile(id, file, check_image(file, whole=False)[0]))
             except BadImage as error:
-                found[id] = ImageFile(id, file, (0, 0), str(error))
-    return [found[id] for id in sorted(found)]
+                images.append(ImageFile(id, file, (0, 0), str(error)))
+    return images

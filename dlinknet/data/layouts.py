@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Callable
 
 from dlinknet.config import Config
 from dlinknet.data.classes import ROADS, Classes, read_table
-from dlinknet.data.images import IMAGE_TYPES, id_of
+from dlinknet.data.images import IMAGE_TYPES, by_id, id_of
 from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
 
@@ -83,12 +84,12 @@ def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
         raise UserError("data_path is empty: name a folder with --data_path=FOLDER")
     if settings.data_layout == "camvid":
         images, masks = root / part, root / f"{part}annot"
-        return matched(_by_stem(images, "*", IMAGE_TYPES), _by_stem(masks, "*", MASK_TYPES), (str(images), str(masks)), keys, classes)
+        return matched(_listed(images, "*", IMAGE_TYPES), _listed(masks, "*", MASK_TYPES), (str(images), str(masks)), keys, classes)
     images, masks = root / "leftImg8bit" / part, root / "gtFine" / part
     # An ID is an image's whole stem, as predict.py and the C++ program have it.
-    pictures = _by_stem(images, "*/*_leftImg8bit", (".png",))
-    labels = {f"{stem.removesuffix('_gtFine_labelIds')}_leftImg8bit": file
-              for stem, file in _by_stem(masks, "*/*_gtFine_labelIds", (".png",)).items()}
+    pictures = _listed(images, "*/*_leftImg8bit", (".png",))
+    labels = _listed(masks, "*/*_gtFine_labelIds", (".png",), "data_path",
+                     lambda mask: mask.stem.replace("_gtFine_labelIds", "_leftImg8bit"))
     return matched(pictures, labels, (str(images), str(masks)), keys, classes)
 
 
@@ -98,26 +99,19 @@ def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Cla
     for folder, key in ((images, image_key), (masks, mask_key)):
         if not folder:
             raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
-    pictures, labels = _by_stem(Path(images), "*", IMAGE_TYPES, image_key), _by_stem(Path(masks), "*", MASK_TYPES, mask_key)
-    for stem in [stem for stem in labels if stem not in pictures and stem.endswith("_L")]:
-        if stem[:-2] in labels:
-            raise UserError(f"{mask_key}: {masks}: two files for one ID: {labels[stem[:-2]].name} and {labels[stem].name}")
-        labels[stem[:-2]] = labels.pop(stem)
+    pictures = _listed(Path(images), "*", IMAGE_TYPES, image_key)
+    labels = _listed(Path(masks), "*", MASK_TYPES, mask_key,
+                     lambda mask: id_of(mask) if id_of(mask) in pictures else id_of(mask).removesuffix("_L"))
     return matched(pictures, labels, (images, masks), (image_key, mask_key), classes)
 
 
-def _by_stem(folder: Path, pattern: str, types: tuple[str, ...], key: str = "data_path") -> dict[str, Path]:
-    """ID (images.id_of) -> file, for the files below `folder` whose path without its type matches."""
+def _listed(folder: Path, pattern: str, types: tuple[str, ...], key: str = "data_path",
+            name: Callable[[Path], str] = id_of) -> dict[str, Path]:
+    """ID (`name` gives it) -> file, for the files below `folder` whose path without its type matches."""
     if not folder.is_dir():
         raise UserError(f"{key}: there is no folder {folder}")
-    found: dict[str, Path] = {}
-    for file in sorted(folder.glob(f"{pattern}.*")):
-        if file.suffix.lower() not in types or file.name.startswith("."):
-            continue
-        id = id_of(file)
-        if id in found:
-            raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
-        found[id] = file
+    files = (file for file in sorted(folder.glob(f"{pattern}.*")) if file.suffix.lower() in types and not file.name.startswith("."))
+    found = by_id(files, folder, key, name)
     if not found:
         raise UserError(f"{key}: {folder} holds no file {pattern}{types[0]}")
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlinknet.data.classes import ROADS, Classes
-from dlinknet.data.images import IMAGE_TYPES, BadImage, check_image, need_utf8, quiet_pillow
+from dlinknet.data.images import IMAGE_TYPES, BadImage, by_id, check_image, quiet_pillow
 from dlinknet.data.preprocess import ROAD_MINIMUM
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import new_folders
@@ -41,7 +41,7 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
         UserError: a folder is missing or without images, an image has no mask or a mask no image, a file is unreadable,
             truncated or of more than 8 bits a channel, sizes differ, or no mask marks any road but some hold values below 128.
     """
-    images = _by_id(image_folder, "_sat", IMAGE_TYPES, image_key)
+    images = _named(image_folder, "_sat", IMAGE_TYPES, image_key)
     masks = find_masks(mask_folder, mask_key)
     return matched(images, masks, (image_folder, mask_folder), (image_key, mask_key), ROADS)
 
@@ -64,8 +64,6 @@ def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str,
         _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
     ]
     found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
-    for pair in found:
-        need_utf8(pair.image, key)
     # Decoding releases Python's lock, so threads use every core.
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, quiet_pillow():
         checked = list(pool.map(lambda pair: _check(pair, classes), found))
@@ -124,10 +122,10 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
 
 def find_masks(folder: str, key: str) -> dict[str, Path]:
     """ID -> ID_mask.png (or .tif) of a folder, sorted by ID. UserError where there is none, or two have one ID."""
-    return dict(sorted(_by_id(folder, "_mask", MASK_TYPES, key).items()))
+    return _named(folder, "_mask", MASK_TYPES, key)
 
 
-def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[str, Path]:
+def _named(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[str, Path]:
     """ID -> file for the files named ID + ending + one of the types."""
     if not folder:
         raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
@@ -135,15 +133,8 @@ def _by_id(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[s
         files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in types)
     except OSError as error:
         raise UserError(f"{key}: cannot read the folder {folder}: {error.strerror}") from None
-    found: dict[str, Path] = {}
-    for file in files:
-        if not file.stem.endswith(ending) or file.name.startswith("."):
-            continue
-        id = file.stem[:-len(ending)]
-        need_utf8(file, key)
-        if id in found:
-            raise UserError(f"{key}: {folder}: two files for one ID: {found[id].name} and {file.name}")
-        found[id] = file
+    named = [file for file in files if file.stem.endswith(ending) and not file.name.startswith(".")]
+    found = by_id(named, folder, key, lambda file: file.stem[:-len(ending)])
     if not found:
         raise UserError(f"{key}: {folder} holds no file named ID{ending}{types[0]}"
                         + (f" (but {name_some([file.name for file in files], 3)})" if files else ""))

@@ -34,7 +34,7 @@ def test_places_without_images_are_refused(tmp_path):
         find_images("", "data_path")
     for name in ("a.png", "a_sat.jpg"):
         cv2.imwrite(str(tmp_path / name), noise(8, 8))
-    with pytest.raises(UserError, match="two images for one ID: a.png, a_sat.jpg"):
+    with pytest.raises(UserError, match="two files for one ID: a.png and a_sat.jpg"):
         find_images(str(tmp_path), "data_path")
 
 
