@@ -19,14 +19,14 @@ def main(arguments: list) -> None:
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model
     from dlinknet.evaluation import report
-    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.evaluation.predictor import Predictor, views_of
     from dlinknet.evaluation.scoring import score
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
     opened.need_classes(classes, settings.trained_ckpt, "trained_ckpt")
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta,
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
                           resize=opened.preprocessing.resize)
     rows = []
     with replacing_results(folder, "predict_path") as results:

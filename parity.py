@@ -26,6 +26,7 @@ def main(arguments: list) -> None:
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model
     from dlinknet.deploy.parity import as_json, as_table, compare
+    from dlinknet.evaluation.predictor import views_of
     opened = {}
     for number, file in enumerate(files):
         if not number or not Path(file).is_dir():
@@ -35,8 +36,8 @@ def main(arguments: list) -> None:
         console.LOG.info("%s: %s", device, ", ".join(f"{file} ({model.model})" for file, model in opened.items()
                                                      if model.device == device))
     models = {file: opened[file].engine if file in opened else Path(file) for file in files}
-    rows = compare(pairs, models, settings.tile_size, settings.tile_overlap, settings.tta, settings.threshold, classes,
-                   opened[files[0]].preprocessing.resize)
+    rows = compare(pairs, models, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
+                   settings.threshold, classes, opened[files[0]].preprocessing.resize)
     print(as_json(rows) if settings.as_json else as_table(rows))
 
 

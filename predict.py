@@ -19,11 +19,11 @@ def main(arguments: list) -> None:
     from dlinknet.deploy.engines import open_model
     from dlinknet.evaluation.pipeline import Behind
     from dlinknet.evaluation.prediction import predict
-    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.evaluation.predictor import Predictor, views_of
     from dlinknet.evaluation.report import PredictionFiles
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, settings.tta,
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
                           resize=opened.preprocessing.resize)
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))

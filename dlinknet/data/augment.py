@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 Window = tuple  # (top, left, height, width) in pixels of the image that it is cut from
+UPRIGHT = ("street", "mirror")      # levels for scenes with a sky above
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,6 @@ def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level
         image, mask = image[top:top + height, left:left + width], mask[top:top + height, left:left + width]
     if level in ("full", "flips"):
         image, mask = flip_and_turn(rng, image, mask)
-    elif level in ("street", "mirror"):
+    elif level in UPRIGHT:
         image, mask = mirror(rng, image, mask)
     return image, mask

@@ -18,7 +18,7 @@ from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.engine import Engine
 from dlinknet.evaluation.metrics import Tally, confusion, set_figures
 from dlinknet.evaluation.pipeline import ahead
-from dlinknet.evaluation.predictor import Predictor, labels_of
+from dlinknet.evaluation.predictor import Predictor, Views, labels_of
 
 Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed
 
@@ -67,13 +67,13 @@ def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
     return next(iter(sizes.values()), None)
 
 
-def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, tile_overlap: int, tta: bool,
+def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, tile_overlap: int, views: Views,
             threshold: float, classes: Classes = ROADS, resize: tuple[int, int] | None = None) -> list[Compared]:
     """Runs all models over all images; the first is the one that the others are held against.
 
     Args:
         classes: what masks and models know.
-        resize: as Predictor takes it.
+        views, resize: as Predictor takes them.
 
     All see the same pixels: where one takes a fixed size, all get images padded to it, or tiles of it.
 
@@ -81,10 +81,10 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
         UserError: models take different sizes, a folder lacks the file of an image, or stands there without the model that it is of.
     """
     size = shared_size(models)
-    if any(isinstance(model, Path) for model in models.values()) and (tta or size is None):
+    if any(isinstance(model, Path) for model in models.values()) and (len(views) > 1 or size is None):
         raise UserError("exports: a folder of results was computed in one view, with a model of one size: name that export beside it, "
                         "and leave --tta away")
-    predictors = {name: Predictor(model, tile_size, tile_overlap, tta, size, resize) for name, model in models.items()
+    predictors = {name: Predictor(model, tile_size, tile_overlap, views, size, resize) for name, model in models.items()
                   if not isinstance(model, Path)}
     canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
 

@@ -7,6 +7,7 @@ from typing import Callable, Iterable, Iterator
 import cv2
 import numpy as np
 
+from dlinknet.data.augment import UPRIGHT
 from dlinknet.data.preprocess import STRIDE, pad, resized, round_up, shared_canvases
 from dlinknet.errors import UserError
 from dlinknet.evaluation.engine import Engine
@@ -14,8 +15,10 @@ from dlinknet.evaluation.pipeline import ahead
 
 SIDES = 128                     # tiles come in few sizes, multiples of this, because each size is a graph to compile
 ALL, UP, LEFT, BOTH = np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]
-ONE_VIEW = [(0, ALL)]
-EIGHT_VIEWS = [(turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH)]     # quarter turns, then a flip
+Views = list                    # of (quarter turns, the flip after them)
+ONE_VIEW: Views = [(0, ALL)]
+TWO_VIEWS: Views = [(0, ALL), (0, LEFT)]
+EIGHT_VIEWS: Views = [(turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH)]
 
 
 class Predictor:
@@ -32,20 +35,20 @@ class Predictor:
         tile_size: the longest side of a tile, a multiple of 32; not used where the engine has a size.
         tile_overlap: pixels that neighbouring tiles share at least, and at most a tile less 32, of an engine of one size a
             quarter of it.
-        tta: average the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
+        views: what an image is averaged over, as views_of gives it.
         size: (height, width) of all tiles, as of an engine that takes this size only.
         resize: (height, width) to which images are resized first; their probabilities are brought back, bilinearly.
 
     Raises:
-        UserError: `tta` with tiles of one size that are not square.
+        UserError: views with quarter turns, of tiles of one size that are not square.
     """
 
-    def __init__(self, engine: Engine, tile_size: int, tile_overlap: int, tta: bool = False,
+    def __init__(self, engine: Engine, tile_size: int, tile_overlap: int, views: Views = ONE_VIEW,
                  size: tuple[int, int] | None = None, resize: tuple[int, int] | None = None):
         self.engine, self.size, self.resize = engine, engine.size or size, resize
         self.tile_size, self.overlap = tile_size, tile_overlap
-        self.views = EIGHT_VIEWS if tta else ONE_VIEW
-        if tta and self.size and self.size[0] != self.size[1]:
+        self.views = views
+        if self.size and self.size[0] != self.size[1] and any(turns for turns, _ in views):
             raise UserError(f"tta: the model takes {self.size[1]}x{self.size[0]} pixels, and quarter turns need a square")
 
     def tiles(self, height: int, width: int) -> int:
@@ -149,6 +152,16 @@ class Predictor:
             if max(after - start for start, after in zip(starts, starts[1:])) <= side - overlap:
                 return side, starts
         raise AssertionError("a tile is longer than the overlap")
+
+
+def views_of(tta: bool, augment: str) -> Views:
+    """What test-time augmentation averages: the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
+
+    Where training knew left-right flips alone, of scenes with a sky above (the setting `augment`), it is the image and its mirror image.
+    """
+    if not tta:
+        return ONE_VIEW
+    return TWO_VIEWS if augment in UPRIGHT else EIGHT_VIEWS
 
 
 def labels_of(probability: np.ndarray, threshold: float) -> np.ndarray:

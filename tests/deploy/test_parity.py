@@ -7,6 +7,7 @@ import pytest
 from dlinknet.data.pairs import read_pairs
 from dlinknet.deploy import parity
 from dlinknet.errors import UserError
+from dlinknet.evaluation.predictor import ONE_VIEW, views_of
 from tests.conftest import stripes, write_pair
 
 
@@ -37,7 +38,7 @@ def test_differences_changes_and_figures(pairs):
     from dlinknet.data.preprocess import read_image, read_mask
     blue = np.concatenate([read_image(pair.image)[..., 0].ravel() for pair in pairs]).astype(int)
     truth = np.concatenate([read_mask(pair.mask).ravel() for pair in pairs])
-    same, more, broken = parity.compare(pairs, {"a": Grey(), "b": Grey(1 / 8), "c": Grey(float("nan"))}, 96, 32, False, 0.5)[0:3]
+    same, more, broken = parity.compare(pairs, {"a": Grey(), "b": Grey(1 / 8), "c": Grey(float("nan"))}, 96, 32, ONE_VIEW, 0.5)[0:3]
     assert (same.difference, same.changed) == (0, 0) and more.difference == 0.125 and broken.difference == float("inf")
     assert more.changed == np.count_nonzero((blue > 96) & (blue <= 128)) > 0
     for row, road in ((same, blue > 128), (more, blue > 96), (broken, blue > 999)):
@@ -56,22 +57,22 @@ def test_a_folder_of_results_goes_with_the_model_that_it_is_of(pairs, tmp_path):
     folder.mkdir()
     for pair in pairs:
         (read_image(pair.image)[..., 0] / 256 + 0.25).clip(0, 1).astype(np.float32).tofile(folder / f"{pair.id}_sat.bin")
-    rows = parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, False, 0.5)
+    rows = parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, ONE_VIEW, 0.5)
     assert rows[2].name == "r" and rows[2].difference == 0.25 and rows[2].changed > 0
     for models, tta in (({"a": free, "r": folder}, False), ({"a": free, "b": fixed, "r": folder}, True)):
         with pytest.raises(UserError, match="a folder of results was computed in one view"):
-            parity.compare(pairs, models, 1536, 256, tta, 0.5)
+            parity.compare(pairs, models, 1536, 256, views_of(tta, "full"), 0.5)
     (folder / "m1_sat.bin").unlink()
     with pytest.raises(UserError, match="exports: cannot read .*m1_sat.bin"):
-        parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, False, 0.5)
+        parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, ONE_VIEW, 0.5)
 
 
 def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
     free, fixed = Grey(), Grey(size=(96, 96))
-    parity.compare(pairs, {"a": free, "b": fixed}, 1536, 256, False, 0.5)
+    parity.compare(pairs, {"a": free, "b": fixed}, 1536, 256, ONE_VIEW, 0.5)
     assert free.sides == fixed.sides == {(96, 96)}
     with pytest.raises(UserError, match="b takes 96x96, c takes 64x32"):
-        parity.compare(pairs, {"a": free, "b": fixed, "c": Grey(size=(32, 64))}, 1536, 256, False, 0.5)
+        parity.compare(pairs, {"a": free, "b": fixed, "c": Grey(size=(32, 64))}, 1536, 256, ONE_VIEW, 0.5)
 
 
 def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
@@ -94,7 +95,7 @@ def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
     folder = tmp_path / "r"
     folder.mkdir()
     (image / np.float32(1024)).astype(np.float32).transpose(2, 0, 1).tofile(folder / "a_sat.bin")
-    same, more, filed = parity.compare(pairs, {"a": Shares(size=(64, 64)), "b": Shares(64.0), "r": folder}, 96, 32, False, 0.5, classes)
+    same, more, filed = parity.compare(pairs, {"a": Shares(size=(64, 64)), "b": Shares(64.0), "r": folder}, 96, 32, ONE_VIEW, 0.5, classes)
     assert same.figures()["mean_iou"] == same.figures()["pixel_accuracy"] == 1 and filed.difference == 0 == filed.changed
     changed = (image + np.array([64, 0, 0])).argmax(-1) != image.argmax(-1)
     assert more.difference == 64 / 1024 and more.changed == changed.sum() > 0

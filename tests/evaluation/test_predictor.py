@@ -58,7 +58,7 @@ def test_wrapping_does_not_rename_parameters(brightness):
 
 @pytest.mark.parametrize("size", [(64, 64), (45, 70)])
 def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
-    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.evaluation.predictor import Predictor, views_of
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     padded = pad(image, -(-size[0] // 32) * 32, -(-size[1] // 32) * 32)
     total = 0
@@ -68,10 +68,22 @@ def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
             back = np.rot90(by_hand(np.ascontiguousarray(view)), -turns)
             total = total + (back[:, ::-1] if mirror else back)
     expected = total[:size[0], :size[1]] / 8
-    found = Predictor(NetworkEngine(brightness), 1024, 256, tta=True).probability(image)
+    found = Predictor(NetworkEngine(brightness), 1024, 256, views_of(True, "full")).probability(image)
     assert np.allclose(found, expected, atol=1e-6)
     # The network looks to one side, so the views differ and the mean is not one of them.
     assert not np.allclose(found, by_hand(image), atol=1e-2)
+
+
+def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(brightness):
+    from dlinknet.evaluation.predictor import EIGHT_VIEWS, ONE_VIEW, Predictor, views_of
+    image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    expected = (by_hand(image) + by_hand(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]) / 2
+    for augment in ("street", "mirror"):
+        found = Predictor(Fixed(2, (64, 96)), 1536, 256, views_of(True, augment)).probability(image)
+        assert np.allclose(found, expected, atol=1e-6), "a model that takes no squares does it too"
+    assert not np.allclose(expected, by_hand(image), atol=1e-2)
+    assert views_of(True, "flips") == views_of(True, "none") == EIGHT_VIEWS and len({str(view) for view in EIGHT_VIEWS}) == 8
+    assert views_of(False, "street") == views_of(False, "full") == ONE_VIEW
 
 
 def test_a_set_is_scored_image_by_image(brightness, tmp_path):
@@ -133,10 +145,11 @@ def test_the_references_three_lines_are_there_and_say_whose_iou_it_is():
 @pytest.mark.parametrize("tta", [False, True])
 def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, tta):
     """A network that sees one pixel around: blended values are equal to rounding, the others to the bit."""
-    from dlinknet.evaluation.predictor import Predictor, weights
+    from dlinknet.evaluation.predictor import Predictor, views_of, weights
     image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
-    whole = Predictor(NetworkEngine(brightness), 1024, 0, tta).probability(image)
-    predictor = Predictor(NetworkEngine(brightness), tile, overlap, tta)
+    views = views_of(tta, "full")
+    whole = Predictor(NetworkEngine(brightness), 1024, 0, views).probability(image)
+    predictor = Predictor(NetworkEngine(brightness), tile, overlap, views)
     tiles = []
     bands = [(top, rows.copy()) for top, rows in predictor.bands(image, tile_done=lambda: tiles.append(1))]
     assert len(tiles) == predictor.tiles(*size) > 1
@@ -257,12 +270,12 @@ def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
 
 def test_eight_views_take_a_square(tmp_path):
     from dlinknet.errors import UserError
-    from dlinknet.evaluation.predictor import Predictor
+    from dlinknet.evaluation.predictor import EIGHT_VIEWS, Predictor
     image = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(UserError, match="tta: the model takes 96x64 pixels"):
-        Predictor(Fixed(1, (64, 96)), 1536, 256, tta=True)
+        Predictor(Fixed(1, (64, 96)), 1536, 256, EIGHT_VIEWS)
     engine = Fixed(5, (64, 64))
-    found = Predictor(engine, 1536, 256, tta=True).probability(image)
+    found = Predictor(engine, 1536, 256, EIGHT_VIEWS).probability(image)
     views = [np.rot90(by_hand(np.ascontiguousarray(np.rot90(image[:, ::-1] if mirror else image, turns))), -turns)
              for mirror in (False, True) for turns in range(4)]
     expected = np.mean([view[:, ::-1] if number > 3 else view for number, view in enumerate(views)], axis=0)
@@ -284,11 +297,11 @@ class Three:
 
 @pytest.mark.parametrize("tile, tta", [(1024, False), (64, False), (64, True)])
 def test_several_classes_go_through_tiles_and_views(tile, tta):
-    from dlinknet.evaluation.predictor import Predictor, labels_of
+    from dlinknet.evaluation.predictor import Predictor, labels_of, views_of
     image = np.random.default_rng(5).integers(0, 256, (90, 150, 3), dtype=np.uint8)
     values = image.astype(np.float64) + 1
     expected = (values / values.sum(-1, keepdims=True)).transpose(2, 0, 1)
-    found = Predictor(Three(), tile, 32, tta).probability(image)
+    found = Predictor(Three(), tile, 32, views_of(tta, "full")).probability(image)
     assert found.shape == (3, 90, 150) and np.allclose(found, expected, atol=1e-6)
     assert np.array_equal(labels_of(found, 0.9), image.argmax(-1))
 
