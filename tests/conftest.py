@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: place.get(item.path, len(LONG)))
     if not config.getoption("--all"):
         for item in items:
-            if "slow" in item.keywords:
+            if item.get_closest_marker("slow") or item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="slow: scripts/run_tests.sh --all runs it"))
 
 

@@ -310,6 +310,7 @@ def test_one_process_on_the_cpu_for_real(real):
     assert "road_iou: " in (folder / "eval.log").read_text() and len(list((folder / "masks").glob("*_mask.png"))) == 8
 
 
+@pytest.mark.long
 def test_a_killed_rank_ends_the_other(real, mindspore):
     need_cluster()
     folder, bash = real
@@ -343,7 +344,7 @@ def test_three_go_on_where_two_were(real, mindspore):
     assert figures[0] and figures[0] == figures[1] == figures[2], "all ranks agree on loss and figures"
 
 
-@pytest.mark.slow           # .ci/run has it all the same
+@pytest.mark.long
 def test_msrun_for_real(real, mindspore):
     need_cluster()
     folder, bash = real

@@ -46,7 +46,7 @@ def scored(spread_checkpoint, tmp_path_factory):
 
 
 class TestTheWayAround:
-    pytestmark = needs_all
+    pytestmark = [*needs_all, pytest.mark.long]
 
     def test_masks_and_figures_are_those_of_evaluation(self, scored, spread_checkpoint, build_folder):
         result = infer("data/valid", "data/valid_mask", "net.onnx", cwd=scored, build_folder=build_folder)

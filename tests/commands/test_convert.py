@@ -37,6 +37,7 @@ def test_a_whole_network(files):
     assert not (folder / "n.ckpt").exists()
 
 
+@pytest.mark.long
 def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     from dlinknet.models.weights import load_trained, read_checkpoint
     folder, ours = files

@@ -64,6 +64,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
                         "--device_target=CPU", cwd=folder), "tta: the model takes 96x64 pixels, and quarter turns need a square")
 
 
+@pytest.mark.long
 @needs_onnx
 def test_pixels_of_any_size_in_eight_views(work):
     folder, checkpoint, _ = work

@@ -19,7 +19,7 @@ from tests.cloud.conftest import moxing, obs, obs_server     # noqa: F401  (fixt
 from tests.conftest import ROOT, stripes, write_pair
 
 SMALL = ("--model_name=linknet18", "--device_target=CPU", "--batch_size=2", "--num_workers=1", "--log_name=roads")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(params=["obs", "moxing", "local"])

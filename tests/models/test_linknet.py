@@ -112,8 +112,8 @@ def in_front_of_norm(name):
     return name.startswith("decoder") and name.endswith((".conv1.bias", ".up.bias", ".conv3.bias"))
 
 
-@slow           # .ci/run has DLinkNet34's all the same
-@pytest.mark.parametrize("model", ["dlinknet34", "linknet34", "dlinknet50", "dlinknet101"])
+@pytest.mark.parametrize("model", [pytest.param("dlinknet34", marks=pytest.mark.long),
+                                   *(pytest.param(name, marks=slow) for name in ("linknet34", "dlinknet50", "dlinknet101"))])
 def test_gradients_in_training_are_as_exact_as_pytorchs(our_gradients, reference, model):
     """The distance to a float64 computation, per tensor, is at most twice PyTorch's.
 
