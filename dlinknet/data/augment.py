@@ -36,10 +36,14 @@ STREET = Amounts(8, 25, 15, 1.8, 0.1, 0.3, 0.1)
 
 
 def hue_saturation_value(rng: np.random.Generator, image: np.ndarray, most: Amounts = AERIAL) -> np.ndarray:
-    """Moves the hue of all pixels by one amount, round the circle (OpenCV's hue ends at 180), saturation and value too."""
+    """Moves the hue of all pixels by one amount, round the circle (OpenCV's hue ends at 180), saturation and value too.
+
+    The value is first multiplied by light ** u, u drawn from -1 to 1.
+    """
     if rng.random() >= 0.5:
         return image
     hue, saturation, value = (int(rng.integers(-limit, limit + 1)) for limit in (most.hue, most.saturation, most.value))
+    # No draw where light stays: one more would change every later draw of the aerial examples, and with them a run's weights.
     light = most.light ** rng.uniform(-1, 1) if most.light > 1 else 1.0
     levels = np.arange(256)
     table = np.stack([(levels + hue) % 180, np.clip(levels + saturation, 0, 255), np.clip(levels * light + value, 0, 255)], axis=1)

@@ -58,6 +58,14 @@ def test_light_multiplies_the_value():
     assert hue_saturation_value(Drawn(0.0, 0, 0, 15, 1), np.full((1, 1, 3), 200, np.uint8), STREET).tolist() == [[[255, 255, 255]]]
 
 
+def test_only_streets_are_lit_otherwise():
+    grey, mask = np.full((32, 32, 3), 100, np.uint8), np.zeros((32, 32), np.uint8)
+    street, full = Drawn(0.9, 0.0, 0, 0, 0, 1, 0.9), Drawn(0.9, 0.0, 0, 0, 0, 0.9, 0.9, 0.9)
+    assert np.abs(augment(street, grey, mask, "street")[0].astype(int) - 180).max() <= 1
+    assert np.array_equal(augment(full, grey, mask, "full")[0], grey)
+    assert street.values == full.values == [], "each draws what is written down and no more"
+
+
 def test_shift_moves_by_whole_pixels_and_leaves_black():
     image, mask = scene(40, 40)
     moved, moved_mask = shift_scale_aspect(Drawn(0.0, 0.0, 0.0, 0.1, -0.05), image, mask, (0, 0, 40, 40))
