@@ -42,6 +42,19 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     sys.exit(status)
 
 
+def shown(value: object, most: int = 60) -> str:
+    """Return a value as an error's line quotes it: its repr, cut to `most` characters."""
+    # A str or bytes is cut first: the repr of a huge one would be built whole.
+    text = repr(value[:most + 1] if isinstance(value, (str, bytes)) else value)
+    return text if len(text) <= most else text[:most - 3] + "..."
+
+
+def clipped(text: str, most: int = 300) -> str:
+    """Return a text as one line of at most `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most - 3] + "..."
+
+
 def name_some(names: list[str], most: int = 5) -> str:
     """The first few names for an error's line: 'a, b, c' or 'a, b, c, d, e and 12 more'."""
     shown = ", ".join(names[:most])
