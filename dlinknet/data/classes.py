@@ -13,20 +13,21 @@ colour (red, green, blue) is what pictures show. values are what index masks hol
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable
 
 import numpy as np
-import yaml
-from PIL import Image
 
-from dlinknet.data.images import what_fails
-from dlinknet.data.preprocess import read_mask
-from dlinknet.errors import UserError, name_some
+from dlinknet.data.decoding import decode_values
+from dlinknet.data.labels import UNKNOWN, Coding, Unclear, labels_of
+from dlinknet.data.preprocess import read_mask, readable
+from dlinknet.errors import UserError, clipped, name_some, shown
+from dlinknet.texts import BadText, read_yaml
 
 IGNORED = 255                   # the label of a pixel that counts nowhere
-_UNKNOWN = 254                  # within this file: a value that no class has
 MOST = 250                      # classes of a table
+NAME = 60                       # letters of a class's name
 
 # The figures that people follow, of several classes and of roads; the first says which epoch was the best.
 SHOWN = {False: ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"), True: ("road_iou", "precision", "recall", "f1")}
@@ -92,50 +93,56 @@ class Classes:
         return SHOWN[self.road]
 
     def read(self, file: Path) -> np.ndarray:
-        """A mask as labels, H x W uint8: places in `known`, or IGNORED.
+        """Return a mask as labels, H x W uint8: places in `known`, or IGNORED.
 
-        A grey or palette image is an index mask, any other one is read by its colours. A colour of no class is void.
+        A grey image is an index mask; a palette image too, unless a program made the palette of the table's colours. Any other one is
+        read by its colours. A colour of no class is void.
 
         Raises:
-            UserError: the file cannot be read, holds a value of no class, or a colour of none where there is no void.
+            UserError: the file cannot be read, can be read in two ways, holds a value of no class, or a colour of none and the
+                table has no void.
         """
+        return self.read_counting(file)[0]
+
+    def read_counting(self, file: Path) -> tuple[np.ndarray, int]:
+        """Return (labels as `read` gives them, how many pixels have a colour of no class)."""
         if self.road:
-            return read_mask(file)
+            return read_mask(file), 0
+        with readable(file):
+            values = decode_values(file)
         try:
-            with Image.open(file) as image:
-                index = image.mode in ("L", "LA", "P", "PA", "1")
-                pixels = np.asarray(image.getchannel(0) if image.mode in ("LA", "PA") else image if index else image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise UserError(f"{file}: {getattr(error, 'strerror', None) or what_fails(error)}") from None
-        labels = self._of_values(pixels) if index else self._of_colours(pixels)
-        unknown = labels == _UNKNOWN
-        if unknown.any():
-            what = f"value {pixels[unknown][0]}" if index else f"colour {tuple(map(int, pixels[unknown][0]))}"
+            labels = labels_of(values, self._coding)
+        except Unclear as error:
+            raise UserError(f"{file}: {error}") from None
+        unknown = labels == UNKNOWN
+        count = int(unknown.sum())
+        if count:
+            self._refuse_unknown(values.pixels[unknown][0], file)
+            labels[unknown] = self.void_label
+        return labels, count
+
+    def _refuse_unknown(self, pixel: np.ndarray, file: Path) -> None:
+        """Raise UserError unless a pixel of no class may be void: a colour may."""
+        if pixel.ndim == 0 or not self.void:
+            what = f"value {pixel}" if pixel.ndim == 0 else f"colour {tuple(map(int, pixel))}"
             raise UserError(f"{file}: the {what} is of no class; add it to the class table, or to its void")
-        return labels
 
     def _labelled(self) -> list[tuple[Class, int]]:
         """Every class with its label; void too."""
         return [*zip(self.listed, range(len(self.listed))), *([(self.void, self.void_label)] if self.void else [])]
 
-    def _of_values(self, pixels: np.ndarray) -> np.ndarray:
-        table = np.full(256, _UNKNOWN, np.uint8)
+    @cached_property
+    def _coding(self) -> Coding:
+        """What masks hold for each label."""
+        values = np.full(256, UNKNOWN, np.uint8)
+        colours: dict[int, int] = {}
+        twice: tuple[int, ...] = ()
         for each, label in self._labelled():
-            table[list(each.values)] = label
-        return table[pixels.astype(np.uint8)]
-
-    def _of_colours(self, pixels: np.ndarray) -> np.ndarray:
-        others = self.void_label if self.void else _UNKNOWN
-        packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-        coloured: dict[int, int] = {}
-        for each, label in self._labelled():
+            values[list(each.values)] = label
             for red, green, blue in each.colours or (each.colour,):
-                if coloured.setdefault((red << 16) + (green << 8) + blue, label) != label:
-                    raise UserError(f"class_table: colour {(red, green, blue)} is of two classes; such masks are read by values only")
-        keys = np.array(sorted(coloured), np.uint32)
-        places = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
-        labels = np.array([coloured[key] for key in keys.tolist()], np.uint8)[places]
-        return np.where(keys[places] == packed, labels, np.uint8(others))
+                if colours.setdefault((red << 16) + (green << 8) + blue, label) != label:
+                    twice = red, green, blue
+        return Coding(values, None if twice else colours, twice)
 
     def palette(self) -> np.ndarray:
         """256 x 3 uint8, BGR: the colour of each label; of IGNORED void's, else black."""
@@ -196,52 +203,62 @@ def read_table(file: Path, key: str, count_void: bool) -> Classes:
         UserError: it cannot be read, or is no table.
     """
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        documents = read_yaml(file)
+        return replace(parse_classes(documents[0] if len(documents) == 1 else None), counted=count_void)
     except OSError as error:
         raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
-    except (UnicodeDecodeError, yaml.YAMLError):
-        raise UserError(f"{key}: {file} is not YAML") from None
-    try:
-        return replace(parse_classes(values), counted=count_void)
-    except (LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{key}: {file} is no class table ({error}); dlinknet/data/classes.py shows one") from None
+    except (BadText, LookupError, TypeError, ValueError) as error:
+        raise UserError(clipped(f"{key}: {file} is no class table ({error}); dlinknet/data/classes.py shows one")) from None
 
 
 def parse_classes(values: Any) -> Classes:
-    """What Classes.described gave, or a table's YAML. ValueError, TypeError or LookupError says what is wrong."""
+    """Return the classes that Classes.described or a table's YAML describes.
+
+    Raises:
+        ValueError: the values are no table; the text says what is wrong, in a short line.
+    """
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         raise ValueError("it needs a list of classes")
-    listed, void = tuple(map(_parse_class, values["classes"])), values.get("void")
-    found = Classes(listed, _parse_class(void) if void else None, bool(values.get("void_counted", False)))
-    every = [*listed, *([found.void] if found.void else [])]
-    if not 2 <= len(listed) <= MOST:
-        raise ValueError(f"2 to {MOST} classes, not {len(listed)}")
+    _refuse_keys(values, {"classes", "void", "void_counted"})
+    if not 2 <= len(values["classes"]) <= MOST:
+        raise ValueError(f"2 to {MOST} classes, not {len(values['classes'])}")
+    void, counted = values.get("void"), values.get("void_counted", False)
+    if not isinstance(counted, bool):
+        raise ValueError(f"void_counted is true or false, not {shown(counted)}")
+    found = Classes(tuple(map(_parse_class, values["classes"])), None if void is None else _parse_class(void), counted)
+    every = [*found.listed, *([found.void] if found.void else [])]
     # A figure's name has '_' for a space.
     for what, things in (("name", [each.name.replace(" ", "_") for each in every]),
                          ("value", [value for each in every for value in each.values])):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
-            raise ValueError(f"{what} {twice} stands there twice")
+            raise ValueError(f"{what} {shown(twice)} stands there twice")
     return found
 
 
 def _parse_class(values: Any) -> Class:
     if not isinstance(values, dict) or not {"name", "colour"} <= values.keys():
-        raise ValueError(f"a class has a name and a colour, and {values} does not")
-    unknown = set(values) - {"name", "colour", "values", "colours"}
-    if unknown:
-        raise ValueError(f"unknown key {sorted(unknown)[0]}")
-    numbers, colours = values.get("values", []), values.get("colours", [])
+        raise ValueError(f"a class has a name and a colour, and {shown(values)} does not")
+    _refuse_keys(values, {"name", "colour", "values", "colours"})
+    name, numbers, colours = values["name"], values.get("values", []), values.get("colours", [])
+    if not isinstance(name, (str, int)) or isinstance(name, bool) or not 0 < len(str(name)) <= NAME or not str(name).isprintable():
+        raise ValueError(f"a class's name is a text of 1 to {NAME} letters, not {shown(name)}")
     if not _are_bytes(numbers):
-        raise ValueError(f"{values['name']}: values are a list of numbers from 0 to 255, not {numbers}")
-    if not isinstance(colours, list):
-        raise ValueError(f"{values['name']}: colours are a list of colours, not {colours}")
-    return Class(str(values["name"]), _colour(values["colour"]), tuple(numbers), tuple(map(_colour, colours)))
+        raise ValueError(f"{name}: values are a list of numbers from 0 to 255, not {shown(numbers)}")
+    if not isinstance(colours, list) or len(colours) > 256:
+        raise ValueError(f"{name}: colours are a list of at most 256 colours, not {shown(colours)}")
+    return Class(str(name), _colour(values["colour"]), tuple(numbers), tuple(map(_colour, colours)))
+
+
+def _refuse_keys(values: dict, known: set[str]) -> None:
+    unknown = next((key for key in values if key not in known), None)
+    if unknown is not None:
+        raise ValueError(f"unknown key {shown(unknown)}")
 
 
 def _colour(values: Any) -> Colour:
     if not _are_bytes(values) or len(values) != 3:
-        raise ValueError(f"a colour is three numbers from 0 to 255, not {values}")
+        raise ValueError(f"a colour is three numbers from 0 to 255, not {shown(values)}")
     return tuple(values)
 
 

@@ -1,82 +1,47 @@
 """Image files: which there are, and whether they are whole."""
 from __future__ import annotations
 
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable
 
-import numpy as np
-from PIL import Image
-
-from dlinknet.errors import UserError
+from dlinknet.console import LOG
+from dlinknet.data.decoding import BadImage, decode_grey, prove, read_header
+from dlinknet.errors import UserError, name_some
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")       # Pillow's names for 8 bits and fewer a channel
-ORIENTATION = 274                               # the TIFF tag
-MOST_PIXELS = 2 ** 30                           # that OpenCV decodes
-
-
-class BadImage(Exception):
-    """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
+# Other types of images, which are named where they are left out.
+OTHER_TYPES = (".avif", ".bmp", ".dib", ".ecw", ".exr", ".gif", ".hdf", ".hdr", ".heic", ".heif", ".ico", ".img", ".j2k", ".jfif", ".jp2",
+               ".jpe", ".jpx", ".jxl", ".nc", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".sid", ".svg", ".tga", ".vrt", ".webp")
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image without a mask. `size` is (height, width) in pixels; `fault` says why it cannot be used, or is empty."""
+    """An image without a mask.
+
+    size: (height, width) in pixels, as stored. fault: why it cannot be used, or empty. turn: its EXIF orientation; 1 is upright.
+    """
 
     id: str
     file: Path
     size: tuple[int, int]
     fault: str = ""
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Lets Pillow open what users have, without lines of its own."""
-    # Pillow takes a raster of more than 179 megapixels for an attack; here it is the user's own.
-    Image.MAX_IMAGE_PIXELS = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")         # it warns of what check_image reports, or of what does no harm
-        yield
+    turn: int = 1
 
 
 def check_image(file: Path, whole: bool = True, grey: bool = False) -> tuple[tuple[int, int], int]:
-    """((height, width), largest grey value from 0 to 255) of an image file.
+    """Return ((height, width), largest grey value from 0 to 255) of an image file.
 
     Args:
-        whole: read the file to its end; otherwise only its header is looked at.
-        grey: work out the grey value too, which takes `whole`; otherwise it is 0.
+        whole: decode the file, as it will be decoded later; otherwise only its header is read.
+        grey: work out the grey value too, which requires `whole`; otherwise it is 0.
 
     Raises:
-        BadImage: it is no image, truncated, of more than 8 bits a channel, or turned by a tag that OpenCV would not see.
+        BadImage: what decoding.decode rejects.
     """
-    # Pillow refuses a truncated file; OpenCV would fill the rest with grey and say nothing to us.
-    try:
-        with Image.open(file) as image:
-            size = image.height, image.width
-            if image.mode not in MODES or ";16" in str(image.tile):     # Pillow calls 16-bit colours RGB as well
-                raise BadImage(f"{file.name}: not 8 bits a channel ({image.mode}), save it with 8")
-            if image.height * image.width > MOST_PIXELS:
-                raise BadImage(f"{file.name}: more than {MOST_PIXELS} pixels, which OpenCV does not read; cut it into parts")
-            if image.format == "TIFF" and image.getexif().get(ORIENTATION, 1) != 1:
-                raise BadImage(f"{file.name}: a turned TIFF, save it without an Orientation tag")
-            if not whole:
-                return size, 0
-            # A JPEG decoded at an eighth of its size still reads the file to its end, in a third of the time.
-            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-            image.load()
-            return size, int(np.asarray(image.convert("L")).max()) if grey else 0
-    except BadImage:
-        raise
-    except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError)
-        raise BadImage(f"{file.name}: {what_fails(error)}") from None
-
-
-def what_fails(error: Exception) -> str:
-    """What Pillow found wrong with a file, in a word: 'truncated' or 'unreadable'."""
-    return "truncated" if "truncated" in str(error).lower() else "unreadable"
+    if not whole:
+        return read_header(file).size, 0
+    return prove(file).size, int(decode_grey(file).max()) if grey else 0
 
 
 def need_utf8(file: Path, key: str) -> None:
@@ -127,18 +92,34 @@ def find_images(place: str, key: str) -> list[ImageFile]:
     if not place:
         raise UserError(f"{key} is empty: name an image or a folder with --{key}=PATH")
     try:
-        files = [path] if path.is_file() else sorted(
-            file for file in path.iterdir() if file.suffix.lower() in IMAGE_TYPES and not file.name.startswith(".")
-            and not file.stem.endswith("_mask"))
+        files = [path] if path.is_file() else images_of(path, path.iterdir(), lambda file: not file.stem.endswith("_mask"))
     except OSError as error:
         raise UserError(f"{key}: cannot read {place}: {error.strerror}") from None
     if not files:
         raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
-    images = []
-    with quiet_pillow():
-        for id, file in by_id(files, place, key).items():
-            try:
-                images.append(ImageFile(id, file, check_image(file, whole=False)[0]))
-            except BadImage as error:
-                images.append(ImageFile(id, file, (0, 0), str(error)))
-    return images
+    return [_looked_at(id, file) for id, file in by_id(files, place, key).items()]
+
+
+def _looked_at(id: str, file: Path) -> ImageFile:
+    try:
+        header = read_header(file)
+    except BadImage as error:
+        return ImageFile(id, file, (0, 0), str(error))
+    return ImageFile(id, file, header.size, turn=header.turn)
+
+
+def images_of(folder: Path, files: Iterable[Path], wanted: Callable[[Path], bool] = lambda file: True,
+              types: tuple[str, ...] = IMAGE_TYPES) -> list[Path]:
+    """Return the files of `types` among `files`, sorted; hidden ones are left out.
+
+    The log names images of other types, which are left out too.
+
+    Args:
+        folder: where the files lie, for the log's line.
+        wanted: says of a file, whatever its type, whether it is looked for.
+    """
+    found = sorted(file for file in files if not file.name.startswith(".") and wanted(file))
+    others = [file.name for file in found if file.suffix.lower() in OTHER_TYPES]
+    if others:
+        LOG.info("%d files of other types were left out of %s (%s); %s are read", len(others), folder, name_some(others), ", ".join(types))
+    return [file for file in found if file.suffix.lower() in types]

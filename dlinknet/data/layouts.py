@@ -12,7 +12,7 @@ from typing import Callable
 
 from dlinknet.config import Config
 from dlinknet.data.classes import ROADS, Classes, read_table
-from dlinknet.data.images import IMAGE_TYPES, by_id, id_of
+from dlinknet.data.images import IMAGE_TYPES, by_id, id_of, images_of
 from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
 
@@ -110,8 +110,7 @@ def _listed(folder: Path, pattern: str, types: tuple[str, ...], key: str = "data
     """ID (`name` gives it) -> file, for the files below `folder` whose path without its type matches."""
     if not folder.is_dir():
         raise UserError(f"{key}: there is no folder {folder}")
-    files = (file for file in sorted(folder.glob(f"{pattern}.*")) if file.suffix.lower() in types and not file.name.startswith("."))
-    found = by_id(files, folder, key, name)
+    found = by_id(images_of(folder, folder.glob(f"{pattern}.*"), types=types), folder, key, name)
     if not found:
         raise UserError(f"{key}: {folder} holds no file {pattern}{types[0]}")
     return found

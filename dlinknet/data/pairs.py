@@ -5,28 +5,35 @@ import hashlib
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Callable, Optional, TypeVar
 
 from dlinknet.data.classes import ROADS, Classes
-from dlinknet.data.images import IMAGE_TYPES, BadImage, by_id, check_image, quiet_pillow
-from dlinknet.data.preprocess import ROAD_MINIMUM
+from dlinknet.data.decoding import BadImage, prove, read_header
+from dlinknet.data.images import IMAGE_TYPES, by_id, images_of
+from dlinknet.data.masks import Marks, refuse_meaningless, survey
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import new_folders
 
 MASK_TYPES = (".png", ".tif", ".tiff")
+LARGE = 2 ** 25                 # pixels of an image that is checked alone, so that the memory in use stays bounded
 LAYOUT = ["train", "valid", "valid_mask"]       # the seed's folders: images and masks to train on, images, their masks
+
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One image, its mask and their common size in pixels."""
+    """One image, its mask, their common size in pixels and what the mask marks."""
 
     id: str
     image: Path
     mask: Path
     height: int = 0
     width: int = 0
+    marks: Optional[Marks] = field(default=None, compare=False, repr=False)
 
 
 def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: str) -> list[Pair]:
@@ -39,7 +46,7 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
 
     Raises:
         UserError: a folder is missing or without images, an image has no mask or a mask no image, a file is unreadable,
-            truncated or of more than 8 bits a channel, sizes differ, or no mask marks any road but some hold values below 128.
+            truncated or of more than 8 bits a channel, sizes or EXIF orientations differ, or road masks hold 0 and 1 only.
     """
     images = _named(image_folder, "_sat", IMAGE_TYPES, image_key)
     masks = find_masks(mask_folder, mask_key)
@@ -55,8 +62,8 @@ def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str,
         classes: what the masks mean.
 
     Raises:
-        UserError: an image has no mask or a mask no image, a file is unreadable, truncated or of more than 8 bits a channel, sizes
-            differ, a mask holds what is of no class, or all together mark nothing.
+        UserError: an image has no mask or a mask no image, a file is unreadable, truncated or of more than 8 bits a channel, sizes or
+            EXIF orientations differ, a mask holds what is of no class, or masks.refuse_meaningless rejects all together.
     """
     key, where = keys[0], " and ".join(dict.fromkeys(folders))
     faults = [
@@ -65,22 +72,19 @@ def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str,
     ]
     found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
     # Decoding releases Python's lock, so threads use every core.
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, quiet_pillow():
-        checked = list(pool.map(lambda pair: _check(pair, classes), found))
-    broken = [text for _, text, _ in checked if text]
+    sized = _in_threads(_sized, found)
+    small = [(pair, fault) for pair, fault in sized if pair.height * pair.width <= LARGE]
+    checked = [*_in_threads(lambda each: _check(*each, classes), small),
+               *(_check(pair, fault, classes) for pair, fault in sized if pair.height * pair.width > LARGE)]
+    broken = sorted(fault for _, fault in checked if fault)
     if broken:
         faults.append(f"{len(broken)} bad file{'s' if len(broken) > 1 else ''} ({name_some(broken)})")
     faults = [fault for fault in faults if fault]
     if faults:
-        raise UserError(f"{key}: {where}: {'; '.join(faults)}; mend or remove them")
-    most = max(mark for _, _, mark in checked)
-    if classes.road and 0 < most < ROAD_MINIMUM:
-        raise UserError(f"{keys[1]}: {folders[1]}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), "
-                        f"the largest value in these masks is {most}")
-    if not classes.road and not most:
-        raise UserError(f"{keys[1]}: {folders[1]}: every pixel of every mask is void; is the class table that of these masks? "
-                        "(Index masks have one channel, colour masks three.)")
-    return [pair for pair, _, _ in checked]
+        raise UserError(f"{key}: {where}: {'; '.join(faults)}; repair or remove them")
+    pairs = sorted((pair for pair, _ in checked), key=lambda pair: pair.id)
+    refuse_meaningless({pair.mask.name: pair.marks for pair in pairs}, classes, keys[1], folders[1])
+    return pairs
 
 
 def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
@@ -130,10 +134,11 @@ def _named(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[s
     if not folder:
         raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
     try:
-        files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in types)
+        every = list(Path(folder).iterdir())
     except OSError as error:
         raise UserError(f"{key}: cannot read the folder {folder}: {error.strerror}") from None
-    named = [file for file in files if file.stem.endswith(ending) and not file.name.startswith(".")]
+    files = sorted(file for file in every if file.suffix.lower() in types)
+    named = images_of(Path(folder), every, lambda file: file.stem.endswith(ending), types)
     found = by_id(named, folder, key, lambda file: file.stem[:-len(ending)])
     if not found:
         raise UserError(f"{key}: {folder} holds no file named ID{ending}{types[0]}"
@@ -145,18 +150,33 @@ def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
     return f"{len(ids)} {one if len(ids) == 1 else many} ({name_some([files[id].name for id in ids])})" if ids else ""
 
 
-def _check(pair: Pair, classes: Classes) -> tuple[Pair, str, int]:
-    """The pair with its size, what is wrong with it in words, and what its mask marks: of roads the largest value, of classes whether
-    any pixel is of one that is not void."""
+def _sized(pair: Pair) -> tuple[Pair, str]:
+    """The pair with its size, and what is wrong with it in words, from the headers alone: nothing is decoded whose sizes differ."""
     try:
-        (height, width), _ = check_image(pair.image)
-        mask_size, mark = check_image(pair.mask, whole=classes.road, grey=classes.road)
-        if mask_size != (height, width):
-            return pair, f"{pair.mask.name}: {mask_size[1]}x{mask_size[0]}, its image {width}x{height}", 0
-        if not classes.road:        # reading it shows whether it is whole
-            mark = int((classes.read(pair.mask) != classes.void_label).any())
+        image, mask = read_header(pair.image), read_header(pair.mask)
     except BadImage as error:
-        return pair, str(error), 0
+        return pair, str(error)
+    if image.turn != mask.turn:
+        return pair, (f"{pair.image.name}: its EXIF orientation is {image.turn}, its mask's {mask.turn} (1 is upright), so that they do not "
+                      "match as stored: save both upright; or, if they match as stored, remove the orientation")
+    if image.size != mask.size:
+        return pair, f"{pair.mask.name}: {mask.size[1]}x{mask.size[0]}, its image {image.size[1]}x{image.size[0]}"
+    return replace(pair, height=image.size[0], width=image.size[1]), ""
+
+
+def _check(pair: Pair, fault: str, classes: Classes) -> tuple[Pair, str]:
+    """The pair with what its mask marks, and what is wrong with it, decoded as training will decode it; `fault` is known already."""
+    if fault:
+        return pair, fault
+    try:
+        prove(pair.image)
+        return replace(pair, marks=survey(pair.mask, classes)), ""
+    except BadImage as error:
+        return pair, str(error)
     except UserError as error:
-        return pair, str(error).replace(f"{pair.mask.parent}{os.sep}", ""), 0
-    return Pair(pair.id, pair.image, pair.mask, height, width), "", mark
+        return pair, str(error).replace(f"{pair.mask.parent}{os.sep}", "")
+
+
+def _in_threads(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))

@@ -1,15 +1,18 @@
 """Pixels <-> network input. The only home of the constants that turn one into the other."""
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import cv2
 import numpy as np
 
 from dlinknet.config import Config
+from dlinknet.data.decoding import BadImage, decode, decode_grey
 from dlinknet.errors import UserError
 
 STRIDE = 32                     # the encoder halves five times, so sides are multiples of 32
@@ -70,24 +73,28 @@ def parse_preprocessing(values: dict[str, Any]) -> Preprocessing:
 
 
 def read_image(file: Path) -> np.ndarray:
-    """H x W x 3 uint8, BGR. UserError where the file cannot be decoded."""
-    return _read(file, cv2.IMREAD_COLOR)
+    """Return an image's pixels, H x W x 3 uint8, BGR, as stored. UserError: the file cannot be decoded."""
+    with readable(file):
+        return decode(file)
 
 
 def read_mask(file: Path) -> np.ndarray:
-    """H x W uint8: 1 where the mask's pixel is at least 128 (road), else 0."""
-    return (_read(file, cv2.IMREAD_GRAYSCALE) >= ROAD_MINIMUM).astype(np.uint8)
+    """Return a road mask's labels, H x W uint8: 1 where the mask's pixel is at least 128 (road), else 0.
+
+    Raises:
+        UserError: the file cannot be decoded.
+    """
+    with readable(file):
+        return (decode_grey(file) >= ROAD_MINIMUM).astype(np.uint8)
 
 
-def _read(file: Path, flags: int) -> np.ndarray:
-    # cv2.imread would write a warning of its own where the file is gone. A turn in EXIF would part an image from its mask.
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Turn BadImage, which names a file alone, into a UserError with the file's path."""
     try:
-        pixels = cv2.imdecode(np.fromfile(file, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except (OSError, cv2.error) as error:
-        raise UserError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'no image'}") from None
-    if pixels is None:
-        raise UserError(f"{file}: cannot be read as an image")
-    return pixels
+        yield
+    except BadImage as error:
+        raise UserError(f"{file.parent}{os.sep}{error}") from None
 
 
 def to_input(image: np.ndarray, out: np.ndarray | None = None, preprocessing: Preprocessing = DLINKNET) -> np.ndarray:

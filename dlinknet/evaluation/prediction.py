@@ -7,9 +7,8 @@ from typing import Iterator
 import numpy as np
 
 from dlinknet.console import Progress
-from dlinknet.data.images import BadImage, ImageFile, check_image, quiet_pillow
-from dlinknet.data.preprocess import read_image
-from dlinknet.errors import UserError
+from dlinknet.data.decoding import BadImage, decode
+from dlinknet.data.images import ImageFile
 from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
 
@@ -63,13 +62,9 @@ def _read(source: ImageFile) -> tuple[np.ndarray | None, str]:
     if source.fault:
         return None, source.fault
     try:
-        with quiet_pillow():
-            check_image(source.file)
-        pixels = read_image(source.file)
-        if pixels.shape[:2] != source.size:
-            return None, f"{source.file.name}: has changed meanwhile"
-        return pixels, ""
+        pixels = decode(source.file)
     except BadImage as error:
         return None, str(error)
-    except UserError:
-        return None, f"{source.file.name}: unreadable"
+    if pixels.shape[:2] != source.size:
+        return None, f"{source.file.name}: has changed meanwhile"
+    return pixels, ""

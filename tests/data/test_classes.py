@@ -52,7 +52,7 @@ def test_what_is_of_no_class_is_named(tmp_path):
     with pytest.raises(UserError, match=r"c.png: the colour \(9, 8, 7\) is of no class"):
         table(tmp_path, void=None).read(colour)
     (tmp_path / "t.png").write_text("no image")
-    with pytest.raises(UserError, match="t.png: unreadable"):
+    with pytest.raises(UserError, match="t.png: is no image"):
         table(tmp_path).read(tmp_path / "t.png")
 
 
@@ -113,17 +113,17 @@ def test_camvids_32_colours_are_fused_into_the_papers_classes(tmp_path):
 
 @pytest.mark.parametrize("changes, words", [
     ({"classes": []}, "2 to 250 classes, not 0"), ({"classes": None}, "it needs a list of classes"),
-    ({"classes": TABLE["classes"] + [{"name": "sky", "colour": [0, 0, 1]}]}, "name sky stands there twice"),
+    ({"classes": TABLE["classes"] + [{"name": "sky", "colour": [0, 0, 1]}]}, "name 'sky' stands there twice"),
     ({"void": {"name": "void", "colour": [0, 0, 0], "values": [4]}}, "value 4 stands there twice"),
     ({"void": {"name": "void", "colour": [0, 0]}}, "a colour is three numbers from 0 to 255"),
-    ({"void": {"name": "void", "colour": [0, 0, 0], "value": 3}}, "unknown key value"),
+    ({"void": {"name": "void", "colour": [0, 0, 0], "value": 3}}, "unknown key 'value'"),
     ({"void": {"name": "void", "colour": [0, 0, 0], "values": [256]}}, "void: values are a list of numbers from 0 to 255, not [256]"),
-    ({"void": {"name": "void", "colour": [0, 0, 0], "values": "12"}}, "void: values are a list of numbers from 0 to 255, not 12"),
-    ({"void": {"name": "void", "colour": "123"}}, "a colour is three numbers from 0 to 255, not 123"),
-    ({"void": {"name": "void", "colour": [0, 0, 0], "colours": 7}}, "void: colours are a list of colours, not 7"),
+    ({"void": {"name": "void", "colour": [0, 0, 0], "values": "12"}}, "void: values are a list of numbers from 0 to 255, not '12'"),
+    ({"void": {"name": "void", "colour": "123"}}, "a colour is three numbers from 0 to 255, not '123'"),
+    ({"void": {"name": "void", "colour": [0, 0, 0], "colours": 7}}, "void: colours are a list of at most 256 colours, not 7"),
     ({"void": {"colour": [0, 0, 0]}}, "a class has a name and a colour"),
-    ({"classes": ["sky", "land"]}, "a class has a name and a colour, and sky does not"),
-    ({"classes": [{"name": "a wood", "colour": [0, 0, 1]}, {"name": "a_wood", "colour": [0, 0, 2]}]}, "name a_wood stands there twice"),
+    ({"classes": ["sky", "land"]}, "a class has a name and a colour, and 'sky' does not"),
+    ({"classes": [{"name": "a wood", "colour": [0, 0, 1]}, {"name": "a_wood", "colour": [0, 0, 2]}]}, "name 'a_wood' stands there twice"),
 ])
 def test_a_table_that_is_none_is_one_line(tmp_path, changes, words):
     with pytest.raises(UserError) as error:
@@ -135,7 +135,7 @@ def test_a_table_that_cannot_be_read(tmp_path):
     with pytest.raises(UserError, match="class_table: cannot read .*gone.yaml"):
         read_table(tmp_path / "gone.yaml", "class_table", False)
     (tmp_path / "bad.yaml").write_text("classes: [")
-    with pytest.raises(UserError, match="bad.yaml is not YAML"):
+    with pytest.raises(UserError, match="bad.yaml is no class table .line 1: not YAML"):
         read_table(tmp_path / "bad.yaml", "class_table", False)
 
 

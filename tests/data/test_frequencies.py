@@ -1,14 +1,14 @@
-"""How often classes are, by hand; what was counted is kept and counted anew where the masks are others."""
+"""How often classes are, by hand."""
 import json
 import math
-import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dlinknet.data import frequencies
 from dlinknet.data.classes import Class, Classes
+from dlinknet.data.frequencies import frequencies
+from dlinknet.data.masks import survey
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError
 
@@ -24,40 +24,34 @@ def pairs(tmp_path):
     return [Pair(str(number), tmp_path / "none", tmp_path / f"{number}.png") for number in range(2)]
 
 
-def test_weights_by_hand(pairs):
-    found = frequencies.count(pairs, CLASSES)
-    assert found.pixels.tolist() == [6, 2, 0] and found.void == 2 and found.missing == ["c"]
+def test_weights_by_hand(pairs, tmp_path):
+    found = frequencies(pairs, CLASSES, tmp_path, writes=False)
+    assert found.pixels.tolist() == [6, 2, 0] and found.void == 2
     assert found.weights == pytest.approx([1 / math.log(0.75 + 1.02), 1 / math.log(0.25 + 1.02), 1 / math.log(1.02)])
-    counted = frequencies.count(pairs, replace(CLASSES, counted=True))
+    counted = frequencies(pairs, replace(CLASSES, counted=True), tmp_path, writes=False)
     assert counted.pixels.tolist() == [6, 2, 0, 2] and counted.void == 0
 
 
-def test_what_is_missing_is_said_each_time_and_void_alone_is_refused(pairs, tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(frequencies.LOG, "info", lambda text, *words: said.append(text % words))
-    for writes in (False, True, True):
-        frequencies.frequencies(pairs, CLASSES, tmp_path / "output", writes)
-    assert said == ["no pixel of the training masks is c"] * 2, "by the process that writes"
+def test_void_alone_is_refused(pairs, tmp_path):
     void = replace(CLASSES, listed=tuple(replace(each, values=(50 + number,)) for number, each in enumerate(CLASSES.listed)),
                    void=replace(CLASSES.void, values=(0, 1, 9)))
     with pytest.raises(UserError, match="class_weights: every pixel of the training masks is void"):
-        frequencies.frequencies(pairs, void, tmp_path / "output")
+        frequencies(pairs, void, tmp_path / "output")
 
 
-def test_what_was_counted_is_kept_until_masks_or_classes_change(pairs, tmp_path, monkeypatch):
+@pytest.mark.parametrize("earlier", [None, "{", "[" * 5000, '{"pixels": [9e999], "of": 1}'])
+def test_the_file_for_people_is_made_each_time(pairs, tmp_path, earlier):
     folder = tmp_path / "output"
-    assert frequencies.frequencies(pairs, CLASSES, folder, writes=False).void == 2 and not folder.exists()
-    first = frequencies.frequencies(pairs, CLASSES, folder)
+    if earlier is not None:
+        folder.mkdir()
+        (folder / "class_weights.json").write_text(earlier)
+    assert frequencies(pairs, CLASSES, folder / "other", writes=False).void == 2 and not (folder / "other").exists()
+    found = frequencies(pairs, CLASSES, folder)
     kept = json.loads((folder / "class_weights.json").read_text())
     assert kept["classes"] == ["a", "b", "c"] and kept["pixels"] == [6, 2, 0] and kept["void"] == 2
-    assert kept["weights"] == pytest.approx(list(first.weights), abs=1e-6)
-    calls = []
-    count = frequencies.count
-    monkeypatch.setattr(frequencies, "count", lambda *args: calls.append(args) or count(*args))
-    again = frequencies.frequencies(pairs, CLASSES, folder)
-    assert np.array_equal(again.pixels, first.pixels) and again.void == 2 and not calls
-    assert frequencies.frequencies(pairs[:1], CLASSES, folder).pixels.tolist() == [3, 1, 0] and len(calls) == 1
-    (folder / "class_weights.json").write_text("{")
-    assert np.array_equal(frequencies.frequencies(pairs, CLASSES, folder).pixels, first.pixels) and len(calls) == 2
-    os.utime(pairs[0].mask, ns=(1, 1))          # another mask of the same size
-    assert np.array_equal(frequencies.frequencies(pairs, CLASSES, folder).pixels, first.pixels) and len(calls) == 3
+    assert kept["weights"] == pytest.approx(list(found.weights), abs=1e-6)
+
+
+def test_what_the_check_counted_is_not_counted_again(pairs, tmp_path):
+    counted = [replace(pair, mask=tmp_path / "gone.png", marks=survey(pair.mask, CLASSES)) for pair in pairs]
+    assert frequencies(counted, CLASSES, tmp_path).pixels.tolist() == [6, 2, 0]

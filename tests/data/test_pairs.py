@@ -55,8 +55,8 @@ def spoil(folder, what):
     ("lost mask", "1 image without a mask (r1_sat.jpg)"),
     ("truncated image", "r1_sat.jpg: truncated"),
     ("truncated mask", "r1_mask.png: truncated"),
-    ("text image", "r1_sat.jpg: unreadable"),
-    ("text mask", "r1_mask.png: unreadable"),
+    ("text image", "r1_sat.jpg: is no image"),
+    ("text mask", "r1_mask.png: is no image"),
     ("deep mask", "r1_mask.png: not 8 bits a channel"),
     ("deep image", "r1_sat.jpg: not 8 bits a channel"),
     ("turned image", "r1_sat.jpg: a turned TIFF"),
@@ -78,7 +78,7 @@ def test_many_faults_are_one_line(stripe_data):
         read(stripe_data)
     text = str(error.value)
     assert "4 images without a mask (r0_sat.jpg, r1_sat.jpg, r2_sat.jpg, r3_sat.jpg)" in text
-    assert "1 mask without an image (r5_mask.png)" in text and "1 bad file (r4_sat.jpg: unreadable)" in text
+    assert "1 mask without an image (r5_mask.png)" in text and "1 bad file (r4_sat.jpg: is empty;" in text
     assert "\n" not in text
 
 
