@@ -11,7 +11,7 @@ from dlinknet.files import need_place
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="class_weights")
     console.start_log()
     need_place(settings.output_path, "output_path")
     classes, training, _ = training_sets(replace(settings, class_weights="log"))

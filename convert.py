@@ -9,7 +9,7 @@ from dlinknet.files import need_file, need_place
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="convert")
     console.start_log()
     key = "pretrained_ckpt" if settings.pretrained_ckpt else "trained_ckpt"
     source, target = getattr(settings, key), Path(settings.file_name)

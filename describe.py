@@ -5,7 +5,7 @@ from dlinknet.errors import run_command
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="describe")
     console.start_log()
     runtime.start("CPU", 0, settings.seed)
     runtime.run_eagerly()

@@ -9,7 +9,7 @@ from dlinknet.files import need_place, new_folders
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="draw_scenes")
     console.start_log()
     need_place(settings.output_path, "output_path")
     training = settings.scene_num - round(settings.val_split * settings.scene_num)

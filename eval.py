@@ -9,7 +9,7 @@ from dlinknet.jobs import as_job
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="eval")
     console.start_log()
     folder = Path(settings.predict_path)
     need_results_place(settings.predict_path, "predict_path")

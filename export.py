@@ -10,7 +10,7 @@ from dlinknet.jobs import as_job
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="export")
     console.start_log()
     formats = settings.file_format.split(",")
     need_file(settings.trained_ckpt, "trained_ckpt")

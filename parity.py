@@ -9,7 +9,7 @@ from dlinknet.files import need_file
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="parity")
     if not settings.as_json:        # the log is on stdout too
         console.start_log()
     exports = [str(Path(file.strip()).expanduser()) for file in settings.exports.split(",") if file.strip()]

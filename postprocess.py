@@ -17,7 +17,8 @@ from dlinknet.evaluation.report import class_lines, evaluated, figure_lines, see
 def main(arguments: list) -> None:
     places = [word for word in arguments if not word.startswith("--")]
     settings = config.load([*(word for word in arguments if word.startswith("--")),
-                            *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places))], __doc__)
+                            *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places))], __doc__,
+                           command="postprocess")
     if len(places) > 2:
         raise UserError(f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH")
     named = len(places) == 2 or any(word.split("=")[0] == "--label_path" for word in arguments)

@@ -9,7 +9,7 @@ from dlinknet.jobs import as_job
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="predict")
     console.start_log()
     need_results_place(settings.predict_path, "predict_path")
     need_file(settings.trained_ckpt, "trained_ckpt")

@@ -5,7 +5,7 @@ from dlinknet.ranktable import make_rank_table, places_here, read_rank_table
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="rank_table")
     if not settings.rank_table:
         raise UserError("rank_table is empty: name a file with --rank_table=FILE")
     if settings.devices:

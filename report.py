@@ -9,7 +9,7 @@ from dlinknet.training.run import RunFiles
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="report")
     console.start_log()
     files = RunFiles(Path(settings.output_path), settings.log_name)
     need_file(str(files.path("config.yaml")), "output_path")

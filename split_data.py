@@ -8,7 +8,7 @@ from dlinknet.files import need_place
 
 
 def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__)
+    settings = config.load(arguments, __doc__, command="split_data")
     console.start_log()
     if settings.val_split == 0:
         raise UserError("val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth")

@@ -15,7 +15,7 @@ INPUTS = ("data_path", "label_path", "val_path", "val_label_path", "class_table"
 
 def main(arguments: list) -> None:
     console.start_log()
-    settings, resumed, start = config.load(arguments, __doc__), None, None
+    settings, resumed, start = config.load(arguments, __doc__, command="train"), None, None
     if settings.resume:
         resumed, settings = resume_settings(settings, arguments, __doc__)
     runtime.refuse_lonely(settings.run_distribute)

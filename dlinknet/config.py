@@ -4,10 +4,9 @@ Every mistake (an unknown key, a wrong type, an impossible value) is a UserError
 """
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, get_type_hints
 
@@ -15,7 +14,8 @@ import yaml
 
 from dlinknet import arguments as command_line
 from dlinknet.arguments import nearest
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, clipped, shown
+from dlinknet.texts import BadText, read_yaml
 from dlinknet.values import FilePath, Resume, Several, checked
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "dlinknet_config.yaml"
@@ -109,6 +109,9 @@ class Config:
     devices: str
     server_ip: str
 
+    given: frozenset = field(default=frozenset(), compare=False, repr=False)
+    """The keys that the command line named itself."""
+
     @property
     def epochs_key(self) -> str:
         """The setting that says how many epochs a training has."""
@@ -121,29 +124,36 @@ class Config:
 
     def as_yaml(self) -> str:
         """The resolved settings as a YAML document that --config_path takes."""
-        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False, allow_unicode=True)
+        values = {key: getattr(self, key) for key in TYPES}
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-TYPES: dict[str, Any] = get_type_hints(Config)
+TYPES: dict[str, Any] = {key: kind for key, kind in get_type_hints(Config).items() if key != "given"}
 
 
-def load(arguments: list[str], description: str, run: dict[str, Any] | None = None) -> Config:
+def load(arguments: list[str], description: str, run: dict[str, Any] | None = None, command: str = "") -> Config:
     """Resolves the settings of one command.
 
     Args:
         arguments: the command line without the program's name: --key=value or --key value; a bare --key means True.
         description: what the command does, for --help.
         run: settings of a run that is resumed; they replace the defaults, config_path and command line replace them.
+        command: its name, as in 'train'; empty accepts the settings of every command.
 
     Raises:
-        UserError: an unknown key, a wrong type, an impossible value, an unreadable file.
+        UserError: an unknown key, a wrong type, an impossible value, an unreadable file, or the command line names a setting that the
+            command does not use. (A YAML file may hold all of them.)
     """
     given, unknown = split(arguments, description)
     if unknown:
         name = unknown[0].split("=")[0]
         if not name.startswith("--"):
-            raise UserError(f"'{unknown[0]}' is not a setting: write --key=value")
-        raise UserError(f"unknown key '{name}'{nearest(name[2:], [*TYPES, 'config_path'], '--')}; --help lists them all")
+            raise UserError(f"{shown(unknown[0])} is not a setting: write --key=value")
+        raise UserError(f"unknown key {shown(name)}{nearest(name[2:], [*TYPES, 'config_path'], '--')}; --help lists them all")
+    for key in given:
+        if key != "config_path" and command and not uses(command, key):
+            others = ", ".join(f"{name}.py" for name in _defaults()[3][key])
+            raise UserError(f"--{key}: {command}.py does not use this setting; it is of {others}")
     path = given.pop("config_path", None)
     values = {key: (value, DEFAULT_FILE.name) for key, value in _defaults()[0].items()}
     values.update({key: (value, "the resumed run") for key, value in (run or {}).items() if key in TYPES})
@@ -155,15 +165,15 @@ def load(arguments: list[str], description: str, run: dict[str, Any] | None = No
     values.update({key: (value, "command line") for key, value in given.items()})
     for key, (_, source) in values.items():
         if key not in TYPES:
-            raise UserError(f"{source}: unknown key '{key}'{nearest(str(key), TYPES)}")
-    config = Config(**{key: check(key, value, source) for key, (value, source) in values.items()})
+            raise UserError(f"{source}: unknown key {shown(str(key))}{nearest(str(key), TYPES)}")
+    config = Config(**{key: check(key, value, source) for key, (value, source) in values.items()}, given=frozenset(given))
     _refuse_together(config)
     return config
 
 
 def split(arguments: list[str], description: str) -> tuple[dict[str, str], list[str]]:
     """(the keys that a command line gives, with config_path, as text; what is left of it)."""
-    defaults, texts, limits = _defaults()
+    defaults, texts, limits, _ = _defaults()
     bare = [key for key, kind in TYPES.items() if kind in (bool, Resume)]
     return command_line.split(arguments, description, DEFAULT_FILE.name, {key: (texts[key], defaults[key], limits.get(key))
                                                                          for key in TYPES}, bare)
@@ -196,27 +206,33 @@ def read_values(file: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=None)
-def _defaults() -> tuple[dict, dict, dict]:
-    """(values, help texts, limits) of every key."""
+def _defaults() -> tuple[dict, dict, dict, dict]:
+    """(values, help texts, limits, commands that use it) of every key."""
     return tuple(_documents(DEFAULT_FILE))
 
 
+def uses(command: str, key: str) -> bool:
+    """Return whether a command reads a setting."""
+    return command in _defaults()[3][key]
+
+
+def default(key: str) -> Any:
+    """Return a setting's value where nobody names another."""
+    return check(key, _defaults()[0][key], DEFAULT_FILE.name)
+
+
 def _documents(file: Path) -> list[dict[str, Any]]:
-    """The YAML documents of a file, as dicts; three of them, the missing ones empty."""
+    """The YAML documents of a file, as dicts; four of them, the missing ones empty."""
     try:
-        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+        documents = read_yaml(file)
     except OSError as error:
         raise UserError(f"config_path: cannot read {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"config_path: {file} is not a UTF-8 text file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"config_path: {file}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    except BadText as error:
+        raise UserError(clipped(f"config_path: {file}: {error}")) from None
     documents = [{} if document is None else document for document in documents]
     if not all(isinstance(document, dict) for document in documents):
         raise UserError(f"config_path: {file} must hold lines of the form 'key: value'")
-    return (documents + [{}, {}, {}])[:3]
+    return (documents + [{}, {}, {}, {}])[:4]
 
 
 def check(key: str, value: Any, source: str) -> Any:

@@ -5,13 +5,14 @@ import os
 from typing import Any, NewType
 
 from dlinknet.arguments import describe, nearest
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, shown
 
 FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
 Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty: start anew
 Several = NewType("Several", str)       # words with commas between them: 'MINDIR,ONNX'; a list in YAML
 
 NEWEST = "newest"
+LONGEST = 4096                          # letters of a text; no path is longer
 
 
 def checked(key: str, value: Any, kind: Any, limit: Any, source: str) -> Any:
@@ -28,7 +29,7 @@ def checked(key: str, value: Any, kind: Any, limit: Any, source: str) -> Any:
     try:
         value = _typed(value, kind)
     except ValueError as error:
-        raise UserError(f"{source}: {key} must be {error}, not {value!r}") from None
+        raise UserError(f"{source}: {key} must be {error}, not {shown(value)}") from None
     if isinstance(limit, list):
         words = [word.strip() for word in value.split(",")] if kind is Several else [value]
         return ",".join(dict.fromkeys(_chosen(key, word, limit, source) for word in words))
@@ -36,7 +37,7 @@ def checked(key: str, value: Any, kind: Any, limit: Any, source: str) -> Any:
         fits = {"min": lambda bound: value >= bound, "max": lambda bound: value <= bound, "above": lambda bound: value > bound,
                 "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
         if not all(fits[name](bound) for name, bound in limit.items()):
-            raise UserError(f"{source}: {key} must be {describe(limit)}, not {value}")
+            raise UserError(f"{source}: {key} must be {describe(limit)}, not {shown(value)}")
     return value
 
 
@@ -44,7 +45,7 @@ def _chosen(key: str, word: str, choices: list[str], source: str) -> str:
     """The choice that a word means, whatever its capitals."""
     by_lower = {choice.lower(): choice for choice in choices}
     if word.lower() not in by_lower:
-        raise UserError(f"{source}: {key} must be {describe(choices)}, not '{word}'{nearest(word.lower(), by_lower)}")
+        raise UserError(f"{source}: {key} must be {describe(choices)}, not {shown(word)}{nearest(word.lower(), by_lower)}")
     return by_lower[word.lower()]
 
 
@@ -61,7 +62,7 @@ def _typed(value: Any, kind: Any) -> Any:
             raise ValueError(wanted)
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(wanted) from None
         if number != number or number in (float("inf"), float("-inf")) or (kind is int and number != int(number)):
             raise ValueError(wanted)
@@ -72,6 +73,8 @@ def _typed(value: Any, kind: Any) -> Any:
         value = ",".join(map(str, value))
     if isinstance(value, (dict, list)):
         raise ValueError("text")
+    if len(str(value)) > LONGEST:
+        raise ValueError(f"a text of at most {LONGEST} letters")
     if kind is Resume:
         words = {"true": NEWEST, "yes": NEWEST, "1": NEWEST, NEWEST: NEWEST, "false": "", "no": "", "0": ""}
         return words.get(str(value).lower(), os.path.expanduser(str(value)))

@@ -44,6 +44,6 @@ if [ -e "$out/quality_last.ckpt" ] || [ -e "$out/quality_previous.ckpt" ]; then
 fi
 "$PYTHON" "$ROOT/train.py" --data_path="$data/train" --val_path="$data/valid" --val_label_path="$data/valid_mask" \
     --output_path="$out" --log_name=quality "$device" "${settings[@]}" ${resume[@]+"${resume[@]}"}
-"$PYTHON" "$ROOT/eval.py" --data_path="$data/valid" --label_path="$data/valid_mask" "$device" "${settings[@]}" \
+"$PYTHON" "$ROOT/eval.py" --config_path="$out/quality_config.yaml" --data_path="$data/valid" --label_path="$data/valid_mask" "$device" \
     --trained_ckpt="$out/quality_best.ckpt" --predict_path="$out/best"
 "$PYTHON" "$ROOT/report.py" --output_path="$out" --log_name=quality --predict_path="$out/best"

@@ -22,7 +22,7 @@ def load(*arguments):
 def mistake(*arguments):
     with pytest.raises(UserError) as error:
         load(*arguments)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) <= 300
     return str(error.value)
 
 
@@ -34,9 +34,17 @@ def test_defaults_are_the_seeds_but_for_three():
 
 
 def test_every_key_has_a_type_a_default_and_a_text():
-    values, texts, limits = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
+    values, texts, limits, commands = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
     assert values.keys() == texts.keys() == config.TYPES.keys()
-    assert limits.keys() <= values.keys()
+    assert limits.keys() <= values.keys() == commands.keys()
+    files = {file.stem for file in config.DEFAULT_FILE.parent.glob("*.py")}
+    assert all(used and set(used) <= files for used in commands.values()), "every key is some command's"
+
+
+def test_every_number_has_an_upper_limit_or_is_below_one():
+    limits = list(yaml.safe_load_all(config.DEFAULT_FILE.read_text()))[2]
+    for key, kind in config.TYPES.items():
+        assert kind not in (int, float) or limits[key].keys() & {"max", "below"}, key
 
 
 def test_help_shows_every_key_with_text_default_and_choices(capsys):
@@ -44,7 +52,7 @@ def test_help_shows_every_key_with_text_default_and_choices(capsys):
         load("--help")
     assert end.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    values, texts, _ = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
+    values, texts, _, _ = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
     for key, value in values.items():
         assert f"--{key} " in shown or f"--{key}]" in shown
         assert f"{texts[key]} (default: {'empty' if value == '' else value}" in shown, key
@@ -82,12 +90,17 @@ def test_resolved_settings_read_back_as_the_same(tmp_path):
     ("data", "'data' is not a setting"),
     ("--batch_size=two", "batch_size must be a whole number, not 'two'"),
     ("--batch_size=2.5", "batch_size must be a whole number"),
-    ("--batch_size=0", "batch_size must be at least 1, not 0"),
+    ("--batch_size=0", "batch_size must be at least 1 and at most 65536, not 0"),
     ("--learning_rate=fast", "learning_rate must be a number"),
     ("--learning_rate=0", "learning_rate must be above 0"),
     ("--learning_rate=nan", "learning_rate must be a number"),
     ("--val_split=1", "val_split must be at least 0 and below 1"),
-    ("--train_size=100", "train_size must be at least 0 and a multiple of 32"),
+    ("--train_size=100", "train_size must be at least 0 and at most 65536 and a multiple of 32"),
+    ("--train_size=1000000000", "train_size must be at least 0 and at most 65536"), ("--batch_size=1e12", "batch_size must be at least 1 and at most 65536"),
+    ("--epoch_num=1e18", "epoch_num must be at least 1 and at most 1000000"), ("--scene_size=1e9", "scene_size must be at least 64 and at most 16384"),
+    ("--learning_rate=1e400", "learning_rate must be a number"), ("--learning_rate=" + "1" * 400, "learning_rate must be a number, not '111"),
+    ("--data_path=" + "x" * 5000, "data_path must be a text of at most 4096 letters, not 'xxx"), ("--" + "x" * 5000, "unknown key '--xxx"),
+    ("x" * 5000, "is not a setting"), ("--batch_size=\x1b[31m", "not '\\x1b[31m'"),
     ("--tta=perhaps", "tta must be True or False"),
     ("--model_name=dlinket34", "did you mean 'dlinknet34'?"),
     ("--device_target=TPU", "device_target must be one of auto, Ascend, GPU, CPU"),
@@ -112,14 +125,31 @@ def test_mistakes_on_the_command_line(argument, words):
     ("batch_size: true", "batch_size must be a whole number, not True"),
     ("batch_size:", "batch_size must be a whole number, not None"),
     ("data_path: {a: b}", "data_path must be text"),
-    ("a: b: c", "mine.yaml, line 1: not YAML"),
+    ("a: b: c", "mine.yaml: line 1: not YAML"), ("batch_size: 010", "'010' has a leading 0"), ("log_name: !!binary aGk=", "a tag"),
+    ("data_path: [&a [x], *a]", "an alias"), ("log_name: !!timestamp x", "a tag"), ("seed: " + "[" * 500, "levels"), ("batch_size: 4\nbatch_size: 8", "twice"),
+    ('output_path: "a\\0b"', "NUL byte"), ("learning_rate: " + "1" * 400, "digits"), ("batch_size: 1:30", "batch_size must be a whole number, not '1:30'"),
+    ("x" * 1000 + ": 1", "unknown key 'xxx"), ("data_path: " + "x" * 5000, "at most 4096 letters"), ("batch_size: [" + "1, " * 5000 + "]", "must be a whole number"),
     ("- batch_size", "must hold lines of the form 'key: value'"),
     ("7: 3", "unknown key '7'"),
-    ("\xff\xfe", "not a UTF-8 text file"),
+    ("\xff\xfe", "not a UTF-8 text"),
 ])
 def test_mistakes_in_a_file(tmp_path, text, words):
     (tmp_path / "mine.yaml").write_bytes(text.encode("latin-1"))
     assert words in mistake(f"--config_path={tmp_path / 'mine.yaml'}")
+
+
+def test_the_command_line_names_only_settings_that_the_command_uses(tmp_path):
+    with pytest.raises(UserError, match="--probabilities: train.py does not use this setting; it is of predict.py"):
+        config.load(["--probabilities=png"], "", command="train")
+    (tmp_path / "all.yaml").write_text(load("--probabilities=png").as_yaml(), encoding="utf-8")
+    settings = config.load([f"--config_path={tmp_path / 'all.yaml'}", "--batch_size=3"], "", command="train")
+    assert settings.probabilities == "png" and settings.given == {"batch_size"}, "a file may hold all of them"
+
+
+@pytest.mark.parametrize("text, value", [("log_name: 2026-11-31", "2026-11-31"), ("log_name: '010'", "010"), ("log_name: 1e5", "1e5")])
+def test_a_text_is_taken_as_it_looks(tmp_path, text, value):
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load(f"--config_path={tmp_path / 'mine.yaml'}").log_name == value
 
 
 def test_models_that_can_be_chosen_are_those_that_can_be_built(mindspore):
