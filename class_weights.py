@@ -6,6 +6,7 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.frequencies import FILE, frequencies
 from dlinknet.data.layouts import training_sets
+from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
 from dlinknet.files import need_place
 
@@ -19,6 +20,8 @@ def main(arguments: list) -> None:
     found = frequencies(training, classes, folder)
     print(console.columns([["class", "share", "weight"], *([name, f"{share:.4f}", f"{weight:.4f}"] for name, share, weight in zip(
         found.names, found.shares, found.weights))], right=2))
+    for line in mask_lines(training, classes, "training masks"):
+        console.LOG.info("%s", line)
     console.LOG.info("%.2f %% of all pixels are void and do not count; pixels and weights of %d masks are in %s",
                      100 * found.void / (found.void + found.pixels.sum()), len(training), folder / FILE)
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.data.layouts import evaluation_set
+from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_results_place, replacing_results, write_image
 from dlinknet.jobs import as_job
@@ -28,6 +29,8 @@ def main(arguments: list) -> None:
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
     predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
                           resize=opened.preprocessing.resize)
+    for line in mask_lines(pairs, classes, "masks"):
+        console.LOG.info("%s", line)
     rows = []
     with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()

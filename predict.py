@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from dlinknet import config, console
-from dlinknet.data.images import find_images
+from dlinknet.data.images import find_images, turned_line
 from dlinknet.errors import RunFailed, name_some, run_command
 from dlinknet.files import adding_results, need_file, need_results_place
 from dlinknet.jobs import as_job
@@ -27,6 +27,8 @@ def main(arguments: list) -> None:
                           resize=opened.preprocessing.resize)
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))
+    if line := turned_line(images):
+        console.LOG.info("%s", line)
     folder = Path(settings.predict_path)
     files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
     faults = []

@@ -5,6 +5,7 @@ from pathlib import Path
 from dlinknet import config, console, runtime
 from dlinknet.data.frequencies import frequencies
 from dlinknet.data.layouts import training_sets
+from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
 from dlinknet.jobs import as_job
@@ -49,6 +50,8 @@ def main(arguments: list) -> None:
     trainer.agree()
     with files.held(settings, training, validation, resumed, start and start.file, ranks.first):
         for line in ("python " + console.command_line(sys.argv), device, *([] if resumed else [encoder])):
+            console.LOG.info("%s", line)
+        for line in (*mask_lines(training, classes, "training masks"), *mask_lines(validation, classes, "validation masks")):
             console.LOG.info("%s", line)
         console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
                          len(training), len(validation), loader.step_images, loader.height, loader.width)

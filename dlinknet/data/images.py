@@ -100,6 +100,15 @@ def find_images(place: str, key: str) -> list[ImageFile]:
     return [_looked_at(id, file) for id, file in by_id(files, place, key).items()]
 
 
+def turned_line(images: list[ImageFile]) -> str:
+    """Return a line for the log on images that viewers show turned; empty if there are none."""
+    turned = [image.file.name for image in images if image.turn != 1]
+    if not turned:
+        return ""
+    return (f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), which is not followed: they are predicted, "
+            "and their masks written, as they are stored")
+
+
 def _looked_at(id: str, file: Path) -> ImageFile:
     try:
         header = read_header(file)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from dlinknet.config import Config
+from dlinknet.config import Config, default
 from dlinknet.data.classes import ROADS, Classes, read_table
 from dlinknet.data.images import IMAGE_TYPES, by_id, id_of, images_of
+from dlinknet.data.masks import refuse_untrainable
 from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
 
@@ -43,7 +44,7 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
 
     Raises:
         UserError: what classes_of, read_pairs, split_pairs and matched raise, or the settings name two validation sets, or masks
-            without images, or weights of classes where there is road alone.
+            without images, or weights of classes where there is road alone, or the training masks mark no road or nothing else.
     """
     classes, layout = classes_of(settings), settings.data_layout
     if classes.road and settings.class_weights != "none":
@@ -56,13 +57,28 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
         raise UserError("val_split and val_path both name a validation set: give one of them")
     if settings.val_label_path and not settings.val_path:
         raise UserError("val_label_path names masks without images: give val_path as well")
-    beside = layout == "deepglobe"      # each mask beside its image
-    training = _folder(settings.data_path, settings.data_path if beside else settings.label_path, "data_path",
-                       "data_path" if beside else "label_path", classes)
+    key = "data_path" if layout == "deepglobe" and _masks_lie_beside(settings) else "label_path"
+    training = _folder(settings.data_path, getattr(settings, key), "data_path", key, classes)
+    refuse_untrainable([pair.marks for pair in training], classes, key)
     if not settings.val_path:
         return classes, *split_pairs(training, settings.val_split, settings.seed)
-    masks = settings.val_label_path or (settings.val_path if beside else "")
+    masks = settings.val_label_path or (settings.val_path if layout == "deepglobe" else "")
     return classes, training, _folder(settings.val_path, masks, "val_path", "val_label_path", classes)
+
+
+def _masks_lie_beside(settings: Config) -> bool:
+    """Whether the road masks to train on lie beside their images.
+
+    A label_path on the command line says that they do not. One in a YAML file may be meant for evaluation: it counts where no mask lies
+    beside the images.
+    """
+    if "label_path" in settings.given or not settings.data_path:
+        return "label_path" not in settings.given
+    try:
+        beside = any(file.stem.endswith("_mask") and file.suffix.lower() in MASK_TYPES for file in Path(settings.data_path).iterdir())
+    except OSError:
+        return True             # _folder says what is wrong with it
+    return beside or settings.label_path == default("label_path")
 
 
 def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:

@@ -12,7 +12,7 @@ from typing import Callable, Optional, TypeVar
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.decoding import BadImage, prove, read_header
 from dlinknet.data.images import IMAGE_TYPES, by_id, images_of
-from dlinknet.data.masks import Marks, refuse_meaningless, survey
+from dlinknet.data.masks import Marks, findings, refuse_meaningless, survey
 from dlinknet.errors import UserError, name_some
 from dlinknet.files import new_folders
 
@@ -85,6 +85,11 @@ def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str,
     pairs = sorted((pair for pair, _ in checked), key=lambda pair: pair.id)
     refuse_meaningless({pair.mask.name: pair.marks for pair in pairs}, classes, keys[1], folders[1])
     return pairs
+
+
+def mask_lines(pairs: list[Pair], classes: Classes, what: str) -> list[str]:
+    """Return lines for the log: what a person should know about the masks of a set; `what` is as in masks.findings."""
+    return findings([pair.marks for pair in pairs], classes, what)
 
 
 def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
