@@ -19,20 +19,18 @@ def main(arguments: list) -> None:
     if target.exists():
         raise UserError(f"file_name: {target} exists; name another file")
 
-    preprocessing = {**INPUT, **DLINKNET.described()}
     runtime.start("CPU", 0, settings.seed)
     from dlinknet.models.weights import load_trained, start_network
     from dlinknet.training.checkpoint import save
     if key == "trained_ckpt":
-        model, network, found = load_trained(source, key, settings.model_name)
-        what, parameters = f"{model} from {source}", network.get_parameters()
-        meta = {"model": model, **{name: found[name] for name in ("classes", "decoder", "class_table") if name in found}}
-        preprocessing = found.get("preprocessing", preprocessing)
+        model, network, card = load_trained(source, key, settings.model_name)
+        what, parameters, about = f"{model} from {source}", network.get_parameters(), card.to_dict()
     else:
         network, what = start_network(settings.model_name, source, settings.encoder_padding)
-        parameters, meta = network.encoder.get_parameters(), {}
+        parameters = network.encoder.get_parameters()
+        about = {"padding": network.padding, "preprocessing": {**INPUT, **DLINKNET.described()}}
     target.parent.mkdir(parents=True, exist_ok=True)
-    save(target, parameters, {**meta, "padding": network.padding, "preprocessing": preprocessing})
+    save(target, parameters, about)
     console.LOG.info("%s; written to %s", what, target)
 
 

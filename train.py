@@ -35,8 +35,8 @@ def main(arguments: list) -> None:
     from dlinknet.training.loop import Trainer
     if resumed:
         start = read_newest(resumed.checkpoints, "resume")
-        refuse_changes(start.meta, settings, identity, start.file)
-    padding = start.meta["padding"] if resumed else settings.encoder_padding
+        refuse_changes(start.saved, settings, identity, start.file)
+    padding = start.card.padding if resumed else settings.encoder_padding
     network, encoder = start_network(settings.model_name, "" if resumed else settings.pretrained_ckpt, padding, classes.outputs,
                                      settings.decoder)
     ranks = Ranks(device.rank, device.size)

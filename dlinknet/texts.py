@@ -91,8 +91,11 @@ def read_json(file: Path) -> Any:
     return parse_json(read_bytes(file, JSON_BYTES))
 
 
-def parse_json(content: Union[bytes, str]) -> Any:
+def parse_json(content: Union[bytes, str], finite: bool = True) -> Any:
     """Return the value of a JSON text.
+
+    Args:
+        finite: False also accepts NaN and Infinity, which Python writes for numbers that are not finite.
 
     Raises:
         BadText: the text is not UTF-8 or not JSON, or it has numbers that are not finite or too long, or a value that
@@ -100,17 +103,20 @@ def parse_json(content: Union[bytes, str]) -> Any:
     """
     text = _decoded(content) if isinstance(content, bytes) else content
     try:
-        value = json.loads(text, parse_int=_whole, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_int=_whole, parse_constant=_refuse_constant if finite else float)
     except json.JSONDecodeError as error:
         raise BadText(f"line {error.lineno}: not JSON: {error.msg}") from None
     except RecursionError:
         raise BadText(f"it has more than {DEPTH} levels of lists and dicts") from None
-    check_plain(value)
+    check_plain(value, finite)
     return value
 
 
-def check_plain(value: Any) -> None:
+def check_plain(value: Any, finite: bool = True) -> None:
     """Check a parsed value.
+
+    Args:
+        finite: False accepts numbers that are not finite.
 
     Raises:
         BadText: there are more than DEPTH levels, a number that is not finite or has more than DIGITS digits, or a text with a NUL
@@ -128,17 +134,17 @@ def check_plain(value: Any) -> None:
             elif isinstance(each, list):
                 below += each
             else:
-                _check_scalar(each)
+                _check_scalar(each, finite)
         level, depth = below, depth + 1
 
 
-def _check_scalar(value: Any) -> None:
+def _check_scalar(value: Any, finite: bool) -> None:
     if isinstance(value, str):
         if "\0" in value:
             raise BadText(f"the text {shown(value)} has a NUL byte")
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             raise BadText(f"the text {shown(value)} has half of a surrogate pair")
-    elif isinstance(value, float) and not math.isfinite(value):
+    elif finite and isinstance(value, float) and not math.isfinite(value):
         raise BadText(f"{value} is not a finite number")
     elif isinstance(value, int) and value.bit_length() > DIGITS * 3.33:
         raise BadText(f"a number has more than {DIGITS} digits")

@@ -9,24 +9,24 @@ import pytest
 from tests.conftest import LONG
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAVES = {"errors", "files", "console", "foreign", "texts", "signals"}       # the ground floor
+LEAVES = {"errors", "files", "console", "foreign", "texts", "fields", "signals"}       # the ground floor
 ALLOWED = {
-    "errors": LEAVES, "files": LEAVES, "console": LEAVES, "foreign": set(), "texts": {"errors", "foreign"}, "signals": set(),
+    "errors": LEAVES, "files": LEAVES, "console": LEAVES, "foreign": set(), "fields": {"errors"}, "texts": {"errors", "foreign"}, "signals": set(),
     "arguments": {"errors"}, "values": {"arguments", "errors"},
     "config": {"arguments", "values", "errors", "texts"}, "jobs": {"config", "cloud"},
     "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
     "ranktable": LEAVES, "launcher": {"ranktable", *LEAVES},
-    "runtime": {"config", "launcher", "ranktable", *LEAVES}, "data": {"config", "data", *LEAVES}, "models": {"config", "models", *LEAVES},
+    "runtime": {"config", "launcher", "ranktable", *LEAVES}, "data": {"config", "data", *LEAVES}, "models": {"config", "data", "models", *LEAVES},
     "training": {"config", "values", "runtime", "data", "models", "parallel", "training", *LEAVES},
     "evaluation": {"config", "runtime", "data", "models", "parallel", "evaluation", *LEAVES},
     "deploy": {"config", "runtime", "data", "models", "evaluation", "deploy", *LEAVES},
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
-PURE = ["errors", "files", "console", "foreign", "texts", "arguments", "values", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
+PURE = ["errors", "files", "console", "foreign", "texts", "fields", "arguments", "values", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
         "data.classes", "data.frequencies", "data.images", "data.layouts", "data.pairs", "data.preprocess", "data.augment",
         "data.synthetic", "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pictures",
         "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
-        "evaluation.report", "evaluation.scoring", "evaluation.summary", "training.run", "training.schedules",
+        "evaluation.report", "evaluation.scoring", "evaluation.summary", "models.model_card", "training.run", "training.schedules",
         "deploy.engines", "deploy.parity", "deploy.sidecar"]
 COMMANDS = sorted(p for p in ROOT.glob("*.py"))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Callable, TypeVar
 
 import numpy as np
 
 from dlinknet import runtime
 from dlinknet.config import Config
 from dlinknet.console import quiet
-from dlinknet.data.classes import Classes, names_unlike, stored_classes
-from dlinknet.data.preprocess import DLINKNET, Preprocessing, parse_preprocessing, to_input
+from dlinknet.data.classes import Classes, names_unlike
+from dlinknet.data.preprocess import DLINKNET, Preprocessing, to_input
 from dlinknet.deploy import sidecar
 from dlinknet.deploy.mindir import read_mindir
 from dlinknet.deploy.onnx import EXTRA
@@ -35,7 +35,9 @@ class _ExportedEngine:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         try:
-            return maps(self._probabilities(inputs))
+            return maps(self._probabilities(inputs), str(self.file))
+        except RunFailed:
+            raise
         except Exception as error:  # noqa: BLE001  (each engine's own kinds; MindSpore compiles at the first call)
             raise RunFailed(f"{self.file} cannot be computed: {first_line(error)}") from None
 
@@ -119,36 +121,20 @@ def open_model(file: str, key: str, settings: Config) -> Opened:
     device = _started(settings)
     from dlinknet.models.weights import load_trained
     trained = load_trained(file, key, settings.model_name)
-    classes, preprocessing = trained_for(trained.meta, file, key)
+    classes, preprocessing = trained.card.known_classes(file, key), trained.card.preprocessing
     return Opened(trained.model, NetworkEngine(trained.network, classes.outputs, preprocessing), device, classes, preprocessing)
 
 
-def trained_for(meta: dict[str, Any], file: str, key: str) -> tuple[Classes, Preprocessing]:
-    """The classes and the preprocessing that a checkpoint was trained with, of weights.Trained.meta.
-
-    Raises:
-        UserError: it has several classes and does not say which, or the preprocessing is not known here.
-    """
-    try:
-        preprocessing = parse_preprocessing(meta["preprocessing"]) if "preprocessing" in meta else DLINKNET
-        if preprocessing.known:
-            return stored_classes(meta), preprocessing
-    except (ValueError, TypeError, LookupError):
-        pass
-    raise UserError(f"{key}: {file} does not say which classes and preprocessing it was trained with, as train.py's checkpoints do, or "
-                    "they are of a later dlinknet")
-
-
 def _open_export(file: str, kind: str, key: str, settings: Config) -> Opened:
-    values, shape = sidecar.read(file, key)
-    classes, preprocessing = stored_classes(values), parse_preprocessing(values["preprocessing"])
+    card, shape, written_by = sidecar.read(file, key)
+    classes, preprocessing = card.known_classes(file, key), card.preprocessing
     if kind == ".onnx":
         engine = _loaded(lambda: OnnxEngine(Path(file), shape, key, preprocessing), file, key, "ONNX Runtime")
-        return Opened(values["model"], engine, f"device: CPU (ONNX Runtime {engine.version})", classes, preprocessing)
+        return Opened(card.model, engine, f"device: CPU (ONNX Runtime {engine.version})", classes, preprocessing)
     device = _started(settings)
-    made = f"MindSpore {runtime.version()} (a file of {values.get('mindspore')})"
+    made = f"MindSpore {runtime.version()} (a file of {written_by})"
     engine = _loaded(lambda: MindirEngine(Path(file), shape, preprocessing), file, key, made)
-    return Opened(values["model"], engine, device, classes, preprocessing)
+    return Opened(card.model, engine, device, classes, preprocessing)
 
 
 @cache

@@ -15,12 +15,13 @@ from dlinknet.console import LOG
 from dlinknet.data.preprocess import pad, read_image, to_input
 from dlinknet.data.synthetic import draw_scene
 from dlinknet.deploy import sidecar
-from dlinknet.deploy.engines import OnnxEngine, trained_for
+from dlinknet.deploy.engines import OnnxEngine
 from dlinknet.deploy.graph import exported_graph, fold_batch_norm
 from dlinknet.deploy.mindir import compute_fresh, write_air, write_mindir
 from dlinknet.deploy.onnx import check_onnx, compute_opencv, write_onnx
 from dlinknet.deploy.sidecar import Shape
 from dlinknet.errors import RunFailed, first_line
+from dlinknet.models.model_card import ModelCard
 
 LIMIT = 1e-4                    # of a difference in probability, times the range of the probabilities
 NARROW = 0.01                   # that range counts as this at least: float32 has 7 digits
@@ -58,7 +59,7 @@ class Export:
     """A network on its way out: what the exported models must compute is computed, and BatchNorm folded where that is exact.
 
     Args:
-        load: gives (model name, network with its weights, what its checkpoint says of itself), anew at each call.
+        load: gives (model name, network with its weights, its model card), again at each call.
         checkpoint: the file that it comes from.
         shape: what the exported model shall take.
         threshold: noted in the JSON.
@@ -66,12 +67,12 @@ class Export:
         device_id: which Ascend writes AIR.
     """
 
-    def __init__(self, load: Callable[[], tuple[str, Any, dict[str, Any]]], checkpoint: str, shape: Shape, threshold: float,
+    def __init__(self, load: Callable[[], tuple[str, Any, ModelCard]], checkpoint: str, shape: Shape, threshold: float,
                  image: str = "", device_id: int = 0):
         self.checkpoint, self.shape, self.threshold, self.device_id = checkpoint, shape, threshold, device_id
-        self.model, network, meta = load()
-        self.padding, self.decoder = network.padding, network.decoder
-        self.classes, self.preprocessing = trained_for(meta, checkpoint, "trained_ckpt")
+        self.model, network, self.card = load()
+        self.card.known_classes(checkpoint, "trained_ckpt")
+        self.preprocessing = self.card.preprocessing
         sides = [(shape.batch, *shape.size)]
         if shape.dynamic:
             sides.append(tuple(side + more for side, more in zip(sides[0], MORE)))
@@ -119,10 +120,7 @@ class Export:
                 raise RunFailed(f"{target.name}: {file_format} could not be written: {first_line(error)}") from None
             compared = self.compare(file_format, file)
             sidecar.write(file, {"file": target.name, "file_format": file_format, "sha256": sidecar.sha256(file),
-                                 "model": self.model, "classes": self.classes.outputs, "padding": self.padding,
-                                 "decoder": self.decoder,
-                                 **({} if self.classes.road else {"class_table": self.classes.described()}),
-                                 **self.shape.described(self.classes.outputs, self.preprocessing),
+                                 **self.card.to_dict(), **self.shape.described(self.card.classes, self.preprocessing),
                                  "threshold": self.threshold, "mindspore": runtime.version(), **written,
                                  "batch_norm": self.batch_norm, "checkpoint": Path(self.checkpoint).name, "compared": compared})
             # Without its JSON a model is not taken for an export; so there is never one with another's.

@@ -10,7 +10,6 @@ import numpy as np
 
 from dlinknet import runtime
 from dlinknet.console import quiet
-from dlinknet.data.preprocess import DLINKNET, parse_preprocessing
 from dlinknet.deploy.fresh import call_fresh
 from dlinknet.deploy.sidecar import Shape
 
@@ -93,7 +92,6 @@ def _write_air(checkpoint: str, model: str, numbers: str, file: str) -> None:
     runtime.start("Ascend", device_id, 1)
     from dlinknet.deploy.graph import exported_graph, fold_batch_norm
     from dlinknet.models.weights import load_trained
-    _, network, meta = load_trained(checkpoint, "trained_ckpt", model)
-    preprocessing = parse_preprocessing(meta["preprocessing"]) if "preprocessing" in meta else DLINKNET
-    graph = exported_graph(fold_batch_norm(network) if folded else network, pixels, preprocessing)
+    _, network, card = load_trained(checkpoint, "trained_ckpt", model)
+    graph = exported_graph(fold_batch_norm(network) if folded else network, pixels, card.preprocessing)
     write_graph(graph, Shape(batch, (height, width), pixels=pixels), Path(file), "AIR")

@@ -20,14 +20,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dlinknet.data.classes import stored_classes
-from dlinknet.data.preprocess import DLINKNET, INPUT, Preprocessing, parse_preprocessing
+from dlinknet.data.preprocess import DLINKNET, INPUT, STRIDE, Preprocessing
 from dlinknet.errors import UserError
+from dlinknet.fields import BadFields, Fields
 from dlinknet.files import digest, need_file, write_text
+from dlinknet.foreign import foreign_file
+from dlinknet.models.model_card import SIDE, ModelCard
+from dlinknet.texts import BadText, read_json
 
 FORMAT = 1
+BATCH = 65536                   # the largest; export.py's own limit is lower
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 
 
@@ -79,38 +83,64 @@ def write(model: Path, values: dict[str, Any]) -> None:
     write_text(path_of(model), json.dumps({"format": FORMAT, **values}, indent=1) + "\n")
 
 
-def read(file: str, key: str) -> tuple[dict[str, Any], Shape]:
-    """(the JSON beside an exported model, the model's shape).
+class Exported(NamedTuple):
+    """What the JSON says of an exported model: the network's card, the model's shape, and the MindSpore that wrote it."""
+
+    card: ModelCard
+    shape: Shape
+    mindspore: str
+
+
+def read(file: str, key: str) -> Exported:
+    """Return what the JSON beside an exported model says.
 
     Args:
         key: the setting that named the model, for the error's line.
 
     Raises:
-        UserError: model or JSON is missing, the JSON is none of ours, or it is that of another file.
+        UserError: model or JSON is missing, the JSON is not one that export.py wrote, or it is that of another file.
     """
     need_file(file, key)
     model, beside = Path(file), path_of(Path(file))
-    if not beside.is_file():
-        raise UserError(f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes")
     try:
-        values = json.loads(beside.read_text(encoding="utf-8"))
-        if values["format"] > FORMAT:
+        what = foreign_file(model)
+        if what:
+            raise UserError(f"{key}: {model} {what}")
+        if not beside.is_file():
+            raise UserError(f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes")
+        values = read_json(beside)
+        fields = Fields(values)
+        if fields.whole("format", least=1) > FORMAT:
             raise UserError(f"{key}: {beside} is from a later dlinknet, which this one does not know")
-        sides = values["input"]["shape"]
-        pixels = values["input"]["layout"] == "NHWC"
-        batch, height, width = sides[0], *(sides[1:3] if pixels else sides[2:4])
-        dynamic = batch is None
-        shape = Shape(1 if dynamic else int(batch), (32, 32) if dynamic else (int(height), int(width)), dynamic, pixels)
-        preprocessing = parse_preprocessing(values["preprocessing"])
-        expected = shape.described(values["classes"], preprocessing)
-        same = all({**values[part], **expected[part]} == values[part] for part in ("input", "preprocessing", "output"))
-        known = isinstance(values["model"], str) and min(shape.batch, *shape.size) > 0 and same and preprocessing.known
-        if known:
-            stored_classes(values)
-    except (OSError, ValueError, TypeError, LookupError):
-        raise UserError(f"{key}: {beside} is not what export.py writes beside a model") from None
+        card, shape = ModelCard.from_dict(values), _shape(fields.inner("input"))
+        found = Exported(card, shape, fields.text("mindspore", "an unknown version", 60))
+        known = card.preprocessing.known and _agrees(values, shape.described(card.classes, card.preprocessing))
+        written = fields.text("sha256", "")
+    except OSError as error:
+        raise UserError(f"{key}: cannot read {error.filename or beside}: {error.strerror or error}") from None
+    except (BadText, BadFields) as error:
+        raise UserError(f"{key}: {beside} is not what export.py writes beside a model: {error}") from None
     if not known:
         raise UserError(f"{key}: {beside} is of a kind that this dlinknet does not know")
-    if values.get("sha256") != sha256(model):
+    if written != sha256(model):
         raise UserError(f"{key}: {model} is not the file that {beside} was written for: it is damaged or was replaced")
-    return values, shape
+    return found
+
+
+def _shape(fields: Fields) -> Shape:
+    """The shape in the JSON's `input`."""
+    pixels, sides = fields.text("layout") == "NHWC", fields.list("shape")
+    if len(sides) != 4:
+        raise BadFields(f"input.shape has {len(sides)} numbers, not 4")
+    if sides[0] is None:
+        return Shape(1, (STRIDE, STRIDE), True, pixels)
+    numbers = Fields(dict(zip(("batch", "height", "width") if pixels else ("batch", "channels", "height", "width"), sides)), "input.shape")
+    height, width = (numbers.whole(side, least=STRIDE, most=SIDE) for side in ("height", "width"))
+    if height % STRIDE or width % STRIDE:
+        raise BadFields(f"input.shape is {height} x {width}, and sides are multiples of {STRIDE}")
+    return Shape(numbers.whole("batch", least=1, most=BATCH), (height, width), False, pixels)
+
+
+def _agrees(values: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether the JSON says of input, preprocessing and output what the model's shape and card demand, and perhaps more."""
+    return all(isinstance(values.get(part), dict) and {**values[part], **expected[part]} == values[part] for part in expected)

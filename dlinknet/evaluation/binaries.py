@@ -23,11 +23,12 @@ def read_binary(file: Path, height: int, width: int, key: str, maps: int = 1) ->
         UserError: it is missing, of another size, or holds what is no probability.
     """
     try:
-        values, size = np.fromfile(file, np.float32), file.stat().st_size
+        size = file.stat().st_size      # compared first: a file of another size may not fit in memory
+        if size != 4 * maps * height * width:
+            raise UserError(f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each")
+        values = np.fromfile(file, np.float32)
     except OSError as error:
         raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
-    if size != 4 * maps * height * width:
-        raise UserError(f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each")
     if not (values.min() >= 0 and values.max() <= 1 + ROUNDING):
         raise UserError(f"{key}: {file} holds values that are no probabilities")
     return values.reshape(height, width) if maps == 1 else values.reshape(maps, height, width)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from dlinknet.data.preprocess import DLINKNET, Preprocessing, to_input
+from dlinknet.errors import RunFailed
 
 if TYPE_CHECKING:
     from mindspore import nn
@@ -49,9 +50,18 @@ class NetworkEngine:
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         from mindspore import Tensor
         self.graph.set_train(False)
-        return maps(self.graph(Tensor(inputs)).asnumpy())
+        return maps(self.graph(Tensor(inputs)).asnumpy(), "the network")
 
 
-def maps(probabilities: np.ndarray) -> np.ndarray:
-    """N x C x H x W as an engine gives it: without the axis of C where that is 1."""
+def maps(probabilities: np.ndarray, model: str) -> np.ndarray:
+    """Return N x C x H x W as an engine gives it: without the axis of C where that is 1.
+
+    Args:
+        model: what computed them, for the error's line.
+
+    Raises:
+        RunFailed: a probability is NaN or infinite. A mask would be drawn of it as if it were no road.
+    """
+    if not np.isfinite(probabilities).all():
+        raise RunFailed(f"{model} computes probabilities that are not finite numbers: its weights or the device are at fault")
     return probabilities[:, 0] if probabilities.shape[1] == 1 else probabilities

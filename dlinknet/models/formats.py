@@ -6,6 +6,8 @@
     ResNets                 conv1, layer1.0.bn1 (the model zoo's basic blocks: bn1d), and for the shortcut
                             down_sample_layer (the model zoo), down_sample (mindcv), downsample (torchvision)
 
+In front of all these names may stand what wraps the network elsewhere: module., model., backbone., encoder. and the like.
+
 PyTorch calls a BatchNorm's tensors weight, bias, running_mean, running_var; MindSpore gamma, beta, moving_mean, moving_variance.
 The names inside decide, never the file's.
 """
@@ -22,6 +24,8 @@ DEPTHS = {(False, (2, 2, 2, 2)): 18, (False, (3, 4, 6, 3)): 34, (True, (3, 4, 6,
           (True, (3, 8, 36, 3)): 152}
 OPTIMIZER = re.compile(r"(moments?|moment1|moment2|mean_square|accum|stat|velocity)\.|(beta\d_power|global_step|learning_rate"
                        r"|momentum|scale_value|counter|epoch_num|step_num|current_iterator_step|last_overflow_iterator_step|scale_sense)$")
+STEM = re.compile(r"((?:[^.]+\.)*)(conv1|firstconv)\.weight")       # what an encoder begins with, and what stands before it
+ZOO = re.compile(r"\.down_sample_layer\.|\.bn1d\.")
 WHOLE = [(r"^firstconv\.", "encoder.conv1."), (r"^firstbn\.", "encoder.bn1."), (r"^encoder(\d)\.", r"encoder.layer\1."),
          (r"^(decoder\d)\.deconv[23]\.", r"\1.up."), (r"^finaldeconv1\.", "head.up."), (r"^finalconv2\.", "head.conv1."),
          (r"^finalconv3\.", "head.conv2.")]
@@ -62,29 +66,31 @@ class Weights:
 def recognise(tensors: dict[str, np.ndarray]) -> Weights | None:
     """The tensors of a file under our names; None where they are none of those above.
 
-    Tensors of an optimizer are passed over.
+    Tensors of an optimizer are passed over. Whatever stands in front of all names of a network or an encoder is taken away:
+    'module.', 'model.', 'backbone.', 'encoder.', and several of these; tensors beside it are listed as left.
     """
     tensors = {name: value for name, value in tensors.items() if not OPTIMIZER.match(name)}
-    if tensors and all(name.startswith("module.") for name in tensors):         # PyTorch's DataParallel
-        tensors = {name[len("module."):]: value for name, value in tensors.items()}
+    prefix = _prefix(tensors)
+    if prefix is None:
+        return None
+    beside = [name for name in tensors if not name.startswith(prefix)]
+    tensors = {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
     names = tensors.keys()
     if "encoder.conv1.weight" in names:
-        return Weights("one of ours", tensors, "head.conv2.weight" in names, "explicit")
+        return Weights("one of ours", tensors, "head.conv2.weight" in names, "explicit", beside)
     bottleneck = any(".0.conv3.weight" in name and "layer" in name or re.match(r"encoder\d\.0\.conv3\.", name) for name in names)
     pytorch = any(name.endswith(".running_mean") for name in names)
     if "firstconv.weight" in names:
         kind = "the original D-LinkNet" if pytorch else "the reference D-LinkNet"
         found = _whole(tensors)
-    elif "conv1.weight" in names and "layer1.0.conv1.weight" in names:
-        if any(".down_sample_layer." in name or ".bn1d." in name for name in names):
+    else:
+        if any(ZOO.search(name) for name in names):
             kind = "the model zoo's ResNet"
         elif any(".down_sample." in name for name in names):
             kind = "mindcv's ResNet"
         else:
             kind = "torchvision's ResNet" if pytorch else "a ResNet"
         found = {ENCODER + name if re.match(r"(conv1|bn1|layer\d)\.", name) else name: value for name, value in tensors.items()}
-    else:
-        return None
     found = {_shortcut_and_norms(name): value for name, value in found.items()}
     if pytorch:
         found = _mindspore_norms(found)
@@ -93,7 +99,23 @@ def recognise(tensors: dict[str, np.ndarray]) -> Weights | None:
         _shift_eps(found, bottleneck)
     ours = {name: value for name, value in found.items() if re.match(r"(encoder|centre|decoder\d|head)\.", name)}
     padding = "same" if zoo and bottleneck else "same_pool" if kind == "mindcv's ResNet" else "explicit"
-    return Weights(kind, ours, "head.conv2.weight" in ours, padding, sorted(found.keys() - ours.keys()))
+    return Weights(kind, ours, "head.conv2.weight" in ours, padding, sorted({*beside, *(found.keys() - ours.keys())}))
+
+
+def _prefix(tensors: dict[str, np.ndarray]) -> str | None:
+    """What stands in front of the names of the network or encoder in a file; None if there is neither.
+
+    Of several networks the one with the shortest prefix is meant: a copy for averaging, 'ema_model.', stands beside 'model.'.
+    """
+    stems = [match[1] for match in map(STEM.fullmatch, tensors)
+             if match and (match[2] == "firstconv" or f"{match[1]}layer1.0.conv1.weight" in tensors)]
+    prefix = min(stems, key=lambda stem: (len(stem), stem), default=None)
+    if prefix is None or not re.search(r"(^|\.)encoder\.$", prefix):
+        return prefix
+    # Our own encoders are called so, and have MindSpore's norms and 'downsample'; other trainers' encoder.* are ResNets.
+    own = f"{prefix}bn1.running_mean" not in tensors and not any(
+        name.startswith(prefix) and (ZOO.search(name) or ".down_sample." in name) for name in tensors)
+    return prefix[:-len(ENCODER)] if own else prefix
 
 
 def _whole(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -107,7 +129,7 @@ def _whole(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         found[name] = value[:, :, 0] if value.ndim == 5 and value.shape[2] == 1 else value
     for name in [name for name in found if re.match(r"centre\.dilate\.\d\.weight", name)]:
         # The reference's dinknet50 has no bias in its last dilated convolution.
-        found.setdefault(name.replace("weight", "bias"), np.zeros(len(found[name]), found[name].dtype))
+        found.setdefault(name.replace("weight", "bias"), np.zeros(found[name].shape[:1], found[name].dtype))
     return found
 
 
@@ -135,5 +157,5 @@ def _shift_eps(tensors: dict[str, np.ndarray], bottleneck: bool) -> None:
     # Basic blocks have 1e-4 inside, 1e-5 in stem and shortcut; bottleneck encoders have 1e-4 throughout.
     which = r"encoder\..*moving_variance" if bottleneck else r"encoder\.layer\d\.\d+\.bn\d\.moving_variance"
     for name in tensors:
-        if re.fullmatch(which, name):
+        if re.fullmatch(which, name) and tensors[name].dtype.kind == "f":
             tensors[name] = tensors[name] + EPS_SHIFT

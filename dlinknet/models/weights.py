@@ -11,13 +11,18 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from dlinknet.console import quiet
-from dlinknet.errors import RunFailed, UserError, name_some
+from dlinknet.errors import RunFailed, UserError, clipped, name_some, shown
+from dlinknet.fields import BadFields, Fields
 from dlinknet.files import need_file
+from dlinknet.foreign import foreign_file
 from dlinknet.models.blocks import UPS
+from dlinknet.models.ckpt_files import BadCkptFile, read_ckpt
 from dlinknet.models.formats import ENCODER, Weights, recognise
 from dlinknet.models.linknet import BUILDERS
+from dlinknet.models.model_card import ModelCard
+from dlinknet.models.resnet import PADDINGS
 from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
+from dlinknet.texts import BadText, parse_json
 
 META = "dlinknet_meta"          # the tensor of our checkpoints that holds a JSON text as uint8
 FORMAT = 1                      # of that text; a reader refuses a later one
@@ -46,28 +51,45 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
     need_file(file, key)
     path = Path(file)
     try:
-        if is_torch_file(path):
-            return Checkpoint(path, read_torch(path), {})
-        if _is_safetensors(path):
-            return Checkpoint(path, _read_safetensors(path, key), {})
-    except BadTorchFile as error:
-        raise UserError(f"{key}: {path} is a PyTorch file that cannot be taken: {error}") from None
-    except OSError as error:
-        raise UserError(f"{key}: cannot read {path}: {error.strerror or error}") from None
+        tensors = _read_tensors(path, key)
+    except (OSError, MemoryError) as error:         # the file may be whole
+        reason = getattr(error, "strerror", None) or str(error) or "out of memory"
+        raise RunFailed(f"{key}: cannot read {path}: {reason}") from None
     try:
-        with quiet():
-            tensors = {name: value.asnumpy() for name, value in ms.load_checkpoint(str(path)).items()}
-        meta = json.loads(bytes(tensors.pop(META))) if META in tensors else {}
-        written = meta.pop("crc32", None)
-    except Exception as error:  # noqa: BLE001  (MindSpore and protobuf raise many kinds on a damaged file)
-        if isinstance(error.__cause__ or error, (OSError, MemoryError)):        # the file may be whole
-            raise RunFailed(f"{key}: cannot read {path}: {error.__cause__ or error or 'out of memory'}") from None
-        raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint") from None
+        meta = _read_meta(tensors.pop(META)) if META in tensors else {}
+        written, version = meta.pop("crc32", None), Fields(meta).whole("format", FORMAT, least=1)
+    except (BadText, BadFields) as error:
+        raise UserError(f"{key}: {path} is damaged: the text in it cannot be read: {error}") from None
+    if version > FORMAT:
+        raise UserError(f"{key}: {path} is from a later dlinknet, which this one does not know")
     if written is not None and written != checksum(tensors, meta):
         raise UserError(f"{key}: {path} is damaged: it does not hold what was written")
-    if meta.get("format", FORMAT) > FORMAT:
-        raise UserError(f"{key}: {path} is from a later dlinknet, which this one does not know")
     return Checkpoint(path, tensors, meta)
+
+
+def _read_tensors(path: Path, key: str) -> dict[str, np.ndarray]:
+    what = foreign_file(path)
+    if what:
+        raise UserError(f"{key}: {path} {what}")
+    if is_torch_file(path):
+        try:
+            return read_torch(path)
+        except BadTorchFile as error:
+            raise UserError(f"{key}: {path} is a PyTorch file that cannot be taken: {error}") from None
+    if _is_safetensors(path):
+        return _read_safetensors(path, key)
+    try:
+        return read_ckpt(path)
+    except BadCkptFile as error:
+        raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint, PyTorch file or safetensors file: {error}") from None
+
+
+def _read_meta(text: np.ndarray) -> dict[str, Any]:
+    """What the tensor META holds. BadText says what is wrong."""
+    meta = parse_json(text.tobytes(), finite=False)
+    if not isinstance(meta, dict):
+        raise BadText(f"it is {shown(meta)}, not a dict")
+    return meta
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -84,8 +106,10 @@ def _read_safetensors(path: Path, key: str) -> dict[str, np.ndarray]:
         raise UserError(f"{key}: {path} is a safetensors file, which takes: pip install safetensors") from None
     try:
         return {name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in load_file(path).items()}
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  (the library's own kinds, and KeyError for a type that NumPy lacks)
-        raise UserError(f"{key}: {path} is not a whole safetensors file: {error}") from None
+        raise UserError(f"{key}: {path} is not a whole safetensors file: {clipped(str(error), 120)}") from None
 
 
 def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
@@ -97,41 +121,54 @@ def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
 
 
 class Trained(NamedTuple):
-    """A trained network, its name, and what its checkpoint says of itself: `classes` (maps of logits), `padding` and `decoder`
-    always; `preprocessing`, `class_table` and the rest where it is ours."""
+    """A trained network, its name, and what its checkpoint says of itself."""
 
     model: str
     network: nn.Cell
-    meta: dict[str, Any]
+    card: ModelCard
 
 
 def load_trained(file: str, key: str, model: str) -> Trained:
     """The network with its weights of a trained checkpoint of any kind that formats.py knows.
 
     Args:
-        model: which network it is where the checkpoint does not say.
+        model: which network it is where neither the checkpoint's text nor its tensors say so.
 
     Raises:
         UserError: it is damaged, of a kind or network that is not known here, or does not fit it.
     """
     checkpoint = read_checkpoint(file, key)
-    _refuse_unknown(checkpoint.meta, file, key)
+    known_card({"model": model, **checkpoint.meta}, file, key)     # of a later dlinknet: said before its names are looked at
     found = _recognised(checkpoint, key)
     if not found.whole:
         raise UserError(f"{key}: {file} is an encoder alone ({found.kind}); --pretrained_ckpt={file} starts a training from it")
-    classes = (*found.tensors["head.conv2.weight"].shape, 0)[0]
-    meta = {"model": found.model, "classes": classes, "padding": found.padding, "decoder": found.decoder, **checkpoint.meta}
-    _refuse_unknown(meta, file, key)
-    network = BUILDERS[meta["model"]](meta["classes"], meta["padding"], meta["decoder"])
-    load_network(Checkpoint(checkpoint.file, found.tensors, meta), network, key)
-    return Trained(meta["model"], network, meta)
+    maps = (*found.tensors["head.conv2.weight"].shape, 0)[0]
+    card = known_card({"model": found.model, "classes": maps, "padding": found.padding, "decoder": found.decoder,
+                        **checkpoint.meta}, file, key)
+    network = BUILDERS[card.model](card.classes, card.padding, card.decoder)
+    load_network(replace(checkpoint, tensors=found.tensors), network, key)
+    return Trained(card.model, network, card)
 
 
-def _refuse_unknown(meta: dict[str, Any], file: str, key: str) -> None:
-    model, classes, decoder = meta.get("model", "dlinknet34"), meta.get("classes", 1), meta.get("decoder", "full")
-    if model not in BUILDERS or decoder not in UPS or not isinstance(classes, int) or classes < 1:
-        raise UserError(f"{key}: {file} is a {model} of {classes} classes with decoder {decoder}, which this dlinknet does not know "
-                        "(it may be from a later one)")
+def known_card(values: dict[str, Any], file: str, key: str) -> ModelCard:
+    """Return the model card in a checkpoint's text.
+
+    Args:
+        values: the text, with what is known of the network otherwise.
+        file, key: the checkpoint, and the setting that named it, for the error's line.
+
+    Raises:
+        UserError: the text holds no card, or that of a network that cannot be built here.
+    """
+    later = "the checkpoint may be damaged or from a later dlinknet"
+    try:
+        card = ModelCard.from_dict(values)
+    except BadFields as error:
+        raise UserError(f"{key}: {file} describes its network in a way that is not known here ({error}); {later}") from None
+    if card.model not in BUILDERS or card.decoder not in UPS or card.padding not in PADDINGS:
+        raise UserError(f"{key}: {file} is a {shown(card.model)} with decoder {shown(card.decoder)} and padding {shown(card.padding)}, "
+                        f"which this dlinknet does not know; {later}")
+    return card
 
 
 def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
@@ -192,7 +229,7 @@ def _load_encoder(found: Weights, encoder: nn.Cell, file: Path, key: str) -> str
     left = sorted({*found.left, *(found.tensors.keys() - targets)})
     padding = "" if found.padding == "explicit" else f", which pads as {found.padding} does"
     return (f"encoder: {len(targets)} of {len(targets)} tensors from {file} ({found.kind}{padding})"
-            + (f"; not needed: {name_some(left)}" if left else ""))
+            + (f"; not needed: {_some(left)}" if left else ""))
 
 
 def _recognised(checkpoint: Checkpoint, key: str) -> Weights:
@@ -201,12 +238,29 @@ def _recognised(checkpoint: Checkpoint, key: str) -> Weights:
     if found is None:
         raise UserError(f"{key}: {checkpoint.file} holds no weights that are known here: a ResNet of the model zoo, mindcv or "
                         "torchvision, the original or the reference D-LinkNet, or ours; it has "
-                        f"{name_some(sorted(checkpoint.tensors), 3)}")
-    return replace(found, padding=checkpoint.meta.get("padding", found.padding))
+                        f"{_some(sorted(checkpoint.tensors), 3) or 'no tensors'}")
+    try:
+        padding = Fields(checkpoint.meta).text("padding", found.padding, 60)
+    except BadFields as error:
+        raise UserError(f"{key}: {checkpoint.file} is damaged: {error}") from None
+    if padding not in PADDINGS:
+        raise UserError(f"{key}: {checkpoint.file} pads as {shown(padding)}, which this dlinknet does not know")
+    return replace(found, padding=padding)
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    """The first few names of tensors for an error's line; those in a file can be of any length."""
+    return name_some([name if name.isprintable() and len(name) <= 60 else shown(name) for name in names[:most]]
+                     + names[most:], most)
 
 
 def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path, key: str) -> None:
-    """Sets every parameter of `targets` from the tensor of its name."""
+    """Sets every parameter of `targets` from the tensor of its name, if all of them fit.
+
+    Raises:
+        UserError: one is missing, has another shape or a type that is no weight's, holds NaN or infinity, or is a BatchNorm's
+            variance below 0, of which the network would compute NaN.
+    """
     missing = [f"{name} {p.shape}" for name, p in targets.items() if name not in tensors]
     if missing:
         raise UserError(f"{key}: {file} lacks {len(missing)} of the network's {len(targets)} tensors "
@@ -215,8 +269,31 @@ def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], fi
     if unlike:
         raise UserError(f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
                         "another model_name?")
+    values = {name: _converted(tensors[name], ms.dtype_to_nptype(p.dtype)) for name, p in targets.items()}
+    odd = [f"{name} {tensors[name].dtype}" for name, value in values.items() if value is None]
+    if odd:
+        raise UserError(f"{key}: {file} has {len(odd)} tensors of a type that cannot be taken ({name_some(odd, 3)})")
+    failed = [name for name, value in values.items() if not np.isfinite(value).all()]
+    if failed:
+        raise UserError(f"{key}: {file} has NaN or infinity in {len(failed)} of {len(values)} tensors ({name_some(failed, 3)}): the "
+                        "training that wrote it had failed; name an earlier checkpoint")
+    below = [name for name, value in values.items() if name.endswith("moving_variance") and (value < 0).any()]
+    if below:
+        raise UserError(f"{key}: {file} has variances below 0 in {len(below)} tensors ({name_some(below, 3)}): it is damaged")
     for name, parameter in targets.items():
-        set_value(parameter, tensors[name])
+        set_value(parameter, values[name])
+
+
+def _converted(value: np.ndarray, kind: Any) -> np.ndarray | None:
+    """A tensor in a parameter's type: floats in any type of floats, whole numbers where they stay the same; else None."""
+    wanted = np.dtype(kind)
+    if value.dtype == wanted:
+        return value
+    with np.errstate(over="ignore", invalid="ignore"):      # what becomes infinite is said by the caller
+        found = value.astype(wanted)
+    if wanted.kind == "f":
+        return found if value.dtype.kind == "f" else None
+    return found if value.dtype.kind in "iuf" and np.array_equal(found, value) else None
 
 
 def set_value(parameter: ms.Parameter, value: np.ndarray | float) -> None:

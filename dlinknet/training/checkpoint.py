@@ -3,9 +3,8 @@
 A checkpoint is a MindSpore .ckpt: the network's tensors under their own names, so that load_checkpoint and
 load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON text:
 
-    model, classes, padding, decoder what to build (classes: how many maps of logits),
-    preprocessing                    what to feed it
-    class_table                      and what its several classes are (data/classes.py); not of roads
+    model, classes, padding, decoder, preprocessing, class_table
+                                     the model card (models/model_card.py)
     epoch, step, best, seed          where the training stood
     learning_rate, loss_scale        as floats
     plateau                          the schedule's state
@@ -24,7 +23,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Iterable, NamedTuple
 
 import mindspore as ms
 import numpy as np
@@ -32,8 +31,11 @@ from mindspore import Parameter, Tensor
 
 from dlinknet.console import LOG, quiet
 from dlinknet.errors import UserError
+from dlinknet.fields import BadFields
 from dlinknet.files import replacing
-from dlinknet.models.weights import FORMAT, META, Checkpoint, checksum, read_checkpoint
+from dlinknet.models.model_card import ModelCard
+from dlinknet.models.weights import FORMAT, META, Checkpoint, checksum, known_card, read_checkpoint
+from dlinknet.training.progress import SavedRun
 
 
 def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], previous: Path | None = None) -> None:
@@ -59,7 +61,38 @@ def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], prev
         temporary.chmod(0o644)
 
 
-def read_newest(files: list[Path], key: str) -> Checkpoint:
+class Stopped(NamedTuple):
+    """A LOG_NAME_last.ckpt: its tensors, the card of its network, and where its training stood."""
+
+    checkpoint: Checkpoint
+    card: ModelCard
+    saved: SavedRun
+
+    @property
+    def file(self) -> Path:
+        """The checkpoint's path."""
+        return self.checkpoint.file
+
+
+def read_stopped(file: Path, key: str) -> Stopped:
+    """Read a LOG_NAME_last.ckpt.
+
+    Args:
+        key: the setting that named it, for the error's line.
+
+    Raises:
+        UserError: the file is missing or damaged, or its text lacks what a resume needs or has it in another form.
+        RunFailed: the machine could not read it.
+    """
+    checkpoint = read_checkpoint(str(file), key)
+    try:
+        saved = SavedRun.from_dict(checkpoint.meta)
+    except BadFields as error:
+        raise UserError(f"{key}: {file} does not say where its training stood ({error})") from None
+    return Stopped(checkpoint, known_card(checkpoint.meta, str(file), key), saved)
+
+
+def read_newest(files: list[Path], key: str) -> Stopped:
     """The first of these checkpoints, newest first, that is whole; damaged ones are named in the log.
 
     Raises:
@@ -68,10 +101,7 @@ def read_newest(files: list[Path], key: str) -> Checkpoint:
     faults = []
     for file in files:
         try:
-            checkpoint = read_checkpoint(str(file), key)
-            if "position" not in checkpoint.meta:
-                raise UserError(f"{key}: {file} does not say where its training stood")
-            return checkpoint
+            return read_stopped(file, key)
         except UserError as error:
             faults.append(str(error))
             if file != files[-1]:

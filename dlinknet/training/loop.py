@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict
 from typing import Any, Callable
 
 import numpy as np
@@ -13,16 +12,19 @@ from mindspore import amp, nn
 from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
-from dlinknet.data.preprocess import INPUT
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.fields import BadFields
+from dlinknet.models.model_card import ModelCard
 from dlinknet.models.precision import set_precision
 from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
 from dlinknet.parallel import Ranks
+from dlinknet.training.checkpoint import Stopped
 from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
-from dlinknet.training.records import Position, Records, State
+from dlinknet.training.progress import Best, DataIdentity, Position, State
+from dlinknet.training.records import Records
 from dlinknet.training.run import PLANNED, RunFiles, fixed_settings
-from dlinknet.training.schedules import PlateauRule, make_schedule
+from dlinknet.training.schedules import PlateauRule, make_schedule, schedule_from_dict
 from dlinknet.training.step import make_step
 
 
@@ -42,7 +44,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
-                 validate: Callable[[], dict[str, float]] | None, identity: dict[str, Any], ranks: Ranks = Ranks(),
+                 validate: Callable[[], dict[str, float]] | None, identity: DataIdentity, ranks: Ranks = Ranks(),
                  weights: np.ndarray | None = None):
         self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
         self.identity, self.ranks = identity, ranks
@@ -54,11 +56,11 @@ class Trainer:
         self.shown = loader.classes.shown if validate else ()
         self.state = State()
         self.records = Records(files, network, self.optimizer, self.scaler, self._about(),
-                               {"settings": fixed_settings(config), "data": identity}, self.shown, ranks.first)
+                               {"settings": fixed_settings(config), "data": identity.to_dict()}, self.shown, ranks.first)
         self.rate: float | None = None          # the learning rate that the optimizer was given last
         self.resumed_from = ""                  # the checkpoint's file
 
-    def resume(self, checkpoint: Checkpoint, source: RunFiles) -> None:
+    def resume(self, stopped: Stopped, source: RunFiles) -> None:
         """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
 
         Args:
@@ -67,24 +69,43 @@ class Trainer:
         Raises:
             UserError: a file is not what it should be. The trainer is of no use then.
         """
-        meta = checkpoint.meta
-        if meta["rows"] and self.config.schedule == "plateau":
+        state, schedule = stopped.saved.state, stopped.saved.schedule
+        self._refuse_unlike(stopped)
+        if state.rows and isinstance(self.schedule, PlateauRule):
             try:
                 read_checkpoint(str(source.plateau), "resume")
             except UserError as error:
                 raise UserError(f"{error}; the training may have to go back to its weights: put the run's own file there") from None
-        load_network(checkpoint, self.network, "resume")
-        load_state(checkpoint, self.records.beside_network(), "resume")
-        if self.config.schedule == "plateau":
-            self.schedule = PlateauRule(**meta["plateau"])
-        self.state = State.of(meta)
-        self.resumed_from = str(checkpoint.file)
+        load_network(stopped.checkpoint, self.network, "resume")
+        load_state(stopped.checkpoint, self.records.beside_network(), "resume")
+        if isinstance(schedule, PlateauRule):       # a timetable's rates follow from the settings
+            self.schedule = schedule
+        self.state = state
+        self.resumed_from = str(stopped.file)
         if self.state.best:
             try:
                 read_checkpoint(str(source.best), "resume")
             except UserError as error:
                 LOG.info("%s; the best of the epochs still to come is kept", error)
-                self.state.best = {}
+                self.state.best = None
+
+    def _refuse_unlike(self, stopped: Stopped) -> None:
+        """Checks that a checkpoint's text fits this run's schedule, data and validation.
+
+        Raises:
+            UserError: it does not.
+        """
+        state, most = stopped.saved.state, len(self.loader) * self.loader.step_images
+        figures = state.rows[0].keys() if state.rows else self.shown
+        if isinstance(stopped.saved.schedule, PlateauRule) != isinstance(self.schedule, PlateauRule):
+            what = "plateau is of another schedule"
+        elif state.position.images > most:
+            what = f"position.images is {state.position.images}, and an epoch has {most}"
+        elif not set(self.shown) <= set(figures):
+            what = f"rows have no {sorted(set(self.shown) - set(figures))[0]}"
+        else:
+            return
+        raise UserError(f"resume: {stopped.file} does not say where its training stood ({what})")
 
     def agree(self) -> None:
         """Returns when all processes have come here. Before it rank 0 must write no checkpoint, for the others may still
@@ -94,8 +115,8 @@ class Trainer:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
         """
         settings = {**fixed_settings(self.config), "save_steps": self.config.save_steps}
-        what = [self.identity, settings, self.config.epochs, self.loader.step_images, asdict(self.state.position), self.state.step,
-                self.schedule.state(), self.state.best]
+        what = [self.identity.to_dict(), settings, self.config.epochs, self.loader.step_images, self.state.to_dict()["position"],
+                self.state.step, self.schedule.state(), self.state.to_dict()["best"]]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
             raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
@@ -125,7 +146,7 @@ class Trainer:
             raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self.records.what_is_left()}"
                             f"{resume}") from None
         if self.state.best:
-            LOG.info("best: %s %.4f in epoch %d, %s", self.state.best["figure"], self.state.best["value"], self.state.best["epoch"],
+            LOG.info("best: %s %.4f in epoch %d, %s", self.state.best.figure, self.state.best.value, self.state.best.epoch,
                      self.files.best)
         LOG.info("training is done")        # scripts/processes.sh looks for it
 
@@ -211,7 +232,11 @@ class Trainer:
     def _lowest(self) -> Checkpoint:
         """The weights of the lowest training loss; UserError where the file is not whole or of another loss."""
         checkpoint = read_checkpoint(str(self.files.plateau), "plateau")
-        if checkpoint.meta["plateau"]["lowest_loss"] != self.schedule.lowest_loss:
+        try:
+            rule = schedule_from_dict(checkpoint.meta.get("plateau"))
+        except BadFields as error:
+            raise UserError(f"plateau: {checkpoint.file} does not say of which loss it is ({error})") from None
+        if not isinstance(rule, PlateauRule) or rule.lowest_loss != self.schedule.lowest_loss:
             # Of a later epoch: a kill after it was written, then a damaged `last`, and the run goes on from before that epoch.
             raise UserError(f"plateau: {checkpoint.file} does not hold the weights of loss {self.schedule.lowest_loss:.4f}, to "
                             "which the training has to go back")
@@ -230,19 +255,18 @@ class Trainer:
         figure = self.shown[0] if self.shown else "train_loss"
         value, sign = row[figure], -1 if figure == "train_loss" else 1
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
-        if not self.state.best or value * sign >= self.state.best["value"] * sign or math.isnan(self.state.best["value"]):
-            self.state.best = {"figure": figure, "value": value, "epoch": epoch}
+        if not self.state.best or value * sign >= self.state.best.value * sign or math.isnan(self.state.best.value):
+            self.state.best = Best(figure, value, epoch)
             self.records.keep_weights(self.files.best, self.state, self.schedule)
 
     def _about(self) -> dict[str, Any]:
         """What checkpoints say of network and images; the fields are documented in training/checkpoint.py."""
-        classes = self.loader.classes
-        return {"model": self.config.model_name, "classes": classes.outputs, "padding": self.network.padding,
-                "decoder": self.network.decoder, "preprocessing": {**INPUT, **self.loader.preprocessing.described()},
-                **({} if classes.road else {"class_table": classes.described()}), "seed": self.config.seed}
+        card = ModelCard.of(self.config.model_name, self.loader.classes, self.network.padding, self.network.decoder,
+                            self.loader.preprocessing)
+        return {**card.to_dict(), "seed": self.config.seed}
 
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
-        mark = " (best)" if self.state.best["epoch"] == row["epoch"] else ""
+        mark = " (best)" if self.state.best.epoch == row["epoch"] else ""
         return (f"epoch {row['epoch']}/{self.config.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
                 f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")

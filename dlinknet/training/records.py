@@ -1,54 +1,16 @@
-"""How far a training has come, and the files that say so: checkpoints, the table of the epochs, the curves."""
+"""The files that say how far a training has come: checkpoints, the table of the epochs, the curves."""
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from mindspore import Parameter, amp, nn
 
 from dlinknet.training.checkpoint import save
 from dlinknet.training.history import draw_curves, write_csv
+from dlinknet.training.progress import State
 from dlinknet.training.run import RunFiles
-from dlinknet.training.schedules import PlateauRule, Timetable
-
-Schedule = Union[PlateauRule, Timetable]
-
-
-@dataclass
-class Position:
-    """Where the next step stands, and the sums of its epoch so far."""
-
-    epoch: int = 1
-    images: int = 0             # of this epoch that are done, in all processes
-    loss_sum: float = 0.0       # each step's loss times its images
-    skipped: int = 0            # how many steps overflowed
-    seconds: float = 0.0        # that they took
-
-
-@dataclass
-class State:
-    """What a training has come to, beside its tensors and its schedule."""
-
-    position: Position = field(default_factory=Position)
-    step: int = 0               # steps taken since the start
-    best: dict[str, Any] = field(default_factory=dict)          # epoch, figure (its name) and value of the best checkpoint
-    rows: list[dict[str, Any]] = field(default_factory=list)    # the table: one an epoch
-    ended: str = ""             # why the plateau rule ended the training
-    overflows_at_one: int = 0   # in a row, with a loss scale that cannot fall further
-
-    @classmethod
-    def of(cls, meta: dict[str, Any]) -> State:
-        """The state that a LOG_NAME_last.ckpt holds."""
-        return cls(Position(**meta["position"]), meta["step"], meta["best"], meta["rows"], meta["ended"], meta["overflows_at_one"])
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the weights: between epochs the position is the next one's already."""
-        return self.position.epoch if self.position.images else self.position.epoch - 1
-
-    def __str__(self) -> str:
-        return f"epoch {self.epoch}, step {self.step}"
+from dlinknet.training.schedules import Schedule
 
 
 class Records:
@@ -87,7 +49,7 @@ class Records:
         """All that a resume needs; the `last` that was there becomes `previous`."""
         if self.writes:
             parameters = {p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]}
-            save(self.files.last, parameters.values(), {**self._meta(state, schedule), **asdict(state), **self.fixed}, self.files.previous)
+            save(self.files.last, parameters.values(), {**self._meta(state, schedule), **state.to_dict(), **self.fixed}, self.files.previous)
         self.saved = str(state)
 
     def keep_table(self, rows: list[dict[str, Any]]) -> None:
@@ -101,5 +63,5 @@ class Records:
         return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
 
     def _meta(self, state: State, schedule: Schedule) -> dict[str, Any]:
-        return {**self.about, "epoch": state.epoch, "step": state.step, "best": state.best,
+        return {**self.about, "epoch": state.epoch, "step": state.step, "best": state.to_dict()["best"],
                 "learning_rate": schedule.learning_rate, "loss_scale": self.loss_scale, "plateau": schedule.state()}

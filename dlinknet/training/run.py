@@ -17,8 +17,9 @@ from dlinknet.config import Config, load, read_values
 from dlinknet.console import LOG, log_to_file
 from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import UserError, clipped, name_some
 from dlinknet.files import locked, replacing, write_text
+from dlinknet.training.progress import DataIdentity, SavedRun
 from dlinknet.values import NEWEST
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -179,19 +180,19 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     return Resumed(files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name})
 
 
-def data_identity(training: list[Pair], validation: list[Pair], classes: Classes = ROADS) -> dict[str, Any]:
-    """What tells one data set from another: the IDs of both parts, a hash of all files' sizes in bytes, and the class table."""
+def data_identity(training: list[Pair], validation: list[Pair], classes: Classes = ROADS) -> DataIdentity:
+    """What tells this data set from another."""
     sizes = "".join(f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
                     for pair in [*training, *validation])
-    return {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation],
-            "files": hashlib.sha256(sizes.encode()).hexdigest(), "classes": None if classes.road else classes.described()}
+    return DataIdentity(tuple(pair.id for pair in training), tuple(pair.id for pair in validation),
+                        hashlib.sha256(sizes.encode()).hexdigest(), None if classes.road else classes)
 
 
-def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, Any], file: Path) -> None:
+def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, file: Path) -> None:
     """Checks that a checkpoint's run would go on as the same run.
 
     Args:
-        meta: what the checkpoint says of itself.
+        saved: what the checkpoint says of its run.
         identity: the data_identity of the data set that is there now.
         file: the checkpoint's, for the error's line.
 
@@ -199,21 +200,31 @@ def refuse_changes(meta: dict[str, Any], settings: Config, identity: dict[str, A
         UserError: a setting of FIXED or the data set differs; the line says what.
     """
     said = {"epochs": f"the planned number of epochs ({settings.epochs_key})"}
-    unlike = [f"{said.get(key, key)} was {value}, is {getattr(settings, key)}" for key, value in meta["settings"].items()
-              if value != getattr(settings, key)]
-    tables = meta["data"].get("classes"), identity["classes"]
-    if tables[0] != tables[1]:
-        before, now = ([each["name"] for each in table["classes"]] if table else ["road"] for table in tables)
-        unlike.append(names_unlike(before, now, "run") or "the class table has other values, colours or another void")
-    for part, name in (("train", "training"), ("valid", "validation")):
-        gone = sorted(set(meta["data"][part]) - set(identity[part]))
-        new = sorted(set(identity[part]) - set(meta["data"][part]))
+    unlike = [f"{said.get(key, clipped(key, 60))} was {clipped(str(value), 60)}, is {getattr(settings, key, 'not known here')}"
+              for key, value in saved.settings.items() if not hasattr(settings, key) or not _equal(value, getattr(settings, key))]
+    unlike += _other_data(saved.data, identity)
+    if unlike:
+        raise UserError(f"resume: {file} is of another run: {clipped('; '.join(unlike), 400)}; to train anew, name "
+                        "another log_name or another folder for the results")
+
+
+def _equal(saved: Any, now: Any) -> bool:
+    """Whether two values of a setting are equal; in JSON true is not 1."""
+    return saved == now and isinstance(saved, bool) == isinstance(now, bool)
+
+
+def _other_data(saved: DataIdentity, now: DataIdentity) -> list[str]:
+    """What differs between two data sets, in words."""
+    unlike = []
+    if saved.classes != now.classes:
+        before, after = ([each.name for each in identity.classes.listed] if identity.classes else ["road"] for identity in (saved, now))
+        unlike.append(names_unlike(before, after, "run") or "the class table has other values, colours or another void")
+    for before, after, name in ((saved.train, now.train, "training"), (saved.valid, now.valid, "validation")):
+        gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
         if gone:
             unlike.append(f"{len(gone)} {name} images are missing ({name_some(gone, 3)})")
         if new:
             unlike.append(f"{len(new)} {name} images are new ({name_some(new, 3)})")
-    if not unlike and meta["data"]["files"] != identity["files"]:
+    if not unlike and saved.files != now.files:
         unlike.append("the images have their old IDs, but the files have other sizes")
-    if unlike:
-        raise UserError(f"resume: {file} is of another run: {'; '.join(unlike)}; to train anew, name another "
-                        "log_name or another folder for the results")
+    return unlike

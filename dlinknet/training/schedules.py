@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Union
 
 from dlinknet.config import Config
+from dlinknet.fields import BadFields, Fields
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,16 @@ class PlateauRule:
         return Decision(restore=True)
 
     def state(self) -> dict:
-        """All that a later run needs to go on from here: PlateauRule(**state)."""
+        """All that a later run needs to go on from here; from_fields reads it."""
         return asdict(self)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> PlateauRule:
+        """Return the rule whose state a checkpoint's text holds; BadFields if it is not one."""
+        lowest = fields.number("lowest_loss", finite=False)
+        if math.isnan(lowest):
+            raise fields.wrong("has the lowest_loss NaN")
+        return cls(fields.number("learning_rate", above=0), lowest, fields.whole("epochs_without"))
 
 
 @dataclass
@@ -102,15 +111,37 @@ class Timetable:
         return Decision()
 
     def state(self) -> dict[str, Any]:
-        """All that a run was planned with."""
+        """All that a run was planned with; from_fields reads it."""
         return asdict(self)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Timetable:
+        """Return the timetable whose state a checkpoint's text holds; BadFields if it is not one."""
+        fields.number("learning_rate", least=0)
+        return cls(fields.text("kind"), fields.number("highest", above=0), fields.whole("steps", least=1),
+                   fields.whole("steps_an_epoch", least=1), fields.whole("epochs", least=1), fields.number("factor", above=0))
+
+
+Schedule = Union[PlateauRule, Timetable]
+
+
+def schedule_from_dict(values: Any) -> Schedule:
+    """Return the schedule whose state a checkpoint holds as `plateau`.
+
+    Raises:
+        BadFields: it is missing or not one.
+    """
+    if values is None:
+        raise BadFields("plateau is missing")
+    fields = Fields(values, "plateau")
+    return PlateauRule.from_fields(fields) if "lowest_loss" in fields else Timetable.from_fields(fields)
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def make_schedule(config: Config, steps_an_epoch: int) -> PlateauRule | Timetable:
+def make_schedule(config: Config, steps_an_epoch: int) -> Schedule:
     """What the setting `schedule` asks for, at its start."""
     if config.schedule == "plateau":
         return PlateauRule(config.learning_rate)

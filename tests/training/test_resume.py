@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError
+from dlinknet.training.progress import Best
 from tests.training.test_loop import lines, make, weights       # noqa: F401  (fixtures)
 
 SETTINGS = ["--epoch_num=3", "--batch_size=2", "--save_steps=2", "--init_loss_scale=64", "--scale_window=2"]
@@ -51,9 +52,9 @@ def table(trainer):
 
 
 def resumed(make, folder, file="last", **kwargs):        # noqa: F811
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.training.checkpoint import read_stopped
     trainer = make(*SETTINGS, folder=folder, **kwargs)
-    trainer.resume(read_checkpoint(str(getattr(trainer.files, file)), "resume"), trainer.files)
+    trainer.resume(read_stopped(getattr(trainer.files, file), "resume"), trainer.files)
     return trainer
 
 
@@ -91,7 +92,7 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
     expected, found = state(whole), state(trainer)
     assert expected.keys() == found.keys() and {"moment1.head.conv2.weight", "scale_value", "counter"} <= found.keys()
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
-    assert table(trainer) == table(whole) and trainer.state.best == whole.state.best == {"figure": "road_iou", "value": 0.4, "epoch": 2}
+    assert table(trainer) == table(whole) and trainer.state.best == whole.state.best == Best("road_iou", 0.4, 2)
     for ending in ("best.ckpt", "plateau.ckpt", "last.ckpt"):
         ours, theirs = (read_checkpoint(str(t.files.path(ending)), "k") for t in (trainer, whole))
         assert ours.tensors.keys() == theirs.tensors.keys()
@@ -109,7 +110,7 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
     trainer = resumed(make, "whole", validate=lambda network: said(0.5, 0.1))
     trainer.config = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 4})
     trainer.run()
-    assert len(table(trainer)) == 4 and trainer.state.best["epoch"] == 4
+    assert len(table(trainer)) == 4 and trainer.state.best.epoch == 4
 
 
 def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):        # noqa: F811
@@ -146,23 +147,24 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):        # noqa: F811
-    from dlinknet.training.checkpoint import read_newest, save
+    from dlinknet.training.checkpoint import read_newest
     trainer = make()
     files = trainer.files
     for epoch in (1, 2):
-        save(files.last, trainer.network.get_parameters(), {"epoch": epoch, "position": {}}, files.previous)
+        trainer.state.step = epoch
+        trainer.records.keep_last(trainer.state, trainer.schedule)
     whole = files.last.read_bytes()
-    assert read_newest([files.last, files.previous], "resume").meta["epoch"] == 2
+    assert read_newest([files.last, files.previous], "resume").saved.state.step == 2
     if damage == "cut short":
         files.last.write_bytes(whole[:len(whole) // 2])
     elif damage == "one bit":
         files.last.write_bytes(whole[:1_000_000] + bytes([whole[1_000_000] ^ 1]) + whole[1_000_001:])
     elif damage == "one digit":
-        files.last.write_bytes(whole.replace(b'"epoch": 2', b'"epoch": 9'))
+        files.last.write_bytes(whole.replace(b'"step": 2', b'"step": 9'))
     elif damage == "no text":
         files.last.write_bytes(whole.replace(b"dlinknet_meta", b"dlinknet_mete"))
     found = read_newest([files.last, files.previous] if damage != "not there" else [files.previous], "resume")
-    assert found.meta["epoch"] == 1 and found.file == files.previous
+    assert found.saved.state.step == 1 and found.file == files.previous
     if damage != "not there":
         assert any("_last.ckpt " in line and line.endswith("; going on from the one before it") for line in lines())
         with pytest.raises(UserError, match="resume: .*_last.ckpt .*; resume: .*_last.ckpt "):
@@ -193,9 +195,9 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     with pytest.raises(Cut):
         cut.run()
     assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.training.checkpoint import read_stopped
     again = make(*SETTINGS, *asked, folder=schedule)
-    again.resume(read_checkpoint(str(again.files.last), "resume"), again.files)
+    again.resume(read_stopped(again.files.last, "resume"), again.files)
     rates = noting(again)
     again.run()
     assert rates == expected[4:] and len(set(expected)) >= 3

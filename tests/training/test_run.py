@@ -8,7 +8,9 @@ import pytest
 from dlinknet import config
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
+from dlinknet.training.progress import SavedRun, State
 from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, fixed_settings, refuse_changes, resume_settings
+from dlinknet.training.schedules import PlateauRule
 
 
 def settings(*arguments):
@@ -18,6 +20,13 @@ def settings(*arguments):
 @pytest.fixture
 def pairs(stripe_data):
     return read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+
+
+def saved(identity, **settings):
+    """A run of these settings and data as a checkpoint's text gives it back, before its first step."""
+    text = {**State().to_dict(), "epoch": 0, "seed": 1, "learning_rate": 2e-4, "loss_scale": 1.0,
+            "plateau": PlateauRule(2e-4).state(), "settings": settings, "data": identity.to_dict()}
+    return SavedRun.from_dict(json.loads(json.dumps(text)))
 
 
 def names(folder):
@@ -115,8 +124,7 @@ def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
 def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_path):
     file, now = tmp_path / "w_last.ckpt", settings()
     identity = data_identity(pairs[:4], pairs[4:])
-    meta = {"position": {}, "settings": {key: getattr(now, key) for key in FIXED}, "data": identity}
-    meta = json.loads(json.dumps(meta))
+    meta = saved(identity, **{key: getattr(now, key) for key in FIXED})
     refuse_changes(meta, dataclasses.replace(now, epoch_num=9, data_path="moved", num_workers=1), identity, file)
 
     def differs(words, settings=now, identity=identity):
@@ -137,7 +145,7 @@ def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path)
     for schedule, refuses in (("cosine", True), ("one_cycle", True), ("plateau", False), ("step", False)):
         now = settings(f"--schedule={schedule}", "--epoch_num=7")
         identity = data_identity(pairs, [])
-        meta = json.loads(json.dumps({"settings": fixed_settings(now), "data": identity}))
+        meta = saved(identity, **fixed_settings(now))
         longer = dataclasses.replace(now, epoch_num=9)
         if refuses:
             with pytest.raises(UserError, match=r"the planned number of epochs \(epoch_num\) was 7, is 9"):
@@ -154,7 +162,7 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
     from dlinknet.data.classes import Class, Classes
     one, other = (Classes((Class("a", (0, 0, 0)), Class(name, (1, 0, 0), (1,)))) for name in "bc")
     moved = Classes((one.listed[0], dataclasses.replace(one.listed[1], values=(2,))))
-    meta = json.loads(json.dumps({"settings": {}, "data": data_identity(pairs, [], one)}))
+    meta = saved(data_identity(pairs, [], one))
     refuse_changes(meta, settings(), data_identity(pairs, [], one), tmp_path / "a_last.ckpt")
     with pytest.raises(UserError, match=r"the classes differ \(b only in the run, c only in the masks\)"):
         refuse_changes(meta, settings(), data_identity(pairs, [], other), tmp_path / "a_last.ckpt")
