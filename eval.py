@@ -44,4 +44,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("data_path", "label_path", "class_table", "trained_ckpt"), "predict_path"))
+    run_command(as_job(main, ("data_path", "label_path", "class_table", "trained_ckpt"), "predict_path", "eval"))

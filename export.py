@@ -54,4 +54,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("trained_ckpt", "sample_image"), "file_name"))
+    run_command(as_job(main, ("trained_ckpt", "sample_image"), "file_name", "export"))

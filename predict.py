@@ -47,4 +47,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("data_path", "trained_ckpt"), "predict_path"))
+    run_command(as_job(main, ("data_path", "trained_ckpt"), "predict_path", "predict"))

@@ -9,9 +9,9 @@ from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
 from dlinknet.jobs import as_job
-from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings
+from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings, starts_from
 
-INPUTS = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt")
+INPUTS = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt")
 
 
 def main(arguments: list) -> None:
@@ -21,24 +21,22 @@ def main(arguments: list) -> None:
         resumed, settings = resume_settings(settings, arguments, __doc__)
     runtime.refuse_lonely(settings.run_distribute)
     need_place(settings.output_path, "output_path")
-    if settings.pretrained_ckpt and not resumed:
-        need_file(settings.pretrained_ckpt, "pretrained_ckpt")
+    for key in starts_from(settings, bool(resumed)):
+        need_file(getattr(settings, key), key)
     classes, training, validation = training_sets(settings)
     identity = data_identity(training, validation, classes)
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
     from dlinknet.data.loader import make_loader
     from dlinknet.evaluation.scoring import validation_of
-    from dlinknet.models.weights import start_network
     from dlinknet.parallel import Ranks
     from dlinknet.training.checkpoint import read_newest
     from dlinknet.training.loop import Trainer
+    from dlinknet.training.start import starting_network
     if resumed:
         start = read_newest(resumed.checkpoints, "resume")
         refuse_changes(start.saved, settings, identity, start.file)
-    padding = start.card.padding if resumed else settings.encoder_padding
-    network, encoder = start_network(settings.model_name, "" if resumed else settings.pretrained_ckpt, padding, classes.outputs,
-                                     settings.decoder)
+    network, weights_line = starting_network(settings, classes, start.card if resumed else None)
     ranks = Ranks(device.rank, device.size)
     loader = make_loader(settings, training, classes, ranks.rank, ranks.size)
     files = RunFiles(Path(settings.output_path), settings.log_name)
@@ -49,9 +47,8 @@ def main(arguments: list) -> None:
         trainer.resume(start, resumed.files)
     trainer.agree()
     with files.held(settings, training, validation, resumed, start and start.file, ranks.first):
-        for line in ("python " + console.command_line(sys.argv), device, *([] if resumed else [encoder])):
-            console.LOG.info("%s", line)
-        for line in (*mask_lines(training, classes, "training masks"), *mask_lines(validation, classes, "validation masks")):
+        for line in ("python " + console.command_line(sys.argv), device, *([] if resumed else [weights_line]),
+                     *mask_lines(training, classes, "training masks"), *mask_lines(validation, classes, "validation masks")):
             console.LOG.info("%s", line)
         console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
                          len(training), len(validation), loader.step_images, loader.height, loader.width)
@@ -59,4 +56,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, INPUTS, "output_path", trains=True))
+    run_command(as_job(main, INPUTS, "output_path", "train"))

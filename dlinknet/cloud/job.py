@@ -38,13 +38,18 @@ class Command:
         main: runs it on a command line.
         inputs: the settings that name what it reads.
         output: the setting that names what it writes: a folder, or (file_name) a file.
-        trains: whether it goes on with what it finds at train_url, and may be one of many processes.
+        name: the command's, as in 'train'.
     """
 
     main: Callable[[list[str]], None]
     inputs: tuple[str, ...]
     output: str
-    trains: bool
+    name: str
+
+    @property
+    def trains(self) -> bool:
+        """Whether it goes on with what it finds at train_url, and may be one of many processes."""
+        return self.name == "train"
 
 
 def run(command: Command, arguments: list[str], environment: Mapping[str, str] = os.environ) -> None:
@@ -54,24 +59,29 @@ def run(command: Command, arguments: list[str], environment: Mapping[str, str] =
         UserError, RunFailed: what the command raises, or a transfer that cannot be made.
     """
     console.start_log()
-    values, unknown = _given(arguments, environment)
+    values, unknown = _given(command, arguments, environment)
     first = writes(environment)
     if first and unknown:
-        LOG.info("arguments that are not settings of ours, which nothing was done with: %s", console.command_line(unknown))
+        LOG.info("arguments that are no settings of this command, which nothing was done with: %s", console.command_line(unknown))
     if not first and not command.trains:
         LOG.info("this is not the first of the job's processes, and one is enough")
         return
     Job(command, values, environment, first).run()
 
 
-def _given(arguments: list[str], environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """(the keys that arguments and environment give, as text; arguments that are no keys)."""
+def _given(command: Command, arguments: list[str], environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """(the keys of the command that arguments and environment give, as text; arguments that are none).
+
+    A console's parameters are often shared by jobs, so that one of another command is no mistake here.
+    """
     given, unknown = config.split(arguments, "")
     said = {key: environment[key] for key in (*config.TYPES, "config_path") if environment.get(key)}
     for key, value in said.items():
         if key != "config_path":
             config.check(key, value, "environment variable")
-    return {**said, **given}, unknown
+    values = {**said, **given}
+    others = [key for key in values if key != "config_path" and not config.uses(command.name, key)]
+    return {key: value for key, value in values.items() if key not in others}, [*unknown, *(f"--{key}={values[key]}" for key in others)]
 
 
 class Job:
@@ -107,7 +117,7 @@ class Job:
         else:
             LOG.info("train_url is empty: the outputs stay on this machine")
         for key in self.command.inputs:
-            if not (key == "pretrained_ckpt" and self.resumes):         # a run that goes on has it already
+            if self._needs(key):
                 self._bring(key)
         if not (is_remote(url) and self.first):
             self.command.main(self._arguments())
@@ -123,6 +133,18 @@ class Job:
                 raise
             outputs.finish()
 
+    def _needs(self, key: str) -> bool:
+        """Whether the command will read what a setting names."""
+        if not self.command.trains:
+            return True
+        if key == "trained_ckpt":       # it is fine-tuned if the job names it, not if a YAML file that serves all jobs does
+            return key in self.values
+        if key == "pretrained_ckpt":    # a run that goes on has it already
+            return not self.resumes and "trained_ckpt" not in self.values
+        if key == "label_path":         # likewise: DeepGlobe's masks usually lie beside the images
+            return key in self.values or self.settings.data_layout != "deepglobe" or is_remote(self.settings.label_path)
+        return True
+
     def _prepare_output(self) -> list[str]:
         """Has the command write where the outputs are taken from; returns the files that came from there."""
         url, key, known = self.settings.train_url, self.command.output, []
@@ -137,6 +159,7 @@ class Job:
         if self.command.trains and not self.resumes and newest.exists():
             LOG.info("going on with the training that is at %s; another train_url or log_name starts a new one", url)
             self.resumes, self.values["resume"] = True, str(newest)
+            self.values.pop("trained_ckpt", None)       # what it was fine-tuned from is in its own weights
             own = newest.with_name(f"{self.settings.log_name}_config.yaml")
             self.values["pretrained_ckpt"] = config.read_values(own).get("pretrained_ckpt", "") if own.exists() else ""
         return known

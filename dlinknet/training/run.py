@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
-from dlinknet.config import Config, load, read_values
+from dlinknet.config import Config, default, load, read_values
 from dlinknet.console import LOG, log_to_file
 from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
@@ -146,6 +146,27 @@ def resume_settings(settings: Config, arguments: list[str], description: str) ->
         found = find_run(settings, resolved.log_name)
         resolved = load(arguments, description, found.settings)
     return found, resolved
+
+
+def starts_from(settings: Config, resumes: bool) -> list[str]:
+    """Return the settings that name files with the weights to start from; none of a run that goes on.
+
+    The trained_ckpt that the command line names is fine-tuned. One in a YAML file alone, which often serves evaluation and export too, is
+    passed over, and the log says so.
+
+    Raises:
+        UserError: the command line names a network to fine-tune beside an encoder, or for a run that goes on.
+    """
+    tunes = "trained_ckpt" in settings.given
+    if tunes and resumes:
+        raise UserError("trained_ckpt: a run that goes on has its own weights; leave trained_ckpt or resume out")
+    if tunes and "pretrained_ckpt" in settings.given:
+        raise UserError("trained_ckpt and pretrained_ckpt both name weights to start from: give the whole network or the encoder")
+    if resumes:
+        return []
+    if not tunes and settings.trained_ckpt != default("trained_ckpt"):
+        LOG.info("trained_ckpt stands in the settings' file alone and is not used; --trained_ckpt=FILE on the command line fine-tunes that network")
+    return ["trained_ckpt"] if tunes else ["pretrained_ckpt"] if settings.pretrained_ckpt else []
 
 
 def find_run(settings: Config, log_name: str) -> Resumed:

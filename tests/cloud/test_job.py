@@ -16,7 +16,7 @@ from dlinknet.errors import RunFailed, UserError
 from dlinknet.jobs import as_job
 from tests.conftest import ROOT, command
 
-TRAIN = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt")
+TRAIN = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt")
 EVAL = ("data_path", "label_path", "class_table", "trained_ckpt")
 
 
@@ -48,8 +48,8 @@ def place(request, tmp_path):
 class Run:
     """A stand-in for a command: keeps its settings and writes what it is told to."""
 
-    def __init__(self, inputs=TRAIN, output="output_path", trains=True, writes=(), raises=None):
-        self.told, self.writes, self.raises = Command(self, inputs, output, trains), writes, raises
+    def __init__(self, inputs=TRAIN, output="output_path", name="train", writes=(), raises=None):
+        self.told, self.writes, self.raises = Command(self, inputs, output, name), writes, raises
 
     def __call__(self, arguments):
         self.settings = config.load(arguments, "")
@@ -106,7 +106,7 @@ def test_an_evaluation_of_a_folders_best_with_masks_in_an_archive(place, tmp_pat
     place.put("masks.zip", (tmp_path / "masks.zip").read_bytes())
     for name in ("best", "last"):
         place.put(f"run/w_{name}.ckpt", name.encode())
-    run = Run(EVAL, "predict_path", False, ["figures.json", "overlays/a.jpg"])
+    run = Run(EVAL, "predict_path", "eval", ["figures.json", "overlays/a.jpg"])
     settings = run.as_job(place, tmp_path, f"--train_url={place.url('scores')}", f"--label_path={place.url('masks.zip')}",
                           f"--trained_ckpt={place.url('run')}", "--predict_path=here", data_url=place.url("data"),
                           data_path="/cache/data/valid")
@@ -122,7 +122,7 @@ def test_the_seeds_export(place, tmp_path):
     def export(arguments):
         export.settings = config.load(arguments, "")
         Path(export.settings.file_name + ".mindir").write_text("graph")
-    told = Command(export, ("trained_ckpt", "sample_image"), "file_name", False)
+    told = Command(export, ("trained_ckpt", "sample_image"), "file_name", "export")
     job.run(told, ["--enable_modelarts=true", "--trained_ckpt=/cache/checkpoint_path/model.ckpt", "--file_name=./dlinknet",
                    f"--checkpoint_url={place.url('nets')}", f"--train_url={place.url('exports')}",
                    f"--cache_path={tmp_path}/cache"], place.environment)
@@ -144,9 +144,27 @@ def test_a_table_of_classes_is_brought_and_a_name_of_one_stays(place, tmp_path):
     place.put("data/a.jpg", b"x")
     place.put("tables/mine.yaml", b"classes: []")
     data = f"--data_url={place.url('data')}"
-    settings = Run().as_job(place, tmp_path, data, f"--class_table={place.url('tables/mine.yaml')}")
+    settings = Run().as_job(place, tmp_path, data, "--data_layout=folder", f"--class_table={place.url('tables/mine.yaml')}")
     assert Path(settings.class_table).read_bytes() == b"classes: []" and settings.label_path == settings.data_path
     assert Run().as_job(place, tmp_path, data, "--class_table=cityscapes34").class_table == "cityscapes34"
+
+
+def test_a_training_brings_what_it_fine_tunes_only_if_the_job_names_it(moxing, tmp_path):
+    moxing.put("data/a_sat.jpg", b"x")
+    moxing.put("nets/a_best.ckpt", b"net")
+    (tmp_path / "all.yaml").write_text(f"trained_ckpt: {moxing.url('gone.ckpt')}\nlabel_path: {tmp_path}/valid_mask\n")
+    common = f"--data_url={moxing.url('data')}", f"--checkpoint_url={moxing.url('nets')}", f"--config_path={tmp_path / 'all.yaml'}"
+    settings = Run().as_job(moxing, tmp_path, *common)
+    assert Path(settings.pretrained_ckpt).read_bytes() == b"net" and "trained_ckpt" not in settings.given and "label_path" not in settings.given
+    settings = Run().as_job(moxing, tmp_path, *common, "--trained_ckpt=")
+    assert Path(settings.trained_ckpt).read_bytes() == b"net" and settings.pretrained_ckpt == ""
+
+
+def test_settings_of_other_commands_are_named_and_passed_over(moxing, tmp_path, capsys):
+    moxing.put("data/a_sat.jpg", b"x")
+    settings = Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--probabilities=png", file_format="ONNX")
+    assert settings.given.isdisjoint({"probabilities", "file_format"})
+    assert "which nothing was done with: --file_format=ONNX --probabilities=png" in capsys.readouterr().out
 
 
 def test_a_command_that_fails_leaves_what_it_wrote(place, tmp_path):
@@ -170,7 +188,7 @@ def test_ranks_share_the_copy_and_the_first_takes_the_outputs(moxing, tmp_path):
     Run(writes=["of_rank_1.txt"]).as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", f"--train_url={moxing.url('out')}",
                                          RANK_ID="1", RANK_SIZE="2")
     assert not moxing.contents("out")
-    scored = Run(EVAL, "predict_path", False)
+    scored = Run(EVAL, "predict_path", "eval")
     job.run(scored.told, ["--enable_modelarts=True"], {"RANK_ID": "1"})
     assert not hasattr(scored, "settings"), "one evaluation is enough"
 
@@ -238,7 +256,7 @@ def slow(source, target):
     time.sleep(0.7)
     copy(source, target)
 moxing.file.copy = slow
-job.run(job.Command(lambda arguments: print("resumes", config.load(arguments, "").resume), ("data_path",), "output_path", True),
+job.run(job.Command(lambda arguments: print("resumes", config.load(arguments, "").resume), ("data_path",), "output_path", "train"),
         sys.argv[1:])
 """
     started = []
@@ -257,13 +275,13 @@ job.run(job.Command(lambda arguments: print("resumes", config.load(arguments, ""
 def test_an_export_without_a_name(moxing, tmp_path, name):
     moxing.put("nets/a.ckpt", b"x")
     with pytest.raises(UserError, match="^file_name must name a file, not"):
-        Run(("trained_ckpt",), "file_name", False).as_job(moxing, tmp_path, f"--trained_ckpt={moxing.url('nets')}",
+        Run(("trained_ckpt",), "file_name", "export").as_job(moxing, tmp_path, f"--trained_ckpt={moxing.url('nets')}",
                                                           f"--train_url={moxing.url('out')}", f"--file_name={name}")
 
 
 def test_a_train_url_that_cannot_be_written_is_found_before_the_work(obs, tmp_path, quick):
     obs.put("nets/a.ckpt", b"x")
-    run = Run(("trained_ckpt",), "file_name", False)
+    run = Run(("trained_ckpt",), "file_name", "export")
     with pytest.raises(UserError, match="train_url: obs://no-such-bucket/x/.*: 404 NoSuchBucket"):
         run.as_job(obs, tmp_path, f"--trained_ckpt={obs.url('nets')}", "--train_url=obs://no-such-bucket/x")
     assert not hasattr(run, "settings")
@@ -296,7 +314,7 @@ def test_a_job_of_local_paths_needs_no_cache(tmp_path):
 def test_the_gate(tmp_path, monkeypatch):
     """Without enable_modelarts a command gets its arguments as they are."""
     got = []
-    run = as_job(got.append, ("data_path",), "output_path")
+    run = as_job(got.append, ("data_path",), "output_path", "train")
     for arguments in ([], ["--enable_modelarts=False"], ["--epoch_num=3"]):
         run(arguments)
         assert got.pop() == arguments
