@@ -41,7 +41,7 @@ def test_every_image_gets_a_mask_and_a_bad_one_is_named_at_the_end(weights, work
     half.write_bytes((work / "data" / "m2_sat.jpg").read_bytes()[:-700])
     (work / "data" / "text_sat.jpg").write_text("not an image")
     result = predict(weights, work, "--predict_path=out", "--probabilities=png")
-    refused(result, "predict.py: error: 2 of 6 images could not be predicted (half_sat.jpg: truncated, text_sat.jpg: unreadable)",
+    refused(result, "predict.py: error: 2 of 6 images could not be predicted (half_sat.jpg: truncated, text_sat.jpg: is no image)",
             status=1)
     assert "left out half_sat.jpg: truncated" in result.stdout and "linknet18 from" in result.stdout
     good = ["m0", "m1", "m2", "other"]
