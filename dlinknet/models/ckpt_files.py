@@ -44,6 +44,8 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
             if record.HasField("tensor") and record.tensor.tensor_type != "str":
                 part = _Part(record.tensor.tensor_type, tuple(record.tensor.dims), record.tensor.tensor_content)
                 parts.setdefault(record.tag, []).append(part)
+    if not parts:
+        raise BadCkptFile("it holds no tensors")
     return {name: _array(name, found) for name, found in parts.items()}
 
 

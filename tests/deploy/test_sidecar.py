@@ -5,6 +5,7 @@ import pytest
 
 from dlinknet.deploy import sidecar
 from dlinknet.errors import UserError
+from tests.training.mutants import mutant
 
 
 @pytest.fixture
@@ -16,8 +17,8 @@ def model(tmp_path):
     return file
 
 
-def change(model, **values):
-    path = sidecar.path_of(model)
+def change(file, **values):
+    path = sidecar.path_of(file)
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
@@ -72,3 +73,53 @@ def test_several_classes_and_another_preprocessing(tmp_path):
     change(file, class_table={"classes": table["classes"][:2]})
     with pytest.raises(UserError, match="is not what export.py writes"):
         sidecar.read(str(file), "k")
+
+
+def nested(model, part, **values):
+    before = json.loads(sidecar.path_of(model).read_text())[part]
+    change(model, **{part: {**before, **values}})
+
+
+def rename(file, name):
+    change(file, **{"model": name})
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda model: sidecar.path_of(model).write_text("[" * 900 + "]" * 900), "more than 20 levels"),
+    (lambda model: sidecar.path_of(model).write_text('{"format": 1, "input": Infinity}'), "Infinity is not a finite number"),
+    (lambda model: sidecar.path_of(model).write_text("version https://git-lfs.github.com/spec/v1"), "it is a Git LFS pointer"),
+    (lambda model: change(model, format=True), "format is True"), (lambda model: change(model, format=None), "format is None"),
+    (lambda model: change(model, classes=True), "classes is True"), (lambda model: rename(model, ["x"]), "model is ['x']"),
+    (lambda model: change(model, padding=None), "padding is None"), (lambda model: change(model, sha256=7), "sha256 is 7, not a text"),
+    (lambda model: change(model, mindspore=[1]), "mindspore is [1]"), (lambda model: change(model, input=[]), "input is [], not a dict"),
+    (lambda model: nested(model, "input", shape=[True, 3, 64, 96]), "input.shape.batch is True, not a whole number from 1 to 65536"),
+    (lambda model: nested(model, "input", shape=[65537, 3, 64, 96]), "input.shape.batch is 65537"),
+    (lambda model: nested(model, "input", shape=[2, 3, 64.0, 96]), "input.shape.height is 64.0"),
+    (lambda model: nested(model, "input", shape=[2, 3, 65, 96]), "65 x 96, and sides are multiples of 32"),
+    (lambda model: nested(model, "input", shape=[2, 3, 64, 2 ** 20 + 32]), "input.shape.width is 1048608"),
+    (lambda model: nested(model, "input", shape=[2, 3, 0, 96]), "input.shape.height is 0"),
+    (lambda model: nested(model, "input", shape=[2, 3, 64, None]), "input.shape.width is None"),
+    (lambda model: nested(model, "input", shape=[2, 3, 64]), "input.shape has 3 numbers, not 4"),
+    (lambda model: nested(model, "input", shape=[None, 3, None, 96]), "of a kind that this dlinknet does not know"),
+    (lambda model: nested(model, "input", shape=[2, 4, 64, 96]), "of a kind"), (lambda model: nested(model, "output", type="float16"), "of a kind"),
+    (lambda model: nested(model, "preprocessing", scale=True), "preprocessing.scale is True"),
+    (lambda model: nested(model, "preprocessing", where="nowhere"), "of a kind"), (lambda model: change(model, output=3), "of a kind"),
+    (lambda model: model.write_bytes(b""), "a.onnx is empty"), (lambda model: model.write_bytes(b"<html>"), "a.onnx is a web page"),
+])
+def test_what_lies_is_one_short_line(model, damage, words):
+    damage(model)
+    with pytest.raises(UserError) as error:
+        sidecar.read(str(model), "k")
+    assert words in str(error.value) and len(str(error.value)) - 2 * len(str(model)) <= 300 and "\n" not in str(error.value)
+
+
+def test_mutants_are_read_or_refused(model):
+    before, refused = json.loads(sidecar.path_of(model).read_text()), 0
+    for seed in range(500):
+        sidecar.path_of(model).write_text(json.dumps(mutant(before, seed)))
+        try:
+            sidecar.read(str(model), "k")
+        except UserError as error:
+            refused += 1
+            assert len(str(error)) - 2 * len(str(model)) <= 300
+    assert 250 < refused < 500

@@ -102,6 +102,74 @@ def test_encoders_of_others(trained):
         close(found.tensors, encoder)
 
 
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+
+
+def resnet(depth=18):
+    """The names of torchvision's ResNet, each with a number of its own for a tensor."""
+    names = ["conv1.weight"]
+    norms = ["bn1"]
+    for stage, blocks in enumerate(BLOCKS[depth], 1):
+        for block in range(blocks):
+            names += [f"layer{stage}.{block}.conv{n}.weight" for n in (1, 2)]
+            norms += [f"layer{stage}.{block}.bn{n}" for n in (1, 2)]
+            if stage > 1 and block == 0:
+                names.append(f"layer{stage}.0.downsample.0.weight")
+                norms.append(f"layer{stage}.0.downsample.1")
+    names += [f"{norm}.{word}" for norm in norms for word in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")]
+    return {name: np.array([number], np.float32) for number, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "net.", "backbone.", "encoder.", "model.encoder.", "encoder.module.", "encoder.model.",
+                                    "module.model.encoder.", "student.backbone.body.", "_network.0."])
+def test_whatever_stands_in_front_of_a_resnet_is_taken_away(prefix):
+    theirs, plain = resnet(), recognise(resnet())
+    beside = {"decoder.blocks.0.conv1.0.weight": np.ones(1), "head.conv2.weight": np.ones(1), "segmentation_head.0.bias": np.ones(1)}
+    found = recognise({**{prefix + name: value for name, value in theirs.items()}, **beside, prefix + "fc.weight": np.ones(1)})
+    assert (found.kind, found.whole, found.depth, found.padding) == ("torchvision's ResNet", False, "18", "explicit")
+    assert found.left == sorted(["fc.weight", *beside])
+    # 20 convolutions and 20 norms of 4 tensors, and each is the one that it would be without a prefix.
+    assert len(found.tensors) == 100 and found.tensors == plain.tensors
+    assert found.tensors["encoder.layer2.0.downsample.1.moving_variance"] == theirs["layer2.0.downsample.1.running_var"]
+
+
+@pytest.mark.parametrize("prefix", ["net.", "model.network."])
+def test_whatever_stands_in_front_of_a_whole_network_is_taken_away(mindspore, networks, prefix):
+    ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters()}
+    original = pytorch_norms(whole_names(ours, "deconv2", "downsample", False, False))
+    for tensors, kind in ((ours, "one of ours"), (original, "the original D-LinkNet")):
+        found = recognise({**{prefix + name: value for name, value in tensors.items()}, "loss.weight": np.ones(1)})
+        assert (found.kind, found.whole, found.model, found.left) == (kind, True, "linknet18", ["loss.weight"])
+        close(found.tensors, ours)
+
+
+def test_a_mindspore_resnet_behind_encoder_is_ours_only_by_our_names(mindspore, networks):
+    ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters() if p.name.startswith("encoder.")}
+    assert recognise(ours).kind == "one of ours"
+    mindcv = {name.replace(".downsample.", ".down_sample."): value for name, value in ours.items()}
+    found = recognise(mindcv)
+    assert (found.kind, found.padding) == ("mindcv's ResNet", "same_pool")
+    close(found.tensors, ours)
+
+
+def test_of_two_networks_the_one_with_the_shorter_name_is_meant():
+    theirs = resnet()
+    both = {**{f"ema_model.encoder.{name}": value + 1 for name, value in theirs.items()},
+            **{f"model.encoder.{name}": value for name, value in theirs.items()}}
+    found = recognise(both)
+    assert found.tensors["encoder.conv1.weight"] == theirs["conv1.weight"] and "ema_model.encoder.conv1.weight" in found.left
+
+
+@pytest.mark.parametrize("value", [np.array(1), np.array(True), np.zeros((0, 0)), np.zeros((1,) * 16), np.zeros(3, complex), np.zeros(2, np.int8)])
+def test_absurd_tensors_are_recognised_without_a_fault(value):
+    """What they are is said when they are put into a network."""
+    whole = {"firstconv.weight": 1, "encoder1.0.bn1d.moving_variance": 1, "dblock.dilate1.weight": 1, "decoder4.deconv3.weight": 1,
+             "finalconv3.weight": 1}
+    found = recognise(dict.fromkeys(whole, value))
+    assert found.whole and found.model.startswith("dlinknet") and found.decoder in ("full", "depthwise", "subpixel")
+    assert recognise(dict.fromkeys(resnet(), value)).depth == "18"
+
+
 def test_others_are_not_known():
     assert recognise({"backbone.conv.weight": np.ones(1)}) is None and recognise({}) is None
     assert recognise({"moments.conv1.weight": np.ones(1)}) is None

@@ -2,13 +2,17 @@
 import collections
 import io
 import pickle
+import re
 import struct
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 from dlinknet.models.torch_files import LEGACY_MAGIC, BadTorchFile, is_torch_file, read_torch
+from tests.conftest import ROOT
 
 
 class Pid:
@@ -195,3 +199,91 @@ def test_a_truncated_file_is_refused(tmp_path, layout):
         file.write_bytes(whole[:length])
         with pytest.raises(BadTorchFile):
             read_torch(file)
+
+
+def read_limited(file):
+    """Reads a file in a process that may have 1 GB more than it starts with; returns the seconds that it took, and what it said."""
+    code = ("import resource, sys, time; from pathlib import Path; from dlinknet.models.torch_files import BadTorchFile, read_torch\n"
+            "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
+            "resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30),) * 2)\n"
+            "start = time.monotonic()\n"
+            "try:\n    said = ' '.join(sorted(read_torch(Path(sys.argv[1]))))\n"
+            "except BadTorchFile as error:\n    said = str(error)\n"
+            "print(time.monotonic() - start, said)")
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    seconds, _, said = done.stdout.strip().partition(" ")
+    return float(seconds), said
+
+
+def as_zip(file, content, members=()):
+    """A file as PyTorch writes it, whose data.pkl is `content`."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+        for name, data in members:
+            archive.writestr(name, data)
+    return file
+
+
+# Tuples of two, each twice the one before: 60 levels in 250 bytes, whose hash and text have 2^60 parts.
+DEEP = b"(t" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
+START = b"\x80\x02"
+BOMBS = {
+    "a memo index": (START + b"Nr" + struct.pack("<I", 0x30000000) + b".", "numbers 805306368 things, more than it has bytes"),
+    "bytes": (START + b"\x8e" + struct.pack("<Q", 1 << 40) + b"abc.", "not whole"),
+    "a bytearray": (b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"abc.", "something else than weights"),
+    "a text": (START + b"\x8d" + struct.pack("<Q", 1 << 40) + b"abc.", "not whole"),
+    "a frame": (b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b"N.", "not whole|no tensors"),
+    "a whole number": (START + b"\x8b" + struct.pack("<i", 1 << 30) + b"abc.", "something else than weights"),
+    "digits": (START + b"L" + b"9" * 5_000_000 + b"L\n.", "something else than weights"),
+    "a hash": (START + b"}" + DEEP + b"Ns.", "a key that is neither a text nor a number"),
+    "a name of numbers": (START + b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n" + DEEP + b"X\x03\x00\x00\x00cpuK\x01tQ.",
+                          "something else than numbers"),
+    "an OrderedDict": (START + b"ccollections\nOrderedDict\n(" + DEEP + b"tR.", "an OrderedDict is not one"),
+    "an OrderedDict's key": (START + b"ccollections\nOrderedDict\n(](" + b"]" + DEEP + b"aNaetR.", "a key that is neither"),
+    "many arguments": (START + b"ctorch\nSize\n(" + b"N" * 9 + b"tR.", "arguments that weights do not need"),
+    "dimensions": (START + b"ctorch\nSize\n((" + b"K\x01" * 17 + b"ttR.", "a tensor is not one"),
+    "empty dicts": (START + b"(" + b"}" * (5 << 20) + b"t.", "more than 4 MB"),
+    "an object": (START + b"ctorch\nSize\n)\x81.", "something else than weights"),
+}
+
+
+@pytest.mark.parametrize("layout", ["zip", "legacy"])
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_costs_little(tmp_path, name, layout):
+    content, words = BOMBS[name]
+    file = tmp_path / "w.pth"
+    if layout == "zip":
+        as_zip(file, content)
+    else:
+        file.write_bytes(pickled(LEGACY_MAGIC) + pickled(1001) + pickled({}) + content)
+    seconds, said = read_limited(file)
+    assert re.search(words, said) and seconds < 30 and len(said) < 300
+
+
+def test_one_long_list_is_not_copied_for_every_call(tmp_path):
+    """A list of 200,000 pairs from which each further 6 bytes would make a dict: 400,000 times."""
+    pair = b"X\x01\x00\x00\x00aN\x86q\x01"
+    content = START + b"](" + pair + b"h\x01" * 200_000 + b"eq\x00" + b"ccollections\nOrderedDict\nq\x02" + b"h\x02h\x00\x85R0" * 400_000 + b"."
+    seconds, said = read_limited(as_zip(tmp_path / "w.pth", content))
+    assert said == "it holds no tensors" and seconds < 30
+
+
+def test_an_archive_that_lies_about_its_members_is_refused(tmp_path):
+    file = write_zip(tmp_path / "w.pth", {"a": tensor("0", A)}, {"0": A})
+    content = file.read_bytes()
+    # The sizes of both members stand in the central directory, 20 bytes behind its signature.
+    where = content.rindex(b"PK\x01\x02") + 20
+    for compressed, claimed in ((48, 1 << 31), (1 << 31, 1 << 31), (48, 47)):
+        file.write_bytes(content[:where] + struct.pack("<II", compressed, claimed) + content[where + 8:])
+        assert read_limited(file)[1] == "it is a ZIP archive, but not PyTorch's"
+
+
+def test_an_old_pickle_of_python_2_is_read(tmp_path):
+    """Python 2 gives an OrderedDict its pairs in a list, and has texts of bytes."""
+    weights = Named("collections", "OrderedDict", [["a", tensor("0", A)], ["b", tensor("0", A, shape=(2,), offset=5)]])
+    found = read_torch(write_legacy(tmp_path / "w.th", weights, {"0": A}))
+    assert np.array_equal(found["a"], A) and found["b"].tolist() == [5, 6]
+    content = b"\x80\x02}U\x05countU\x01as."
+    with pytest.raises(BadTorchFile, match="it holds no tensors"):
+        read_torch(as_zip(tmp_path / "t.pth", content))

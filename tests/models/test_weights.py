@@ -1,11 +1,10 @@
 """Checkpoints in: what is taken, what is refused."""
 import json
-import os
 
 import numpy as np
 import pytest
 
-from dlinknet.errors import UserError
+from dlinknet.errors import RunFailed, UserError
 
 
 @pytest.fixture
@@ -111,22 +110,115 @@ def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd)
     assert capfd.readouterr().err == ""
 
 
-def test_a_machine_full_of_cached_files_reads_checkpoints(mindspore, tmp_path, monkeypatch):
-    from dlinknet.models.weights import read_checkpoint
-    save(mindspore, tmp_path / "a.ckpt", {"x": np.ones(3, np.float32)})
-    really = os.sysconf
-    monkeypatch.setattr(os, "sysconf", lambda name: 1 if "PAGE" in name else really(name))
-    assert read_checkpoint(str(tmp_path / "a.ckpt"), "k").tensors["x"].tolist() == [1, 1, 1]
-
-
-def test_what_the_machine_cannot_read_is_not_called_damaged(mindspore, tmp_path, monkeypatch):
-    from dlinknet.errors import RunFailed
-    from dlinknet.models.weights import read_checkpoint
+@pytest.mark.parametrize("error, words", [(OSError(5, "Input/output error"), "Input/output error"), (MemoryError(), "out of memory")])
+def test_what_the_machine_cannot_read_is_not_called_damaged(mindspore, tmp_path, monkeypatch, error, words):
+    from dlinknet.models import weights
     save(mindspore, tmp_path / "a.ckpt", {"x": np.ones(3, np.float32)})
 
-    def fail(*_, **__):
-        raise ValueError("pages of text") from OSError(5, "Input/output error")
+    def fail(*_):
+        raise error
 
-    monkeypatch.setattr(mindspore, "load_checkpoint", fail)
-    with pytest.raises(RunFailed, match="k: cannot read .*a.ckpt: .*Input/output error"):
-        read_checkpoint(str(tmp_path / "a.ckpt"), "k")
+    monkeypatch.setattr(weights, "read_ckpt", fail)
+    with pytest.raises(RunFailed, match=f"k: cannot read .*a.ckpt: {words}"):
+        weights.read_checkpoint(str(tmp_path / "a.ckpt"), "k")
+
+
+def spoiled(encoder, name, change):
+    """The encoder's tensors under its own names behind 'encoder.', one of them changed."""
+    tensors = {f"encoder.{p.name}": p.asnumpy().copy() for p in encoder.get_parameters()}
+    tensors[name] = change(tensors[name])
+    return tensors
+
+
+def with_last(number):
+    def change(value):
+        value.flat[-1] = number
+        return value
+    return change
+
+
+@pytest.mark.parametrize("name, change, words", [
+    ("encoder.conv1.weight", with_last(np.nan), r"has NaN or infinity in 1 of \d+ tensors \(encoder.conv1.weight\): the training that"),
+    ("encoder.bn1.beta", with_last(-np.inf), r"has NaN or infinity in 1 of \d+ tensors \(encoder.bn1.beta\)"),
+    ("encoder.conv1.weight", lambda value: value.astype(np.float64) + 1e300, "has NaN or infinity in 1 of"),
+    ("encoder.layer1.0.bn2.moving_variance", with_last(-1e-3), "has variances below 0 in 1 tensors .encoder.layer1.0.bn2.moving_variance."),
+    *(("encoder.conv1.weight", lambda value, kind=kind: value.astype(kind), f"has 1 tensors of a type that cannot be taken .encoder.conv1.weight {kind}.")
+      for kind in ("int32", "int64", "uint8", "bool")),
+    ("encoder.bn1.gamma", lambda value: np.float32(1), r"encoder.bn1.gamma \(\) for \(64,\)"),
+    ("encoder.bn1.gamma", lambda value: value[None], r"encoder.bn1.gamma \(1, 64\) for \(64,\)")])
+def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(mindspore, encoder, tmp_path, name, change, words):
+    from dlinknet.models.weights import load_encoder, read_checkpoint
+    before = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
+    checkpoint = read_checkpoint(save(mindspore, tmp_path / "a.ckpt", spoiled(encoder, name, change)), "k")
+    with pytest.raises(UserError, match=words) as error:
+        load_encoder(checkpoint, encoder, "k")
+    assert len(str(error.value)) - len(str(tmp_path)) <= 300
+    assert all(np.array_equal(p.asnumpy(), before[p.name]) for p in encoder.get_parameters())
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64"])
+def test_weights_in_other_types_of_floats_are_converted(mindspore, encoder, tmp_path, kind):
+    from dlinknet.models.weights import load_encoder, read_checkpoint, set_value
+    values = spoiled(encoder, "encoder.conv1.weight", lambda value: value.astype(kind))
+    expected = values["encoder.conv1.weight"].astype(np.float32)
+    set_value(encoder.conv1.weight, np.zeros(expected.shape, np.float32))
+    load_encoder(read_checkpoint(save(mindspore, tmp_path / "a.ckpt", values), "k"), encoder, "k")
+    assert np.array_equal(encoder.conv1.weight.asnumpy(), expected) and encoder.conv1.weight.dtype == mindspore.float32
+
+
+def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
+    from mindspore import Parameter, Tensor
+    from dlinknet.models.weights import load_state, read_checkpoint
+    count, moment = Parameter(Tensor(3, mindspore.int32), name="global_step"), Parameter(Tensor(np.ones(2, np.float32)), name="moment1.a")
+    for step, values, words in ((5, [1, np.nan], "has NaN or infinity in 1 of 2 tensors .moment1.a."), (5.5, [1, 2], "global_step float32"),
+                                (2 ** 40, [1, 2], "global_step int64"), (5, [1, 2], "")):
+        kind = np.float32 if isinstance(step, float) else np.int64
+        (tmp_path / "a.ckpt").unlink(missing_ok=True)
+        file = save(mindspore, tmp_path / "a.ckpt", {"global_step": np.array(step, kind), "moment1.a": np.array(values, np.float32)})
+        if words:
+            with pytest.raises(UserError, match=words):
+                load_state(read_checkpoint(file, "k"), [count, moment], "k")
+        else:
+            load_state(read_checkpoint(file, "k"), [count, moment], "k")
+    assert count.asnumpy() == 5 and moment.asnumpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["a.ckpt", "a.pth", "a.safetensors"])
+@pytest.mark.parametrize("content, words", [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 46192855\n", "is a Git LFS pointer, not the file itself; run: git lfs pull"),
+    (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page, not the file itself"),
+    (b"\n  <HTML>", "is a web page"), (b"", "is empty; download or copy it again")])
+def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(mindspore, tmp_path, name, content, words):
+    from dlinknet.models.weights import read_checkpoint
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"^k: .*{name} {words}"):
+        read_checkpoint(str(tmp_path / name), "k")
+
+
+def in_text(mindspore, file, text):
+    """A checkpoint of one tensor whose text is `text`."""
+    return save(mindspore, file, {"a": np.ones(1, np.float32), "dlinknet_meta": np.frombuffer(text, np.uint8).copy()})
+
+
+@pytest.mark.parametrize("text, words", [
+    (b"[1]", r"it is \[1\], not a dict"), (b"null", "it is None"), (b"{", "line 1: not JSON"), (b"[" * 5000 + b"]" * 5000, "more than 20 levels"), (b"\xff", "not a UTF-8"),
+    (b'{"format": true}', "format is True"), (b'{"format": -1}', "format is -1"), (b'{"a": "\\u0000"}', "NUL byte"), (b'{"a": ' + b"9" * 50 + b"}", "digits")])
+def test_a_text_that_is_not_one_is_one_line(mindspore, tmp_path, text, words):
+    from dlinknet.models.weights import read_checkpoint
+    with pytest.raises(UserError, match=f"a.ckpt is damaged: the text in it cannot be read: .*{words}") as error:
+        read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", text), "k")
+    assert len(str(error.value)) - len(str(tmp_path)) <= 300
+
+
+def test_numbers_that_are_not_finite_stand_in_a_text(mindspore, tmp_path):
+    from dlinknet.models.weights import read_checkpoint
+    meta = read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}'), "k").meta
+    assert meta["x"] != meta["x"] and meta["y"] == float("inf")
+
+
+def test_names_of_any_length_do_not_make_an_errors_line_long(mindspore, encoder, tmp_path):
+    from dlinknet.models.weights import load_encoder, read_checkpoint
+    file = save(mindspore, tmp_path / "a.ckpt", {"x" * 5000: np.ones(1, np.float32), "a\nb": np.ones(1, np.float32)})
+    with pytest.raises(UserError, match="holds no weights that are known here") as error:
+        load_encoder(read_checkpoint(file, "k"), encoder, "k")
+    assert len(str(error.value)) - len(str(tmp_path)) <= 300 and "\n" not in str(error.value)

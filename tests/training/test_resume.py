@@ -1,5 +1,6 @@
 """A run that is cut off and resumed ends as one that was not, to the bit."""
 import csv
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from dlinknet.errors import UserError
 from dlinknet.training.progress import Best
+from tests.training.mutants import mutant
 from tests.training.test_loop import lines, make, weights       # noqa: F401  (fixtures)
 
 SETTINGS = ["--epoch_num=3", "--batch_size=2", "--save_steps=2", "--init_loss_scale=64", "--scale_window=2"]
@@ -203,3 +205,75 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     assert rates == expected[4:] and len(set(expected)) >= 3
     ours, theirs = state(again), state(undisturbed)
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs) and ours.keys() == theirs.keys()
+
+
+@pytest.fixture
+def rewritten(make, monkeypatch):        # noqa: F811
+    """(a trainer whose run has ended two of three epochs, rewrite(text) -> its `last` with another text, without writing it)."""
+    from dlinknet.models import weights as reading
+    from dlinknet.training.progress import Position
+    trainer = make(*SETTINGS, validate=lambda network: said(0.4, 0.5))
+    row = {"epoch": 1, "train_loss": 0.5, "learning_rate": 0.002, **said(0.4, math.nan)}
+    trainer.state.rows, trainer.state.position, trainer.state.step = [row, {**row, "epoch": 2}], Position(3), 6
+    trainer.state.best = Best("road_iou", 0.4, 1)
+    trainer.schedule.update(0.5)
+    for file in (trainer.files.best, trainer.files.plateau):
+        trainer.records.keep_weights(file, trainer.state, trainer.schedule)
+    trainer.records.keep_last(trainer.state, trainer.schedule)
+    tensors = {file: reading.read_ckpt(file) for file in (trainer.files.best, trainer.files.plateau, trainer.files.last)}
+    text = json.loads(tensors[trainer.files.last][reading.META].tobytes())
+    del text["crc32"]
+
+    def rewrite(values):
+        tensors[trainer.files.last][reading.META] = np.frombuffer(json.dumps(values).encode(), np.uint8)
+
+    monkeypatch.setattr(reading, "read_ckpt", lambda file: dict(tensors[file]))
+    return trainer, text, rewrite
+
+
+def go_on(trainer):
+    """What train.py does with a run that is resumed, up to its first step."""
+    from dlinknet.training.checkpoint import read_newest
+    from dlinknet.training.run import refuse_changes
+    found = read_newest([trainer.files.last], "resume")
+    refuse_changes(found.saved, trainer.config, trainer.identity, found.file)
+    trainer.resume(found, trainer.files)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"step": None}, "(step is None, not a whole number from 0 on)"), ({"position": {}}, "(position.epoch is missing)"),
+    ({"position": {"epoch": 3, "images": 99, "loss_sum": 1, "skipped": 0, "seconds": 1}}, "(position.images is 99, and an epoch has 6)"),
+    ({"plateau": {"kind": "step", "learning_rate": 1, "highest": 1, "steps": 1, "steps_an_epoch": 1, "epochs": 1, "factor": 1}},
+     "(plateau is of another schedule)"),
+    ({"rows": [{"epoch": n, "train_loss": 1, "learning_rate": 1} for n in (1, 2)]}, "(rows have no f1)")])
+def test_a_text_that_does_not_say_where_the_training_stood(rewritten, change, words):
+    trainer, text, rewrite = rewritten
+    rewrite(text)
+    go_on(trainer)
+    rewrite({**text, **change})
+    with pytest.raises(UserError) as error:
+        go_on(trainer)
+    assert f"{trainer.files.last} does not say where its training stood {words}" in str(error.value)
+
+
+def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
+    trainer, text, rewrite = rewritten
+    refused = 0
+    for seed in range(200):
+        rewrite(mutant(text, seed))
+        try:
+            go_on(trainer)
+        except UserError as error:
+            refused += 1
+            line = str(error).replace(str(trainer.files.folder), "")
+            assert len(line) <= 600 and "\n" not in line
+    assert 100 < refused < 200
+
+
+def test_a_plateau_of_which_too_little_is_known_is_refused(make):        # noqa: F811
+    from dlinknet.training.checkpoint import save
+    trainer = make(*SETTINGS)
+    for text in ({}, {"plateau": None}, {"plateau": {"learning_rate": 1}}, {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}}):
+        save(trainer.files.plateau, trainer.network.get_parameters(), text)
+        with pytest.raises(UserError, match="plateau: .*_plateau.ckpt does not say of which loss it is"):
+            trainer._lowest()
