@@ -18,7 +18,7 @@ from dlinknet.console import LOG, log_to_file
 from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import locked, replacing, write_text
+from dlinknet.files import left_beside, locked, replacing, write_text
 from dlinknet.values import NEWEST
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -86,7 +86,7 @@ class RunFiles:
             return
         with locked(self.folder / f".{self.log_name}.lock", "output_path"):
             for ending in ENDINGS:      # what a killed run left half written
-                for unfinished in self.folder.glob(glob.escape(f".{self.path(ending).stem}.") + "[0-9]*"):
+                for unfinished in left_beside(self.path(ending)):
                     unfinished.unlink()
             in_place = resumed is not None and self.same_as(resumed.files)
             aside = None if in_place else self._move_earlier_aside()
