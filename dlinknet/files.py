@@ -162,11 +162,12 @@ def need_place(path: str, key: str) -> None:
 
 
 def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the names, relative to `folder`, that no file there can have, each with what is wrong: 'more than 255 bytes ...'."""
+    """Return the names, relative to `folder`, that files there cannot have, each with what it has: 'a NUL byte in its name'."""
     most = _longest_name(_nearest(folder.absolute()))
     room = PATH_BYTES - len(os.fsencode(folder.absolute()))
     faults = {name: _name_fault(name, most, room) for name in names}
-    return {name: fault for name, fault in faults.items() if fault}
+    folders = {parent for name, fault in faults.items() if not fault for parent in Path(name).parents}
+    return {name: fault or "the same name as a folder" for name, fault in faults.items() if fault or Path(name) in folders}
 
 
 def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) -> None:
@@ -179,7 +180,12 @@ def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) 
         UserError: one of them cannot.
     """
     for name, fault in misnamed(folder, names).items():
-        raise UserError(f"{said} '{clipped(name.encode(errors='backslashreplace').decode(), 60)}', which has {fault}; {remedy}")
+        raise UserError(f"{said} {quoted(name)}, which has {fault}; {remedy}")
+
+
+def quoted(name: str) -> str:
+    """Return a file's name as an error's line quotes it: with at most 60 letters, one line, printable."""
+    return f"'{clipped(name[:61].encode(errors='backslashreplace').decode(), 60)}'"
 
 
 def _nearest(path: Path) -> Path:
@@ -207,6 +213,8 @@ def _name_fault(name: str, most: int, room: int) -> str:
         parts = [part.encode() for part in Path(name).parts]
     except UnicodeEncodeError:
         return "a name that is not UTF-8"
+    if not parts:
+        return "no name"
     if "\0" in name:
         return "a NUL byte in its name"
     if any(len(part) > most for part in parts):

@@ -13,7 +13,8 @@ from dlinknet.cloud.archives import is_archive, unpack
 from dlinknet.cloud.node import Node
 from dlinknet.cloud.store import Object, Store, is_remote, join, same, split
 from dlinknet.console import LOG
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import UserError, clipped, name_some
+from dlinknet.files import refuse_misnamed
 
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")        # exports, with FILE.json beside them
@@ -71,6 +72,7 @@ class Inputs:
             objects = {each: objects[each] for each in (name, f"{name}.json") if each in objects}
 
         def get(stage: Path) -> Path:
+            refuse_misnamed(stage, objects, f"{key}: {clipped(url, 100)} holds", "rename or remove it")
             start, size = time.monotonic(), sum(what.size for what in objects.values())
             if file:
                 for name, what in objects.items():
