@@ -26,9 +26,9 @@ STREAMS: dict[str, Callable[[Path], Any]] = {
     "tar": lambda file: open(file, "rb"), "gz": gzip.open, "tgz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 IGNORED = "__MACOSX"        # what macOS puts beside the files
 LINK = 0o120000             # in the file type of a .zip's member
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)    # zipfile has no bound for the others: 1 kB of BZIP2 may hold 1 GB
 MEMBERS = 1_000_000         # each needs about 1 kB of memory
 BLOCK = 1 << 20             # bytes that are copied at once, and the most that the headers of one member of a .tar have
-SHORT_BLOCK = 4096          # for kinds of .zip of which one block may hold 20,000 times as much
 PADDING = 64 << 20          # bytes behind the end mark of a .tar
 END = bytes(512)            # the end mark
 # What zipfile, tarfile and the decompressors raise for bytes that they do not understand. RuntimeError: a password, too.
@@ -41,12 +41,11 @@ CAUSED = (None, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, er
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its path, how many bytes it has, what opens it, and how many bytes of it are read at once."""
+    """A file in an archive: its path, how many bytes it has, and what opens it."""
 
     name: str
     size: int
     open: Callable[[], BinaryIO]
-    block: int = BLOCK
 
 
 def is_archive(name: str) -> bool:
@@ -92,10 +91,11 @@ def _zip_members(opened: zipfile.ZipFile, said: str) -> Iterator[Member]:
     for member in opened.infolist():
         if member.external_attr >> 16 & 0o170000 == LINK:
             raise UserError(f"{said} holds a link, {quoted(member.filename)}; pack files only")
+        if member.compress_type not in METHODS:
+            raise UserError(f"{said} holds {quoted(member.filename)}, compressed by method {member.compress_type}; "
+                            "pack it with Deflate, the usual one")
         if not member.filename.endswith("/"):
-            bounded = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            yield Member(member.filename, member.file_size, lambda member=member: opened.open(member),
-                         BLOCK if bounded else SHORT_BLOCK)
+            yield Member(member.filename, member.file_size, lambda member=member: opened.open(member))
 
 
 class _Stream:
@@ -182,4 +182,4 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as content, open(file, "wb") as target:
-            shutil.copyfileobj(content, target, member.block)
+            shutil.copyfileobj(content, target, BLOCK)

@@ -86,7 +86,7 @@ def test_damaged(tmp_path, make, name, share):
         unpacked(tmp_path / name, tmp_path)
 
 
-@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_member_of_a_zip_that_is_damaged(tmp_path, kind):
     content = np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()
     with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
