@@ -19,6 +19,7 @@ from dlinknet.files import refuse_misnamed
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")        # exports, with FILE.json beside them
 YAMLS = (".yaml", ".yml")
+MADE = {"state": dict, "source": str, "sizes": dict, "file": str}       # what is recorded of a folder that was made
 CONTENT = ".content"                    # ends the name of a folder into which an archive is unpacked that was brought
 
 Choice = Callable[[str, str, "list[str]"], str]     # (setting, what it said, names of files) -> one of them
@@ -58,9 +59,9 @@ class Inputs:
                 return path / choose(key, source, os.listdir(path)) if choose and path.is_dir() else path
             state = {archive.name: [archive.stat().st_size, archive.stat().st_mtime_ns]}
             made = self.node.once(place, source, lambda last: self._fill(key, source, place, last, state,
-                                                                         lambda stage: _unpacked(archive, stage, key, source)))
+                                                                         lambda stage: _unpacked(archive, stage, key, source)), MADE)
         else:
-            made = self.node.once(place, same(source), lambda last: self._bring(key, source, place, last, unpacks, choose))
+            made = self.node.once(place, same(source), lambda last: self._bring(key, source, place, last, unpacks, choose), MADE)
         return self.node.folder / place / made["file"]
 
     def _bring(self, key: str, url: str, place: str, last: Any, unpacks: bool, choose: Choice | None) -> dict[str, Any]:
