@@ -4,7 +4,8 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.layouts import evaluation_set
 from dlinknet.errors import run_command
-from dlinknet.files import need_file, need_results_place, refuse_misnamed, replacing_results, write_image
+from dlinknet.files import (need_file, need_results_place, refuse_misnamed, replacing_results,
+                            write_image)
 from dlinknet.jobs import as_job
 
 
@@ -20,7 +21,8 @@ def main(arguments: list) -> None:
     need_results_place(settings.predict_path, "predict_path")
     need_file(settings.trained_ckpt, "trained_ckpt")
     classes, pairs = evaluation_set(settings)
-    refuse_misnamed(folder, (name for pair in pairs for name in pictures_of(pair.id)), "predict_path: a result would be",
+    names = [name for pair in pairs for name in pictures_of(pair.id)]
+    refuse_misnamed(folder, names, "predict_path: a result would be",
                     "rename the image and its mask")
 
     # What computes takes seconds to import: after the checks.

@@ -30,7 +30,8 @@ def main(arguments: list) -> None:
     folder = Path(settings.predict_path)
     files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
     images, faults = files.checked(images), []
-    names = [files.TABLE, *(name for image in images if not image.fault for name in files.names(image))]
+    sound = [image for image in images if not image.fault]
+    names = [files.TABLE, *(name for image in sound for name in files.names(image))]
     with adding_results(folder, "predict_path", names, files.written):
         with Behind() as writer:
             for predicted in predict(images, predictor, settings.threshold, settings.probabilities):

@@ -26,7 +26,7 @@ MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a 
 STAGE = ".dlinknet_unfinished"          # where the results lie until all of them are written
 LOCK = ".dlinknet_lock"                 # held while a command writes to a folder
 JPEG_SIDE = 65500                       # pixels, the longest that OpenCV writes
-NAME_BYTES = 255                        # of one name, where a file system does not say its own limit
+NAME_BYTES = 255                        # of one name, where a file system does not say its limit
 PATH_BYTES = 4000                       # Linux accepts 4095; the rest is for temporary names
 LEVELS = 100                            # folders in a path: Python walks into them by recursion
 STEM_BYTES = 100                        # of a name that is kept whole in its temporary name
@@ -76,7 +76,8 @@ def _temporary_parts(path: Path) -> tuple[str, str]:
         stem, suffix = path.name, ""
     name = os.fsencode(stem)
     if len(name) > STEM_BYTES:
-        stem = f"{name[:STEM_BYTES - 20].decode(errors='ignore')}~{hashlib.sha256(name).hexdigest()[:12]}"
+        start = name[:STEM_BYTES - 20].decode(errors="ignore")
+        stem = f"{start}~{hashlib.sha256(name).hexdigest()[:12]}"
     return f".{stem}.", suffix
 
 
@@ -129,15 +130,17 @@ def need_file(path: str, key: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{key}: there is no file {place}") from None
     except (OSError, ValueError) as error:          # ValueError: a NUL byte
-        raise UserError(f"{key}: cannot read {place}: {getattr(error, 'strerror', None) or error}") from None
-    raise UserError(f"{key}: {place} is {'a folder' if stat.S_ISDIR(kind) else 'a pipe or a device'}; name a file")
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{key}: cannot read {place}: {reason}") from None
+    what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+    raise UserError(f"{key}: {place} is {what}; name a file")
 
 
 def need_place(path: str, key: str) -> None:
-    """Check that files can be made in the folder for results that the setting `key` names, or that it can be made.
+    """Check that files can be made in the folder that the setting `key` names for results.
 
-    A file without a name is made in the nearest folder that exists: permissions say too little of /proc, of quotas, of mounts that
-    are read only, and of what root may do. Nothing is left behind.
+    A file without a name is made in the nearest folder that exists: permissions say too little of
+    /proc, of quotas, of mounts that are read only, and of what root may do. Nothing is left behind.
 
     Raises:
         UserError: they cannot; the line says why.
@@ -158,16 +161,21 @@ def need_place(path: str, key: str) -> None:
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         what = "follow the link" if nearest.is_symlink() and not nearest.exists() else "write to"
-        raise UserError(f"{key}: cannot {what} {clipped(str(nearest), 120)} ({error.strerror}); {remedy}") from None
+        raise UserError(f"{key}: cannot {what} {clipped(str(nearest), 120)} ({error.strerror}); "
+                        f"{remedy}") from None
 
 
 def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the names, relative to `folder`, that files there cannot have, each with what it has: 'a NUL byte in its name'."""
+    """Return the names that files below `folder` cannot have, each with what is wrong with it.
+
+    It is said in words that follow "has": 'a name of more than 255 bytes'.
+    """
     most = _longest_name(_nearest(folder.absolute()))
     room = PATH_BYTES - len(os.fsencode(folder.absolute()))
     faults = {name: _name_fault(name, most, room) for name in names}
-    folders = {parent for name, fault in faults.items() if not fault for parent in Path(name).parents}
-    return {name: fault or "the same name as a folder" for name, fault in faults.items() if fault or Path(name) in folders}
+    folders = {parent for name in faults if not faults[name] for parent in Path(name).parents}
+    return {name: fault or "the same name as a folder" for name, fault in faults.items()
+            if fault or Path(name) in folders}
 
 
 def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) -> None:
@@ -184,12 +192,12 @@ def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) 
 
 
 def quoted(name: str) -> str:
-    """Return a file's name as an error's line quotes it: with at most 60 letters, one line, printable."""
+    """Return a file's name as an error's line quotes it: at most 60 letters in one line."""
     return f"'{clipped(name[:61].encode(errors='backslashreplace').decode(), 60)}'"
 
 
 def _nearest(path: Path) -> Path:
-    """Return the longest part of an absolute path that exists, if only as a link that leads nowhere."""
+    """Return the longest part of an absolute path that exists; it may be a broken link."""
     return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
@@ -254,7 +262,7 @@ def locked(lock: Path, key: str) -> Iterator[None]:
 def _take(lock: Path, key: str) -> int:
     """Return the descriptor of a lock's file, locked; the file is the one that the path names."""
     while True:
-        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -263,7 +271,8 @@ def _take(lock: Path, key: str) -> int:
                 os.close(file)
                 raise UserError(f"{key}: another run is writing to {lock.parent}; name another folder or wait") from None
             return file
-        # Its holder may have removed it after it was opened here: another process then locks a new file of this name.
+        # Its holder may have removed it after it was opened here: then another process locks a new
+        # file of this name.
         if _is_at(file, lock):
             return file
         os.close(file)
@@ -289,12 +298,15 @@ def refuse_foreign(folder: Path, key: str) -> None:
         foreign = list(islice((name for name in _contents(folder) if name not in written
                                and not _is_half_written(name, starts)), FOREIGN + 1))
     except OSError as error:
-        raise UserError(f"{key}: cannot read {clipped(str(folder), 120)} ({error.strerror}); name another folder") from None
+        raise UserError(f"{key}: cannot read {clipped(str(folder), 120)} ({error.strerror}); "
+                        "name another folder") from None
     if foreign:
-        number = f"more than {FOREIGN}" if len(foreign) > FOREIGN else str(len(foreign))
-        some = name_some([clipped(name, 40) for name in sorted(foreign)], 3)
-        raise UserError(f"{key}: {clipped(str(folder), 120)} holds {number} files that no earlier run wrote ({some}); "
-                        "name an empty or new folder")
+        names = [clipped(name, 40) for name in sorted(foreign)]
+        number, some = str(len(names)), name_some(names, 3)
+        if len(names) > FOREIGN:
+            number, some = f"more than {FOREIGN}", ", ".join([*names[:3], "..."])
+        raise UserError(f"{key}: {clipped(str(folder), 120)} holds {number} files that no earlier "
+                        f"run wrote ({some}); name an empty or new folder")
 
 
 @contextmanager
@@ -370,7 +382,8 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
     Raises:
         UserError: one of them is there already and not empty, or another run is writing to `parent`.
     """
-    filled = [name for name in names if os.path.lexists(parent / name) and not _is_empty_folder(parent / name)]
+    filled = [name for name in names
+              if os.path.lexists(parent / name) and not _is_empty_folder(parent / name)]
     if filled:
         raise UserError(f"{key}: {parent} has {name_some(filled)} already; name another folder")
     with locked(parent / LOCK, key):
@@ -388,19 +401,28 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
             shutil.rmtree(stage, ignore_errors=True)
 
 
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder and no link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    return _is_folder(path) and not any(path.iterdir())
 
 
 def _refuse_folders(folder: Path, names: list[str], key: str) -> None:
     """UserError where a folder has the name of a result: nothing has been moved or removed then."""
-    taken = [name for name in names if (folder / name).is_dir() and not (folder / name).is_symlink()]
+    taken = [name for name in names if _is_folder(folder / name)]
     if taken:
-        raise UserError(f"{key}: {folder} holds a folder with the name of a result ({clipped(taken[0], 60)}); remove or rename it")
+        raise UserError(f"{key}: {clipped(str(folder), 120)} holds a folder with the name of a "
+                        f"result, {quoted(taken[0])}; remove or rename it")
 
 
 def read_record(file: Path) -> Any:
-    """Return the JSON value of a file that a command wrote for a later one; None if it is missing or broken, and is made again."""
+    """Return the JSON value of a file that a command wrote for a later one.
+
+    It is None if the file is missing or broken: then it is made again.
+    """
     try:
         return read_json(file) if file.is_file() else None      # a pipe would never end
     except (OSError, BadText):
@@ -410,38 +432,49 @@ def read_record(file: Path) -> Any:
 def _written(folder: Path) -> list[str]:
     """Return what the manifest says that earlier runs wrote.
 
-    Only names below the folder are believed: not of folders, not behind a link, none that no file can have.
+    Only names below the folder are believed: not of folders, not behind a link, and none that a
+    file cannot have.
     """
-    names = read_record(folder / MANIFEST)
-    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    names = [str(Path(name)) for name in names if Path(name).parts and not Path(name).is_absolute() and ".." not in Path(name).parts]
+    record = read_record(folder / MANIFEST)
+    listed = [name for name in record if isinstance(name, str)] if isinstance(record, list) else []
+    paths = list(dict.fromkeys(Path(name) for name in listed))
+    names = [str(path) for path in paths if not path.is_absolute() and ".." not in path.parts]
     unfit, behind = misnamed(folder, names), {Path("."): False}
-    return [name for name in dict.fromkeys(names) if name not in unfit and not _behind_link(folder, Path(name).parent, behind)
-            and ((folder / name).is_symlink() or not (folder / name).is_dir())]
+    return [name for name in names if name not in unfit and not _is_folder(folder / name)
+            and not _behind_link(folder, Path(name).parent, behind)]
 
 
 def _behind_link(folder: Path, below: Path, known: dict[Path, bool]) -> bool:
-    """Return whether a folder below `folder`, or one above it there, is a link or a file; `known` holds what was found out."""
+    """Return whether a folder below `folder`, or one above it there, is a link or a file.
+
+    known: the answers so far; they are added to.
+    """
     if below not in known:
         place = folder / below
-        known[below] = (_behind_link(folder, below.parent, known) or place.is_symlink() or place.exists() and not place.is_dir())
+        known[below] = (_behind_link(folder, below.parent, known) or place.is_symlink()
+                        or place.exists() and not place.is_dir())
     return known[below]
 
 
 def _temporaries(written: list[str]) -> set[tuple[str, str, str]]:
     """Return (folder, start, suffix) of the temporary names of results and of the manifest."""
-    return {(str(Path(name).parent), *_temporary_parts(Path(name))) for name in (*written, MANIFEST)}
+    paths = [Path(name) for name in (*written, MANIFEST)]
+    return {(str(path.parent), *_temporary_parts(path)) for path in paths}
 
 
 def _is_half_written(name: str, starts: set[tuple[str, str, str]]) -> bool:
-    """Return whether replacing() of a killed process left a file: its name is one of `starts` with a number in it."""
+    """Return whether replacing() of a killed process left a file.
+
+    Its name is one of `starts` with a number in it.
+    """
     match = HALF_WRITTEN.fullmatch(Path(name).name)
     return match is not None and (str(Path(name).parent), match[1], match[2]) in starts
 
 
 def _contents(folder: Path) -> Iterator[str]:
-    """Yield the files and links below `folder`, relative to it and in no order, without the commands' own bookkeeping.
+    """Yield the files and links below `folder`, relative to it and in no order.
 
+    The commands' own bookkeeping is left out.
     Folders below it that cannot be read count as empty.
 
     Raises:

@@ -55,8 +55,10 @@ def read_rank_table(file: str) -> list[Place]:
     """
     table = _with_servers(_ready(file), file)
     try:
-        places = [Place(_number(device["rank_id"]), _word(server["server_id"]), _number(device["device_id"]))
+        listed = [(_word(server["server_id"]), device)
                   for server in table["server_list"] for device in server["device"]]
+        places = [Place(_number(device["rank_id"]), server, _number(device["device_id"]))
+                  for server, device in listed]
     except (ValueError, KeyError, TypeError):
         raise _no_table(file) from None
     places.sort(key=lambda place: place.rank)
@@ -93,7 +95,8 @@ def _ready(file: str) -> dict[str, Any]:
             return table
         if path.name != JOBSTART or time.monotonic() - start > WAIT:
             waited = f" for {WAIT} s" if path.name == JOBSTART else ""
-            raise UserError(f"rank table: {_said(path)} says {shown(status)}, not '{COMPLETED}'{waited}: what writes it has not ended")
+            raise UserError(f"rank table: {_said(path)} says {shown(status)}, not '{COMPLETED}'"
+                            f"{waited}: what writes it has not ended")
         if not told:
             LOG.info("waiting for %s to be completed", path)
             told = True
@@ -114,21 +117,24 @@ def _look(path: Path) -> tuple[dict[str, Any], Any]:
     except BadText as error:
         if pending:
             return {}, "no JSON"
-        raise UserError(f"rank table: {_said(path)} is not one: {clipped(str(error), 100)}; rank_table.py makes one") from None
+        raise UserError(f"rank table: {_said(path)} is not one: {clipped(str(error), 100)}; "
+                        "rank_table.py makes one") from None
     if not isinstance(table, dict):
         raise _no_table(path)
     return table, table.get("status", COMPLETED)
 
 
 def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:
-    """Return a table with its group_list of pods turned into a server_list, or the table itself where it has none.
+    """Return a table with its group_list of pods turned into a server_list.
 
-    Ranks count through the pods in the order of their numbers.
+    It is the table itself if it has none. Ranks count through the pods in the order of their
+    numbers: 12 of 'job94dc1dbf-job-roads-12'.
     """
     if "group_list" not in table:
         return table
     try:
-        pods = [(group, _number(pod["pod_name"].rpartition("-")[2]), pod) for group, content in enumerate(table["group_list"])
+        pods = [(group, _number(pod["pod_name"].rpartition("-")[2]), pod)
+                for group, content in enumerate(table["group_list"])
                 for pod in content["instance_list"] if pod["devices"]]
         pods.sort(key=lambda pod: pod[:2])
         servers: dict[str, list[dict[str, str]]] = {}
@@ -136,7 +142,8 @@ def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:
         for _, _, pod in pods:
             for device in pod["devices"]:
                 servers.setdefault(_word(pod["server_id"]), []).append(
-                    {"device_id": str(_number(device["device_id"])), "device_ip": _word(device["device_ip"], 0), "rank_id": str(rank)})
+                    {"device_id": str(_number(device["device_id"])),
+                     "device_ip": _word(device["device_ip"], 0), "rank_id": str(rank)})
                 rank += 1
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _no_table(file) from None
@@ -149,7 +156,7 @@ def _number(value: Any) -> int:
     Raises:
         ValueError: it is something else, negative, or longer than nine digits.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch("[0-9]{1,9}", str(value)):
+    if type(value) not in (int, str) or not re.fullmatch("[0-9]{1,9}", str(value)):
         raise ValueError
     return int(value)
 
@@ -177,8 +184,8 @@ def _said(file: str | Path) -> str:
 
 
 def _no_table(file: str | Path) -> UserError:
-    return UserError(f"rank table: {_said(file)} is not one: it requires server_list with server_id and device, and in each device "
-                     "device_id and rank_id; rank_table.py makes one")
+    return UserError(f"rank table: {_said(file)} is not one: it requires server_list with server_id "
+                     "and device, and in each device device_id and rank_id; rank_table.py makes one")
 
 
 def places_here(places: list[Place], file: str) -> list[Place]:
@@ -198,8 +205,9 @@ def places_here(places: list[Place], file: str) -> list[Place]:
         own = {servers[int(node)]}
     here = [place for place in places if place.server in own]
     if not here:
-        raise UserError(f"rank table: none of the servers in {_said(file)} ({name_some([clipped(name, 40) for name in servers], 2)}) "
-                        f"is this machine ({name_some(sorted(own), 2)})")
+        named = name_some([clipped(name, 40) for name in servers], 2)
+        raise UserError(f"rank table: none of the servers in {_said(file)} ({named}) is this "
+                        f"machine ({name_some(sorted(own), 2)})")
     return here
 
 
@@ -232,8 +240,9 @@ def make_rank_table(file: str, devices: str, server_ip: str) -> list[Place]:
     """
     if os.path.lexists(file):
         raise UserError(f"rank_table: {_said(file)} exists; name another file, or remove it")
-    need_place(str(Path(file).absolute().parent), "rank_table")
-    refuse_misnamed(Path(file).absolute().parent, [Path(file).name], "rank_table names", "name another file")
+    folder = Path(file).absolute().parent
+    need_place(str(folder), "rank_table")
+    refuse_misnamed(folder, [Path(file).name], "rank_table names", "name another file")
     numbers = _device_numbers(devices)
     server = server_ip or _own_address()
     listed = [{"device_id": str(device), "device_ip": _device_ip(device), "rank_id": str(rank)}
@@ -253,7 +262,8 @@ def _device_numbers(devices: str) -> list[int]:
     for part in devices.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,20})(?:-([0-9]{1,20}))?\s*", part)
         if not match:
-            raise UserError(f"devices must be 'all' or numbers as in 0,1,2,3 or 0-7, not {shown(devices)}")
+            raise UserError("devices must be 'all' or numbers as in 0,1,2,3 or 0-7, "
+                            f"not {shown(devices)}")
         first, last = int(match[1]), int(match[2] or match[1])
         if len(numbers) + last - first >= DEVICES:
             raise UserError(f"devices must name at most {DEVICES} devices, not {shown(devices)}")

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Iterator
 
@@ -23,20 +24,24 @@ from dlinknet.foreign import foreign_file
 ZIPS = (".zip",)
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STREAMS: dict[str, Callable[[Path], Any]] = {
-    "tar": lambda file: open(file, "rb"), "gz": gzip.open, "tgz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    "tar": lambda file: open(file, "rb"), "gz": gzip.open, "tgz": gzip.open, "bz2": bz2.open,
+    "xz": lzma.open}
 IGNORED = "__MACOSX"        # what macOS puts beside the files
 LINK = 0o120000             # in the file type of a .zip's member
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)    # zipfile has no bound for the others: 1 kB of BZIP2 may hold 1 GB
+# zipfile decompresses the other methods without a bound: 1 kB of BZIP2 may hold 1 GB.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MEMBERS = 1_000_000         # each needs about 1 kB of memory
-BLOCK = 1 << 20             # bytes that are copied at once, and the most that the headers of one member of a .tar have
+BLOCK = 1 << 20             # bytes: copied at once; the most in the headers of one file of a .tar
 PADDING = 64 << 20          # bytes behind the end mark of a .tar
 END = bytes(512)            # the end mark
-# What zipfile, tarfile and the decompressors raise for bytes that they do not understand. RuntimeError: a password, too.
-DAMAGES = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError,
-           LookupError, MemoryError)
-# Errors of the system that names and places in an archive cause; None is gzip's and bzip2's own. Others are the disk's.
-CAUSED = (None, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP,
-          errno.EOVERFLOW)
+# What zipfile, tarfile and the decompressors raise for bytes that they do not understand, and
+# RuntimeError also for a password.
+DAMAGES = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
+           RuntimeError, ValueError, LookupError, MemoryError)
+# Errors of the system that names and places in an archive cause; None is gzip's and bzip2's own.
+# Others are the disk's.
+CAUSED = (None, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR,
+          errno.EEXIST, errno.ELOOP, errno.EOVERFLOW)
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,9 @@ def unpack(archive: Path, folder: Path, key: str, source: str) -> None:
         key, source: the setting that named the archive, and what it said, for the error's line.
 
     Raises:
-        UserError: it is damaged, it holds a link, a device, a sparse file, or a path that leads out of the folder or that no file
-            can have, or the disk is too small. What was unpacked by then stays in the folder.
+        UserError: it is damaged, it holds a link, a device, a sparse file, or a path that leads out
+            of the folder or that no file can have, or the disk is too small. What was unpacked by
+            then stays in the folder.
         OSError: the disk is full or broken.
     """
     said = f"{key}: {clipped(source, 100)}"
@@ -83,7 +89,9 @@ def unpack(archive: Path, folder: Path, key: str, source: str) -> None:
 
 
 def _damaged(said: str, error: Exception) -> UserError:
-    reason = "a name is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or first_line(error)
+    reason = getattr(error, "strerror", None) or first_line(error)
+    if isinstance(error, UnicodeError):
+        reason = "a name is not UTF-8"
     return UserError(f"{said} cannot be unpacked: {clipped(reason, 150)}")
 
 
@@ -92,10 +100,10 @@ def _zip_members(opened: zipfile.ZipFile, said: str) -> Iterator[Member]:
         if member.external_attr >> 16 & 0o170000 == LINK:
             raise UserError(f"{said} holds a link, {quoted(member.filename)}; pack files only")
         if member.compress_type not in METHODS:
-            raise UserError(f"{said} holds {quoted(member.filename)}, compressed by method {member.compress_type}; "
-                            "pack it with Deflate, the usual one")
+            raise UserError(f"{said} holds {quoted(member.filename)}, compressed by method "
+                            f"{member.compress_type}; pack it with Deflate, the usual one")
         if not member.filename.endswith("/"):
-            yield Member(member.filename, member.file_size, lambda member=member: opened.open(member))
+            yield Member(member.filename, member.file_size, partial(opened.open, member))
 
 
 class _Stream:
@@ -134,12 +142,14 @@ def _tar_members(opened: tarfile.TarFile, stream: _Stream, said: str) -> Iterato
         if member.size < 0:
             raise ValueError("a file has a negative size")
         if member.sparse is not None:
-            raise UserError(f"{said} holds a sparse file, {quoted(member.name)}; pack it without --sparse")
+            raise UserError(f"{said} holds a sparse file, {quoted(member.name)}; "
+                            "pack it without --sparse")
         if not (member.isreg() or member.isdir()):
-            raise UserError(f"{said} holds a link or a device, {quoted(member.name)}; pack files only")
+            raise UserError(f"{said} holds a link or a device, {quoted(member.name)}; "
+                            "pack files only")
         member.pax_headers = {}         # up to 1 MB each
         if member.isreg():
-            yield Member(member.name, member.size, lambda member=member: _tar_file(opened, stream, member))
+            yield Member(member.name, member.size, partial(_tar_file, opened, stream, member))
     _check_end(opened, stream)
 
 
@@ -171,13 +181,16 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
         members.append(member)
         total += member.size
         if total > free:
-            raise UserError(f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has {free / 1e9:.1f} GB")
+            raise UserError(f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has "
+                            f"{free / 1e9:.1f} GB")
         if len(members) > MEMBERS:
             raise UserError(f"{said} holds more than {MEMBERS} files; pack it as several archives")
-    refuse_misnamed(folder, (member.name for member in members), f"{said} holds", "rename it and pack it again")
+    names = [member.name for member in members]
+    refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
     for member in members:
         if not is_inside(member.name):
-            raise UserError(f"{said} holds {quoted(member.name)}, which leads out of its folder; pack it again")
+            raise UserError(f"{said} holds {quoted(member.name)}, which leads out of its folder; "
+                            "pack it again")
     for member in members:
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -19,16 +19,17 @@ ERRORS = {"UserError": UserError, "RunFailed": RunFailed, "OSError": OSError}
 
 
 def _has(value: Any, fields: Mapping[str, type]) -> bool:
-    """Return whether a value is a dict with these keys and types; anything is, where there are none."""
-    return not fields or isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in fields.items())
+    """Return whether a value is a dict with these keys and types; without any, each value is."""
+    return not fields or isinstance(value, dict) and all(
+        isinstance(value.get(key), kind) for key, kind in fields.items())
 
 
 def _is_entry(entry: Any) -> bool:
     """Return whether a value is what `once` writes of a place."""
-    if not (isinstance(entry, dict) and isinstance(entry.get("source"), str) and type(entry.get("time")) in (int, float)):
+    if not _has(entry, {"source": str}) or type(entry.get("time")) not in (int, float):
         return False
     if "error" in entry:
-        return isinstance(entry["error"], str) and entry["error"] in ERRORS and isinstance(entry.get("text"), str)
+        return _has(entry, {"error": str, "text": str}) and entry["error"] in ERRORS
     return "value" in entry
 
 
@@ -46,7 +47,8 @@ class Node:
     def __init__(self, folder: Path):
         self.folder, self.start = folder, time.time()
 
-    def once(self, place: str, source: str, action: Callable[[Any], Any], fields: Mapping[str, type] = {}) -> Any:
+    def once(self, place: str, source: str, action: Callable[[Any], Any],
+             fields: Mapping[str, type] = {}) -> Any:
         """What `action` returned in the process that called it.
 
         Args:
@@ -54,7 +56,8 @@ class Node:
             source: what it is made of; another source makes it anew.
             action: gets what the last call for this place returned, in this run or an earlier one (None where it failed or there
                 was none), and returns something that JSON holds.
-            fields: the keys and types of the dict that it returns; a recorded value without them counts as none.
+            fields: the keys and types of the dict that it returns; a recorded value without them
+                counts as none.
 
         Raises:
             UserError, RunFailed, OSError: what `action` raised, there or here.
@@ -91,7 +94,9 @@ class Node:
     def _read(self) -> dict[str, Any]:
         """Return the record of each place; what is broken counts as none."""
         record = read_record(self.folder / RECORD)
-        return {place: entry for place, entry in record.items() if _is_entry(entry)} if isinstance(record, dict) else {}
+        if not isinstance(record, dict):
+            return {}
+        return {place: entry for place, entry in record.items() if _is_entry(entry)}
 
     def _write(self, record: dict[str, Any]) -> None:
         write_text(self.folder / RECORD, json.dumps(record))

@@ -125,7 +125,8 @@ def written_mask(labels: np.ndarray, classes: Classes) -> np.ndarray:
 def _with_fault(image: ImageFile, faults: list[str]) -> ImageFile:
     if image.fault or not faults:
         return image
-    return replace(image, fault=f"{clipped(image.file.name, 60)}: a result would have {faults[0]}; rename the image")
+    return replace(image, fault=f"{clipped(image.file.name, 60)}: a result would have {faults[0]}; "
+                                "rename the image")
 
 
 class PredictionFiles:
@@ -154,9 +155,10 @@ class PredictionFiles:
                 *([f"overlays/{image.id}_overlay.jpg"] if self.overlays else [])]
 
     def checked(self, images: list[ImageFile]) -> list[ImageFile]:
-        """Return the images; one gets a fault if a file of its results cannot have its name, which is too long, say."""
+        """Return the images; one whose results would have names that are too long gets a fault."""
         faults = misnamed(self.folder, (name for image in images for name in self.names(image)))
-        return [_with_fault(image, [faults[name] for name in self.names(image) if name in faults]) for image in images]
+        return [_with_fault(image, [faults[name] for name in self.names(image) if name in faults])
+                for image in images]
 
     def write(self, predicted: Predicted) -> None:
         """Writes the files of one image and notes its row of the table; of one that has a fault, the row only."""
