@@ -25,6 +25,7 @@ from dlinknet.texts import BadText, read_json
 MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a command wrote there
 STAGE = ".dlinknet_unfinished"          # where the results lie until all of them are written
 LOCK = ".dlinknet_lock"                 # held while a command writes to a folder
+OWN = (MANIFEST, STAGE, LOCK)
 JPEG_SIDE = 65500                       # pixels, the longest that OpenCV writes
 NAME_BYTES = 255                        # of one name, where a file system does not say its limit
 PATH_BYTES = 4000                       # Linux accepts 4095; the rest is for temporary names
@@ -432,28 +433,16 @@ def read_record(file: Path) -> Any:
 def _written(folder: Path) -> list[str]:
     """Return what the manifest says that earlier runs wrote.
 
-    Only names below the folder are believed: not of folders, not behind a link, and none that a
-    file cannot have.
+    Only names of files and links below the folder are believed, and none that a file cannot have. A
+    name behind a link is none of them: the link itself is a file then that no run wrote.
     """
     record = read_record(folder / MANIFEST)
     listed = [name for name in record if isinstance(name, str)] if isinstance(record, list) else []
     paths = list(dict.fromkeys(Path(name) for name in listed))
     names = [str(path) for path in paths if not path.is_absolute() and ".." not in path.parts]
-    unfit, behind = misnamed(folder, names), {Path("."): False}
+    unfit = misnamed(folder, names)
     return [name for name in names if name not in unfit and not _is_folder(folder / name)
-            and not _behind_link(folder, Path(name).parent, behind)]
-
-
-def _behind_link(folder: Path, below: Path, known: dict[Path, bool]) -> bool:
-    """Return whether a folder below `folder`, or one above it there, is a link or a file.
-
-    known: the answers so far; they are added to.
-    """
-    if below not in known:
-        place = folder / below
-        known[below] = (_behind_link(folder, below.parent, known) or place.is_symlink()
-                        or place.exists() and not place.is_dir())
-    return known[below]
+            and Path(name).parts[0] not in OWN]
 
 
 def _temporaries(written: list[str]) -> set[tuple[str, str, str]]:
@@ -489,7 +478,7 @@ def _contents(folder: Path) -> Iterator[str]:
             with os.scandir(folder / below) as entries:
                 for entry in entries:
                     name = os.path.join(below, entry.name)
-                    if name in (MANIFEST, STAGE, LOCK):
+                    if name in OWN:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(name)

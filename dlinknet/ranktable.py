@@ -184,8 +184,9 @@ def _said(file: str | Path) -> str:
 
 
 def _no_table(file: str | Path) -> UserError:
-    return UserError(f"rank table: {_said(file)} is not one: it requires server_list with server_id "
-                     "and device, and in each device device_id and rank_id; rank_table.py makes one")
+    return UserError(f"rank table: {_said(file)} is not one: it requires server_list with "
+                     "server_id and device, and in each device device_id and rank_id; "
+                     "rank_table.py makes one")
 
 
 def places_here(places: list[Place], file: str) -> list[Place]:

@@ -118,8 +118,8 @@ class Inputs:
         if last and last["state"] == state and last["source"] == source and _sizes(target) == last["sizes"]:
             return last
         if target.exists() and any(target.iterdir()) and not self.node.last(place):
-            raise UserError(f"cache_path: {target} holds files that no job brought, or the record of it is "
-                            "broken; remove it, or name another folder with --cache_path=FOLDER")
+            raise UserError(f"cache_path: {target} holds files that no job brought, or its record "
+                            "is broken; remove it, or name another folder with --cache_path=FOLDER")
         stage = target.with_name(f".{target.name}.part")
         both = (stage, stage.with_suffix(CONTENT))
         try:

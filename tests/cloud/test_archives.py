@@ -114,7 +114,8 @@ def damage(file):
 
 def test_one_name_for_a_file_and_a_folder(tmp_path):
     make_zip(tmp_path / "a.zip", {"a": b"x", "a/b": b"y"})
-    with pytest.raises(UserError, match="^data_url: obs://b/a.zip holds 'a', which has the same name as a folder; rename it"):
+    with pytest.raises(UserError, match="^data_url: obs://b/a.zip holds 'a', which has the same name "
+                                        "as a folder; rename it"):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 

@@ -90,7 +90,8 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     (tmp_path / "cache" / "train_set").mkdir()
     (tmp_path / "cache" / "train_set" / "thesis.txt").write_text("precious")
     remote.put("in/a", b"x")
-    with pytest.raises(UserError, match="train_set holds files that no job brought; name another folder with --cache_path"):
+    with pytest.raises(UserError, match="train_set holds files that no job brought, or its record is "
+                                        "broken; remove it, or name another folder with --cache_path"):
         inputs().path("data_url", remote.url("in"), "train_set")
     assert (tmp_path / "cache" / "train_set" / "thesis.txt").read_text() == "precious"
     assert json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"] == "UserError"
