@@ -5,8 +5,14 @@ from dlinknet import config, console
 from dlinknet.data.layouts import evaluation_set
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
-from dlinknet.files import need_file, need_results_place, replacing_results, write_image
+from dlinknet.files import (need_file, need_results_place, refuse_misnamed, replacing_results,
+                            write_image)
 from dlinknet.jobs import as_job
+
+
+def pictures_of(id: str) -> tuple[str, str]:
+    """Return the names of an image's mask and overlay, relative to the folder of results."""
+    return f"{id}_mask.png", f"overlays/{id}_overlay.jpg"
 
 
 def main(arguments: list) -> None:
@@ -16,6 +22,9 @@ def main(arguments: list) -> None:
     need_results_place(settings.predict_path, "predict_path")
     need_file(settings.trained_ckpt, "trained_ckpt")
     classes, pairs = evaluation_set(settings)
+    names = [name for pair in pairs for name in pictures_of(pair.id)]
+    refuse_misnamed(folder, names, "predict_path: a result would be",
+                    "rename the image and its mask")
 
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model
@@ -35,8 +44,9 @@ def main(arguments: list) -> None:
     with replacing_results(folder, "predict_path") as results:
         (results / "overlays").mkdir()
         for scored in score(pairs, predictor, settings.threshold, "evaluation", classes=classes):
-            write_image(results / f"{scored.pair.id}_mask.png", report.written_mask(scored.prediction, classes))
-            write_image(results / "overlays" / f"{scored.pair.id}_overlay.jpg", report.picture(scored, classes))
+            mask, overlay = pictures_of(scored.pair.id)
+            write_image(results / mask, report.written_mask(scored.prediction, classes))
+            write_image(results / overlay, report.picture(scored, classes))
             rows.append((scored.pair.id, scored.counts))
         lines = report.write_evaluation(rows, classes, results)
     print("\n".join(lines))

@@ -31,8 +31,9 @@ def main(arguments: list) -> None:
         console.LOG.info("%s", line)
     folder = Path(settings.predict_path)
     files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
-    faults = []
-    names = [files.TABLE, *(name for image in images for name in files.names(image))]
+    images, faults = files.checked(images), []
+    sound = [image for image in images if not image.fault]
+    names = [files.TABLE, *(name for image in sound for name in files.names(image))]
     with adding_results(folder, "predict_path", names, files.written):
         with Behind() as writer:
             for predicted in predict(images, predictor, settings.threshold, settings.probabilities):

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -20,8 +21,9 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from dlinknet.console import LOG
-from dlinknet.errors import UserError
-from dlinknet.files import write_text
+from dlinknet.errors import UserError, clipped, name_some, shown
+from dlinknet.files import need_place, refuse_misnamed, write_text
+from dlinknet.texts import BadText, read_json
 
 HCCN_CONF = Path("/etc/hccn.conf")
 HCCN_TOOL = "hccn_tool"
@@ -30,6 +32,7 @@ JOBSTART = "jobstart_hccl.json"
 COMPLETED = "completed"
 WAIT = 600              # seconds for a JOBSTART to be completed
 LOOK = 0.5              # seconds between two looks at it
+DEVICES = 4096          # the most that a table made here may have
 
 
 @dataclass(frozen=True)
@@ -50,26 +53,29 @@ def read_rank_table(file: str) -> list[Place]:
     Raises:
         UserError: the file is missing or is not a complete rank table.
     """
-    table = _ready(file)
+    table = _with_servers(_ready(file), file)
     try:
-        places = [Place(int(device["rank_id"]), str(server["server_id"]), int(device["device_id"]))
+        listed = [(_word(server["server_id"]), device)
                   for server in table["server_list"] for device in server["device"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        places = [Place(_number(device["rank_id"]), server, _number(device["device_id"]))
+                  for server, device in listed]
+    except (ValueError, KeyError, TypeError):
         raise _no_table(file) from None
     places.sort(key=lambda place: place.rank)
     if not places or [place.rank for place in places] != list(range(len(places))):
-        raise UserError(f"rank table: the ranks in {file} must be 0, 1, 2, ..., each once")
+        raise UserError(f"rank table: the ranks in {_said(file)} must be 0, 1, 2, ..., each once")
     if len({(place.server, place.device) for place in places}) < len(places):
-        raise UserError(f"rank table: {file} names a device twice")
+        raise UserError(f"rank table: {_said(file)} names a device twice")
     return places
 
 
 def for_hccl(file: str) -> str:
     """A file with this rank table in the form that HCCL reads: `file` itself, or a translation among the temporary files."""
-    table, source = _ready(file), _file(file)
+    found = _ready(file)
+    table = _with_servers(found, file)
+    if table is found:
+        return str(_file(file))
     text = json.dumps(table, indent=1) + "\n"
-    if json.loads(source.read_text(encoding="utf-8")) == table:
-        return str(source)
     name = f"dlinknet_rank_table_{os.getuid()}_{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     translation = Path(tempfile.gettempdir()) / name            # the same of all processes: the name is the content's
     write_text(translation, text)
@@ -77,64 +83,93 @@ def for_hccl(file: str) -> str:
 
 
 def _file(file: str) -> Path:
-    return Path(file) / JOBSTART if Path(file).is_dir() else Path(file)
+    return Path(file) / JOBSTART if os.path.isdir(file) else Path(file)
 
 
 def _ready(file: str) -> dict[str, Any]:
-    """A rank table's content with a server_list, as soon as it is completed."""
+    """Return a rank table's content, as soon as it is completed."""
     path, start, told = _file(file), time.monotonic(), False
     while True:
         table, status = _look(path)
         if status == COMPLETED:
-            return _with_servers(table, path)
+            return table
         if path.name != JOBSTART or time.monotonic() - start > WAIT:
             waited = f" for {WAIT} s" if path.name == JOBSTART else ""
-            raise UserError(f"rank table: {path} says '{status}', not '{COMPLETED}'{waited}: what writes it has not ended")
+            raise UserError(f"rank table: {_said(path)} says {shown(status)}, not '{COMPLETED}'"
+                            f"{waited}: what writes it has not ended")
         if not told:
             LOG.info("waiting for %s to be completed", path)
             told = True
         time.sleep(LOOK)
 
 
-def _look(path: Path) -> tuple[dict[str, Any], str]:
-    """(a rank table's content, its status); a JOBSTART may be missing or half written."""
+def _look(path: Path) -> tuple[dict[str, Any], Any]:
+    """Return (a rank table's content, its status); a JOBSTART may be missing or half written."""
     pending = path.name == JOBSTART
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        return table, table.get("status", COMPLETED)
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError(f"rank table: {_said(path)} is no file")
+        table = read_json(path)
     except OSError as error:
         if pending and isinstance(error, FileNotFoundError) and path.parent.is_dir():
             return {}, "nothing yet"
-        raise UserError(f"rank table: cannot read {path}: {error.strerror}") from None
-    except (ValueError, AttributeError):
+        raise UserError(f"rank table: cannot read {_said(path)}: {error.strerror}") from None
+    except BadText as error:
         if pending:
             return {}, "no JSON"
-        raise _no_table(str(path)) from None
+        raise UserError(f"rank table: {_said(path)} is not one: {clipped(str(error), 100)}; "
+                        "rank_table.py makes one") from None
+    if not isinstance(table, dict):
+        raise _no_table(path)
+    return table, table.get("status", COMPLETED)
 
 
-def _with_servers(table: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A table with its group_list of pods turned into a server_list; ranks count through the pods in the order of their numbers."""
+def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:
+    """Return a table with its group_list of pods turned into a server_list.
+
+    It is the table itself if it has none. Ranks count through the pods in the order of their
+    numbers: 12 of 'job94dc1dbf-job-roads-12'.
+    """
     if "group_list" not in table:
         return table
     try:
-        pods = [(group, _pod_number(pod["pod_name"]), pod) for group, content in enumerate(table["group_list"])
+        pods = [(group, _number(pod["pod_name"].rpartition("-")[2]), pod)
+                for group, content in enumerate(table["group_list"])
                 for pod in content["instance_list"] if pod["devices"]]
         pods.sort(key=lambda pod: pod[:2])
         servers: dict[str, list[dict[str, str]]] = {}
         rank = 0
         for _, _, pod in pods:
             for device in pod["devices"]:
-                servers.setdefault(str(pod["server_id"]), []).append(
-                    {"device_id": str(device["device_id"]), "device_ip": str(device["device_ip"]), "rank_id": str(rank)})
+                servers.setdefault(_word(pod["server_id"]), []).append(
+                    {"device_id": str(_number(device["device_id"])),
+                     "device_ip": _word(device["device_ip"], 0), "rank_id": str(rank)})
                 rank += 1
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _no_table(str(path)) from None
+        raise _no_table(file) from None
     return _table(servers)
 
 
-def _pod_number(name: str) -> int:
-    """12 of 'job94dc1dbf-job-roads-12'."""
-    return int(name.rpartition("-")[2])
+def _number(value: Any) -> int:
+    """Return a number of a table, which stands there as a text or as a number.
+
+    Raises:
+        ValueError: it is something else, negative, or longer than nine digits.
+    """
+    if type(value) not in (int, str) or not re.fullmatch("[0-9]{1,9}", str(value)):
+        raise ValueError
+    return int(value)
+
+
+def _word(value: Any, least: int = 1) -> str:
+    """Return an address or a server's name.
+
+    Raises:
+        ValueError: it is something else, or has less than `least` or more than 255 letters.
+    """
+    if not isinstance(value, str) or not least <= len(value) <= 255:
+        raise ValueError
+    return value
 
 
 def _table(servers: Mapping[str, list[dict[str, str]]]) -> dict[str, Any]:
@@ -144,9 +179,14 @@ def _table(servers: Mapping[str, list[dict[str, str]]]) -> dict[str, Any]:
                             for server, devices in servers.items()]}
 
 
-def _no_table(file: str) -> UserError:
-    return UserError(f"rank table: {file} is not one: it takes server_list with server_id and device, and in each device "
-                     "device_id and rank_id; rank_table.py makes one")
+def _said(file: str | Path) -> str:
+    return clipped(str(file), 100)
+
+
+def _no_table(file: str | Path) -> UserError:
+    return UserError(f"rank table: {_said(file)} is not one: it requires server_list with "
+                     "server_id and device, and in each device device_id and rank_id; "
+                     "rank_table.py makes one")
 
 
 def places_here(places: list[Place], file: str) -> list[Place]:
@@ -166,8 +206,9 @@ def places_here(places: list[Place], file: str) -> list[Place]:
         own = {servers[int(node)]}
     here = [place for place in places if place.server in own]
     if not here:
-        raise UserError(f"rank table: none of the servers in {file} ({', '.join(servers)}) is this machine "
-                        f"({', '.join(sorted(own))})")
+        named = name_some([clipped(name, 40) for name in servers], 2)
+        raise UserError(f"rank table: none of the servers in {_said(file)} ({named}) is this "
+                        f"machine ({name_some(sorted(own), 2)})")
     return here
 
 
@@ -198,8 +239,11 @@ def make_rank_table(file: str, devices: str, server_ip: str) -> list[Place]:
     Raises:
         UserError: a device has no address, `devices` is not understood, or the file exists.
     """
-    if Path(file).exists():
-        raise UserError(f"rank_table: {file} exists; name another file, or remove it")
+    if os.path.lexists(file):
+        raise UserError(f"rank_table: {_said(file)} exists; name another file, or remove it")
+    folder = Path(file).absolute().parent
+    need_place(str(folder), "rank_table")
+    refuse_misnamed(folder, [Path(file).name], "rank_table names", "name another file")
     numbers = _device_numbers(devices)
     server = server_ip or _own_address()
     listed = [{"device_id": str(device), "device_ip": _device_ip(device), "rank_id": str(rank)}
@@ -217,13 +261,16 @@ def _device_numbers(devices: str) -> list[int]:
         return found
     numbers: list[int] = []
     for part in devices.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*([0-9]{1,20})(?:-([0-9]{1,20}))?\s*", part)
         if not match:
-            raise UserError(f"devices must be 'all' or numbers as in 0,1,2,3 or 0-7, not '{devices}'")
+            raise UserError("devices must be 'all' or numbers as in 0,1,2,3 or 0-7, "
+                            f"not {shown(devices)}")
         first, last = int(match[1]), int(match[2] or match[1])
+        if len(numbers) + last - first >= DEVICES:
+            raise UserError(f"devices must name at most {DEVICES} devices, not {shown(devices)}")
         numbers.extend(range(first, last + 1))
     if not numbers or len(set(numbers)) < len(numbers):
-        raise UserError(f"devices must name each device once, not '{devices}'")
+        raise UserError(f"devices must name each device once, not {shown(devices)}")
     return numbers
 
 

@@ -1,7 +1,10 @@
 """Files whole or not there; folders emptied only where they are ours."""
 import errno
+import fcntl
 import json
+import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import cv2
@@ -9,7 +12,8 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import (LOCK, MANIFEST, adding_results, locked, need_file, need_place, new_folders, refuse_foreign, replacing,
+from dlinknet.files import (LOCK, MANIFEST, STAGE, adding_results, left_beside, locked, misnamed, need_file,
+                            need_place, need_results_place, new_folders, refuse_foreign, replacing,
                             replacing_results, write_image, write_text)
 
 
@@ -172,3 +176,222 @@ def test_an_error_without_a_name_gets_the_files(tmp_path):
         with replacing(tmp_path / "p.npy"):
             raise OSError("9000000 requested and 24968 written")
     assert error.value.filename == str(tmp_path / "p.npy") and "24968 written" in error.value.strerror
+
+
+@pytest.mark.parametrize("stem", ["m" * 251, "路" * 83, "ä" * 125, "m" * 100, "m.n" * 50])
+def test_a_temporary_name_is_short_whatever_the_final_name(tmp_path, stem):
+    """251 and 4 bytes, 249 and 4, 250 and 4: the longest names that a file can have."""
+    file = tmp_path / f"{stem}.png"
+    with replacing(file) as temporary:
+        temporary.write_text("x")
+        assert len(os.fsencode(temporary.name)) < 150 and temporary.suffix == ".png"
+        assert left_beside(file) == [temporary]
+        with replacing(tmp_path / f"{stem[:-1]}z.png") as other:
+            assert other != temporary, "names that differ in their last letter"
+            other.write_text("y")
+    assert file.read_text() == "x" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_long_ending_is_no_type(tmp_path):
+    file = tmp_path / f"table.{'x' * 249}"
+    write_text(file, "x")
+    assert file.read_text() == "x" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_killed_process_left_of_a_long_name_is_removed(tmp_path):
+    name = f"{'路' * 80}_mask.png"
+    add_results(tmp_path, [name], name)
+    with replacing(tmp_path / name) as temporary:
+        temporary.write_text("half")
+        left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
+        left.write_text("half")
+    add_results(tmp_path, [name], name)
+    assert names(tmp_path) == [MANIFEST, name]
+
+
+def test_which_names_no_file_can_have(tmp_path):
+    fine = ["n" * 255, "路" * 85, "/".join(["d" * 39] * 90), "a b\\c"]
+    assert not misnamed(tmp_path, fine)
+    assert misnamed(tmp_path, [*fine, "n" * 256, "路" * 86, "a\0b", "\udcff", ".", "d/" * 100 + "x",
+                               ("d" * 200 + "/") * 20 + "x", "a/b", "a//b/c"]) == {
+        "n" * 256: "a name of more than 255 bytes", "路" * 86: "a name of more than 255 bytes",
+        "a\0b": "a NUL byte in its name", "\udcff": "a name that is not UTF-8", ".": "no name",
+        "d/" * 100 + "x": "more than 100 folders in its path",
+        ("d" * 200 + "/") * 20 + "x": "a path of more than 4000 bytes",
+        "a/b": "the same name as a folder"}
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A folder with a file, a pipe, a link that leads nowhere, a loop of links, and a link to a file."""
+    (tmp_path / "file").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "broken").symlink_to(tmp_path / "none" / "x")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "linked").symlink_to("file")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name, words", [
+    ("broken", "cannot follow the link .*/broken .No such file or directory.; name another folder with"),
+    ("broken/x", "cannot follow the link .*/broken "), ("loop", "cannot follow the link .*/loop .Too many levels"),
+    ("loop/x/y", "cannot follow the link .*/loop "), ("linked", "/linked is a file; name a folder"),
+    ("linked/x", "/linked is a file"), ("pipe", "/pipe is no folder"), ("n" * 256, "has a name of more than 255 bytes"),
+    ("路" * 86, "has a name of more than 255 bytes"), ("d/" * 2100, "has a path of more than 4000 bytes"),
+    ("a\nb", "the name '.* has a line break"), ("/proc", "cannot write to /proc "),
+    ("/proc/self/x", "cannot write to /proc/self "), ("/dev/null/x", "/dev/null is no folder")])
+def test_places_for_which_there_is_no_folder(odd, name, words):
+    before = sorted(odd.iterdir())
+    with pytest.raises(UserError, match=words) as error:
+        need_place(str(odd / name), "predict_path")
+    assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
+    assert sorted(odd.iterdir()) == before
+
+
+def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
+    """Root may write anywhere, says access(); a file system that is read only says it when a file is made."""
+    need_place(str(tmp_path / "a" / "b"), "k")
+    assert not list(tmp_path.iterdir())
+
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    with pytest.raises(UserError, match="k: cannot write to .* .Read-only file system.; name another folder"):
+        need_place(str(tmp_path / "a" / "b"), "k")
+
+
+@pytest.mark.parametrize("name, words", [
+    ("", " is a folder; name a file"), ("pipe", "/pipe is a pipe or a device"), ("/dev/zero", "is a pipe or a device"),
+    ("loop", "cannot read .*/loop: Too many levels"), ("broken", "there is no file .*/broken"),
+    ("file/x", "there is no file"), ("n" * 256, "cannot read .*: File name too long"), ("a\0b", "cannot read")])
+def test_files_that_are_none(odd, name, words):
+    need_file(str(odd / "linked"), "k")
+    with pytest.raises(UserError, match=f"^k: .*{words}") as error:
+        need_file(str(odd / name), "k")
+    assert len(str(error.value)) <= 300
+
+
+def test_a_disk_of_foreign_files_is_not_searched_to_its_end(tmp_path):
+    for number in range(40):
+        (tmp_path / str(number)).mkdir()
+        for name in range(50):
+            (tmp_path / str(number) / f"{name}.txt").touch()
+    with pytest.raises(UserError, match=r"holds more than 1000 files that no earlier run wrote \(.*txt, \.\.\.\)"):
+        need_results_place(str(tmp_path), "predict_path")
+    start = time.monotonic()
+    with pytest.raises(UserError, match="/usr holds more than 1000 files|cannot write to /usr"):
+        need_results_place("/usr", "predict_path")
+    assert time.monotonic() - start < 1
+
+
+def test_a_manifest_cannot_name_what_lies_behind_a_link(tmp_path):
+    mine, folder = tmp_path / "mine", tmp_path / "out"
+    for place in (mine, folder / "sub"):
+        place.mkdir(parents=True)
+        (place / "x.txt").write_text("mine")
+    (folder / "link").symlink_to(mine)
+    for listed, foreign in ((["link", "link/x.txt"], "2 files .*link, sub/x.txt"),
+                            (["link", "sub", "sub/x.txt/y"], "1 files .*sub/x.txt"),
+                            (["sub/x.txt", "link/x.txt", "sub/../link"], "1 files .*link")):
+        (folder / MANIFEST).write_text(json.dumps(listed))
+        for write in (lambda: write_results(folder, "a.txt"), lambda: add_results(folder, ["a.txt"])):
+            with pytest.raises(UserError, match=foreign):
+                write()
+    (folder / "link").unlink()
+    (folder / STAGE).symlink_to(mine)
+    (folder / MANIFEST).write_text(json.dumps(["sub/x.txt", f"{STAGE}/x.txt"]))
+    add_results(folder, ["a_mask.png"], "a_mask.png")
+    assert (mine / "x.txt").read_text() == "mine" and not (folder / "sub" / "x.txt").exists()
+
+
+@pytest.mark.parametrize("content", [
+    "[" * 50_000, '["a_mask.png", "\\ud800"]', '["a\\u0000b"]', "1" * 5000, "[1e400]", '[["a_mask.png"]]', '{"a_mask.png": 1}',
+    '["' + "n" * 300 + '", "", ".", 7, true, null]', "version https://git-lfs", "\xff"])
+def test_a_manifest_that_is_broken_counts_as_none(tmp_path, content):
+    (tmp_path / MANIFEST).write_bytes(content.encode("latin1"))
+    write_results(tmp_path, "a_mask.png")
+    assert json.loads((tmp_path / MANIFEST).read_text()) == ["a_mask.png"]
+    (tmp_path / MANIFEST).write_bytes(content.encode("latin1"))
+    with pytest.raises(UserError, match="1 files that no earlier run wrote .a_mask.png."):
+        write_results(tmp_path, "b_mask.png")
+
+
+def test_a_manifest_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / MANIFEST)
+    write_results(tmp_path, "a_mask.png")
+    assert names(tmp_path) == [MANIFEST, "a_mask.png"]
+
+
+def test_a_folder_with_a_results_name_is_named_before_anything_is_lost(tmp_path):
+    write_results(tmp_path, "b_mask.png")
+    (tmp_path / "a_mask.png").mkdir()
+    for write in (lambda: write_results(tmp_path, "a_mask.png"), lambda: add_results(tmp_path, ["a_mask.png"])):
+        with pytest.raises(UserError, match="holds a folder with the name of a result, 'a_mask.png'; remove or rename it"):
+            write()
+    assert names(tmp_path) == [MANIFEST, "b_mask.png"]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text("mine"), lambda path: path.symlink_to("/tmp"),
+                                  lambda path: path.symlink_to("none")])
+def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
+    make(tmp_path / "train")
+    with pytest.raises(UserError, match="k: .* has train already; name another folder"):
+        new_folders(tmp_path, ["train"], "k").__enter__()
+    assert (tmp_path / "train").is_symlink() or (tmp_path / "train").read_text() == "mine"
+
+
+def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
+    """A process opens the file, another one that held it removes it, a third makes and holds a new one."""
+    flock, lock, calls = fcntl.flock, tmp_path / LOCK, []
+
+    def late(file, how):
+        if not calls:
+            calls.append(lock.unlink())
+            third = os.open(lock, os.O_RDWR | os.O_CREAT)
+            flock(third, fcntl.LOCK_EX)
+            calls.append(third)
+        flock(file, how)
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(UserError, match="another run is writing"):
+        with locked(lock, "k"):
+            pytest.fail("two hold it")
+    assert lock.exists(), "it is the third's"
+    os.close(calls[1])
+    with locked(lock, "k"):
+        assert lock.exists()
+    assert not lock.exists()
+
+
+def test_a_lock_of_another_process_is_not_removed(tmp_path):
+    with locked(tmp_path / LOCK, "k"):
+        (tmp_path / LOCK).rename(tmp_path / "moved")
+        (tmp_path / LOCK).write_text("another's")
+    assert (tmp_path / LOCK).read_text() == "another's"
+
+
+def hold(folder, seconds, found):
+    end, held, overlaps = time.monotonic() + seconds, 0, 0
+    while time.monotonic() < end:
+        try:
+            with locked(folder / LOCK, "k"):
+                held += 1
+                try:
+                    os.close(os.open(folder / "inside", os.O_CREAT | os.O_EXCL))
+                    os.unlink(folder / "inside")
+                except (FileExistsError, FileNotFoundError):
+                    overlaps += 1
+        except UserError:
+            continue
+    found.put((held, overlaps))
+
+
+def test_no_two_processes_hold_a_lock(tmp_path):
+    context = multiprocessing.get_context("fork")
+    found = context.Queue()
+    processes = [context.Process(target=hold, args=(tmp_path, 2, found)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    counts = [found.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert sum(held for held, _ in counts) > 100 and sum(overlaps for _, overlaps in counts) == 0

@@ -13,11 +13,14 @@ from dlinknet.cloud.archives import is_archive, unpack
 from dlinknet.cloud.node import Node
 from dlinknet.cloud.store import Object, Store, is_remote, join, same, split
 from dlinknet.console import LOG
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import UserError, clipped, name_some
+from dlinknet.files import refuse_misnamed
 
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")        # exports, with FILE.json beside them
 YAMLS = (".yaml", ".yml")
+# What is recorded of a folder that was made.
+MADE = {"state": dict, "source": str, "sizes": dict, "file": str}
 CONTENT = ".content"                    # ends the name of a folder into which an archive is unpacked that was brought
 
 Choice = Callable[[str, str, "list[str]"], str]     # (setting, what it said, names of files) -> one of them
@@ -49,17 +52,23 @@ class Inputs:
             RunFailed: the transfer broke again and again.
         """
         if not is_remote(source):
-            path = Path(source).expanduser()
-            if not path.exists():
+            path = Path(os.path.expanduser(source))
+            if not os.path.exists(path):
                 raise UserError(f"{key}: there is no {path}; a place in OBS is written obs://BUCKET/PATH")
             archive = _archive(path) if unpacks else None
             if archive is None:
                 return path / choose(key, source, os.listdir(path)) if choose and path.is_dir() else path
             state = {archive.name: [archive.stat().st_size, archive.stat().st_mtime_ns]}
-            made = self.node.once(place, source, lambda last: self._fill(key, source, place, last, state,
-                                                                         lambda stage: _unpacked(archive, stage, key, source)))
+
+            def fill(stage: Path) -> Path:
+                return _unpacked(archive, stage, key, source)
+
+            made = self.node.once(
+                place, source, lambda last: self._fill(key, source, place, last, state, fill), MADE)
         else:
-            made = self.node.once(place, same(source), lambda last: self._bring(key, source, place, last, unpacks, choose))
+            made = self.node.once(
+                place, same(source),
+                lambda last: self._bring(key, source, place, last, unpacks, choose), MADE)
         return self.node.folder / place / made["file"]
 
     def _bring(self, key: str, url: str, place: str, last: Any, unpacks: bool, choose: Choice | None) -> dict[str, Any]:
@@ -71,6 +80,8 @@ class Inputs:
             objects = {each: objects[each] for each in (name, f"{name}.json") if each in objects}
 
         def get(stage: Path) -> Path:
+            said = f"{key}: {clipped(url, 100)} holds"
+            refuse_misnamed(stage, objects, said, "rename or remove it")
             start, size = time.monotonic(), sum(what.size for what in objects.values())
             if file:
                 for name, what in objects.items():
@@ -107,7 +118,8 @@ class Inputs:
         if last and last["state"] == state and last["source"] == source and _sizes(target) == last["sizes"]:
             return last
         if target.exists() and any(target.iterdir()) and not self.node.last(place):
-            raise UserError(f"cache_path: {target} holds files that no job brought; name another folder with --cache_path=FOLDER")
+            raise UserError(f"cache_path: {target} holds files that no job brought, or its record "
+                            "is broken; remove it, or name another folder with --cache_path=FOLDER")
         stage = target.with_name(f".{target.name}.part")
         both = (stage, stage.with_suffix(CONTENT))
         try:

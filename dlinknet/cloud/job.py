@@ -27,6 +27,7 @@ from dlinknet.errors import RunFailed, UserError
 from dlinknet.launcher import writes
 
 DATA, CHECKPOINT, TRAIN = "data", "checkpoint_path", "train"
+FETCHED = {"state": dict, "made": dict}         # what is recorded of a run that was brought
 DATA_SETS = ("data_path", "label_path", "val_path", "val_label_path")
 
 
@@ -149,7 +150,7 @@ class Job:
         """Has the command write where the outputs are taken from; returns the files that came from there."""
         url, key, known = self.settings.train_url, self.command.output, []
         if is_remote(url):
-            known = list(self.inputs.node.once(TRAIN, same(url), self._fetch_run)["state"])
+            known = list(self.inputs.node.once(TRAIN, same(url), self._fetch_run, FETCHED)["state"])
             if self.first:
                 transfer.probe(self._open(), "train_url", url, self.cache)
         else:

@@ -6,16 +6,31 @@ import json
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
-from dlinknet.files import write_text
+from dlinknet.files import read_record, write_text
 
 RECORD, LOCK = ".dlinknet_job.json", ".dlinknet_job.lock"
 LOOK = 0.2              # seconds between two tries to get the lock
 TELL = 30               # seconds between two lines of one who waits
 ERRORS = {"UserError": UserError, "RunFailed": RunFailed, "OSError": OSError}
+
+
+def _has(value: Any, fields: Mapping[str, type]) -> bool:
+    """Return whether a value is a dict with these keys and types; without any, each value is."""
+    return not fields or isinstance(value, dict) and all(
+        isinstance(value.get(key), kind) for key, kind in fields.items())
+
+
+def _is_entry(entry: Any) -> bool:
+    """Return whether a value is what `once` writes of a place."""
+    if not _has(entry, {"source": str}) or type(entry.get("time")) not in (int, float):
+        return False
+    if "error" in entry:
+        return _has(entry, {"error": str, "text": str}) and entry["error"] in ERRORS
+    return "value" in entry
 
 
 class Node:
@@ -32,7 +47,8 @@ class Node:
     def __init__(self, folder: Path):
         self.folder, self.start = folder, time.time()
 
-    def once(self, place: str, source: str, action: Callable[[Any], Any]) -> Any:
+    def once(self, place: str, source: str, action: Callable[[Any], Any],
+             fields: Mapping[str, type] = {}) -> Any:
         """What `action` returned in the process that called it.
 
         Args:
@@ -40,6 +56,8 @@ class Node:
             source: what it is made of; another source makes it anew.
             action: gets what the last call for this place returned, in this run or an earlier one (None where it failed or there
                 was none), and returns something that JSON holds.
+            fields: the keys and types of the dict that it returns; a recorded value without them
+                counts as none.
 
         Raises:
             UserError, RunFailed, OSError: what `action` raised, there or here.
@@ -54,7 +72,9 @@ class Node:
         with self._alone(place):
             record = self._read()
             last = record.get(place, {})
-            if last.get("source") == source and last.get("time", 0) > self.start:
+            if "value" in last and not _has(last["value"], fields):
+                last = {}
+            if last.get("source") == source and self.start < last["time"] <= time.time():
                 if "error" in last:
                     raise ERRORS[last["error"]](last["text"])
                 return last["value"]
@@ -72,10 +92,11 @@ class Node:
         return self._read().get(place, {})
 
     def _read(self) -> dict[str, Any]:
-        try:
-            return json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """Return the record of each place; what is broken counts as none."""
+        record = read_record(self.folder / RECORD)
+        if not isinstance(record, dict):
             return {}
+        return {place: entry for place, entry in record.items() if _is_entry(entry)}
 
     def _write(self, record: dict[str, Any]) -> None:
         write_text(self.folder / RECORD, json.dumps(record))

@@ -11,7 +11,7 @@ from typing import Callable, TypeVar
 from dlinknet.cloud.store import THREADS, Broken, Object, Refused, Store, join
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
-from dlinknet.files import digest
+from dlinknet.files import beside, digest
 
 T = TypeVar("T")
 PAUSES = (0.5, 1, 2, 4, 8, 16)      # seconds before each further try
@@ -66,7 +66,7 @@ def is_inside(name: str) -> bool:
 
 def get_file(store: Store, key: str, url: str, what: Object, file: Path) -> None:
     """Brings one object; `file` appears when it is whole."""
-    part = file.with_name(f".{file.name}.part")
+    part = beside(file, "part")
 
     def get() -> None:
         store.get(url, part, what.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,12 @@ import numpy as np
 
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.images import ImageFile
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, clipped
 from dlinknet.evaluation.metrics import FIGURES, Tally, class_figures, figures, image_dice, set_figures
 from dlinknet.evaluation.pictures import class_overlay, class_picture, draw_confusion
 from dlinknet.evaluation.prediction import Predicted
 from dlinknet.evaluation.scoring import Scored
-from dlinknet.files import replacing, write_image
+from dlinknet.files import misnamed, replacing, write_image
 
 # BGR; teal, red and yellow stay apart for colour-blind eyes and on green land.
 TRUE, MISSED, FALSE = (190, 230, 0), (48, 59, 255), (10, 214, 255)
@@ -121,6 +122,13 @@ def written_mask(labels: np.ndarray, classes: Classes) -> np.ndarray:
     return labels * 255 if classes.road else classes.index_mask(labels)
 
 
+def _with_fault(image: ImageFile, faults: list[str]) -> ImageFile:
+    if image.fault or not faults:
+        return image
+    return replace(image, fault=f"{clipped(image.file.name, 60)}: a result would have {faults[0]}; "
+                                "rename the image")
+
+
 class PredictionFiles:
     """What predict.py leaves for each image: ID_mask.png and, as asked for, probabilities and an overlay; and one table.
 
@@ -145,6 +153,12 @@ class PredictionFiles:
         return [f"{image.id}_mask.png",
                 *([] if self.probabilities == "none" else [f"{image.id}_probability.{self.probabilities}"]),
                 *([f"overlays/{image.id}_overlay.jpg"] if self.overlays else [])]
+
+    def checked(self, images: list[ImageFile]) -> list[ImageFile]:
+        """Return the images; one whose results would have names that are too long gets a fault."""
+        faults = misnamed(self.folder, (name for image in images for name in self.names(image)))
+        return [_with_fault(image, [faults[name] for name in self.names(image) if name in faults])
+                for image in images]
 
     def write(self, predicted: Predicted) -> None:
         """Writes the files of one image and notes its row of the table; of one that has a fault, the row only."""

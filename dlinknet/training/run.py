@@ -18,13 +18,14 @@ from dlinknet.console import LOG, log_to_file
 from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, clipped, name_some
-from dlinknet.files import locked, replacing, write_text
+from dlinknet.files import left_beside, locked, refuse_misnamed, replacing, write_text
 from dlinknet.training.progress import DataIdentity, SavedRun
 from dlinknet.values import NEWEST
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log",
            "damaged.ckpt", "report")
+BEFORE, MOMENT = "before_", "%Y%m%d-%H%M%S"      # the folder of an earlier run of this name
 FIXED = ("model_name", "pretrained_ckpt", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale",
          "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap", "amp_level", "tf32", "data_layout",
          "ignore_index", "train_height", "resize_width", "resize_height", "preprocessing", "decoder", "optimizer", "momentum",
@@ -80,14 +81,17 @@ class RunFiles:
             writes: False in a process that leaves all that to another one.
 
         Raises:
-            UserError: another process trains under this name in this folder.
+            UserError: another process trains under this name in this folder, or the name is
+                too long.
         """
         if not writes:
             yield
             return
+        names = [self.path(ending).name for ending in (*ENDINGS, BEFORE + time.strftime(MOMENT))]
+        refuse_misnamed(self.folder, names, "log_name makes", "choose a shorter log_name")
         with locked(self.folder / f".{self.log_name}.lock", "output_path"):
             for ending in ENDINGS:      # what a killed run left half written
-                for unfinished in self.folder.glob(glob.escape(f".{self.path(ending).stem}.") + "[0-9]*"):
+                for unfinished in left_beside(self.path(ending)):
                     unfinished.unlink()
             in_place = resumed is not None and self.same_as(resumed.files)
             aside = None if in_place else self._move_earlier_aside()
@@ -115,7 +119,7 @@ class RunFiles:
         earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
         if not earlier:
             return None
-        aside = self.path(f"before_{time.strftime('%Y%m%d-%H%M%S')}")
+        aside = self.path(BEFORE + time.strftime(MOMENT))
         aside.mkdir()
         for path in earlier:
             path.rename(aside / path.name)

@@ -90,7 +90,8 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     (tmp_path / "cache" / "train_set").mkdir()
     (tmp_path / "cache" / "train_set" / "thesis.txt").write_text("precious")
     remote.put("in/a", b"x")
-    with pytest.raises(UserError, match="train_set holds files that no job brought; name another folder with --cache_path"):
+    with pytest.raises(UserError, match="train_set holds files that no job brought, or its record is "
+                                        "broken; remove it, or name another folder with --cache_path"):
         inputs().path("data_url", remote.url("in"), "train_set")
     assert (tmp_path / "cache" / "train_set" / "thesis.txt").read_text() == "precious"
     assert json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"] == "UserError"
@@ -119,3 +120,38 @@ def test_only_the_chosen_file_of_a_folder_is_brought(inputs, remote, tmp_path):
     local.mkdir()
     (local / "x.ckpt").touch()
     assert inputs().path("trained_ckpt", str(local), "trained_ckpt", choose=the_weights) == local / "x.ckpt"
+
+
+def test_a_record_whose_value_is_broken_is_made_again(tmp_path):
+    """The archive has not changed, the record of what was unpacked has."""
+    (tmp_path / "a.zip").write_bytes(zipped("x.txt"))
+    record = tmp_path / "cache" / ".dlinknet_job.json"
+    for value in (None, {}, 7, {"state": 7}, {"state": {}, "source": "", "sizes": {}, "file": 7}):
+        inputs = Inputs(Node(tmp_path / "cache"), lambda: pytest.fail("a store was opened"))
+        path = inputs.path("data_url", str(tmp_path / "a.zip"), "data", unpacks=True)
+        assert files(path) == {"x.txt": b"x.txt"}
+        content = json.loads(record.read_text())
+        content["data"]["value"] = value
+        record.write_text(json.dumps(content))
+
+
+def test_paths_that_cannot_be(tmp_path):
+    inputs = Inputs(Node(tmp_path / "cache"), lambda: pytest.fail("a store was opened"))
+    (tmp_path / "loop").symlink_to("loop")
+    for source in ("n" * 300, str(tmp_path / "loop"), "~nobody-of-this-name/x", "d/" * 3000):
+        with pytest.raises(UserError, match="data_url: there is no "):
+            inputs.path("data_url", source, "data")
+
+
+def test_an_object_with_the_longest_name_of_a_file(inputs, remote):
+    remote.put(f"in/{'n' * 251}.png", b"y")
+    assert files(inputs().path("data_url", remote.url("in"), "data")) == {f"{'n' * 251}.png": b"y"}
+
+
+@pytest.mark.parametrize("remote", ["obs"], indirect=True)
+def test_objects_that_cannot_be_files(inputs, remote):
+    """In a store 'a' may be beside 'a/b'."""
+    remote.put("in/a", b"x")
+    remote.put("in/a/b", b"z")
+    with pytest.raises(UserError, match="data_url: .* holds 'a', which has the same name as a folder; rename or remove it"):
+        inputs().path("data_url", remote.url("in"), "data")

@@ -1,4 +1,5 @@
 """Processes of one machine, of which one does the work."""
+import json
 import os
 import signal
 import subprocess
@@ -114,3 +115,39 @@ def test_errors_keep_their_kind_and_a_folder_that_cannot_be_made(tmp_path):
     nowhere = Node(tmp_path / "file" / "x")         # which is no matter as long as nothing is to be done there
     with pytest.raises(UserError, match="cache_path: cannot write to .*name another folder with --cache_path"):
         nowhere.once("data", "s", lambda last: 1)
+
+
+GOOD = {"source": "s", "time": 0.0, "value": {"state": {}}}
+
+
+@pytest.mark.parametrize("entry", [
+    7, [], None, "x", {}, {**GOOD, "source": 7}, {**GOOD, "time": "now"}, {**GOOD, "time": True}, {**GOOD, "time": None},
+    {"source": "s", "time": 0}, {**GOOD, "error": "SystemExit", "text": "x"}, {**GOOD, "error": "UserError"},
+    {**GOOD, "error": ["UserError"], "text": "x"}, {**GOOD, "error": "UserError", "text": 7}])
+def test_a_record_of_other_types_counts_as_none(tmp_path, entry):
+    record = tmp_path / ".dlinknet_job.json"
+    record.write_text(json.dumps({"data": entry, "more": GOOD}))
+    node = Node(tmp_path)
+    node.start = -1.0           # as if the record were this run's
+    assert node.last("data") == {} and node.last("more") == GOOD
+    assert node.once("data", "s", lambda last: last or "made") == "made"
+    assert json.loads(record.read_text())["data"]["value"] == "made"
+
+
+@pytest.mark.parametrize("content", ["[" * 50_000, '{"data": "\\ud800"}', "[1, 2]", "7", '{"data": 1e400}', "", "\0"])
+def test_a_record_that_is_broken_counts_as_none(tmp_path, content):
+    (tmp_path / ".dlinknet_job.json").write_text(content)
+    assert Node(tmp_path).once("data", "s", lambda last: last or "made") == "made"
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}, {"state": []}, {"state": None}])
+def test_a_value_without_its_fields_counts_as_none(tmp_path, value):
+    (tmp_path / ".dlinknet_job.json").write_text(json.dumps({"data": {**GOOD, "value": value}}))
+    node = Node(tmp_path)
+    node.start = -1.0
+    assert node.once("data", "s", lambda last: {"state": {}, "last": last}, {"state": dict}) == {"state": {}, "last": None}
+
+
+def test_a_record_from_the_future_is_not_this_runs(tmp_path):
+    (tmp_path / ".dlinknet_job.json").write_text(json.dumps({"data": {**GOOD, "time": time.time() + 3600}}))
+    assert Node(tmp_path).once("data", "s", lambda last: "made") == "made"

@@ -8,6 +8,7 @@ import pytest
 from dlinknet import config
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
+from dlinknet.files import replacing
 from dlinknet.training.progress import SavedRun, State
 from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, fixed_settings, refuse_changes, resume_settings
 from dlinknet.training.schedules import PlateauRule
@@ -170,3 +171,19 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
         refuse_changes(meta, settings(), data_identity(pairs, []), tmp_path / "a_last.ckpt")
     with pytest.raises(UserError, match="the class table has other values"):
         refuse_changes(meta, settings(), data_identity(pairs, [], moved), tmp_path / "a_last.ckpt")
+
+
+@pytest.mark.parametrize("name", ["m" * 232, "路" * 77])
+def test_a_long_name_of_a_run(tmp_path, pairs, name):
+    """232 bytes and LOG_NAME_before_20261127-120000 are 255; what a killed run left half written of it is removed."""
+    files = RunFiles(tmp_path / "out", name)
+    with files.held(settings(f"--log_name={name}"), pairs[:4], pairs[4:]):
+        with replacing(files.last) as temporary:
+            temporary.write_text("whole")
+            left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
+            left.write_text("half")
+    with files.held(settings(f"--log_name={name}"), pairs[:4], pairs[4:]):
+        assert not left.exists()
+    with pytest.raises(UserError, match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter"):
+        RunFiles(tmp_path / "new", name + "xyz").held(settings(), [], []).__enter__()
+    assert not (tmp_path / "new").exists()
