@@ -5,8 +5,8 @@
 
 namespace dlinknet {
 
-// Throw ImageError if a JPEG does not go on to its end, which OpenCV fills up without a word, or has
-// too few bytes for the size in its header.
+// Throw ImageError if a JPEG is truncated, which OpenCV fills up without a word, or has too few
+// bytes for the size in its header.
 void check_jpeg(const std::string& bytes);
 
 }  // namespace dlinknet

@@ -15,7 +15,8 @@ namespace dlinknet {
 
 namespace {
 
-constexpr size_t kSignature = 8, kAround = 12;  // bytes of the signature; of a chunk without its data
+constexpr size_t kSignature = 8;  // bytes
+constexpr size_t kAround = 12;    // bytes of a chunk beside its data
 constexpr uint32_t kHeaderLength = 13;
 constexpr uint64_t kMostInflated = 1032;  // bytes that Deflate can make of one
 

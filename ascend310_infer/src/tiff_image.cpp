@@ -20,7 +20,6 @@ namespace {
 
 constexpr uint64_t kMostBlock = 1ULL << 28;  // bytes of a tile, or of a row
 constexpr int kMostPages = 16;               // that are looked at
-constexpr uint16_t kNoneAlpha = EXTRASAMPLE_UNSPECIFIED;
 
 // What libtiff reads from: bytes in memory.
 struct Source {
@@ -43,8 +42,10 @@ tmsize_t write_nothing(thandle_t, void*, tmsize_t) { return 0; }
 
 toff_t seek(thandle_t handle, toff_t offset, int whence) {
   Source& from = source(handle);
-  const uint64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? from.position : from.bytes.size();
-  return from.position = base + offset;
+  const uint64_t end = from.bytes.size();
+  const uint64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? from.position : end;
+  from.position = base + offset;
+  return from.position;
 }
 
 int close_nothing(thandle_t) { return 0; }
@@ -108,7 +109,8 @@ void check_values(const Page& page) {
     throw ImageError("complex values; save it with 8 bits a channel");
   }
   if (page.bits != 8) {
-    throw ImageError(std::to_string(page.bits) + " bits a channel; save it with 8");
+    throw ImageError(std::to_string(page.bits) + (page.bits == 1 ? " bit" : " bits") +
+                     " a channel; save it with 8");
   }
 }
 
@@ -128,10 +130,11 @@ void check_compression(uint16_t compression) {
 }
 
 [[noreturn]] void fail_bands(const Page& page, const std::string& what) {
-  const bool shown = page.bands >= 3;
-  throw ImageError(std::to_string(page.bands) + (page.bands == 1 ? " band" : " bands") + " of " + what +
-                   (shown ? "; save three as RGB: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB"
-                          : "; save one of grey or three of RGB"));
+  const char* const remedy =
+      page.bands >= 3 ? "; save three as RGB: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB"
+                      : "; save one of grey or three of RGB";
+  throw ImageError(std::to_string(page.bands) + (page.bands == 1 ? " band" : " bands") + " of " +
+                   what + remedy);
 }
 
 void check_colours(const Page& page) {
@@ -145,7 +148,7 @@ void check_colours(const Page& page) {
     case PHOTOMETRIC_MINISBLACK:
     case PHOTOMETRIC_MINISWHITE:
     case PHOTOMETRIC_PALETTE: {
-      const bool alpha = page.extra.size() == 1 && page.extra[0] != kNoneAlpha;
+      const bool alpha = page.extra.size() == 1 && page.extra[0] != EXTRASAMPLE_UNSPECIFIED;
       if (bands != 1 && !(bands == 2 && alpha && page.photometric != PHOTOMETRIC_PALETTE)) {
         fail_bands(page, page.photometric == PHOTOMETRIC_PALETTE ? "a palette" : "grey");
       }
@@ -204,7 +207,10 @@ void check_blocks(TIFF* tiff, const Page& page, uint64_t size) {
   const uint64_t row = page.tiled ? TIFFTileSize64(tiff) : TIFFScanlineSize64(tiff);
   const uint64_t ratio = most_decoded(page.compression);
   const uint64_t whole = page.tiled || ratio != 0 ? row : TIFFStripSize64(tiff);
-  if (row == 0 || std::max(row, whole) > kMostBlock) {
+  if (row == 0) {
+    throw ImageError("damaged: the TIFF says no size of its tiles or rows");
+  }
+  if (std::max(row, whole) > kMostBlock) {
     throw ImageError("blocks of more than " + std::to_string(kMostBlock >> 20) +
                      " MB in the TIFF; write it in tiles of 256 pixels");
   }
@@ -282,7 +288,9 @@ class Painter {
   std::array<cv::Vec3b, 256> colours_;
 };
 
-[[noreturn]] void fail_decoding() { throw ImageError("damaged: parts of it cannot be decompressed"); }
+[[noreturn]] void fail_decoding() {
+  throw ImageError("damaged: parts of it cannot be decompressed");
+}
 
 void read_strips(TIFF* tiff, const Page& page, Painter& painter) {
   std::vector<unsigned char> row(TIFFScanlineSize64(tiff));
@@ -334,8 +342,8 @@ cv::Mat decode_tiff(const std::string& bytes) {
   TIFFSetErrorHandler(nullptr);  // OpenCV sets handlers too
   TIFFSetWarningHandler(nullptr);
   Source from{bytes};
-  const File file(TIFFClientOpen("image", "r", &from, read_bytes, write_nothing, seek, close_nothing,
-                                 size_of, map_bytes, unmap_nothing),
+  const File file(TIFFClientOpen("image", "r", &from, read_bytes, write_nothing, seek,
+                                 close_nothing, size_of, map_bytes, unmap_nothing),
                   &TIFFClose);
   if (file == nullptr) {
     throw ImageError("truncated or damaged: its TIFF tags cannot be read");

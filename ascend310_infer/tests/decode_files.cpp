@@ -1,5 +1,5 @@
-// Writes what the program decodes of each image file, for comparison with Python: FILE.bgr receives height x width x 3 uint8, and a
-// line on stdout says the size, or why the file is rejected.
+// Writes what the program decodes of each image file, for comparison with Python: FILE.bgr receives
+// height x width x 3 uint8, and a line on stdout says the size, or why the file is rejected.
 
 #include <cstdio>
 
