@@ -15,7 +15,7 @@ WHITE, BLACK, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 
 @dataclass
 class Page:
-    """The blocks of a page, and its tags: lists of 16-bit numbers, of 32 bits for those in LONGS."""
+    """The blocks of a page, and its tags: 16-bit numbers, or 32-bit ones for tags in LONGS."""
 
     blocks: list[bytes]
     tags: dict[int, list[int]] = field(default_factory=dict)
