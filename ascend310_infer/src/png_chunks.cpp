@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kSignature = 8;  // bytes
 constexpr size_t kAround = 12;    // bytes of a chunk beside its data
 constexpr uint32_t kHeaderLength = 13;
+constexpr uint32_t kMostSide = 1000000;  // that libpng decodes
 constexpr uint64_t kMostInflated = 1032;  // bytes that Deflate can make of one
 
 uint32_t big_endian(const char* from) {
@@ -68,9 +69,22 @@ Header read_header(const Chunk& chunk) {
     throw ImageError(std::to_string(bits) + " bits a channel; save it with 8");
   }
   check_pixel_count(header.width, header.height);
+  if (std::max(header.width, header.height) > kMostSide) {
+    throw ImageError("more than " + std::to_string(kMostSide) +
+                     " pixels wide or high; cut it into parts");
+  }
   constexpr std::array<unsigned, 7> kChannels{1, 0, 3, 1, 2, 0, 4};  // of each type of colours
   const unsigned channels = colour < kChannels.size() ? kChannels[colour] : 0;
   return {header.width, header.height, (uint64_t{header.width} * bits * channels + 7) / 8};
+}
+
+void check_known(const Chunk& chunk) {
+  for (const char* const known : {"IHDR", "PLTE", "IDAT", "IEND"}) {
+    if (chunk.type == known) {
+      return;
+    }
+  }
+  throw ImageError("not a PNG that is read: its chunk " + std::string(chunk.type) + " is unknown");
 }
 
 }  // namespace
@@ -82,8 +96,8 @@ std::string pixels_only_png(const std::string& bytes) {
   uint64_t compressed = 0;
   for (size_t at = kSignature;; at += chunk.whole.size()) {
     chunk = read_chunk(bytes, at);
-    const bool critical = std::isupper(static_cast<unsigned char>(chunk.type[0])) != 0;
-    if (critical || chunk.type == "tRNS") {
+    if (std::isupper(static_cast<unsigned char>(chunk.type[0])) != 0) {  // it makes pixels
+      check_known(chunk);
       kept += chunk.whole;
     }
     if (chunk.type == "IDAT") {

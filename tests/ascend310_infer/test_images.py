@@ -224,6 +224,7 @@ def test_a_png_is_its_pixels_without_a_word_of_what_else_is_in_it(decode: Decode
             RGB,
         ),
         "turned": (png(chunk(b"eXIf", turned)), RGB),
+        "a transparent colour that is none": (png(chunk(b"tRNS", b"\0" * 5)), RGB),
         "a palette with a transparent colour": (
             stream.getvalue(),
             np.asarray(palette.convert("RGB")),
@@ -285,6 +286,14 @@ def test_what_is_no_image_that_is_read_is_called_by_name(decode: Decode) -> None
             "16 bits a channel; save it with 8",
         ),
         (png(size=(32000, 32000)), "truncated: too few bytes for 32000x32000 pixels"),
+        (
+            png(size=(1000001, 9)),
+            "more than 1000000 pixels wide or high; cut it into parts",
+        ),
+        (
+            png(chunk(b"CgBI", b"\0\0\0\0")),
+            "not a PNG that is read: its chunk CgBI is unknown",
+        ),
         (png(size=(60000, 60000)), "more than 1073741824 pixels; cut it into parts"),
         (bytes(jpeg[:-20]), "truncated"),
         (bytes(large), "truncated: too few bytes for 30000x30000 pixels"),

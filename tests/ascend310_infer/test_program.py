@@ -79,8 +79,7 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
     from dlinknet.deploy.engines import OnnxEngine
     from dlinknet.deploy.sidecar import read
     whole = (work / "data" / "m2_sat.jpg").read_bytes()
-    webp = cv2.imencode(".webp", stripes(0, 64, 96)[0])[1].tobytes()
-    bad = {"cut_sat.webp": webp[:len(webp) // 2],
+    bad = {"cut_sat.bmp": cv2.imencode(".bmp", stripes(0, 64, 96)[0])[1].tobytes()[:-700],
            "deep_sat.png": cv2.imencode(".png", np.zeros((9, 9, 3), np.uint16))[1].tobytes(), "half_sat.jpg": whole[:-700],
            "part_sat.png": (work / "data" / "m1_sat.png").read_bytes()[:-700], "text_sat.tif": b"no image"}
     for name, data in bad.items():
@@ -91,7 +90,7 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
         (work / "data" / name).unlink()
     assert result.returncode == 1, result.stderr
     assert result.stderr.splitlines() == [
-        "left out cut_sat.webp: cannot be decoded", "left out deep_sat.png: 16 bits a channel; save it with 8",
+        "left out cut_sat.bmp: cannot be decoded", "left out deep_sat.png: 16 bits a channel; save it with 8",
         "left out half_sat.jpg: truncated", "left out part_sat.png: truncated",
         "left out text_sat.tif: not an image that is read (JPEG, PNG, TIFF, BMP, WebP)",
         "dlinknet_infer: error: 5 of 9 images could not be done"]
