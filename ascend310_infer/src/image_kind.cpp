@@ -13,7 +13,8 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr unsigned long long kMostPixels = 1ULL << 30;  // that OpenCV decodes
+constexpr uint64_t kMostPixels = 1 << 30;  // that OpenCV decodes
+constexpr uint64_t kMostSide = 1 << 20;
 
 struct Signature {
   size_t at;  // where in the file
@@ -47,7 +48,7 @@ constexpr std::array<Foreign, 34> kForeign{{
     {{0, "\xFF\x4F\xFF\x51"sv}, "JPEG 2000"},
     {{4, "ftypavif"sv}, "AVIF"},
     {{4, "ftypavis"sv}, "AVIF"},
-    {{4, "ftyphei"sv}, "HEIF"},
+    {{4, "ftyphei"sv}, "HEIC"},
     {{4, "ftypmif1"sv}, "HEIF"},
     {{4, "ftyp"sv}, "MP4"},
     {{0, "\xFF\x0A"sv}, "JPEG XL"},
@@ -56,7 +57,7 @@ constexpr std::array<Foreign, 34> kForeign{{
     {{0, "%!PS"sv}, "EPS"},
     {{0, "\xC5\xD0\xD3\xC6"sv}, "EPS"},
     {{0, "%PDF"sv}, "PDF"},
-    {{0, "8BPS"sv}, "PSD"},
+    {{0, "8BPS"sv}, "Photoshop"},
     {{0, "qoif"sv}, "QOI"},
     {{0, "\0\0\1\0"sv}, "ICO"},
     {{0, "\0\0\2\0"sv}, "ICO"},
@@ -95,7 +96,7 @@ bool is_web_page(const std::string& bytes) {
 
 ImageKind kind_of(const std::string& bytes) {
   if (bytes.empty()) {
-    throw ImageError("empty");
+    throw ImageError("is empty; download or copy it again");
   }
   for (const Known& known : kKnown) {
     if (fits(bytes, known.signature)) {
@@ -103,24 +104,31 @@ ImageKind kind_of(const std::string& bytes) {
     }
   }
   if (fits(bytes, {0, "version https://git-lfs.github.com/"sv})) {
-    throw ImageError("a Git LFS pointer in place of the image; run git lfs pull");
+    throw ImageError("is a Git LFS pointer, not the file itself; run: git lfs pull");
   }
   for (const Foreign& foreign : kForeign) {
     if (fits(bytes, foreign.signature)) {
-      throw ImageError(std::string("a file of the format ") + foreign.name +
-                       ", which is not read; save it as PNG, JPEG or TIFF");
+      throw ImageError(std::string("is ") + foreign.name +
+                       ", which is not read; save it as PNG or TIFF");
     }
   }
   if (is_web_page(bytes)) {
-    throw ImageError("a web page in place of the image; download the image again");
+    throw ImageError("is a web page, not the file itself; download the file again");
   }
-  throw ImageError("not an image that is read (JPEG, PNG, TIFF, BMP, WebP)");
+  throw ImageError("is no image");
 }
 
-void check_pixel_count(unsigned long long width, unsigned long long height) {
-  if (width != 0 && height > kMostPixels / width) {
-    throw ImageError("more than " + std::to_string(kMostPixels) + " pixels; cut it into parts");
+void check_size(uint64_t width, uint64_t height) {
+  if (std::max(width, height) > kMostSide || width * height > kMostPixels) {
+    throw ImageError(std::to_string(width) + "x" + std::to_string(height) +
+                     " pixels are too many (at most " + std::to_string(kMostPixels) + " and " +
+                     std::to_string(kMostSide) + " a side); cut it into parts");
   }
+}
+
+void fail_claim(uint64_t bytes, uint64_t width, uint64_t height) {
+  throw ImageError("truncated: " + std::to_string(bytes) + " bytes cannot hold " +
+                   std::to_string(width) + "x" + std::to_string(height) + " pixels");
 }
 
 }  // namespace dlinknet

@@ -23,7 +23,7 @@ unsigned two_bytes(const std::string& bytes, size_t at) {
 bool is_huffman_frame(unsigned marker) { return marker >= 0xC0 && marker <= 0xC2; }
 
 // Check the first frame's size. A damaged row of markers is left to the decoder.
-void check_size(const std::string& bytes) {
+void check_frame(const std::string& bytes) {
   size_t at = 2;
   while (at + 9 <= bytes.size() && byte_at(bytes, at) == 0xFF) {
     const unsigned marker = byte_at(bytes, at + 1);
@@ -33,10 +33,9 @@ void check_size(const std::string& bytes) {
     }
     if (is_huffman_frame(marker)) {
       const unsigned height = two_bytes(bytes, at + 5), width = two_bytes(bytes, at + 7);
-      check_pixel_count(width, height);
+      check_size(width, height);
       if (uint64_t{width} * height / kMostPixels > bytes.size()) {
-        throw ImageError("truncated: too few bytes for " + std::to_string(width) + "x" +
-                         std::to_string(height) + " pixels");
+        fail_claim(bytes.size(), width, height);
       }
       return;
     }
@@ -52,7 +51,7 @@ void check_jpeg(const std::string& bytes) {
   if (scan == std::string::npos || end == std::string::npos || end < scan) {
     throw ImageError("truncated");
   }
-  check_size(bytes);
+  check_frame(bytes);
 }
 
 }  // namespace dlinknet

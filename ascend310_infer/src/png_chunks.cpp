@@ -18,7 +18,6 @@ namespace {
 constexpr size_t kSignature = 8;  // bytes
 constexpr size_t kAround = 12;    // bytes of a chunk beside its data
 constexpr uint32_t kHeaderLength = 13;
-constexpr uint32_t kMostSide = 1000000;  // that libpng decodes
 constexpr uint64_t kMostInflated = 1032;  // bytes that Deflate can make of one
 
 uint32_t big_endian(const char* from) {
@@ -47,7 +46,7 @@ Chunk read_chunk(std::string_view bytes, size_t at) {
   }
   const auto* checked = reinterpret_cast<const Bytef*>(chunk.type.data());
   if (crc32_z(0, checked, 4 + size_t{length}) != big_endian(rest.data() + 8 + length)) {
-    throw ImageError("damaged: a wrong checksum in the PNG's chunk " + std::string(chunk.type));
+    throw ImageError("damaged: a checksum is wrong; copy or download it again");
   }
   return chunk;
 }
@@ -66,13 +65,9 @@ Header read_header(const Chunk& chunk) {
   const auto bits = static_cast<unsigned char>(chunk.data[8]);
   const auto colour = static_cast<unsigned char>(chunk.data[9]);
   if (bits > 8) {
-    throw ImageError(std::to_string(bits) + " bits a channel; save it with 8");
+    throw ImageError("not 8 bits a channel (" + std::to_string(bits) + "); save it with 8");
   }
-  check_pixel_count(header.width, header.height);
-  if (std::max(header.width, header.height) > kMostSide) {
-    throw ImageError("more than " + std::to_string(kMostSide) +
-                     " pixels wide or high; cut it into parts");
-  }
+  check_size(header.width, header.height);
   constexpr std::array<unsigned, 7> kChannels{1, 0, 3, 1, 2, 0, 4};  // of each type of colours
   const unsigned channels = colour < kChannels.size() ? kChannels[colour] : 0;
   return {header.width, header.height, (uint64_t{header.width} * bits * channels + 7) / 8};
@@ -108,8 +103,7 @@ std::string pixels_only_png(const std::string& bytes) {
     }
   }
   if (compressed * kMostInflated < header.row_bytes * header.height) {
-    throw ImageError("truncated: too few bytes for " + std::to_string(header.width) + "x" +
-                     std::to_string(header.height) + " pixels");
+    fail_claim(bytes.size(), header.width, header.height);
   }
   return kept;
 }

@@ -19,7 +19,11 @@ namespace dlinknet {
 namespace {
 
 constexpr uint64_t kMostBlock = 1ULL << 28;  // bytes of a tile, or of a row
-constexpr int kMostPages = 16;               // that are looked at
+constexpr const char* kSaveGrey =
+    "; save it as grey: gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK";
+constexpr const char* kChooseThree =
+    "; choose three of them: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB";
+constexpr int kMostPages = 64;               // that are looked at
 
 // What libtiff reads from: bytes in memory.
 struct Source {
@@ -99,18 +103,22 @@ Page read_tags(TIFF* tiff) {
 }
 
 void check_values(const Page& page) {
+  const std::string scale = ": gdal_translate -ot Byte -scale", bits = std::to_string(page.bits);
   if (page.format == SAMPLEFORMAT_IEEEFP) {
-    throw ImageError("floating-point values; save it with 8 bits a channel");
+    throw ImageError("float values of " + bits + " bits; scale it to 8 bits" + scale);
   }
   if (page.format == SAMPLEFORMAT_INT) {
-    throw ImageError("signed values; save it with unsigned ones of 8 bits");
+    throw ImageError("signed values of " + bits + " bits; scale it to unsigned 8 bits" + scale);
   }
   if (page.format != SAMPLEFORMAT_UINT && page.format != SAMPLEFORMAT_VOID) {
-    throw ImageError("complex values; save it with 8 bits a channel");
+    throw ImageError("complex values; scale its parts to 8 bits" + scale);
   }
-  if (page.bits != 8) {
-    throw ImageError(std::to_string(page.bits) + (page.bits == 1 ? " bit" : " bits") +
-                     " a channel; save it with 8");
+  if (page.bits > 8) {
+    throw ImageError("not 8 bits a channel (" + bits + "); scale it to 8 bits" + scale);
+  }
+  if (page.bits < 8) {
+    throw ImageError(bits + (page.bits == 1 ? " bit" : " bits") +
+                     " a channel; save it with 8: gdal_translate -co NBITS=8");
   }
 }
 
@@ -124,36 +132,39 @@ void check_compression(uint16_t compression) {
       {34934, "JPEG XR"},    {50000, "ZSTD"}, {50001, "WebP"},      {50002, "JPEG XL"},
       {52546, "JPEG XL"}};
   const auto name = kNames.find(compression);
-  throw ImageError("compressed with " +
-                   (name != kNames.end() ? name->second : "method " + std::to_string(compression)) +
-                   ", which libtiff cannot decode here; save it with LZW or Deflate");
+  throw ImageError("compression " +
+                   (name != kNames.end() ? name->second : std::to_string(compression)) +
+                   ", which is not read; save it with another: "
+                   "gdal_translate -co COMPRESS=DEFLATE");
 }
 
-[[noreturn]] void fail_bands(const Page& page, const std::string& what) {
-  const char* const remedy =
-      page.bands >= 3 ? "; save three as RGB: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB"
-                      : "; save one of grey or three of RGB";
-  throw ImageError(std::to_string(page.bands) + (page.bands == 1 ? " band" : " bands") + " of " +
-                   what + remedy);
+[[noreturn]] void fail_bands(uint16_t bands, const std::string& what, const char* remedy) {
+  throw ImageError(std::to_string(bands) + (bands == 1 ? " band" : " bands") + what + remedy);
 }
 
 void check_colours(const Page& page) {
   const uint16_t bands = page.bands;
+  if (std::count(page.extra.begin(), page.extra.end(), EXTRASAMPLE_ASSOCALPHA) > 0) {
+    throw ImageError(std::string("colours multiplied by their alpha; save the colours alone: ") +
+                     (bands < 3 ? "gdal_translate -b 1" : "gdal_translate -b 1 -b 2 -b 3"));
+  }
   switch (page.photometric) {
     case PHOTOMETRIC_RGB:
       if (bands < 3) {
-        fail_bands(page, "RGB");
+        fail_bands(bands, " marked as RGB", kSaveGrey);
       }
       return;
     case PHOTOMETRIC_MINISBLACK:
     case PHOTOMETRIC_MINISWHITE:
-    case PHOTOMETRIC_PALETTE: {
-      const bool alpha = page.extra.size() == 1 && page.extra[0] != EXTRASAMPLE_UNSPECIFIED;
-      if (bands != 1 && !(bands == 2 && alpha && page.photometric != PHOTOMETRIC_PALETTE)) {
-        fail_bands(page, page.photometric == PHOTOMETRIC_PALETTE ? "a palette" : "grey");
+    case PHOTOMETRIC_PALETTE:
+      if (bands > 2) {
+        fail_bands(bands, " that are not marked as colours", kChooseThree);
+      }
+      if (bands == 2 && page.photometric != PHOTOMETRIC_MINISBLACK) {
+        const bool palette = page.photometric == PHOTOMETRIC_PALETTE;
+        fail_bands(bands, palette ? " marked as palette" : " marked as grey", kSaveGrey);
       }
       return;
-    }
     case PHOTOMETRIC_YCBCR:
       if (page.compression != COMPRESSION_JPEG || bands != 3 || !page.contiguous()) {
         throw ImageError("YCbCr colours without JPEG compression; save it as RGB");
@@ -196,7 +207,8 @@ void check_blocks(TIFF* tiff, const Page& page, uint64_t size) {
     const uint64_t offset = TIFFGetStrileOffset(tiff, block);
     const uint64_t bytes = TIFFGetStrileByteCount(tiff, block);
     if (offset == 0 || bytes == 0) {
-      throw ImageError("sparse: parts of the TIFF are not stored; write them with gdal_translate");
+      throw ImageError("parts of it are not stored (a sparse TIFF); fill them: "
+                       "gdal_translate -co SPARSE_OK=FALSE");
     }
     if (offset > size || bytes > size - offset) {
       throw ImageError("truncated");
@@ -215,8 +227,7 @@ void check_blocks(TIFF* tiff, const Page& page, uint64_t size) {
                      " MB in the TIFF; write it in tiles of 256 pixels");
   }
   if (ratio != 0 && raw / ratio > stored) {
-    throw ImageError("truncated: too few bytes for " + std::to_string(page.width) + "x" +
-                     std::to_string(page.height) + " pixels");
+    fail_claim(size, page.width, page.height);
   }
 }
 
@@ -326,13 +337,19 @@ void read_tiles(TIFF* tiff, const Page& page, Painter& painter) {
 
 // Bands that were saved as pages look like one page of grey.
 void check_further_pages(TIFF* tiff, const Page& page) {
+  int alike = 1;
   for (int number = 1; number < kMostPages && TIFFReadDirectory(tiff) == 1; ++number) {
     const auto kind = field<uint32_t>(tiff, TIFFTAG_SUBFILETYPE, 0);
     const bool beside = (kind & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) != 0;
     if (!beside && field<uint32_t>(tiff, TIFFTAG_IMAGEWIDTH, 0) == page.width &&
         field<uint32_t>(tiff, TIFFTAG_IMAGELENGTH, 0) == page.height) {
-      throw ImageError("several pages of one size; save the bands as one page, or one file a page");
+      ++alike;
     }
+  }
+  if (alike > 1) {
+    throw ImageError(std::to_string(alike) +
+                     " pages of one size, of which the first alone would be read; if they are its "
+                     "bands, save them as one page; else save the page to read by itself");
   }
 }
 
@@ -353,7 +370,7 @@ cv::Mat decode_tiff(const std::string& bytes) {
   if (page.width == 0 || page.height == 0) {
     throw ImageError("damaged: the TIFF has no size");
   }
-  check_pixel_count(page.width, page.height);
+  check_size(page.width, page.height);
   if (page.orientation != ORIENTATION_TOPLEFT) {
     throw ImageError("a turned TIFF; save it without an Orientation tag");
   }
