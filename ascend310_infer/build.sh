@@ -4,7 +4,7 @@
 #   bash build.sh opencv      on any CPU, for .onnx files
 # CXX11_ABI=0 in the environment is for a MindSpore that was built with the old ABI. Further words go to CMake:
 # bash build.sh opencv -DSANITIZE=ON
-# On Debian it takes: apt-get install g++ cmake libopencv-dev libpng-dev nlohmann-json3-dev
+# On Debian it takes: apt-get install g++ cmake libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/build}
@@ -15,7 +15,7 @@ fail() {
 }
 
 for tool in cmake c++; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install g++ cmake libopencv-dev libpng-dev nlohmann-json3-dev"
+    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install g++ cmake libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
 done
 engine=MINDSPORE
 if [ "${1-}" = opencv ]; then

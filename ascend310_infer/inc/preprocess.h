@@ -11,7 +11,8 @@ namespace dlinknet {
 
 constexpr int kStride = 32;  // the encoder halves five times, so sides are multiples of 32
 
-// The bytes of an image file -> H x W x 3 uint8 BGR. A turn in EXIF is not followed, as in training. Throws ImageError.
+// The bytes of a JPEG, PNG, TIFF, BMP or WebP file -> H x W x 3 uint8 BGR, as they are in the file: alpha and further bands are
+// left out. A turn in EXIF is not followed, as in training. Throws ImageError with the reason.
 cv::Mat decode(const std::string& bytes);
 
 // The part of an image from (top, left) on, padded at the bottom and the right by reflection to height x width.

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <iostream>
 
 #include "description.h"
 #include "engine.h"
@@ -70,6 +71,7 @@ int run(int count, const char* const* words) {
 }  // namespace
 
 int main(int count, char** words) {
+  std::cerr.setstate(std::ios::failbit);  // OpenCV writes lines of its own there, beside ours
   try {
     return run(count, words);
   } catch (const UserError& error) {

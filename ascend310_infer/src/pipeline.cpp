@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr size_t kAhead = 2;    // tiles that wait for the network, and for the writer
-const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
+const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"};
 
 double milliseconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
 
@@ -271,7 +271,7 @@ std::vector<fs::path> find_images(const fs::path& place) {
     throw UserError("--images: cannot read " + place.string() + ": " + failed.message());
   }
   if (found.empty()) {
-    throw UserError("--images: " + place.string() + " holds no image (.jpg, .jpeg, .png, .tif, .tiff)");
+    throw UserError("--images: " + place.string() + " holds no image (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .webp)");
   }
   std::sort(found.begin(), found.end());
   std::set<std::string> ids;

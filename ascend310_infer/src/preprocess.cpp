@@ -6,31 +6,18 @@
 #include <opencv2/imgproc.hpp>
 
 #include "errors.h"
+#include "image_kind.h"
+#include "jpeg_markers.h"
+#include "png_chunks.h"
+#include "tiff_image.h"
 
 namespace dlinknet {
 
 namespace {
 
-// Whether a JPEG or a PNG goes on to its end, where OpenCV would fill up what is missing and say nothing.
-bool is_whole(const std::string& bytes) {
-  if (bytes.compare(0, 2, "\xFF\xD8") == 0) {          // a JPEG ends in FF D9, behind the scans, which begin with FF DA
-    const size_t scan = bytes.rfind("\xFF\xDA"), end = bytes.rfind("\xFF\xD9");
-    return scan != std::string::npos && end != std::string::npos && end > scan;
-  }
-  if (bytes.compare(0, 4, "\x89PNG") == 0) {
-    return bytes.rfind("IEND") != std::string::npos;
-  }
-  return true;
-}
-
-}  // namespace
-
-cv::Mat decode(const std::string& bytes) {
-  if (bytes.empty() || bytes.size() > std::numeric_limits<int>::max()) {
-    throw ImageError(bytes.empty() ? "empty" : "larger than 2 GB");
-  }
-  if (!is_whole(bytes)) {
-    throw ImageError("truncated");
+cv::Mat decode_by_opencv(const std::string& bytes) {
+  if (bytes.size() > std::numeric_limits<int>::max()) {
+    throw ImageError("larger than 2 GB");
   }
   cv::Mat image;
   try {
@@ -46,6 +33,22 @@ cv::Mat decode(const std::string& bytes) {
     throw ImageError("more than 8 bits a channel");
   }
   return image;
+}
+
+}  // namespace
+
+cv::Mat decode(const std::string& bytes) {
+  switch (kind_of(bytes)) {
+    case ImageKind::kTiff:
+      return decode_tiff(bytes);
+    case ImageKind::kPng:
+      return decode_by_opencv(pixels_only_png(bytes));
+    case ImageKind::kJpeg:
+      check_jpeg(bytes);
+      return decode_by_opencv(bytes);
+    default:
+      return decode_by_opencv(bytes);
+  }
 }
 
 cv::Mat tile_of(const cv::Mat& image, int top, int left, int height, int width) {

@@ -1,6 +1,7 @@
 """Builds the C++ program for tests, with the sanitizers, and runs it."""
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PACKAGES = "apt-get install g++ cmake pkg-config libopencv-dev libpng-dev nlohmann-json3-dev"
+PACKAGES = "apt-get install g++ cmake pkg-config libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
 
 
 def lacking() -> str:
@@ -16,7 +17,7 @@ def lacking() -> str:
     tools = [tool for tool in ("cmake", "c++", "pkg-config") if not shutil.which(tool)]
     if tools:
         return f"{', '.join(tools)} is missing: {PACKAGES}"
-    for library in ("opencv4", "libpng", "nlohmann_json"):
+    for library in ("opencv4", "libpng", "libtiff-4", "nlohmann_json"):
         if subprocess.run(["pkg-config", "--exists", library]).returncode:
             return f"{library} is missing: {PACKAGES}"
     return ""
@@ -37,8 +38,10 @@ def built(folder: Path, *words: str, **environment: str) -> Path:
 
 
 def target(folder: Path, name: str) -> Path:
-    """Another program of the same build: read_inputs or print_parts."""
-    subprocess.run(["cmake", "--build", str(folder), "--target", name], check=True, capture_output=True)
+    """Another program of the same build: read_inputs, print_parts or decode_files."""
+    with open(folder / ".lock", "w") as lock:       # build.sh's own: two builds in one folder would disturb each other
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["cmake", "--build", str(folder), "--target", name], check=True, capture_output=True)
     return folder / name
 
 

@@ -1,0 +1,21 @@
+// What kind of file some bytes are, by how they begin.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace dlinknet {
+
+enum class ImageKind { kJpeg, kPng, kTiff, kBmp, kWebp };
+
+// Return the kind of an image that this program decodes. Throw ImageError with the name of what the
+// bytes are otherwise: another image format, a Git LFS pointer, a web page, an empty file.
+ImageKind kind_of(const std::string& bytes);
+
+// Throw ImageError if a size in pixels is larger than OpenCV decodes.
+void check_size(uint64_t width, uint64_t height);
+
+// Throw ImageError: a header claims more pixels than the bytes can hold.
+[[noreturn]] void fail_claim(uint64_t bytes, uint64_t width, uint64_t height);
+
+}  // namespace dlinknet

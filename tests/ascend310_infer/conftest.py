@@ -1,0 +1,20 @@
+"""The C++ program, built once for all files of tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.ascend310_infer import build
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the program is built, with OpenCV; pytest-xdist's workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cpp" / "build"
+    # The sanitizers' code takes twice as long to compile with -O3.
+    build.built(place, "opencv", "-DSANITIZE=ON", "-DCMAKE_CXX_FLAGS_RELEASE=-O1")
+    return place
