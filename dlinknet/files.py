@@ -15,6 +15,7 @@ from typing import Iterator
 import cv2
 import numpy as np
 
+from dlinknet import signals
 from dlinknet.errors import UserError, name_some
 
 MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a command wrote there
@@ -30,6 +31,7 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
     The file that was there is lost, or kept as `previous`.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    signals.add_unfinished(temporary)
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -41,6 +43,7 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
         raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+        signals.remove_unfinished(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -153,6 +156,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
         stage = folder / STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
+        signals.add_unfinished(stage)
         try:
             yield stage
             old, new = _written(folder), _contents(stage)
@@ -166,6 +170,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
             write_text(folder / MANIFEST, json.dumps(new, indent=0))
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+            signals.remove_unfinished(stage)
 
 
 @contextmanager
@@ -206,6 +211,7 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
     with locked(parent / LOCK, key):
         stage = parent / STAGE
         shutil.rmtree(stage, ignore_errors=True)
+        signals.add_unfinished(stage)
         try:
             for name in names:
                 (stage / name).mkdir(parents=True)
@@ -216,6 +222,7 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
                 os.replace(stage / name, parent / name)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+            signals.remove_unfinished(stage)
 
 
 def _written(folder: Path) -> list[str]:

@@ -10,8 +10,8 @@ from dlinknet.console import Progress
 from dlinknet.data.images import BadImage, ImageFile, check_image, quiet_pillow
 from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError
-from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
+from dlinknet.threads import ahead
 
 FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}       # how probabilities are kept
 
