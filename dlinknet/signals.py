@@ -1,9 +1,16 @@
 """How a signal ends a command: with one line on stderr and status 128 + its number, within PATIENCE seconds in every state.
 
 Python runs the handler of a signal between two of its own steps. A compilation by MindSpore has none for minutes, and wraps
-what a handler raises into pages of its own text. The handlers here do nothing. The interpreter's C code writes a byte for each
-signal to a socket; a thread reads it and ends the process. The thread needs the interpreter's lock, which MindSpore holds for
-seconds at a time (4.3 s were measured). A small process watches the same socket, and kills this one if nobody reads the byte.
+what a handler raises into pages of its own text. So nothing happens in a handler: the number of each signal goes to a socket,
+and a thread reads it there and ends the process.
+
+SIGTERM and SIGHUP: the interpreter's C code writes the number.
+SIGINT: MindSpore replaces its handler at each call of a compiled step, by one that sends SIGTERM. It is blocked in all threads,
+    and one thread waits for it and writes the number. A program that this process starts has it blocked too, and is sent
+    SIGTERM at the end.
+
+A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were measured). A small process
+watches the same socket, and kills this one if nobody reads the number. It gets a terminal's Ctrl-C itself.
 
 A command calls prepare() before it imports anything that takes long; without it, all functions here are without effect.
 """
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 SIGNALS: dict[int, str] = {signal.SIGTERM: "ended by SIGTERM", signal.SIGINT: "interrupted (SIGINT)",
                            signal.SIGHUP: "ended by SIGHUP"}
+HANDLED = (signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 4.0          # seconds for the thread to come to read a signal
 LONGEST = 2000          # bytes of the line, which a pipe accepts at once
 
@@ -49,12 +57,17 @@ class _Ending:
 
     def start(self) -> None:
         """Catches the signals from now on, but for those that the process was started to ignore (nohup)."""
-        caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+        if interrupts:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
-        for number in caught:
-            signal.signal(number, _do_nothing)
-        self._start_watcher()
+        for number in HANDLED:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _do_nothing)
+        self._start_watcher(interrupts)
         os.register_at_fork(after_in_child=self._forget)
+        if interrupts:
+            threading.Thread(target=self._wait_for_interrupt, name="SIGINT", daemon=True).start()
         threading.Thread(target=self._wait, name="signals", daemon=True).start()
 
     def say(self, text: str) -> None:
@@ -67,6 +80,10 @@ class _Ending:
     def begun(self) -> bool:
         """Whether a signal is ending the process."""
         return self.shared[0] != 0
+
+    def _wait_for_interrupt(self) -> None:
+        signal.sigwait({signal.SIGINT})
+        self.writer.send(bytes([signal.SIGINT]))
 
     def _wait(self) -> None:
         number = 0
@@ -93,7 +110,7 @@ class _Ending:
         except OSError:
             pass
 
-    def _start_watcher(self) -> None:
+    def _start_watcher(self, interrupts: bool) -> None:
         parent = os.getpid()
         try:
             child = os.fork()
@@ -101,17 +118,25 @@ class _Ending:
             return
         if not child:
             try:
-                self._watch(parent)
+                self._watch(parent, interrupts)
             finally:
                 os._exit(0)
 
-    def _watch(self, parent: int) -> None:
+    def _watch(self, parent: int, interrupts: bool) -> None:
         """Returns when the process has ended, or ends by itself; otherwise kills it."""
-        for number in SIGNALS:
+        for number in HANDLED:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         self.writer.close()
-        number = self._next_signal()
+        try:
+            if interrupts:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            number = self._next_signal()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            number = signal.SIGINT
         hung_up = select.poll()
         hung_up.register(self.reader, 0)            # a hang-up is reported always
         if not number or hung_up.poll(PATIENCE * 1000) or self.begun or os.getppid() != parent:
@@ -132,9 +157,10 @@ class _Ending:
     def _forget(self) -> None:
         """In a forked child: its signals are its own, and must not reach the parent's thread."""
         signal.set_wakeup_fd(-1)
-        for number in SIGNALS:
+        for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
                 signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         self.writer.close()
 
 
@@ -194,7 +220,7 @@ def rescuing(action: Callable[[], str]) -> Iterator[None]:
 def take_back() -> None:
     """Catches the signals again. Call it in the main thread after a library that may have set handlers of its own."""
     if _ending is not None:
-        for number in SIGNALS:
+        for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
                 signal.signal(number, _do_nothing)
 
