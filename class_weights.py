@@ -1,5 +1,7 @@
 """Counts how often each class is in the training masks and prints its share and the weight that the cross-entropy gives it with
 --class_weights=log, 1 / ln(p + 1.02). The counts are kept in output_path, where train.py finds them."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +20,12 @@ def main(arguments: list) -> None:
     classes, training, _ = training_sets(replace(settings, class_weights="log"))
     folder = Path(settings.output_path)
     found = frequencies(training, classes, folder)
-    print(console.columns([["class", "share", "weight"], *([name, f"{share:.4f}", f"{weight:.4f}"] for name, share, weight in zip(
-        found.names, found.shares, found.weights))], right=2))
     for line in mask_lines(training, classes, "training masks"):
         console.LOG.info("%s", line)
     console.LOG.info("%.2f %% of all pixels are void and do not count; pixels and weights of %d masks are in %s",
                      100 * found.void / (found.void + found.pixels.sum()), len(training), folder / FILE)
+    console.show(console.columns([["class", "share", "weight"], *(
+        [name, f"{share:.4f}", f"{weight:.4f}"] for name, share, weight in zip(found.names, found.shares, found.weights))], right=2))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Turns weights of any kind that is known here into a checkpoint of ours, --file_name: a whole network (--trained_ckpt), or
 an encoder for a training of --model_name (--pretrained_ckpt)."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console, runtime

@@ -1,4 +1,7 @@
 """Says what a network weighs: parameters, multiply-adds and activations of each layer, for one image of width x height."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
+
 from dlinknet import config, console, runtime
 from dlinknet.data.layouts import classes_of
 from dlinknet.errors import run_command
@@ -14,14 +17,14 @@ def main(arguments: list) -> None:
     padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
     found = layers(BUILDERS[settings.model_name](classes_of(settings).outputs, padding, settings.decoder), settings.height, settings.width)
     if settings.as_json:
-        print(as_json(settings.model_name, found, settings.height, settings.width))
+        console.show(as_json(settings.model_name, found, settings.height, settings.width))
         return
     sums = totals(found)
-    print(as_table(found))
-    print(f"{settings.model_name}, one image of {settings.width}x{settings.height}: {sums['parameters'] / 1e6:.6f} M parameters, "
-          f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, without transposed convolutions: "
-          f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32")
+    console.show(as_table(found))
+    console.show(f"{settings.model_name}, one image of {settings.width}x{settings.height}: {sums['parameters'] / 1e6:.6f} M parameters, "
+                 f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, without transposed convolutions: "
+                 f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32")
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, memory="--width or --height")

@@ -1,4 +1,6 @@
 """Draws aerial scenes with road masks, for a try without data: --output_path=FOLDER receives train, valid, valid_mask."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console

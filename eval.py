@@ -1,4 +1,6 @@
 """Scores a trained network on images with masks: figures, masks and overlays."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
@@ -49,9 +51,9 @@ def main(arguments: list) -> None:
             write_image(results / overlay, report.picture(scored, classes))
             rows.append((scored.pair.id, scored.counts))
         lines = report.write_evaluation(rows, classes, results)
-    print("\n".join(lines))
     console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
+    console.show("\n".join(lines))
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("data_path", "label_path", "class_table", "trained_ckpt"), "predict_path", "eval"))
+    run_command(as_job(main, ("data_path", "label_path", "class_table", "trained_ckpt"), "predict_path", "eval"), memory="--tile_size")

@@ -1,4 +1,6 @@
 """Exports a trained network as MINDIR, AIR or ONNX; MINDIR and ONNX are loaded again and compared with the checkpoint."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 import os
 from pathlib import Path
 
@@ -54,4 +56,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("trained_ckpt", "sample_image"), "file_name", "export"))
+    run_command(as_job(main, ("trained_ckpt", "sample_image"), "file_name", "export"), memory="--batch_size, --width or --height")

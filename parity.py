@@ -1,5 +1,7 @@
 """Compares exported models, or folders of ID_sat.bin that the Ascend 310 program wrote, with the checkpoint that they were made
 of: the largest difference over a folder of images with masks, and the figures of each."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
@@ -38,8 +40,8 @@ def main(arguments: list) -> None:
     models = {file: opened[file].engine if file in opened else Path(file) for file in files}
     rows = compare(pairs, models, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
                    settings.threshold, classes, opened[files[0]].preprocessing.resize)
-    print(as_json(rows) if settings.as_json else as_table(rows))
+    console.show(as_json(rows) if settings.as_json else as_table(rows))
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, memory="--tile_size")

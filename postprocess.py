@@ -2,9 +2,11 @@
 
 RESULT_FILES (or --predict_path) holds ID_sat.bin, LABEL_PATH (or --label_path) ID_mask.png, of any size each. The masks of
 other data sets are found as eval.py finds them."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
-from dlinknet import config
+from dlinknet import config, console
 from dlinknet.data.layouts import OWN_PARTS, classes_of, evaluation_set
 from dlinknet.data.pairs import find_masks
 from dlinknet.errors import UserError, name_some, run_command
@@ -40,10 +42,10 @@ def main(arguments: list) -> None:
         rows.append((id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known))))
     values, counts = evaluated(rows, classes)
     if not classes.road:
-        print("\n".join([f"{len(masks)} images", *class_lines(values)]))
+        console.show("\n".join([f"{len(masks)} images", *class_lines(values)]))
         return
-    print(f"{len(masks)} images, road above {settings.threshold}")
-    print("\n".join([*figure_lines(counts), "", "as the reference prints them, its iou being the background's:", *seed_lines(counts)]))
+    console.show(f"{len(masks)} images, road above {settings.threshold}")
+    console.show("\n".join([*figure_lines(counts), "", "as the reference prints them, its iou being the background's:", *seed_lines(counts)]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 """Finds the roads, or the classes that the model knows, in images that have no masks: a folder of them, or a single one of any size."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
@@ -48,4 +50,4 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("data_path", "trained_ckpt"), "predict_path", "predict"))
+    run_command(as_job(main, ("data_path", "trained_ckpt"), "predict_path", "predict"), memory="--tile_size")

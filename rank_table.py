@@ -1,5 +1,8 @@
 """Makes the rank table of an Ascend server (--devices=0-7), or reads one and says which ranks run on this machine."""
-from dlinknet import config
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
+
+from dlinknet import config, console
 from dlinknet.errors import UserError, run_command
 from dlinknet.ranktable import make_rank_table, places_here, read_rank_table
 
@@ -12,8 +15,8 @@ def main(arguments: list) -> None:
         places = make_rank_table(settings.rank_table, settings.devices, settings.server_ip)
     else:
         places = read_rank_table(settings.rank_table)
-    for place in places_here(places, settings.rank_table):
-        print(f"rank {place.rank} of {len(places)} on device {place.device}")
+    here = places_here(places, settings.rank_table)
+    console.show("\n".join(f"rank {place.rank} of {len(places)} on device {place.device}" for place in here))
 
 
 if __name__ == "__main__":

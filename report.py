@@ -1,4 +1,6 @@
 """Writes a report on a finished training and its evaluation: figures by epoch, curves, the best and the worst images."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console

@@ -1,4 +1,6 @@
 """Writes a seeded split of --data_path as the seed's train, valid and valid_mask folders below --output_path."""
+from dlinknet import signals
+signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console

@@ -1,7 +1,8 @@
 """Trains D-LinkNet or LinkNet on a folder of ID_sat.jpg and ID_mask.png, or on images of streets with masks of many classes."""
+from dlinknet import signals
+signals.prepare(__name__, left="nothing was written yet")        # before all that takes long to import
 import sys
 from pathlib import Path
-
 from dlinknet import config, console, runtime
 from dlinknet.data.frequencies import frequencies
 from dlinknet.data.layouts import training_sets
@@ -10,8 +11,6 @@ from dlinknet.errors import run_command
 from dlinknet.files import need_file, need_place
 from dlinknet.jobs import as_job
 from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings, starts_from
-
-INPUTS = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt")
 
 
 def main(arguments: list) -> None:
@@ -40,9 +39,9 @@ def main(arguments: list) -> None:
     ranks = Ranks(device.rank, device.size)
     loader = make_loader(settings, training, classes, ranks.rank, ranks.size)
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    validate = validation_of(settings, network, validation, classes, loader.preprocessing, ranks)
     weights = frequencies(training, classes, files.folder, ranks.first).weights if settings.class_weights == "log" else None
-    trainer = Trainer(settings, network, loader, files, validate, identity, ranks, weights)
+    trainer = Trainer(settings, network, loader, files, validation_of(settings, network, validation, classes, loader.preprocessing,
+                                                                      ranks), identity, ranks, weights)
     if resumed:
         trainer.resume(start, resumed.files)
     trainer.agree()
@@ -56,4 +55,5 @@ def main(arguments: list) -> None:
 
 
 if __name__ == "__main__":
-    run_command(as_job(main, INPUTS, "output_path", "train"))
+    run_command(as_job(main, ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt"),
+                       "output_path", "train"))

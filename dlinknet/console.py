@@ -13,16 +13,26 @@ from typing import Iterator, Sequence
 
 from tqdm import tqdm
 
+from dlinknet.errors import RunFailed
+
 LOG = logging.getLogger("dlinknet")
 PLAIN_LINE_SECONDS = 30         # how often progress becomes a line where there is no terminal
 
 
 class _TerminalHandler(logging.Handler):
-    """Lines to stdout, above a progress bar that may be there."""
+    """Lines to stdout, above a progress bar that may be there; once that fails, one line in the other logs, and no more."""
+
+    fault = ""          # why stdout cannot be written
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stdout)
-        sys.stdout.flush()
+        if self.fault:
+            return
+        try:
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
+        except OSError as error:
+            self.fault = f"standard output cannot be written any more: {error.strerror}"
+            LOG.info("%s", self.fault)
 
 
 def start_log() -> None:
@@ -45,7 +55,22 @@ class _FileHandler(logging.FileHandler):
 
 def log_to_file(file: Path) -> None:
     """Sends the log to a file as well."""
-    _add(_FileHandler(file, encoding="utf-8"))
+    faults = [handler.fault for handler in LOG.handlers if isinstance(handler, _TerminalHandler) and handler.fault]
+    _add(_FileHandler(file, encoding="utf-8", errors="backslashreplace"))
+    for fault in faults:
+        LOG.info("%s", fault)
+
+
+def show(text: str) -> None:
+    """Prints a command's result.
+
+    Raises:
+        RunFailed: it cannot be printed. Call this last: what is in files is written then.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        raise RunFailed(f"the result cannot be printed: standard output: {error.strerror}") from None
 
 
 def _add(handler: logging.Handler) -> None:

@@ -1,15 +1,27 @@
 """How a command ends: one line on stderr and an exit status, in place of a traceback.
 
     0   done
-    1   the run failed: the loss became NaN, the disk is full
+    1   the run failed: the loss became NaN, the disk is full, there is too little memory
     2   a mistake that the user can mend: a wrong key, a missing file
-    130 interrupted
+    128 + number of the signal that ended it (signals.py): 130 of SIGINT, 143 of SIGTERM
 """
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Callable
+
+from dlinknet import signals
+
+# What MindSpore on a CPU, a GPU and an Ascend, oneDNN, CUDA, CANN, C++, NumPy, OpenCV, ONNX Runtime and the kernel say of too
+# little memory, in small letters.
+OUT_OF_MEMORY = ("out of memory", "out_of_memory", "memory not enough", "memory isn't enough", "not enough memory",
+                 "insufficient memory", "could not create a primitive", "std::bad_alloc", "bad allocation",
+                 "allocate memory failed", "alloc failed", "malloc failed", "malloc memory failed", "memory allocation failed",
+                 "failed to allocate", "unable to allocate", "cannot allocate memory", "resource temporarily unavailable",
+                 "can't start new thread", "cudamalloc")
 
 
 class UserError(Exception):
@@ -20,26 +32,65 @@ class RunFailed(Exception):
     """A run that cannot go on though it was asked for rightly. The text is one line that says what is left."""
 
 
-def run_command(main: Callable[[list[str]], None]) -> None:
+def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     """Runs `main` on the command line's arguments and exits with the status of the table above.
 
     Other exceptions are faults of ours and keep their traceback.
+
+    Args:
+        memory: the settings that a command with too little memory should be given a lower value of.
     """
+    status, text = 0, ""
     try:
         main(sys.argv[1:])
-    except UserError as error:
-        status, text = 2, str(error)
-    except RunFailed as error:
-        status, text = 1, str(error)
-    except OSError as error:
-        status, text = 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except KeyboardInterrupt:
-        status, text = 130, "interrupted"
-    else:
-        return
-    sys.stdout.flush()
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(text.split())}", file=sys.stderr)
-    sys.exit(status)
+        _flush()
+    except SystemExit as end:           # --help
+        status, text = end.code, "" if _flush() else "the help cannot be printed"
+    except Exception as error:
+        signals.leave_to_signal()
+        status, text = _told(error, memory)
+        if not text:
+            raise
+    signals.leave_to_signal()
+    if text:
+        _flush()
+        try:
+            print(f"{Path(sys.argv[0]).name}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        except OSError:
+            pass        # the disk of stderr is full
+    if status or text:
+        sys.exit(status or 1)
+
+
+def _told(error: Exception, memory: str) -> tuple[int, str]:
+    """(status, what the line says of an error); the text is empty for a fault of ours."""
+    lower = f"; lower {memory}" if memory and out_of_memory(error) else ""
+    if isinstance(error, (UserError, RunFailed)):
+        return (2 if isinstance(error, UserError) else 1), f"{error}{lower}"
+    if out_of_memory(error):
+        return 1, f"out of memory: {first_line(error)}{lower}"
+    if isinstance(error, OSError):
+        return 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return 1, ""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any library says that there is too little memory, or that no more threads may be started."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOMEM, errno.EAGAIN)
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+def _flush() -> bool:
+    """Writes what stdout holds; where that fails, it is dropped, so that Python does not complain when it ends."""
+    try:
+        sys.stdout.flush()
+        return True
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+        return False
 
 
 def shown(value: object, most: int = 60) -> str:

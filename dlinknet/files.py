@@ -19,6 +19,7 @@ from typing import Any, Iterable, Iterator
 import cv2
 import numpy as np
 
+from dlinknet import signals
 from dlinknet.errors import UserError, clipped, name_some, shown
 from dlinknet.texts import BadText, read_json
 
@@ -42,6 +43,7 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
     The file that was there is lost, or kept as `previous`.
     """
     temporary = beside(path, str(os.getpid()))
+    signals.add_unfinished(temporary)
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -53,6 +55,7 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
         raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+        signals.remove_unfinished(temporary)
 
 
 def beside(path: Path, word: str) -> Path:
@@ -334,6 +337,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
         stage = folder / STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
+        signals.add_unfinished(stage)
         try:
             yield stage
             old, new = _written(folder), sorted(_contents(stage))
@@ -348,6 +352,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
             write_text(folder / MANIFEST, json.dumps(new, indent=0))
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+            signals.remove_unfinished(stage)
 
 
 @contextmanager
@@ -390,6 +395,7 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
     with locked(parent / LOCK, key):
         stage = parent / STAGE
         shutil.rmtree(stage, ignore_errors=True)
+        signals.add_unfinished(stage)
         try:
             for name in names:
                 (stage / name).mkdir(parents=True)
@@ -400,6 +406,7 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
                 os.replace(stage / name, parent / name)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+            signals.remove_unfinished(stage)
 
 
 def _is_folder(path: Path) -> bool:

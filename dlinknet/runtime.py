@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+from dlinknet import signals
 from dlinknet.errors import RunFailed, UserError, first_line
 from dlinknet.launcher import Launch, launched
 from dlinknet.ranktable import for_hccl
@@ -83,6 +84,7 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
         raise UserError(f"device_target: {target} {device_id} does not work: {_reason(error, target)}; it takes "
                         f"{NEEDS.get(target, 'a CPU build of MindSpore')}") from None
     mindspore.set_seed(seed)
+    signals.take_back()
     return Device(target, mindspore.__version__, refused, rank, size)
 
 

@@ -9,10 +9,10 @@ import pytest
 from tests.conftest import LONG
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAVES = {"errors", "files", "console", "foreign", "texts", "fields", "signals"}       # the ground floor
+LEAVES = {"errors", "files", "console", "fields", "foreign", "signals", "texts", "threads"}       # the ground floor
 ALLOWED = {
     "errors": LEAVES, "files": LEAVES, "console": LEAVES, "foreign": set(), "fields": {"errors"}, "texts": {"errors", "foreign"}, "signals": set(),
-    "arguments": {"errors"}, "values": {"arguments", "errors"},
+    "threads": set(), "arguments": {"errors"}, "values": {"arguments", "errors"},
     "config": {"arguments", "values", "errors", "texts"}, "jobs": {"config", "cloud"},
     "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
     "ranktable": LEAVES, "launcher": {"ranktable", *LEAVES},
@@ -22,7 +22,8 @@ ALLOWED = {
     "deploy": {"config", "runtime", "data", "models", "evaluation", "deploy", *LEAVES},
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
-PURE = ["errors", "files", "console", "foreign", "texts", "fields", "arguments", "values", "config", "jobs", "cloud.job", "launcher", "ranktable", "runtime", "parallel",
+PURE = ["signals", "errors", "threads", "files", "console", "foreign", "texts", "fields", "arguments", "values", "config", "jobs", "cloud.job", "launcher",
+        "ranktable", "runtime", "parallel",
         "data.classes", "data.frequencies", "data.images", "data.layouts", "data.pairs", "data.preprocess", "data.augment",
         "data.synthetic", "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pictures",
         "evaluation.pipeline", "evaluation.prediction", "evaluation.predictor",
@@ -60,7 +61,7 @@ def test_rooms_import_only_what_they_may(file):
 
 def test_only_the_commands_and_their_two_helpers_know_of_a_command_line():
     for file in FILES:
-        words = {"errors.py": {"sys.argv"}, "arguments.py": {"argparse"}, "runtime.py": {"sys.argv"}}.get(file.name, set())
+        words = {"signals.py": {"sys.argv"}, "errors.py": {"sys.argv"}, "arguments.py": {"argparse"}, "runtime.py": {"sys.argv"}}.get(file.name, set())
         found = {word for word in ("sys.argv", "argparse") if word in file.read_text()}
         assert found <= words, file
 

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
-from dlinknet import config, console
+from dlinknet import config, console, signals
 from dlinknet.cloud import transfer
 from dlinknet.cloud.inputs import Inputs, data_root, the_weights, the_yaml
 from dlinknet.cloud.node import Node
-from dlinknet.cloud.outputs import LEFT, NEWEST, Ended, Outputs
+from dlinknet.cloud.outputs import LEFT, NEWEST, Outputs
 from dlinknet.cloud.store import Store, is_remote, join, open_store, same
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
@@ -124,7 +124,7 @@ class Job:
             self.command.main(self._arguments())
             return
         outputs = Outputs(self._open(), self.out, url, self.cache / ".upload", self.command.trains, known)
-        with Ended(outputs.rescue):
+        with signals.rescuing(outputs.rescue):
             outputs.start()
             try:
                 self.command.main(self._arguments())

@@ -3,12 +3,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable
 
 from dlinknet.cloud import transfer
 from dlinknet.cloud.store import THREADS, Store, join
@@ -61,14 +58,14 @@ class Outputs:
             raise type(error)(f"{error}; the outputs are in {self.folder}") from None
         LOG.info("the outputs are in %s", self.url)
 
-    def rescue(self) -> None:
-        """Sends what is whole before the job is ended from outside; what fails is named in the log."""
+    def rescue(self) -> str:
+        """Sends what is whole before the job is ended from outside; returns where the outputs are, or why they are not there."""
         self.ended.set()
         try:
             self._send(settled=not self.whole)
-            LOG.info("ended by SIGTERM; the outputs are in %s", self.url)
+            return f"the outputs are in {self.url}"
         except (UserError, RunFailed, OSError) as error:
-            LOG.info("ended by SIGTERM; %s", error)
+            return f"{error}; the outputs are in {self.folder}"
 
     def _watch(self) -> None:
         rest, told = LOOK, ""
@@ -136,47 +133,3 @@ def _link_or_copy(file: Path, copy: Path) -> None:
         os.link(file, copy)
     except OSError:             # a file system without links, or no such file
         shutil.copyfile(file, copy)
-
-
-class Ended:
-    """Calls `action`, and ends the process with status 143, when SIGTERM comes; at once, also while MindSpore computes.
-
-    Python runs a signal's handler between two of its own steps, which may be minutes away in a compilation. The byte that it
-    writes to a socket when the signal comes is read here by a thread.
-    """
-
-    def __init__(self, action: Callable[[], None]):
-        self.action = action
-
-    def __enter__(self) -> None:
-        self.reader, self.writer = socket.socketpair()
-        self.writer.setblocking(False)
-        self.wakeup = signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
-        self.handler = signal.signal(signal.SIGTERM, lambda *_: None)
-        self.entered = True
-        os.register_at_fork(after_in_child=self._forget)
-        threading.Thread(target=self._wait, name="SIGTERM", daemon=True).start()
-
-    def __exit__(self, *_: object) -> None:
-        self.entered = False
-        signal.signal(signal.SIGTERM, self.handler)
-        signal.set_wakeup_fd(self.wakeup)
-        self.writer.close()
-        self.reader.close()
-
-    def _forget(self) -> None:
-        """In a forked child: its SIGTERM is its own, and must not reach the parent's thread."""
-        if self.entered:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def _wait(self) -> None:
-        try:
-            while byte := self.reader.recv(1):
-                if byte[0] == signal.SIGTERM:
-                    try:
-                        self.action()
-                    finally:
-                        os._exit(128 + signal.SIGTERM)
-        except OSError:
-            return              # closed: the command has ended

@@ -1,11 +1,10 @@
-"""Training batches: pairs on disk -> shuffled, augmented, normalised batches through a MindSpore dataset."""
+"""Training batches: pairs on disk -> shuffled, augmented, normalised batches."""
 from __future__ import annotations
 
 import hashlib
 import os
 from typing import Iterator
 
-import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor
 
@@ -14,6 +13,7 @@ from dlinknet.data.augment import augment
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import DLINKNET, Preprocessing, of_settings, pad, read_image, resized, round_up, to_input
+from dlinknet.threads import ahead
 
 
 class TrainingLoader:
@@ -47,7 +47,7 @@ class TrainingLoader:
         self.crop = crop
         self.level = level
         self.seed = seed
-        self.workers = min(workers, os.cpu_count() or 1)     # MindSpore refuses more
+        self.workers = min(workers, os.cpu_count() or 1)
         sizes = [preprocessing.size_of(pair.height, pair.width) for pair in pairs]
         # Their missing part is mirrored, which a crop for larger images would show too much of.
         self.small = sum(height < crop[0] or width < crop[1] for height, width in sizes) if crop else 0
@@ -79,22 +79,11 @@ class TrainingLoader:
         Raises:
             UserError: a file can no longer be read.
         """
-        if not self.steps(start):
-            return
-        source = _Epoch(self, epoch, start)
-        # Batches wait in a queue, 16 of them by default: 1 GB of 4 x 1024 x 1024.
-        ds.config.set_prefetch_size(2)
-        # A GeneratorDataset of threads starts in milliseconds, so each epoch has its own, with its order and its rng. It
-        # serves whole batches, because its own batch() copies all pixels once more.
-        data = ds.GeneratorDataset(source, ["images", "masks"], shuffle=False, num_parallel_workers=self.workers,
-                                   python_multiprocessing=False)
-        try:
-            yield from data.create_tuple_iterator(num_epochs=1, do_copy=False)
-        except RuntimeError:
-            # MindSpore wraps what a worker raised into pages of its own text.
-            if source.error is not None:
-                raise source.error from None
-            raise
+        # MindSpore's GeneratorDataset would do the same, but it takes over SIGTERM, needs a tenth of a second to start each
+        # epoch, and wraps what a worker raises into pages of text.
+        batches = self.order(epoch, start)[:, self.rank]
+        for _, arrays in ahead(batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers):
+            yield tuple(map(Tensor, arrays))
 
     def batch(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The augmented examples of these pairs in an epoch: N x 3 x H x W and N x 1 x H x W float32."""
@@ -116,25 +105,6 @@ def make_loader(settings: Config, pairs: list[Pair], classes: Classes, rank: int
     crop = (settings.train_height or settings.train_size, settings.train_size) if settings.train_size else None
     return TrainingLoader(pairs, settings.batch_size, crop, settings.augment, settings.seed, settings.num_workers, rank, size,
                           classes, of_settings(settings))
-
-
-class _Epoch:
-    """The batches of one epoch as the random-access source that GeneratorDataset asks for."""
-
-    def __init__(self, loader: TrainingLoader, epoch: int, start: int):
-        self.loader, self.epoch = loader, epoch
-        self.batches = loader.order(epoch, start)[:, loader.rank]
-        self.error: Exception | None = None
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            return self.loader.batch(self.batches[place], self.epoch)
-        except Exception as error:
-            self.error = error
-            raise
 
 
 def _rng(seed: int, epoch: int, id: str) -> np.random.Generator:

@@ -17,7 +17,7 @@ from dlinknet.errors import UserError
 from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.engine import Engine
 from dlinknet.evaluation.metrics import Tally, confusion, set_figures
-from dlinknet.evaluation.pipeline import ahead
+from dlinknet.threads import ahead
 from dlinknet.evaluation.predictor import Predictor, Views, labels_of
 
 Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed

@@ -1,27 +1,9 @@
-"""Work beside the network's: the next inputs are made, and the last results written, while it computes."""
+"""Work behind the network's: the last results are written while it computes."""
 from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Iterable, Iterator, TypeVar
-
-Item = TypeVar("Item")
-
-
-def ahead(items: Iterable[Item], function: Callable[[Item], Any], depth: int = 1) -> Iterator[tuple[Item, Any]]:
-    """Yields (item, function(item)) in order, while a thread works on up to `depth` items further on.
-
-    What `function` raises is raised here, in its turn.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[tuple[Item, Future]] = deque()
-        for item in items:
-            waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > depth:
-                first, result = waiting.popleft()
-                yield first, result.result()
-        for item, result in waiting:
-            yield item, result.result()
+from typing import Any, Callable
 
 
 class Behind:

@@ -9,8 +9,8 @@ import numpy as np
 from dlinknet.console import Progress
 from dlinknet.data.decoding import BadImage, decode
 from dlinknet.data.images import ImageFile
-from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
+from dlinknet.threads import ahead
 
 FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}       # how probabilities are kept
 

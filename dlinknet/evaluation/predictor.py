@@ -11,7 +11,7 @@ from dlinknet.data.augment import UPRIGHT
 from dlinknet.data.preprocess import STRIDE, pad, resized, round_up, shared_canvases
 from dlinknet.errors import UserError
 from dlinknet.evaluation.engine import Engine
-from dlinknet.evaluation.pipeline import ahead
+from dlinknet.threads import ahead
 
 SIDES = 128                     # tiles come in few sizes, multiples of this, because each size is a graph to compile
 ALL, UP, LEFT, BOTH = np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]

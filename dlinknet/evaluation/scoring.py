@@ -13,9 +13,9 @@ from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import Preprocessing, read_image
 from dlinknet.evaluation.engine import NetworkEngine
 from dlinknet.evaluation.metrics import Tally, confusion, set_figures
-from dlinknet.evaluation.pipeline import ahead
 from dlinknet.evaluation.predictor import Predictor, labels_of
 from dlinknet.parallel import Ranks
+from dlinknet.threads import ahead
 
 if TYPE_CHECKING:
     from mindspore import nn

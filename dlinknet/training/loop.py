@@ -9,10 +9,11 @@ from typing import Any, Callable
 import numpy as np
 from mindspore import amp, nn
 
+from dlinknet import signals
 from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import RunFailed, UserError, out_of_memory
 from dlinknet.fields import BadFields
 from dlinknet.models.model_card import ModelCard
 from dlinknet.models.precision import set_precision
@@ -82,6 +83,7 @@ class Trainer:
             self.schedule = schedule
         self.state = state
         self.resumed_from = str(stopped.file)
+        signals.say(f"{stopped.file} is whole ({self.state}); --resume goes on from it")
         if self.state.best:
             try:
                 read_checkpoint(str(source.best), "resume")
@@ -141,14 +143,27 @@ class Trainer:
             else:
                 self.ranks.equalise(self.network.get_parameters())
                 self._run_epochs()
-        except OSError as error:
-            resume = "; --resume goes on from it" if self.records.saved else ""
-            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; {self.records.what_is_left()}"
-                            f"{resume}") from None
+        except Exception as error:
+            self._raise_told(error)
+            raise
         if self.state.best:
             LOG.info("best: %s %.4f in epoch %d, %s", self.state.best.figure, self.state.best.value, self.state.best.epoch,
                      self.files.best)
+        signals.say("the training was done")
         LOG.info("training is done")        # scripts/processes.sh looks for it
+
+    def _raise_told(self, error: Exception) -> None:
+        """Raise RunFailed for what the user can do something about: too little memory, a full disk."""
+        if isinstance(error, (UserError, RunFailed)):
+            return
+        if out_of_memory(error):
+            # A resumed run keeps its batch and train size.
+            raise RunFailed(f"out of memory with a step of {self.loader.batch_size} x {self.loader.height} x {self.loader.width} "
+                            "(batch x height x width): lower --batch_size or --train_size, for its validation --tile_size, in a "
+                            f"new run; {self.records.how_to_go_on()}") from None
+        if isinstance(error, OSError):
+            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; "
+                            f"{self.records.how_to_go_on()}") from None
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
@@ -156,7 +171,7 @@ class Trainer:
             # A run that is killed early can be resumed too, and a full disk shows before hours of work.
             self.records.keep_last(self.state, self.schedule)
         else:
-            self.records.saved = str(self.state)
+            self.records.note_saved(self.state)
         if self.loader.small:
             LOG.info("%d images do not fill a crop of %d x %d (height x width): what is missing is mirrored", self.loader.small,
                      self.loader.height, self.loader.width)
@@ -191,6 +206,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """What is left of one pass over the training set; returns the epoch's row of the table."""
+        signals.take_back()         # drivers and their libraries may have come with handlers of their own
         self.network.set_train(True)
         here, batch = self.state.position, self.loader.step_images
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)

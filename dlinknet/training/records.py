@@ -6,6 +6,7 @@ from typing import Any
 
 from mindspore import Parameter, amp, nn
 
+from dlinknet import signals
 from dlinknet.training.checkpoint import save
 from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.progress import State
@@ -50,7 +51,13 @@ class Records:
         if self.writes:
             parameters = {p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]}
             save(self.files.last, parameters.values(), {**self._meta(state, schedule), **state.to_dict(), **self.fixed}, self.files.previous)
+        self.note_saved(state)
+
+    def note_saved(self, state: State) -> None:
+        """Notes what `last` holds, for the line of a training that fails or that a signal ends."""
         self.saved = str(state)
+        if self.writes:
+            signals.say(self.how_to_go_on())
 
     def keep_table(self, rows: list[dict[str, Any]]) -> None:
         """The table of the epochs and its picture."""
@@ -61,6 +68,10 @@ class Records:
     def what_is_left(self) -> str:
         """For the line of a training that fails."""
         return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
+
+    def how_to_go_on(self) -> str:
+        """For the line of a training that ends early and can go on."""
+        return f"{self.what_is_left()}; --resume goes on from it" if self.saved else self.what_is_left()
 
     def _meta(self, state: State, schedule: Schedule) -> dict[str, Any]:
         return {**self.about, "epoch": state.epoch, "step": state.step, "best": state.to_dict()["best"],

@@ -214,7 +214,8 @@ def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
 
 
 def test_work_ahead_and_behind_keeps_its_order_and_raises_in_its_turn():
-    from dlinknet.evaluation.pipeline import Behind, ahead
+    from dlinknet.evaluation.pipeline import Behind
+    from dlinknet.threads import ahead
 
     def half(number):
         if number % 2:

@@ -1,0 +1,276 @@
+"""How a signal ends a command: with one line on stderr and status 128 + its number, within PATIENCE seconds in every state.
+
+Python runs the handler of a signal between two of its own steps. A compilation by MindSpore has none for minutes, and wraps
+what a handler raises into pages of its own text. So nothing happens in a handler: the number of each signal goes to a socket,
+and a thread reads it there and ends the process.
+
+SIGTERM and SIGHUP: the interpreter's C code writes the number.
+SIGINT: MindSpore replaces its handler at each call of a compiled step, by one that sends SIGTERM. It is blocked in all threads,
+    and one thread waits for it and writes the number. A program that this process starts has it blocked too, and is sent
+    SIGTERM at the end.
+
+A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were measured). A small process
+watches the same socket, and kills this one if nobody reads the number. It gets a terminal's Ctrl-C itself.
+
+A command calls prepare() before it imports anything that takes long; without it, all functions here are without effect.
+"""
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator
+
+if TYPE_CHECKING:
+    from pathlib import Path        # slow to import: each millisecond before prepare() is one without it
+
+SIGNALS: dict[int, str] = {signal.SIGTERM: "ended by SIGTERM", signal.SIGINT: "interrupted (SIGINT)",
+                           signal.SIGHUP: "ended by SIGHUP"}
+HANDLED = (signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 4.0          # seconds for the thread to come to read a signal
+LONGEST = 2000          # bytes of the line, which a pipe accepts at once
+
+
+class _Ending:
+    """What ends this process when a signal comes.
+
+    `unfinished` are paths that are removed then, `rescue` is called before, `text` says what is left.
+    """
+
+    def __init__(self) -> None:
+        self.unfinished: set[Path] = set()
+        self.rescue: Callable[[], str] | None = None
+        self.text = ""
+        # Whoever redirects stderr for a while does not redirect the line.
+        self.stderr = os.dup(2)
+        self.name = os.path.basename(sys.argv[0])
+        # The watcher reads here whether the end has begun (one byte), and the text.
+        self.shared = mmap.mmap(-1, 1 + LONGEST)
+        self.reader, self.writer = socket.socketpair()
+        self.writer.setblocking(False)
+
+    def start(self) -> None:
+        """Catches the signals from now on, but for those that the process was started to ignore (nohup)."""
+        interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+        if interrupts:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        for number in HANDLED:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _do_nothing)
+        self._start_watcher(interrupts)
+        os.register_at_fork(after_in_child=self._forget)
+        if interrupts:
+            threading.Thread(target=self._wait_for_interrupt, name="SIGINT", daemon=True).start()
+        threading.Thread(target=self._wait, name="signals", daemon=True).start()
+
+    def say(self, text: str) -> None:
+        """Sets what the line says is left."""
+        self.text = " ".join(text.split())
+        kept = self.text.encode(errors="replace")[:LONGEST]
+        self.shared[1:] = kept.ljust(LONGEST, b"\0")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a signal is ending the process."""
+        return self.shared[0] != 0
+
+    def _wait_for_interrupt(self) -> None:
+        signal.sigwait({signal.SIGINT})
+        self.writer.send(bytes([signal.SIGINT]))
+
+    def _wait(self) -> None:
+        number = 0
+        while number not in SIGNALS:        # a library may handle signals of its own
+            number = self.reader.recv(1)[0]
+        self.shared[0] = 1
+        try:
+            said = [self.text, self.rescue() if self.rescue else ""]
+            self._write_line(number, "; ".join(part for part in said if part))
+            for path in list(self.unfinished):
+                _remove(path)
+            _end_children()
+        finally:
+            os._exit(128 + number)
+
+    def _write_line(self, number: int, text: str) -> None:
+        words = f"{self.name}: error: {SIGNALS[number]}{'; ' if text else ''}{text}"
+        # A progress bar stands in the terminal's line.
+        start = "\n" if os.isatty(self.stderr) else ""
+        try:
+            # A reader that has stopped reading must not keep the process.
+            if select.select([], [self.stderr], [], 1)[1]:
+                os.write(self.stderr, f"{start}{words}".encode(errors="replace")[:LONGEST] + b"\n")
+        except OSError:
+            pass
+
+    def _start_watcher(self, interrupts: bool) -> None:
+        parent = os.getpid()
+        try:
+            child = os.fork()
+        except OSError:         # no more processes are allowed: the thread alone is nearly as good
+            return
+        if not child:
+            try:
+                self._watch(parent, interrupts)
+            finally:
+                os._exit(0)
+
+    def _watch(self, parent: int, interrupts: bool) -> None:
+        """Returns when the process has ended, or ends by itself; otherwise kills it."""
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        self.writer.close()
+        try:
+            if interrupts:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            number = self._next_signal()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            number = signal.SIGINT
+        hung_up = select.poll()
+        hung_up.register(self.reader, 0)            # a hang-up is reported always
+        if not number or hung_up.poll(PATIENCE * 1000) or self.begun or os.getppid() != parent:
+            return
+        text = bytes(self.shared[1:]).rstrip(b"\0").decode(errors="replace")
+        self._write_line(number, "; ".join(filter(None, ["killed, because MindSpore did not come back in time", text])))
+        os.kill(parent, signal.SIGKILL)
+
+    def _next_signal(self) -> int:
+        """The number of the first signal that nobody has read; 0 when the process has ended."""
+        while True:
+            waiting = self.reader.recv(64, socket.MSG_PEEK)
+            number = next((byte for byte in waiting if byte in SIGNALS), 0)
+            if number or not waiting:
+                return number
+            time.sleep(0.1)
+
+    def _forget(self) -> None:
+        """In a forked child: its signals are its own, and must not reach the parent's thread."""
+        signal.set_wakeup_fd(-1)
+        for number in HANDLED:
+            if signal.getsignal(number) is _do_nothing:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        self.writer.close()
+
+
+_ending: _Ending | None = None
+
+
+def prepare(name: str, left: str = "") -> None:
+    """Has signals end this process as the module says, and makes its standard streams safe to use. The first call of a command.
+
+    Args:
+        name: the __name__ of the command's module; without effect in one that is imported.
+        left: what is left of the work, as for say().
+
+    Standard streams that are closed are opened, so that no file of ours gets their numbers: what is written to stdout then
+    fails, what is written to stderr is lost. A character that stdout's encoding lacks is written as \\uXXXX.
+    """
+    global _ending
+    if name != "__main__":
+        return
+    _open_streams()
+    _ending = _Ending()
+    _ending.say(left)
+    _ending.start()
+
+
+def say(text: str) -> None:
+    """Sets what the line of a signal says is left of the work, for instance which checkpoint --resume accepts."""
+    if _ending is not None:
+        _ending.say(text)
+
+
+def add_unfinished(path: Path) -> None:
+    """Has a signal remove a file or folder; of a file, also those beside it whose names begin with its stem."""
+    if _ending is not None:
+        _ending.unfinished.add(path)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Undoes add_unfinished."""
+    if _ending is not None:
+        _ending.unfinished.discard(path)
+
+
+@contextmanager
+def rescuing(action: Callable[[], str]) -> Iterator[None]:
+    """Has a signal call `action` before the process ends; what it returns becomes a part of the line."""
+    if _ending is None:
+        yield
+        return
+    _ending.rescue = action
+    try:
+        yield
+    finally:
+        _ending.rescue = None
+
+
+def take_back() -> None:
+    """Catches the signals again. Call it in the main thread after a library that may have set handlers of its own."""
+    if _ending is not None:
+        for number in HANDLED:
+            if signal.getsignal(number) is _do_nothing:
+                signal.signal(number, _do_nothing)
+
+
+def leave_to_signal() -> None:
+    """Waits for the end if a signal is ending the process: its line and status are the ones that count."""
+    while _ending is not None and _ending.begun:
+        time.sleep(1)
+
+
+def _do_nothing(*_: object) -> None:
+    """The handler."""
+
+
+def _open_streams() -> None:
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)        # it gets the lowest number that is free
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _remove(path: Path) -> None:
+    try:
+        if os.path.isdir(path):
+            import shutil
+            shutil.rmtree(path, ignore_errors=True)
+            return
+        for name in os.listdir(path.parent):
+            if name.startswith(path.stem):
+                os.unlink(path.parent / name)
+    except OSError:
+        pass            # the next run removes it
+
+
+def _end_children() -> None:
+    """Sends SIGTERM to the processes that this one has started; without it they would go on alone."""
+    children: list[str] = []
+    try:
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
+                children += file.read().split()
+    except OSError:         # not Linux, a kernel without these lists, or a thread that has just ended
+        pass
+    for child in children:
+        try:
+            os.kill(int(child), signal.SIGTERM)
+        except OSError:
+            pass
