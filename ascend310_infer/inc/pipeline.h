@@ -18,7 +18,7 @@ struct Summary {
   double seconds = 0;                   // from the first image's reading to the last one's writing
 };
 
-// The images of a folder (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .webp; no ID_mask), sorted by name, or the one image that `place` is.
+// The images of a folder (.jpg, .jpeg, .png, .tif, .tiff; no ID_mask), sorted by name, or the one image that `place` is.
 // Throws UserError where there is none, or two would write the same result.
 std::vector<std::filesystem::path> find_images(const std::filesystem::path& place);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
+#include <cstdio>
 #include <functional>
 #include <future>
 #include <memory>
@@ -22,7 +23,11 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr size_t kAhead = 2;    // tiles that wait for the network, and for the writer
-const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"};
+const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
+// Other types of images, which are named where they are left out; dlinknet/data/images.py has the same.
+const std::set<std::string> kOtherTypes = {".avif", ".bmp", ".dib", ".ecw", ".exr", ".gif", ".hdf", ".hdr", ".heic", ".heif", ".ico", ".img",
+                                           ".j2k", ".jfif", ".jp2", ".jpe", ".jpx", ".jxl", ".nc", ".pbm", ".pgm", ".pnm", ".ppm", ".psd",
+                                           ".qoi", ".sid", ".svg", ".tga", ".vrt", ".webp"};
 
 double milliseconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
 
@@ -254,6 +259,7 @@ std::string id_of(const fs::path& image) {
 
 std::vector<fs::path> find_images(const fs::path& place) {
   std::vector<fs::path> found;
+  std::vector<std::string> others;
   std::error_code failed;
   if (fs::is_regular_file(place, failed)) {
     return {place};
@@ -263,15 +269,25 @@ std::vector<fs::path> find_images(const fs::path& place) {
     std::string type = entry.path().extension().string();
     std::transform(type.begin(), type.end(), type.begin(), [](unsigned char letter) { return std::tolower(letter); });
     const std::string name = entry.path().filename().string();
-    if (kTypes.count(type) > 0 && name[0] != '.' && !ends_with(entry.path().stem().string(), "_mask")) {
+    if (name[0] == '.' || ends_with(entry.path().stem().string(), "_mask")) {
+      continue;
+    }
+    if (kTypes.count(type) > 0) {
       found.push_back(entry.path());
+    } else if (kOtherTypes.count(type) > 0) {
+      others.push_back(name);
     }
   }
   if (failed) {
     throw UserError("--images: cannot read " + place.string() + ": " + failed.message());
   }
+  if (!others.empty()) {
+    std::sort(others.begin(), others.end());
+    std::fprintf(stderr, "%zu files of other types were left out of %s (%s%s); .jpg, .jpeg, .png, .tif, .tiff are read\n", others.size(),
+                 place.string().c_str(), others[0].c_str(), others.size() > 1 ? ", ..." : "");
+  }
   if (found.empty()) {
-    throw UserError("--images: " + place.string() + " holds no image (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .webp)");
+    throw UserError("--images: " + place.string() + " holds no image (.jpg, .jpeg, .png, .tif, .tiff)");
   }
   std::sort(found.begin(), found.end());
   std::set<std::string> ids;

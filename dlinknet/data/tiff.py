@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-STRIPS, SAMPLES, STRIP_BYTES, PLANAR, TILES, TILE_BYTES, EXTRA, FORMAT, TURN = 273, 277, 279, 284, 324, 325, 338, 339, 274
+STRIPS, SAMPLES, STRIP_BYTES, PLANAR, TILES, TILE_BYTES, EXTRA, FORMAT, TURN, MAP = 273, 277, 279, 284, 324, 325, 338, 339, 274, 320
 MINISWHITE, MINISBLACK, RGB, PALETTE = 0, 1, 2, 3
 KINDS = {MINISWHITE: "grey", MINISBLACK: "grey", RGB: "RGB", PALETTE: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab"}
 READ = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000)         # compressions: none, fax, LZW, JPEG, deflate, PackBits, LZMA, ZSTD
@@ -60,6 +60,8 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
         return f"{count} bands that are not marked as colours; choose three of them: {_choose(count)} -co PHOTOMETRIC=RGB"
     if count == 2 and colours != MINISBLACK or count < 3 and colours in (RGB, 5, 6):
         return f"{count} bands marked as {KINDS[colours]}; save it as grey: gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK"
+    if colours == PALETTE and 0 < max(_numbers(tags, MAP, 0)) < 256:      # Pillow would take them for 16 bits, which makes black of all
+        return "a palette whose entries have 8 bits in place of 16; save it as RGB: gdal_translate -expand rgb"
     if count > 4:
         return f"{count} bands; choose three of them: {_choose(count)}"
     if 1 in _numbers(tags, EXTRA, 0) and count in (2, 4):

@@ -79,9 +79,9 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
     from dlinknet.deploy.engines import OnnxEngine
     from dlinknet.deploy.sidecar import read
     whole = (work / "data" / "m2_sat.jpg").read_bytes()
-    bad = {"cut_sat.bmp": cv2.imencode(".bmp", stripes(0, 64, 96)[0])[1].tobytes()[:-700],
+    bad = {"cut_sat.png": cv2.imencode(".bmp", stripes(0, 64, 96)[0])[1].tobytes()[:-700],
            "deep_sat.png": cv2.imencode(".png", np.zeros((9, 9, 3), np.uint16))[1].tobytes(), "half_sat.jpg": whole[:-700],
-           "part_sat.png": (work / "data" / "m1_sat.png").read_bytes()[:-700], "text_sat.tif": b"no image"}
+           "part_sat.png": (work / "data" / "m1_sat.png").read_bytes()[:-700], "text_sat.tif": b"no image", "other_sat.webp": b""}
     for name, data in bad.items():
         (work / "data" / name).write_bytes(data)
     result = build.run(program, "--model=net.onnx", "--images=data", f"--results={tmp_path / 'r'}", f"--times={tmp_path / 't'}",
@@ -90,7 +90,8 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
         (work / "data" / name).unlink()
     assert result.returncode == 1, result.stderr
     assert result.stderr.splitlines() == [
-        "left out cut_sat.bmp: cannot be decoded", "left out deep_sat.png: not 8 bits a channel (16); save it with 8",
+        "1 files of other types were left out of data (other_sat.webp); .jpg, .jpeg, .png, .tif, .tiff are read",
+        "left out cut_sat.png: cannot be decoded", "left out deep_sat.png: not 8 bits a channel (16); save it with 8",
         "left out half_sat.jpg: truncated", "left out part_sat.png: truncated",
         "left out text_sat.tif: is no image",
         "dlinknet_infer: error: 5 of 9 images could not be done"]

@@ -208,3 +208,16 @@ def test_no_other_decoder_is_ever_asked(tmp_path, monkeypatch):
     with pytest.raises(BadImage):
         decode(written(tmp_path, b"%!PS-Adobe-3.0 EPSF-3.0"))
     assert opened == [["PNG"]]
+
+
+def test_a_palette_of_8_bit_entries_is_refused(tmp_path):
+    image = Image.fromarray(picture(bands=1)[..., 0], "P")
+    image.putpalette([200, 100, 50] * 256)
+    image.save(tmp_path / "a.tif")
+    assert decode(tmp_path / "a.tif")[0, 0].tolist() == [50, 100, 200]
+    data = (tmp_path / "a.tif").read_bytes()
+    for value in (200, 100, 50):        # Pillow writes value * 256, little endian
+        assert bytes([0, value]) * 256 in data
+        data = data.replace(bytes([0, value]) * 256, bytes([value, 0]) * 256)
+    with pytest.raises(BadImage, match="a palette whose entries have 8 bits"):
+        decode(written(tmp_path, data, "a.tif"))
