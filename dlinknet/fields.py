@@ -1,4 +1,5 @@
 """Dicts from outside, read field by field, each by its type and range. Standard library only."""
+
 from __future__ import annotations
 
 import math
@@ -7,27 +8,33 @@ from typing import Any, Iterator
 from dlinknet.errors import clipped, shown
 
 _REQUIRED: Any = object()
-_EXACT = 2 ** 53                # whole numbers up to here survive every JSON reader
+_EXACT = 2**53  # whole numbers up to here survive every JSON reader
 
 
 class BadFields(Exception):
-    """A dict is not what it should be. The message names the field, in at most 200 characters, without the file's name."""
+    """A dict is not what it should be.
+
+    The message names the field, in at most 160 characters, without the file's name.
+    """
 
     def __init__(self, reason: str):
-        super().__init__(clipped(reason, 200))
+        super().__init__(clipped(reason, 160))
 
 
 class Fields:
     """One dict from outside.
 
-    Every method returns a field's value, or `default` if the dict lacks the field and a default is given.
+    Every method returns a field's value, or `default` if the dict lacks the field and a default is
+    given.
 
     Args:
         values: what stands where a dict should be.
-        name: the dict's own name, in front of its fields' names in messages; empty for the outermost dict.
+        name: the dict's own name, in front of its fields' names in messages; empty for the
+            outermost dict.
 
     Raises:
-        BadFields: `values` is not a dict. Each method: the field is missing, of another type, or out of range.
+        BadFields: `values` is not a dict. Each method: the field is missing, of another type, or
+            out of range.
     """
 
     def __init__(self, values: Any, name: str = ""):
@@ -45,7 +52,7 @@ class Fields:
                 raise self.wrong(f"has the field {shown(name)}, whose name is not a text")
             yield name
 
-    def any(self, name: str, default: Any = _REQUIRED) -> Any:
+    def value(self, name: str, default: Any = _REQUIRED) -> Any:
         """Return a field of any type."""
         if name in self._values:
             return self._values[name]
@@ -55,45 +62,53 @@ class Fields:
 
     def text(self, name: str, default: Any = _REQUIRED, most: int = 200) -> str:
         """Return a text of at most `most` characters."""
-        value = self.any(name, default)
+        value = self.value(name, default)
         if not isinstance(value, str) or len(value) > most:
             raise self._unlike(name, value, f"a text of at most {most} characters")
         return value
 
     def whole(self, name: str, default: Any = _REQUIRED, least: int = 0, most: int = _EXACT) -> int:
         """Return a whole number from `least` to `most`; true and false are not numbers."""
-        value = self.any(name, default)
+        value = self.value(name, default)
         if type(value) is not int or not least <= value <= most:
             limits = f"from {least} on" if most == _EXACT else f"from {least} to {most}"
             raise self._unlike(name, value, f"a whole number {limits}")
         return value
 
-    def number(self, name: str, default: Any = _REQUIRED, least: float = -math.inf, above: float = -math.inf,
-               finite: bool = True) -> float:
+    def number(
+        self,
+        name: str,
+        default: Any = _REQUIRED,
+        least: float = -math.inf,
+        above: float = -math.inf,
+        finite: bool = True,
+    ) -> float:
         """Return a number of at least `least` and greater than `above`.
 
         Args:
             finite: False also accepts NaN and infinity.
         """
-        value = self.any(name, default)
+        value = self.value(name, default)
         if type(value) not in (int, float):
             raise self._unlike(name, value, "a number")
         if finite and not math.isfinite(value):
             raise self._unlike(name, value, "a finite number")
         if value < least or value <= above and above > -math.inf:
-            raise self._unlike(name, value, f"at least {least:g}" if value < least else f"above {above:g}")
+            raise self._unlike(
+                name, value, f"at least {least:g}" if value < least else f"above {above:g}"
+            )
         return float(value)
 
-    def list(self, name: str, default: Any = _REQUIRED) -> list[Any]:
+    def sequence(self, name: str, default: Any = _REQUIRED) -> list[Any]:
         """Return a list of anything."""
-        value = self.any(name, default)
+        value = self.value(name, default)
         if not isinstance(value, list):
             raise self._unlike(name, value, "a list")
         return value
 
     def texts(self, name: str, default: Any = _REQUIRED) -> list[str]:
         """Return a list of texts."""
-        values = self.list(name, default)
+        values = self.sequence(name, default)
         for value in values:
             if not isinstance(value, str):
                 raise BadFields(f"{self._path(name)} holds {shown(value)}, not a text")
@@ -101,18 +116,23 @@ class Fields:
 
     def wholes(self, name: str, count: int, least: int, most: int) -> list[int]:
         """Return a list of `count` whole numbers from `least` to `most`."""
-        values = self.list(name)
-        if len(values) != count or not all(type(value) is int and least <= value <= most for value in values):
+        values = self.sequence(name)
+        if len(values) != count or not all(
+            type(value) is int and least <= value <= most for value in values
+        ):
             raise self._unlike(name, values, f"{count} whole numbers from {least} to {most}")
         return values
 
     def inner(self, name: str, default: Any = _REQUIRED) -> Fields:
         """Return a dict."""
-        return Fields(self.any(name, default), self._path(name))
+        return Fields(self.value(name, default), self._path(name))
 
     def inners(self, name: str, default: Any = _REQUIRED) -> list[Fields]:
         """Return a list of dicts."""
-        return [Fields(value, f"{self._path(name)} {place + 1}") for place, value in enumerate(self.list(name, default))]
+        return [
+            Fields(value, f"{self._path(name)} {place + 1}")
+            for place, value in enumerate(self.sequence(name, default))
+        ]
 
     def wrong(self, reason: str) -> BadFields:
         """Return an error whose message begins with this dict's name."""

@@ -178,20 +178,6 @@ def names_unlike(trained: Iterable[str], masks: Iterable[str], what: str) -> str
     return f"the classes differ ({', '.join(said) or 'in their order'})"
 
 
-def stored_classes(values: dict[str, Any]) -> Classes:
-    """The classes that a checkpoint or an export was made for: of its `classes` (maps) and `class_table`; roads where it has one map.
-
-    Raises:
-        ValueError, TypeError, LookupError: it holds no table, or that of another number of classes.
-    """
-    if values.get("classes", 1) == 1:
-        return ROADS
-    found = parse_classes(values["class_table"])
-    if found.outputs != values["classes"]:
-        raise ValueError(f"{values['classes']} maps, but {found.outputs} classes")
-    return found
-
-
 def read_table(file: Path, key: str, count_void: bool) -> Classes:
     """The table in a YAML file.
 

@@ -63,15 +63,6 @@ def of_settings(settings: Config) -> Preprocessing:
     return replace(CHOICES[settings.preprocessing], resize=resize)
 
 
-def parse_preprocessing(values: dict[str, Any]) -> Preprocessing:
-    """What Preprocessing.described gave. ValueError, TypeError or LookupError where it is something else."""
-    shift, resize = values["shift"], values.get("resize")
-    shifts = tuple(float(value) for value in (shift if isinstance(shift, list) else [shift] * 3))
-    if len(shifts) != 3 or (resize is not None and (len(resize) != 2 or min(resize) < 1)):
-        raise ValueError("shift or resize")
-    return Preprocessing(float(values["scale"]), shifts, resize and tuple(int(side) for side in resize))
-
-
 def read_image(file: Path) -> np.ndarray:
     """Return an image's pixels, H x W x 3 uint8, BGR, as stored. UserError: the file cannot be decoded."""
     with readable(file):

@@ -129,7 +129,7 @@ def read(file: str, key: str) -> Exported:
 
 def _shape(fields: Fields) -> Shape:
     """The shape in the JSON's `input`."""
-    pixels, sides = fields.text("layout") == "NHWC", fields.list("shape")
+    pixels, sides = fields.text("layout") == "NHWC", fields.sequence("shape")
     if len(sides) != 4:
         raise BadFields(f"input.shape has {len(sides)} numbers, not 4")
     if sides[0] is None:

@@ -1,9 +1,11 @@
-"""Read the tensors of a MindSpore checkpoint (.ckpt), with every size that the file claims compared with its bytes.
+"""Read the tensors of a MindSpore checkpoint (.ckpt); every size that it claims is compared.
 
-MindSpore's own load_checkpoint believes a tensor's claimed shape: four bytes that call themselves a million numbers become a
-million numbers of whatever lies in memory (2.10.0). A checkpoint is one protobuf message `Checkpoint` of records, which
-protobuf reads up to 2 GB; here each record is parsed by itself, so that larger files are read too.
+MindSpore's own load_checkpoint believes a tensor's claimed shape: four bytes that call themselves a
+million numbers become a million numbers of whatever lies in memory (2.10.0). A checkpoint is one
+protobuf message `Checkpoint` of records, which protobuf reads up to 2 GB; here each record is
+parsed by itself, so that larger files are read too.
 """
+
 from __future__ import annotations
 
 from math import prod
@@ -14,11 +16,24 @@ import numpy as np
 
 from dlinknet.errors import shown
 
-TYPES = {"Float16": "<f2", "Float32": "<f4", "Float64": "<f8", "BFloat16": "<u2", "Int8": "i1", "Int16": "<i2", "Int32": "<i4",
-         "Int64": "<i8", "UInt8": "u1", "UInt16": "<u2", "UInt32": "<u4", "UInt64": "<u8", "Bool": "?"}
-DIMENSIONS = 16                 # axes of a tensor; NumPy accepts 32
-_RECORD = b"\x0a"                # the protobuf key of Checkpoint.value: field 1, a length and bytes
-_CRC = b"crc_num"               # 17 bytes at the end of files that were written with crc_check
+TYPES = {
+    "Float16": "<f2",
+    "Float32": "<f4",
+    "Float64": "<f8",
+    "BFloat16": "<u2",
+    "Int8": "i1",
+    "Int16": "<i2",
+    "Int32": "<i4",
+    "Int64": "<i8",
+    "UInt8": "u1",
+    "UInt16": "<u2",
+    "UInt32": "<u4",
+    "UInt64": "<u8",
+    "Bool": "?",
+}
+DIMENSIONS = 16  # axes of a tensor; NumPy accepts 32
+_RECORD = b"\x0a"  # the protobuf key of Checkpoint.value: field 1, a length and bytes
+_CRC = b"crc_num"  # 17 bytes at the end of files that were written with crc_check
 
 
 class BadCkptFile(Exception):
@@ -26,7 +41,9 @@ class BadCkptFile(Exception):
 
 
 def read_ckpt(file: Path) -> dict[str, np.ndarray]:
-    """Return the tensors of a MindSpore checkpoint by name; bfloat16 becomes float32. Texts beside tensors are passed over.
+    """Return the tensors of a MindSpore checkpoint by name; bfloat16 becomes float32.
+
+    Texts beside the tensors are passed over.
 
     Raises:
         BadCkptFile: the file is no MindSpore checkpoint or not whole.
@@ -34,6 +51,7 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
     """
     from google.protobuf.message import DecodeError
     from mindspore.train.checkpoint_pb2 import Checkpoint
+
     parts: dict[str, list[_Part]] = {}
     with open(file, "rb") as data:
         for content in _records(data, file.stat().st_size):
@@ -42,7 +60,11 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
             except DecodeError:
                 raise BadCkptFile("a record is not whole") from None
             if record.HasField("tensor") and record.tensor.tensor_type != "str":
-                part = _Part(record.tensor.tensor_type, tuple(record.tensor.dims), record.tensor.tensor_content)
+                part = _Part(
+                    record.tensor.tensor_type,
+                    tuple(record.tensor.dims),
+                    record.tensor.tensor_content,
+                )
                 parts.setdefault(record.tag, []).append(part)
     if not parts:
         raise BadCkptFile("it holds no tensors")
@@ -50,7 +72,10 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
 
 
 class _Part(NamedTuple):
-    """One record of a tensor. MindSpore cuts a large tensor in several; each has the shape of the whole."""
+    """One record of a tensor.
+
+    MindSpore cuts a large tensor in several; each has the shape of the whole.
+    """
 
     kind: str
     shape: tuple[int, ...]
@@ -78,7 +103,7 @@ def _varint(data: BinaryIO) -> int:
         byte = data.read(1)
         if not byte:
             break
-        value |= (byte[0] & 0x7f) << 7 * position
+        value |= (byte[0] & 0x7F) << 7 * position
         if byte[0] < 0x80:
             return value
     raise BadCkptFile("it ends early")
@@ -88,12 +113,26 @@ def _array(name: str, parts: list[_Part]) -> np.ndarray:
     """Return the tensor whose records are `parts`."""
     kind, shape, content = parts[0]
     if kind not in TYPES or any(part[:2] != (kind, shape) for part in parts):
-        raise BadCkptFile(f"the tensor {shown(name)} has the type {shown(kind)}, which is not known, or several types")
+        raise BadCkptFile(
+            f"the tensor {shown(name)} has the type {shown(kind)}, which is not known, "
+            "or several types"
+        )
     if len(parts) > 1:
         content = b"".join(part.content for part in parts)
-    if shape == (0,) and content:       # how MindSpore 2.0 writes the shape of a single number
+    if shape == (0,) and content:  # how MindSpore 2.0 writes the shape of a single number
         shape = ()
-    if len(shape) > DIMENSIONS or min(shape, default=0) < 0 or prod(shape) * np.dtype(TYPES[kind]).itemsize != len(content):
-        raise BadCkptFile(f"the tensor {shown(name)} has {len(content)} bytes, and its shape claims another number")
+    if (
+        len(shape) > DIMENSIONS
+        or min(shape, default=0) < 0
+        or prod(shape) * np.dtype(TYPES[kind]).itemsize != len(content)
+    ):
+        raise BadCkptFile(
+            f"the tensor {shown(name)} has {len(content)} bytes, and its shape claims another "
+            "number"
+        )
     values = np.frombuffer(content, TYPES[kind]).reshape(shape)
-    return np.asarray((values.astype(np.uint32) << 16).view(np.float32)) if kind == "BFloat16" else values
+    return (
+        np.asarray((values.astype(np.uint32) << 16).view(np.float32))
+        if kind == "BFloat16"
+        else values
+    )

@@ -1,22 +1,27 @@
-"""Unpickle plain data from a file that nobody trusts: dicts, lists, tuples, texts, numbers, and what the caller names.
+"""Unpickle plain data from a file that nobody trusts.
 
-Python's C unpickler allocates what a pickle claims: 139 bytes with a high memo index take 13 GB. The standard library's Python
-unpickler keeps its memo in a dict. Here it reads a bounded number of bytes, and knows only the opcodes that weights need, none
-of which costs more memory or time than a small multiple of its own bytes.
+Plain data are dicts, lists, tuples, texts, numbers, and what the caller names. Python's C unpickler
+allocates what a pickle claims: 139 bytes with a high memo index take 13 GB. The standard library's
+Python unpickler keeps its memo in a dict. Here it reads a bounded number of bytes, and knows only
+the opcodes that weights need; each of them costs a small multiple of its own bytes.
 """
+
 from __future__ import annotations
 
 import pickle
 import struct
 from typing import Any, BinaryIO
 
-PICKLE_BYTES = 4 << 20          # ResNet101 has 0.07 MB, with an optimizer 0.3 MB; the numbers are stored outside of it
-ARGUMENTS = 8                   # of one call; PyTorch's longest has 7
-OPCODES = ("PROTO", "STOP", "MARK", "POP", "POP_MARK", "DUP", "FRAME", "MEMOIZE", "BINPUT", "BINGET", "LONG_BINGET",
-           "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
-           "BINSTRING", "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
-           "BINBYTES8", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT",
-           "GLOBAL", "STACK_GLOBAL", "BINPERSID")
+PICKLE_BYTES = (
+    4 << 20
+)  # ResNet101 has 0.07 MB, with an optimizer 0.3 MB; the numbers are stored outside of it
+ARGUMENTS = 8  # of one call; PyTorch's longest has 7
+OPCODES = (
+    "PROTO STOP MARK POP POP_MARK DUP FRAME MEMOIZE BINPUT BINGET LONG_BINGET NONE NEWTRUE "
+    "NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINSTRING SHORT_BINSTRING BINUNICODE "
+    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 EMPTY_LIST APPEND APPENDS "
+    "EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT GLOBAL STACK_GLOBAL BINPERSID"
+).split()
 
 
 class BadPickle(Exception):
@@ -40,11 +45,13 @@ class Bounded:
     def _counted(self, content: bytes) -> bytes:
         self._left -= len(content)
         if self._left < 0:
-            raise BadPickle(f"its pickle has more than {PICKLE_BYTES >> 20} MB, which weights do not need")
+            raise BadPickle(
+                f"its pickle has more than {PICKLE_BYTES >> 20} MB, which weights do not need"
+            )
         return content
 
 
-class PlainUnpickler(pickle._Unpickler):        # noqa: SLF001  (its dispatch table is how the library extends it)
+class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no dispatch table)
     """Unpickle plain data. A subclass says what `find_class` and `persistent_load` return.
 
     Raises (on `load`):
@@ -56,7 +63,7 @@ class PlainUnpickler(pickle._Unpickler):        # noqa: SLF001  (its dispatch ta
         super().__init__(file, encoding="utf-8")
 
     def load_long_binput(self) -> None:
-        index, = struct.unpack("<I", self.read(4))
+        (index,) = struct.unpack("<I", self.read(4))
         if index > PICKLE_BYTES:
             raise BadPickle(f"its pickle numbers {index} things, more than it has bytes")
         self.memo[index] = self.stack[-1]
@@ -69,7 +76,9 @@ class PlainUnpickler(pickle._Unpickler):        # noqa: SLF001  (its dispatch ta
 
     def load_build(self) -> None:
         self.stack.pop()
-        if not isinstance(self.stack[-1], dict):        # PyTorch notes versions beside a dict, which nobody needs
+        if not isinstance(
+            self.stack[-1], dict
+        ):  # PyTorch notes versions beside a dict, which nobody needs
             raise BadPickle("it changes a tensor after it was made")
 
     def load_setitem(self) -> None:
@@ -88,19 +97,30 @@ class PlainUnpickler(pickle._Unpickler):        # noqa: SLF001  (its dispatch ta
             target[checked_key(key)] = value
 
     def _refuse(self) -> None:
-        raise BadPickle("it holds something else than weights; save the network's state_dict() alone")
+        raise BadPickle(
+            "it holds something else than weights; save the network's state_dict() alone"
+        )
 
-    dispatch = {**dict.fromkeys(range(256), _refuse),
-                **{getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in OPCODES},
-                pickle.LONG_BINPUT[0]: load_long_binput, pickle.REDUCE[0]: load_reduce, pickle.BUILD[0]: load_build,
-                pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems}
+    dispatch = {
+        **dict.fromkeys(range(256), _refuse),
+        **{
+            getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
+            for name in OPCODES
+        },
+        pickle.LONG_BINPUT[0]: load_long_binput,
+        pickle.REDUCE[0]: load_reduce,
+        pickle.BUILD[0]: load_build,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+    }
 
 
 def checked_key(key: Any) -> Any:
     """Return a dict's key.
 
     Raises:
-        BadPickle: the key is no text and no number. The hash of a tuple whose parts are shared has no end.
+        BadPickle: the key is no text and no number. The hash of a tuple whose parts are shared has
+            no end.
     """
     if not isinstance(key, (str, bytes, int, float, type(None))):
         raise BadPickle("a dict has a key that is neither a text nor a number")

@@ -164,10 +164,10 @@ def known_card(values: dict[str, Any], file: str, key: str) -> ModelCard:
     try:
         card = ModelCard.from_dict(values)
     except BadFields as error:
-        raise UserError(f"{key}: {file} describes its network in a way that is not known here ({error}); {later}") from None
+        raise UserError(f"{key}: {file} says of its network what is not known here ({error}); {later}") from None
     if card.model not in BUILDERS or card.decoder not in UPS or card.padding not in PADDINGS:
-        raise UserError(f"{key}: {file} is a {shown(card.model)} with decoder {shown(card.decoder)} and padding {shown(card.padding)}, "
-                        f"which this dlinknet does not know; {later}")
+        raise UserError(f"{key}: {file} is a {shown(card.model, 30)} with decoder {shown(card.decoder, 30)} and padding "
+                        f"{shown(card.padding, 30)}, which this dlinknet does not know; {later}")
     return card
 
 

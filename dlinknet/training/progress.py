@@ -1,4 +1,5 @@
-"""How far a training has come, as typed values, and as the text of a LOG_NAME_last.ckpt holds them. Pure Python."""
+"""How far a training has come: typed values, and the text of a LOG_NAME_last.ckpt. Pure Python."""
+
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
@@ -14,16 +15,21 @@ class Position:
     """Where the next step stands, and the sums of its epoch so far."""
 
     epoch: int = 1
-    images: int = 0             # of this epoch that are done, in all processes
-    loss_sum: float = 0.0       # each step's loss times its images
-    skipped: int = 0            # how many steps overflowed
-    seconds: float = 0.0        # that they took
+    images: int = 0  # of this epoch that are done, in all processes
+    loss_sum: float = 0.0  # each step's loss times its images
+    skipped: int = 0  # how many steps overflowed
+    seconds: float = 0.0  # that they took
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Position:
         """Return the position that a checkpoint's text holds; BadFields if it is not one."""
-        return cls(fields.whole("epoch", least=1), fields.whole("images"), fields.number("loss_sum"), fields.whole("skipped"),
-                   fields.number("seconds", least=0))
+        return cls(
+            fields.whole("epoch", least=1),
+            fields.whole("images"),
+            fields.number("loss_sum"),
+            fields.whole("skipped"),
+            fields.number("seconds", least=0),
+        )
 
 
 @dataclass(frozen=True)
@@ -40,15 +46,17 @@ class State:
     """What a training has come to, beside its tensors and its schedule."""
 
     position: Position = field(default_factory=Position)
-    step: int = 0               # steps taken since the start
+    step: int = 0  # steps taken since the start
     best: Optional[Best] = None
-    rows: list[dict[str, Any]] = field(default_factory=list)    # the table: one an epoch, all with the same names
-    ended: str = ""             # why the plateau rule ended the training
-    overflows_at_one: int = 0   # in a row, with a loss scale that cannot fall further
+    rows: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # the table: one an epoch, all with the same names
+    ended: str = ""  # why the plateau rule ended the training
+    overflows_at_one: int = 0  # in a row, with a loss scale that cannot fall further
 
     @classmethod
     def from_fields(cls, fields: Fields) -> State:
-        """Return the state that `to_dict` turned into a checkpoint's text; BadFields if it is not one."""
+        """Return the state that a checkpoint's text holds; BadFields if it is not one."""
         position = Position.from_fields(fields.inner("position"))
         rows = [_row(row) for row in fields.inners("rows")]
         for number, row in enumerate(rows, 1):
@@ -57,8 +65,14 @@ class State:
         if position.epoch != len(rows) + 1:
             raise BadFields(f"position.epoch is {position.epoch} after {len(rows)} epochs")
         best = fields.inner("best")
-        return cls(position, fields.whole("step"), _best(best) if list(best.names()) else None, rows, fields.text("ended"),
-                   fields.whole("overflows_at_one"))
+        return cls(
+            position,
+            fields.whole("step"),
+            _best(best) if list(best.names()) else None,
+            rows,
+            fields.text("ended"),
+            fields.whole("overflows_at_one"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as JSON holds it."""
@@ -79,42 +93,58 @@ def _row(fields: Fields) -> dict[str, Any]:
         fields.number(name)
     for name in fields.names():
         fields.number(name, finite=False)
-    return {name: fields.any(name) for name in fields.names()}
+    return {name: fields.value(name) for name in fields.names()}
 
 
 def _best(fields: Fields) -> Best:
-    return Best(fields.text("figure"), fields.number("value", finite=False), fields.whole("epoch", least=1))
+    return Best(
+        fields.text("figure"), fields.number("value", finite=False), fields.whole("epoch", least=1)
+    )
 
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """What tells one data set from another: the IDs of both parts, a hash of all files' sizes, and the class table."""
+    """What tells one data set from another.
+
+    train, valid: the IDs of both parts. files: the SHA-256 of all files' sizes in bytes, in
+    hexadecimal digits. classes: the class table; None for roads.
+    """
 
     train: tuple[str, ...]
     valid: tuple[str, ...]
-    files: str                  # SHA-256 in hexadecimal digits
-    classes: Optional[Classes]  # None: roads
+    files: str
+    classes: Optional[Classes]
 
     @classmethod
     def from_fields(cls, fields: Fields) -> DataIdentity:
-        """Return the identity that `to_dict` turned into a checkpoint's text; BadFields if it is not one."""
+        """Return the identity that a checkpoint's text holds; BadFields if it is not one."""
         try:
-            classes = parse_classes(fields.any("classes")) if "classes" in fields else None
+            classes = parse_classes(fields.value("classes")) if "classes" in fields else None
         except (LookupError, TypeError, ValueError) as error:
             raise BadFields(f"data.classes: {error}") from None
-        return cls(tuple(fields.texts("train")), tuple(fields.texts("valid")), fields.text("files"), classes)
+        return cls(
+            tuple(fields.texts("train")),
+            tuple(fields.texts("valid")),
+            fields.text("files"),
+            classes,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the identity as JSON holds it."""
-        return {"train": list(self.train), "valid": list(self.valid), "files": self.files,
-                "classes": self.classes and self.classes.described()}
+        return {
+            "train": list(self.train),
+            "valid": list(self.valid),
+            "files": self.files,
+            "classes": self.classes and self.classes.described(),
+        }
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What the text of a LOG_NAME_last.ckpt says of its run, beside the model card (training/checkpoint.py lists it).
+    """What the text of a LOG_NAME_last.ckpt says of its run, beside the model card.
 
-    settings: those that a resumed run must not change (run.fixed_settings); texts, numbers, true and false.
+    training/checkpoint.py lists the keys. settings: those that a resumed run must not change
+    (run.fixed_settings); texts, numbers, true and false.
     """
 
     state: State
@@ -137,7 +167,11 @@ class SavedRun:
         fields.number("loss_scale", above=0)
         settings = fields.inner("settings")
         for name in settings.names():
-            if not isinstance(settings.any(name), (str, int, float)):
+            if not isinstance(settings.value(name), (str, int, float)):
                 raise settings.wrong(f"says of {name} what is neither a text nor a number")
-        return cls(state, schedule_from_dict(values.get("plateau")), dict(values["settings"]),
-                   DataIdentity.from_fields(fields.inner("data")))
+        return cls(
+            state,
+            schedule_from_dict(values.get("plateau")),
+            dict(values["settings"]),
+            DataIdentity.from_fields(fields.inner("data")),
+        )

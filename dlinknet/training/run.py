@@ -229,7 +229,7 @@ def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, fi
               for key, value in saved.settings.items() if not hasattr(settings, key) or not _equal(value, getattr(settings, key))]
     unlike += _other_data(saved.data, identity)
     if unlike:
-        raise UserError(f"resume: {file} is of another run: {clipped('; '.join(unlike), 400)}; to train anew, name "
+        raise UserError(f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to train anew, name "
                         "another log_name or another folder for the results")
 
 

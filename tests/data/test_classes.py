@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dlinknet.data.classes import IGNORED, ROADS, names_unlike, parse_classes, read_table, stored_classes
+from dlinknet.data.classes import IGNORED, ROADS, names_unlike, parse_classes, read_table
 from dlinknet.data.layouts import TABLES
 from dlinknet.errors import UserError
 
@@ -90,8 +90,7 @@ def test_palettes_of_all_tables_round_trip(tmp_path, file, count_void):
             classes.read(colours)
     else:
         assert np.array_equal(classes.read(colours), labels)
-    again = parse_classes(classes.described())
-    assert again == classes and stored_classes({"classes": classes.outputs, "class_table": classes.described()}) == classes
+    assert parse_classes(classes.described()) == classes
 
 
 def test_camvids_32_colours_are_fused_into_the_papers_classes(tmp_path):
@@ -139,7 +138,5 @@ def test_a_table_that_cannot_be_read(tmp_path):
         read_table(tmp_path / "bad.yaml", "class_table", False)
 
 
-def test_roads_have_one_map_and_what_is_stored_must_fit():
-    assert ROADS.outputs == 1 and ROADS.outside == 0 and stored_classes({}) is ROADS
-    with pytest.raises(ValueError, match="3 maps, but 2 classes"):
-        stored_classes({"classes": 3, "class_table": TABLE})
+def test_roads_have_one_map():
+    assert ROADS.outputs == 1 and ROADS.outside == 0

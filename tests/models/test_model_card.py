@@ -59,7 +59,7 @@ def preprocessing(**changes):
 def test_a_field_of_another_type_or_range_is_named(changes, words):
     with pytest.raises(BadFields) as error:
         ModelCard.from_dict({"model": "linknet18", "classes": 1, **changes})
-    assert words in str(error.value) and len(str(error.value)) <= 200 and "\n" not in str(error.value)
+    assert words in str(error.value) and len(str(error.value)) <= 160 and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("values", [None, [], "x", 3, {}])
@@ -75,7 +75,7 @@ def test_mutants_are_cards_or_refused():
             assert isinstance(ModelCard.from_dict(mutant(CARD.to_dict(), seed)), ModelCard)
         except BadFields as error:
             refused += 1
-            assert len(str(error)) <= 200
+            assert len(str(error)) <= 160
     assert 1000 < refused < 2000
 
 

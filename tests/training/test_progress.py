@@ -77,7 +77,7 @@ def test_a_missing_key_is_named(name):
 def test_what_is_of_another_type_or_range_is_named(path, value, words):
     with pytest.raises(BadFields) as error:
         SavedRun.from_dict(changed(**{path: value}))
-    assert words in str(error.value) and len(str(error.value)) <= 200
+    assert words in str(error.value) and len(str(error.value)) <= 160
 
 
 def test_mutants_are_runs_or_refused():
@@ -87,5 +87,5 @@ def test_mutants_are_runs_or_refused():
             SavedRun.from_dict(mutant(TEXT, seed))
         except BadFields as error:
             refused += 1
-            assert len(str(error)) <= 200 and "\n" not in str(error)
+            assert len(str(error)) <= 160 and "\n" not in str(error)
     assert 1000 < refused < 2000

@@ -266,7 +266,7 @@ def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
         except UserError as error:
             refused += 1
             line = str(error).replace(str(trainer.files.folder), "")
-            assert len(line) <= 600 and "\n" not in line
+            assert len(line) <= 300 and "\n" not in line
     assert 100 < refused < 200
 
 
