@@ -122,8 +122,8 @@ GOOD = {"source": "s", "time": 0.0, "value": {"state": {}}}
 
 @pytest.mark.parametrize("entry", [
     7, [], None, "x", {}, {**GOOD, "source": 7}, {**GOOD, "time": "now"}, {**GOOD, "time": True},
-    {**GOOD, "time": None}, {"source": "s", "time": 0}, {**GOOD, "error": "SystemExit", "text": "x"},
-    {**GOOD, "error": "UserError"},
+    {**GOOD, "time": None}, {"source": "s", "time": 0}, {**GOOD, "error": "UserError"},
+    {**GOOD, "error": "SystemExit", "text": "x"},
     {**GOOD, "error": ["UserError"], "text": "x"}, {**GOOD, "error": "UserError", "text": 7}])
 def test_a_record_of_other_types_counts_as_none(tmp_path, entry):
     record = tmp_path / ".dlinknet_job.json"
