@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import (LOCK, MANIFEST, STAGE, adding_results, left_beside, locked, misnamed, need_file,
-                            need_place, need_results_place, new_folders, refuse_foreign, replacing,
-                            replacing_results, write_image, write_text)
+from dlinknet.files import (LOCK, MANIFEST, STAGE, adding_results, left_beside, locked, misnamed,
+                            need_file, need_place, need_results_place, new_folders, refuse_foreign,
+                            replacing, replacing_results, write_image, write_text)
 
 
 def names(folder: Path):
@@ -212,8 +212,9 @@ def test_what_a_killed_process_left_of_a_long_name_is_removed(tmp_path):
 def test_which_names_no_file_can_have(tmp_path):
     fine = ["n" * 255, "路" * 85, "/".join(["d" * 39] * 90), "a b\\c"]
     assert not misnamed(tmp_path, fine)
-    assert misnamed(tmp_path, [*fine, "n" * 256, "路" * 86, "a\0b", "\udcff", ".", "d/" * 100 + "x",
-                               ("d" * 200 + "/") * 20 + "x", "a/b", "a//b/c"]) == {
+    bad = ["n" * 256, "路" * 86, "a\0b", "\udcff", ".", "d/" * 100 + "x",
+           ("d" * 200 + "/") * 20 + "x", "a/b", "a//b/c"]
+    assert misnamed(tmp_path, [*fine, *bad]) == {
         "n" * 256: "a name of more than 255 bytes", "路" * 86: "a name of more than 255 bytes",
         "a\0b": "a NUL byte in its name", "\udcff": "a name that is not UTF-8", ".": "no name",
         "d/" * 100 + "x": "more than 100 folders in its path",
@@ -223,7 +224,7 @@ def test_which_names_no_file_can_have(tmp_path):
 
 @pytest.fixture
 def odd(tmp_path):
-    """A folder with a file, a pipe, a link that leads nowhere, a loop of links, and a link to a file."""
+    """A folder with a file, a pipe, a broken link, a loop of links, and a link to a file."""
     (tmp_path / "file").write_text("x")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to(tmp_path / "none" / "x")
@@ -233,11 +234,14 @@ def odd(tmp_path):
 
 
 @pytest.mark.parametrize("name, words", [
-    ("broken", "cannot follow the link .*/broken .No such file or directory.; name another folder with"),
-    ("broken/x", "cannot follow the link .*/broken "), ("loop", "cannot follow the link .*/loop .Too many levels"),
+    ("broken", "cannot follow the link .*/broken .No such file or directory.; name another folder"),
+    ("broken/x", "cannot follow the link .*/broken "),
+    ("loop", "cannot follow the link .*/loop .Too many levels"),
     ("loop/x/y", "cannot follow the link .*/loop "), ("linked", "/linked is a file; name a folder"),
-    ("linked/x", "/linked is a file"), ("pipe", "/pipe is no folder"), ("n" * 256, "has a name of more than 255 bytes"),
-    ("路" * 86, "has a name of more than 255 bytes"), ("d/" * 2100, "has a path of more than 4000 bytes"),
+    ("linked/x", "/linked is a file"), ("pipe", "/pipe is no folder"),
+    ("n" * 256, "has a name of more than 255 bytes"),
+    ("路" * 86, "has a name of more than 255 bytes"),
+    ("d/" * 2100, "has a path of more than 4000 bytes"),
     ("a\nb", "the name '.* has a line break"), ("/proc", "cannot write to /proc "),
     ("/proc/self/x", "cannot write to /proc/self "), ("/dev/null/x", "/dev/null is no folder")])
 def test_places_for_which_there_is_no_folder(odd, name, words):
@@ -249,21 +253,23 @@ def test_places_for_which_there_is_no_folder(odd, name, words):
 
 
 def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
-    """Root may write anywhere, says access(); a file system that is read only says it when a file is made."""
+    """Root may write anywhere, says os.access(); a read-only mount refuses what is made."""
     need_place(str(tmp_path / "a" / "b"), "k")
     assert not list(tmp_path.iterdir())
 
     def read_only(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
-    with pytest.raises(UserError, match="k: cannot write to .* .Read-only file system.; name another folder"):
+    with pytest.raises(UserError, match="k: cannot write to .* .Read-only file system.; name"):
         need_place(str(tmp_path / "a" / "b"), "k")
 
 
 @pytest.mark.parametrize("name, words", [
-    ("", " is a folder; name a file"), ("pipe", "/pipe is a pipe or a device"), ("/dev/zero", "is a pipe or a device"),
+    ("", " is a folder; name a file"), ("pipe", "/pipe is a pipe or a device"),
+    ("/dev/zero", "is a pipe or a device"),
     ("loop", "cannot read .*/loop: Too many levels"), ("broken", "there is no file .*/broken"),
-    ("file/x", "there is no file"), ("n" * 256, "cannot read .*: File name too long"), ("a\0b", "cannot read")])
+    ("file/x", "there is no file"), ("n" * 256, "cannot read .*: File name too long"),
+    ("a\0b", "cannot read")])
 def test_files_that_are_none(odd, name, words):
     need_file(str(odd / "linked"), "k")
     with pytest.raises(UserError, match=f"^k: .*{words}") as error:
@@ -276,7 +282,8 @@ def test_a_disk_of_foreign_files_is_not_searched_to_its_end(tmp_path):
         (tmp_path / str(number)).mkdir()
         for name in range(50):
             (tmp_path / str(number) / f"{name}.txt").touch()
-    with pytest.raises(UserError, match=r"holds more than 1000 files that no earlier run wrote \(.*txt, \.\.\.\)"):
+    words = r"holds more than 1000 files that no earlier run wrote \(.*txt, \.\.\.\)"
+    with pytest.raises(UserError, match=words):
         need_results_place(str(tmp_path), "predict_path")
     start = time.monotonic()
     with pytest.raises(UserError, match="/usr holds more than 1000 files|cannot write to /usr"):
@@ -294,7 +301,7 @@ def test_a_manifest_cannot_name_what_lies_behind_a_link(tmp_path):
                             (["link", "sub", "sub/x.txt/y"], "1 files .*sub/x.txt"),
                             (["sub/x.txt", "link/x.txt", "sub/../link"], "1 files .*link")):
         (folder / MANIFEST).write_text(json.dumps(listed))
-        for write in (lambda: write_results(folder, "a.txt"), lambda: add_results(folder, ["a.txt"])):
+        for write in (lambda: write_results(folder, "a"), lambda: add_results(folder, ["a"])):
             with pytest.raises(UserError, match=foreign):
                 write()
     (folder / "link").unlink()
@@ -305,7 +312,8 @@ def test_a_manifest_cannot_name_what_lies_behind_a_link(tmp_path):
 
 
 @pytest.mark.parametrize("content", [
-    "[" * 50_000, '["a_mask.png", "\\ud800"]', '["a\\u0000b"]', "1" * 5000, "[1e400]", '[["a_mask.png"]]', '{"a_mask.png": 1}',
+    "[" * 50_000, '["a_mask.png", "\\ud800"]', '["a\\u0000b"]', "1" * 5000, "[1e400]",
+    '[["a_mask.png"]]', '{"a_mask.png": 1}',
     '["' + "n" * 300 + '", "", ".", 7, true, null]', "version https://git-lfs", "\xff"])
 def test_a_manifest_that_is_broken_counts_as_none(tmp_path, content):
     (tmp_path / MANIFEST).write_bytes(content.encode("latin1"))
@@ -325,14 +333,17 @@ def test_a_manifest_that_is_a_pipe_is_not_waited_for(tmp_path):
 def test_a_folder_with_a_results_name_is_named_before_anything_is_lost(tmp_path):
     write_results(tmp_path, "b_mask.png")
     (tmp_path / "a_mask.png").mkdir()
-    for write in (lambda: write_results(tmp_path, "a_mask.png"), lambda: add_results(tmp_path, ["a_mask.png"])):
-        with pytest.raises(UserError, match="holds a folder with the name of a result, 'a_mask.png'; remove or rename it"):
+    words = "holds a folder with the name of a result, 'a_mask.png'; remove or rename it"
+    for write in (lambda: write_results(tmp_path, "a_mask.png"),
+                  lambda: add_results(tmp_path, ["a_mask.png"])):
+        with pytest.raises(UserError, match=words):
             write()
     assert names(tmp_path) == [MANIFEST, "b_mask.png"]
 
 
-@pytest.mark.parametrize("make", [lambda path: path.write_text("mine"), lambda path: path.symlink_to("/tmp"),
-                                  lambda path: path.symlink_to("none")])
+@pytest.mark.parametrize("make", [
+    lambda path: path.write_text("mine"), lambda path: path.symlink_to("/tmp"),
+    lambda path: path.symlink_to("none")])
 def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
     make(tmp_path / "train")
     with pytest.raises(UserError, match="k: .* has train already; name another folder"):
@@ -341,7 +352,7 @@ def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
 
 
 def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
-    """A process opens the file, another one that held it removes it, a third makes and holds a new one."""
+    """One process opens the file, its holder removes it, a third makes and holds a new one."""
     flock, lock, calls = fcntl.flock, tmp_path / LOCK, []
 
     def late(file, how):

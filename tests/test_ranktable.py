@@ -94,24 +94,27 @@ def test_a_table_is_made_from_hccn_tool(tmp_path, monkeypatch):
         make_rank_table(str(tmp_path / "u.json"), "6", "s")
 
 
-@pytest.mark.parametrize("devices", ["0,0", "a", "3-1", "", "1-", "-1", "0,,1", "１", "9" * 5000, "0," * 100_000])
+@pytest.mark.parametrize("devices", [
+    "0,0", "a", "3-1", "", "1-", "-1", "0,,1", "１", "9" * 5000, "0," * 100_000])
 def test_devices_that_are_not_understood(tmp_path, devices):
     with pytest.raises(UserError, match="^devices must "):
         make_rank_table(str(tmp_path / "t.json"), devices, "s")
 
 
-@pytest.mark.parametrize("devices", ["0-99999999999", "0-4096", "0-4000,4001-4100", "1-99999999999999999999"])
+@pytest.mark.parametrize("devices", [
+    "0-99999999999", "0-4096", "0-4000,4001-4100", "1-99999999999999999999"])
 def test_more_devices_than_there_can_be_are_refused_at_once(tmp_path, devices):
     start = time.monotonic()
-    with pytest.raises(UserError, match=f"^devices must name at most 4096 devices, not '{devices}'$"):
+    words = f"^devices must name at most 4096 devices, not '{devices}'$"
+    with pytest.raises(UserError, match=words):
         make_rank_table(str(tmp_path / "t.json"), devices, "s")
     assert time.monotonic() - start < 1
 
 
 def test_places_where_no_table_can_be_made(tmp_path):
     (tmp_path / "broken").symlink_to("none")
-    for file, words in (("broken", "broken exists"), ("n" * 300, "has a name of more than 255 bytes"),
-                        ("broken/t.json", "cannot follow the link")):
+    for file, words in (("broken", "broken exists"), ("broken/t.json", "cannot follow the link"),
+                        ("n" * 300, "has a name of more than 255 bytes")):
         with pytest.raises(UserError, match=f"^rank_table.*{words}"):
             make_rank_table(str(tmp_path / file), "0", "s")
     with pytest.raises(UserError, match="cannot write to /proc"):
@@ -127,16 +130,19 @@ def test_values_of_other_types_are_refused(write, place, value):
     content = table({"s": [(0, 0), (1, 1)]})
     server = content["server_list"][0]
     (server if place == "server_id" else server["device"][1])[place] = value
-    with pytest.raises(UserError, match="is not one: it requires server_list with server_id and device"):
+    with pytest.raises(UserError, match="is not one: it requires server_list with server_id and"):
         read_rank_table(write(content))
 
 
 @pytest.mark.parametrize("text, words", [
-    ("[" * 50_000, "more than 20 levels"), ("9" * 5000, "more than 40 digits"), ('{"a": "\\ud800"}', "surrogate"),
+    ("[" * 50_000, "more than 20 levels"), ("9" * 5000, "more than 40 digits"),
+    ('{"a": "\\ud800"}', "surrogate"),
     (json.dumps(table({"s": [(0, 0)]})).replace('"0"', "1e400", 1), "not a finite number"),
-    ("version https://git-lfs", "is a Git LFS pointer"), ("", "is empty|not JSON"), ("<html>", "is a web page"),
-    ('{"server_list": 7}', "requires server_list"), ('{"server_list": [{"server_id": "s", "device": "ab"}]}', "requires"),
-    ('{"status": {"a": [1]}}', "says {'a': .1.}, not 'completed'"), (json.dumps({"status": "x" * 5000}), "says 'xxx"),
+    ("version https://git-lfs", "is a Git LFS pointer"), ("", "is empty|not JSON"),
+    ("<html>", "is a web page"), ('{"server_list": 7}', "requires server_list"),
+    ('{"server_list": [{"server_id": "s", "device": "ab"}]}', "requires server_list"),
+    ('{"status": {"a": [1]}}', "says {'a': .1.}, not 'completed'"),
+    (json.dumps({"status": "x" * 5000}), "says 'xxx"),
     ('{"group_list": {"a": 1}}', "is not one"), ('{"group_list": [[1]]}', "is not one")])
 def test_a_rank_table_that_is_broken_is_one_short_line(write, text, words):
     with pytest.raises(UserError, match=f"^rank table: .*({words})") as error:
@@ -147,7 +153,8 @@ def test_a_rank_table_that_is_broken_is_one_short_line(write, text, words):
 def test_a_rank_table_that_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    for file, words in (("pipe", "pipe is no file"), ("loop", "Too many levels"), ("n" * 300, "File name too long")):
+    for file, words in (("pipe", "pipe is no file"), ("loop", "Too many levels"),
+                        ("n" * 300, "File name too long")):
         with pytest.raises(UserError, match=f"^rank table: .*{words}"):
             read_rank_table(str(tmp_path / file))
     with pytest.raises(UserError, match="/dev/zero is no file"):
@@ -156,8 +163,10 @@ def test_a_rank_table_that_is_no_file(tmp_path):
 
 def test_a_thousand_servers_that_are_elsewhere_are_a_short_line(write, monkeypatch):
     monkeypatch.setattr(ranktable, "addresses", lambda: {"here"})
-    places = read_rank_table(write(table({f"{'s' * 200}{number}": [(number, 0)] for number in range(1000)})))
-    with pytest.raises(UserError, match=r"none of the servers in f \(s+\.\.\., s+\.\.\. and 998 more\)") as error:
+    servers = {f"{'s' * 200}{number}": [(number, 0)] for number in range(1000)}
+    places = read_rank_table(write(table(servers)))
+    words = r"none of the servers in f \(s+\.\.\., s+\.\.\. and 998 more\)"
+    with pytest.raises(UserError, match=words) as error:
         places_here(places, "f")
     assert len(str(error.value)) <= 300
 

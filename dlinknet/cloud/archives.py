@@ -174,24 +174,25 @@ def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
 
 
 def _write(found: Iterable[Member], folder: Path, said: str) -> None:
-    members, total, free = [], 0, shutil.disk_usage(folder).free
+    members: dict[Path, Member] = {}        # of files with one name the last remains, as in tar
+    total, free = 0, shutil.disk_usage(folder).free
     for member in found:
         if IGNORED in Path(member.name).parts:
             continue
-        members.append(member)
+        members[Path(member.name)] = member
         total += member.size
         if total > free:
             raise UserError(f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has "
                             f"{free / 1e9:.1f} GB")
         if len(members) > MEMBERS:
             raise UserError(f"{said} holds more than {MEMBERS} files; pack it as several archives")
-    names = [member.name for member in members]
+    names = [member.name for member in members.values()]
     refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
-    for member in members:
+    for member in members.values():
         if not is_inside(member.name):
             raise UserError(f"{said} holds {quoted(member.name)}, which leads out of its folder; "
                             "pack it again")
-    for member in members:
+    for member in members.values():
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as content, open(file, "wb") as target:

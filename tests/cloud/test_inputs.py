@@ -90,8 +90,8 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     (tmp_path / "cache" / "train_set").mkdir()
     (tmp_path / "cache" / "train_set" / "thesis.txt").write_text("precious")
     remote.put("in/a", b"x")
-    with pytest.raises(UserError, match="train_set holds files that no job brought, or its record is "
-                                        "broken; remove it, or name another folder with --cache_path"):
+    with pytest.raises(UserError, match="train_set holds files that no job brought, or its "
+                       "record is broken; remove it, or name another folder with --cache_path"):
         inputs().path("data_url", remote.url("in"), "train_set")
     assert (tmp_path / "cache" / "train_set" / "thesis.txt").read_text() == "precious"
     assert json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"] == "UserError"
@@ -153,5 +153,6 @@ def test_objects_that_cannot_be_files(inputs, remote):
     """In a store 'a' may be beside 'a/b'."""
     remote.put("in/a", b"x")
     remote.put("in/a/b", b"z")
-    with pytest.raises(UserError, match="data_url: .* holds 'a', which has the same name as a folder; rename or remove it"):
+    with pytest.raises(UserError, match="data_url: .* holds 'a', which has the same name as a "
+                                        "folder; rename or remove it"):
         inputs().path("data_url", remote.url("in"), "data")

@@ -121,8 +121,9 @@ GOOD = {"source": "s", "time": 0.0, "value": {"state": {}}}
 
 
 @pytest.mark.parametrize("entry", [
-    7, [], None, "x", {}, {**GOOD, "source": 7}, {**GOOD, "time": "now"}, {**GOOD, "time": True}, {**GOOD, "time": None},
-    {"source": "s", "time": 0}, {**GOOD, "error": "SystemExit", "text": "x"}, {**GOOD, "error": "UserError"},
+    7, [], None, "x", {}, {**GOOD, "source": 7}, {**GOOD, "time": "now"}, {**GOOD, "time": True},
+    {**GOOD, "time": None}, {"source": "s", "time": 0}, {**GOOD, "error": "UserError"},
+    {**GOOD, "error": "SystemExit", "text": "x"},
     {**GOOD, "error": ["UserError"], "text": "x"}, {**GOOD, "error": "UserError", "text": 7}])
 def test_a_record_of_other_types_counts_as_none(tmp_path, entry):
     record = tmp_path / ".dlinknet_job.json"
@@ -134,7 +135,8 @@ def test_a_record_of_other_types_counts_as_none(tmp_path, entry):
     assert json.loads(record.read_text())["data"]["value"] == "made"
 
 
-@pytest.mark.parametrize("content", ["[" * 50_000, '{"data": "\\ud800"}', "[1, 2]", "7", '{"data": 1e400}', "", "\0"])
+@pytest.mark.parametrize("content", [
+    "[" * 50_000, '{"data": "\\ud800"}', "[1, 2]", "7", '{"data": 1e400}', "", "\0"])
 def test_a_record_that_is_broken_counts_as_none(tmp_path, content):
     (tmp_path / ".dlinknet_job.json").write_text(content)
     assert Node(tmp_path).once("data", "s", lambda last: last or "made") == "made"
@@ -145,9 +147,11 @@ def test_a_value_without_its_fields_counts_as_none(tmp_path, value):
     (tmp_path / ".dlinknet_job.json").write_text(json.dumps({"data": {**GOOD, "value": value}}))
     node = Node(tmp_path)
     node.start = -1.0
-    assert node.once("data", "s", lambda last: {"state": {}, "last": last}, {"state": dict}) == {"state": {}, "last": None}
+    made = node.once("data", "s", lambda last: {"state": {}, "last": last}, {"state": dict})
+    assert made == {"state": {}, "last": None}
 
 
 def test_a_record_from_the_future_is_not_this_runs(tmp_path):
-    (tmp_path / ".dlinknet_job.json").write_text(json.dumps({"data": {**GOOD, "time": time.time() + 3600}}))
+    record = {"data": {**GOOD, "time": time.time() + 3600}}
+    (tmp_path / ".dlinknet_job.json").write_text(json.dumps(record))
     assert Node(tmp_path).once("data", "s", lambda last: "made") == "made"

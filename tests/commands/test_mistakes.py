@@ -108,11 +108,16 @@ def test_places_that_cannot_be_written(run, tmp_path, stripe_data):
     run("predict.py", "--predict_path=/", words=["predict_path: / holds more than 1000 files"])
 
 
-def test_a_name_that_its_results_cannot_have(run, stripe_data):
-    """244 letters and _overlay.jpg are 256 bytes: eval.py writes all results or none."""
+@pytest.fixture
+def long_name(stripe_data):
     for ending in ("sat.jpg", "mask.png"):
         (stripe_data / f"r0_{ending}").rename(stripe_data / f"{'n' * 244}_{ending}")
-    run("eval.py", words=["predict_path: a result would be 'overlays/nnn", "has a name of more than 255 bytes; rename"])
+
+
+def test_a_name_that_its_results_cannot_have(long_name, run):
+    """244 letters and _overlay.jpg are 256 bytes: eval.py writes all results or none."""
+    run("eval.py", words=["predict_path: a result would be 'overlays/nnn",
+                          "has a name of more than 255 bytes; rename"])
 
 
 def test_a_split_is_not_written_over_another(run, stripe_data, tmp_path):

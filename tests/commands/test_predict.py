@@ -90,18 +90,20 @@ def test_one_image_gets_the_mask_that_evaluation_makes(weights, work):
 
 
 def test_a_long_name_costs_one_image_at_most(weights, tmp_path):
-    """Of 242 bytes an overlay's name has 254, of 244 it would have 256: the others are predicted, and the table is written."""
+    """Of 242 bytes an overlay's name has 254, of 244 it would have 256."""
     fine, long = ["a", "m" * 242, "路" * 80, "z"], "n" * 244
     for id in (*fine, long):
         cv2.imwrite(str(tmp_path / "a.png"), stripes(1)[0])
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "a.png").rename(tmp_path / "data" / f"{id}.png")
     for _ in range(2):
-        line = refused(predict(weights, tmp_path, "--predict_path=out"), "1 of 5 images could not be predicted (nnn",
-                       "a result would have a name of more than 255 bytes; rename the image", status=1)
+        line = refused(predict(weights, tmp_path, "--predict_path=out"),
+                       "1 of 5 images could not be predicted (nnn", "a result would have a name of "
+                       "more than 255 bytes; rename the image", status=1)
         assert len(line) < 320
-        assert names(tmp_path / "out") == sorted([MANIFEST, "predictions.csv", *(f"{id}_mask.png" for id in fine),
-                                                  *(f"overlays/{id}_overlay.jpg" for id in fine)])
+        assert names(tmp_path / "out") == sorted([
+            MANIFEST, "predictions.csv", *(f"{id}_mask.png" for id in fine),
+            *(f"overlays/{id}_overlay.jpg" for id in fine)])
     with open(tmp_path / "out" / "predictions.csv", encoding="utf-8", newline="") as file:
         faults = {row["id"]: row["fault"] for row in csv.DictReader(file)}
     assert set(faults) == {*fine, long} and [id for id in faults if faults[id]] == [long]

@@ -175,7 +175,7 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
 
 @pytest.mark.parametrize("name", ["m" * 232, "路" * 77])
 def test_a_long_name_of_a_run(tmp_path, pairs, name):
-    """232 bytes and LOG_NAME_before_20261127-120000 are 255; what a killed run left half written of it is removed."""
+    """232 bytes and _before_20261127-120000 are 255; what a killed run left of it is removed."""
     files = RunFiles(tmp_path / "out", name)
     with files.held(settings(f"--log_name={name}"), pairs[:4], pairs[4:]):
         with replacing(files.last) as temporary:
@@ -184,6 +184,7 @@ def test_a_long_name_of_a_run(tmp_path, pairs, name):
             left.write_text("half")
     with files.held(settings(f"--log_name={name}"), pairs[:4], pairs[4:]):
         assert not left.exists()
-    with pytest.raises(UserError, match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter"):
+    with pytest.raises(UserError, match="^log_name makes '.*', which has a name of more than 255 "
+                                        "bytes; choose a shorter"):
         RunFiles(tmp_path / "new", name + "xyz").held(settings(), [], []).__enter__()
     assert not (tmp_path / "new").exists()
