@@ -43,17 +43,16 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     status, text = 0, ""
     try:
         main(sys.argv[1:])
-        _flush()
     except SystemExit as end:           # --help
-        status, text = end.code, "" if _flush() else "the help cannot be printed"
+        status = end.code
     except Exception as error:
         signals.leave_to_signal()
         status, text = _told(error, memory)
         if not text:
             raise
     signals.leave_to_signal()
+    _flush()
     if text:
-        _flush()
         try:
             print(f"{Path(sys.argv[0]).name}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
         except OSError:
@@ -81,16 +80,14 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 
-def _flush() -> bool:
+def _flush() -> None:
     """Writes what stdout holds; where that fails, it is dropped, so that Python does not complain when it ends."""
     try:
         sys.stdout.flush()
-        return True
     except OSError:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.close(null)
-        return False
 
 
 def name_some(names: list[str], most: int = 5) -> str:

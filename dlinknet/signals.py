@@ -88,11 +88,13 @@ class _Ending:
     def _wait(self) -> None:
         number = 0
         while number not in SIGNALS:        # a library may handle signals of its own
+            # recv() alone would take the number while another thread has the lock, and the watcher would not see it.
+            select.select([self.reader], [], [])
             number = self.reader.recv(1)[0]
         self.shared[0] = 1
         try:
-            said = [self.text, self.rescue() if self.rescue else ""]
-            self._write_line(number, "; ".join(part for part in said if part))
+            rescued = self.rescue() if self.rescue else ""
+            self._write_line(number, "; ".join(filter(None, [self.text, rescued])))
             for path in list(self.unfinished):
                 _remove(path)
             _end_children()

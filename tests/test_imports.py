@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"signals", "errors", "files", "console", "threads"}
 ALLOWED = {
     "signals": set(), "errors": {"signals"}, "files": {"errors", "signals"}, "console": {"errors"}, "threads": set(),
-    "arguments": {"errors"}, "values": {"arguments", "errors"},
+    "arguments": {"console", "errors"}, "values": {"arguments", "errors"},
     "config": {"arguments", "values", "errors"}, "jobs": {"config", "cloud"},
     "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
     "ranktable": LEAVES, "launcher": {"ranktable", *LEAVES},
