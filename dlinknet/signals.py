@@ -233,6 +233,17 @@ def leave_to_signal() -> None:
         time.sleep(1)
 
 
+def leave(status: int, at_once: bool) -> None:
+    """Ends the command with a status.
+
+    Args:
+        at_once: without the shutdown of Python and MindSpore, which itself aborts where memory is short.
+    """
+    if at_once and _ending is not None:
+        os._exit(status)
+    sys.exit(status)
+
+
 def _do_nothing(*_: object) -> None:
     """The handler."""
 
