@@ -5,12 +5,16 @@ import argparse
 import difflib
 from typing import Any, Iterable
 
+from dlinknet.console import show
 from dlinknet.errors import UserError
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         raise UserError(message)
+
+    def print_help(self, file: object = None) -> None:
+        show(self.format_help().rstrip())       # argparse's own says nothing where it cannot be printed
 
 
 def split(arguments: list[str], description: str, file: str, keys: dict[str, tuple[str, Any, Any]],

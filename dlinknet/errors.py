@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Callable
@@ -16,12 +17,11 @@ from typing import Callable
 from dlinknet import signals
 
 # What MindSpore on a CPU, a GPU and an Ascend, oneDNN, CUDA, CANN, C++, NumPy, OpenCV, ONNX Runtime and the kernel say of too
-# little memory, in small letters.
-OUT_OF_MEMORY = ("out of memory", "out_of_memory", "memory not enough", "memory isn't enough", "not enough memory",
-                 "insufficient memory", "could not create a primitive", "std::bad_alloc", "bad allocation",
-                 "allocate memory failed", "alloc failed", "malloc failed", "malloc memory failed", "memory allocation failed",
-                 "failed to allocate", "unable to allocate", "cannot allocate memory", "resource temporarily unavailable",
-                 "can't start new thread", "cudamalloc")
+# little memory.
+OUT_OF_MEMORY = re.compile(
+    r"out[ _]of[ _]memory|memory (not|isn.?t|is not) enough|not enough memory|insufficient memory|bad[_ ]alloc"
+    r"|could not create a (primitive(?! descriptor)|memory)|alloc\w*.{0,40}fail|(unable|fail\w*|cannot) to (\w{0,2})alloc"
+    r"|cannot allocate|resource temporarily unavailable|can't start new thread", re.IGNORECASE)
 
 
 class UserError(Exception):
@@ -40,31 +40,31 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     Args:
         memory: the settings that a command with too little memory should be given a lower value of.
     """
-    status, text = 0, ""
+    status, text, short = 0, "", False
     try:
         main(sys.argv[1:])
-        _flush()
     except SystemExit as end:           # --help
-        status, text = end.code, "" if _flush() else "the help cannot be printed"
+        status = end.code or 0
     except Exception as error:
         signals.leave_to_signal()
-        status, text = _told(error, memory)
+        short = out_of_memory(error)
+        status, text = _told(error, memory if short else "")
         if not text:
             raise
     signals.leave_to_signal()
+    _flush()
     if text:
-        _flush()
         try:
             print(f"{Path(sys.argv[0]).name}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
         except OSError:
             pass        # the disk of stderr is full
-    if status or text:
-        sys.exit(status or 1)
+    if status:
+        signals.leave(status, at_once=short)
 
 
 def _told(error: Exception, memory: str) -> tuple[int, str]:
     """(status, what the line says of an error); the text is empty for a fault of ours."""
-    lower = f"; lower {memory}" if memory and out_of_memory(error) else ""
+    lower = f"; lower {memory}" if memory else ""
     if isinstance(error, (UserError, RunFailed)):
         return (2 if isinstance(error, UserError) else 1), f"{error}{lower}"
     if out_of_memory(error):
@@ -78,19 +78,17 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error of any library says that there is too little memory, or that no more threads may be started."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOMEM, errno.EAGAIN)
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))
 
 
-def _flush() -> bool:
+def _flush() -> None:
     """Writes what stdout holds; where that fails, it is dropped, so that Python does not complain when it ends."""
     try:
         sys.stdout.flush()
-        return True
     except OSError:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.close(null)
-        return False
 
 
 def shown(value: object, most: int = 60) -> str:

@@ -147,6 +147,9 @@ def _prepare_environment() -> None:
     """Settings that MindSpore and its libraries read once; what the user has set stays."""
     # 3 is errors only: MindSpore's warnings are about its own insides (names that will be deprecated).
     os.environ.setdefault("GLOG_v", "3")
+    if not any(_plugged_in(target) for target in NODES):
+        # Where memory is short on a CPU, these two say so in lines of their own before they raise the error that says it.
+        os.environ.setdefault("MS_SUBMODULE_LOG_v", "{DEVICE:4,RUNTIME_FRAMEWORK:4}")
     # With AVX-512, oneDNN 3.10 picks its reference convolutions, a hundred times too slow.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     # Compiled kernels go to a folder of their own rather than to wherever the user stands.

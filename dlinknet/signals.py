@@ -88,11 +88,13 @@ class _Ending:
     def _wait(self) -> None:
         number = 0
         while number not in SIGNALS:        # a library may handle signals of its own
+            # recv() alone would take the number while another thread has the lock, and the watcher would not see it.
+            select.select([self.reader], [], [])
             number = self.reader.recv(1)[0]
         self.shared[0] = 1
         try:
-            said = [self.text, self.rescue() if self.rescue else ""]
-            self._write_line(number, "; ".join(part for part in said if part))
+            rescued = self.rescue() if self.rescue else ""
+            self._write_line(number, "; ".join(filter(None, [self.text, rescued])))
             for path in list(self.unfinished):
                 _remove(path)
             _end_children()
@@ -229,6 +231,17 @@ def leave_to_signal() -> None:
     """Waits for the end if a signal is ending the process: its line and status are the ones that count."""
     while _ending is not None and _ending.begun:
         time.sleep(1)
+
+
+def leave(status: int, at_once: bool) -> None:
+    """Ends the command with a status.
+
+    Args:
+        at_once: without the shutdown of Python and MindSpore, which itself aborts where memory is short.
+    """
+    if at_once and _ending is not None:
+        os._exit(status)
+    sys.exit(status)
 
 
 def _do_nothing(*_: object) -> None:

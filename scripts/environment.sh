@@ -8,6 +8,29 @@ fail() {
     exit 2
 }
 
+# Runs a command and waits for its end; its status is the function's. SIGTERM, SIGINT and SIGHUP end the command with SIGTERM,
+# and then the status is 128 + the signal's number, which `signalled` holds. Bash alone would end and leave the command behind.
+# usage: foreground COMMAND ...
+foreground() {
+    local child='' status
+    signalled=''
+    trap 'signalled=15; end_child' TERM
+    trap 'signalled=2; end_child' INT
+    trap 'signalled=1; end_child' HUP
+    "$@" &
+    child=$!
+    [ -z "$signalled" ] || end_child
+    while true; do              # a trap ends `wait` before the command has ended
+        status=0
+        wait "$child" || status=$?
+        kill -0 "$child" 2>/dev/null || break
+    done
+    trap - TERM INT HUP
+    [ -z "$signalled" ] || status=$((128 + signalled))
+    return "$status"
+}
+end_child() { [ -z "$child" ] || kill "$child" 2>/dev/null || true; }
+
 # Which environment make_environment makes. usage: use_environment FOLDER REQUIREMENTS OLDEST NEWEST; Pythons as in 3.10
 use_environment() {
     VENV=$ROOT/$1
@@ -66,8 +89,10 @@ make_environment() {
     "$PYTHON" -c "$FITS" 2>/dev/null || fail "$VENV has no Python $(pythons): remove it or make it anew"
     "$PYTHON" -m pip --version >/dev/null 2>&1 || fail "$VENV has no pip: remove it or install pip into it"
     echo "installing what $(basename "$REQUIREMENTS") lists: MindSpore is some hundred MB, which takes a minute or more"
-    "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$REQUIREMENTS" ||
+    foreground "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$REQUIREMENTS" || {
+        [ -z "$signalled" ] || exit $((128 + signalled))
         fail "pip could not install $(basename "$REQUIREMENTS"); its own lines are above"
+    }
     # MindSpore takes the compiler's runtime from the system; slim containers lack it.
     "$PYTHON" -c 'import mindspore, cv2' 2>"$VENV/import.log" ||
         fail "MindSpore or OpenCV cannot be imported ($(tail -n 1 "$VENV/import.log")); on Debian: apt-get install libgomp1"

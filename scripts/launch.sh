@@ -81,12 +81,15 @@ hold() {
 # usage: outcome STATUS LOG BYTES
 outcome() {
     local line
+    line=$(tail -c "+$(($3 + 1))" "$2" 2>/dev/null | grep -a ': error: ' | tail -n 1) || line=
     if [ "$1" -gt 128 ]; then
-        echo "was killed by signal $(($1 - 128))"
+        case $line in               # a signal that lets a command say its last line
+            *': error: ended by SIG'* | *': error: interrupted (SIG'*) echo "failed with status $1: $line" ;;
+            *) echo "was killed by signal $(($1 - 128))" ;;
+        esac
         return
     fi
-    line=$(tail -c "+$(($3 + 1))" "$2" 2>/dev/null | grep -a ': error: ' | tail -n 1) ||
-        line=$(tail -c "+$(($3 + 1))" "$2" 2>/dev/null | tail -n 1)
+    [ -n "$line" ] || line=$(tail -c "+$(($3 + 1))" "$2" 2>/dev/null | tail -n 1)
     echo "failed with status $1: $line"
 }
 
@@ -107,7 +110,7 @@ run_one() {
         return
     fi
     echo "running; log: $PWD/$log"
-    "$@" >>"$log" 2>&1 || status=$?
+    foreground "$@" >>"$log" 2>&1 || status=$?
     if [ "$status" != 0 ]; then
         echo "$(basename "$0"): error: the command $(outcome "$status" "$log" "$began") (log: $PWD/$log)" >&2
         exit "$status"

@@ -85,7 +85,8 @@ start() {
 # Starts the processes and waits for their end. The first that fails ends the others.
 watched() {
     local rank i failed='' code running=yes names=() logs=() began=() pids=() ended=()
-    trap 'stop_all "${pids[@]}"; echo "stopped" >&3; exit 143' TERM INT
+    # shellcheck disable=SC2016  # it is expanded when the signal comes
+    trap_signals 'stop_all "${pids[@]}"'
     exec 3>&2 2>/dev/null       # bash itself reports a killed process, in the words of this file
     if [ -n "$scheduler" ]; then
         # shellcheck disable=SC2086  # names and values without spaces
@@ -128,10 +129,22 @@ watched() {
 # connections of its processes are taken down.
 is_done() { tail -c "+$(($2 + 1))" "$1" | grep -aq ' training is done$'; }
 
+# Has a signal run a command that ends all processes, and then this shell with 128 + its number. usage: trap_signals COMMAND
+trap_signals() {
+    # shellcheck disable=SC2064  # the command is expanded when the signal comes, for it is in single quotes
+    trap "$1; echo stopped >&3; exit 143" TERM
+    # shellcheck disable=SC2064
+    trap "$1; echo stopped >&3; exit 130" INT
+    if [ -n "$waits" ]; then        # in the background a terminal that closes ends nothing
+        # shellcheck disable=SC2064
+        trap "$1; echo stopped >&3; exit 129" HUP
+    fi
+}
+
 # Ends processes that still run: asks them, and kills those that have not ended soon. usage: stop_all PID...
 stop_all() {
     local pid tenths
-    trap - TERM INT
+    trap '' TERM INT HUP        # another signal must not leave a process behind
     kill "$@" 2>/dev/null || true
     for ((tenths = 0; tenths < 10 * STOP_SECONDS; tenths++)); do
         for pid in "$@"; do
@@ -192,8 +205,8 @@ watched_msrun() {
     exec 3>&2 2>/dev/null
     "$@" >"$folder/msrun.log" 2>&1 </dev/null &
     pid=$!
-    # shellcheck disable=SC2046
-    trap 'stop_all $(children "$pid") "$pid"; echo "stopped" >&3; exit 143' TERM INT
+    # shellcheck disable=SC2016
+    trap_signals 'stop_all $(children "$pid") "$pid"'
     while kill -0 "$pid"; do
         for child in $([ ${#rank_of[@]} = "$here" ] || children "$pid"); do
             # A worker says its rank; a process that has just ended says nothing.

@@ -42,8 +42,8 @@ if [ -e "$out/quality_last.ckpt" ] || [ -e "$out/quality_previous.ckpt" ]; then
     [ -e "$newest" ] || newest=$out/quality_previous.ckpt
     resume=(--resume="$newest")
 fi
-"$PYTHON" "$ROOT/train.py" --data_path="$data/train" --val_path="$data/valid" --val_label_path="$data/valid_mask" \
+foreground "$PYTHON" "$ROOT/train.py" --data_path="$data/train" --val_path="$data/valid" --val_label_path="$data/valid_mask" \
     --output_path="$out" --log_name=quality "$device" "${settings[@]}" ${resume[@]+"${resume[@]}"}
-"$PYTHON" "$ROOT/eval.py" --config_path="$out/quality_config.yaml" --data_path="$data/valid" --label_path="$data/valid_mask" "$device" \
+foreground "$PYTHON" "$ROOT/eval.py" --config_path="$out/quality_config.yaml" --data_path="$data/valid" --label_path="$data/valid_mask" "$device" \
     --trained_ckpt="$out/quality_best.ckpt" --predict_path="$out/best"
-"$PYTHON" "$ROOT/report.py" --output_path="$out" --log_name=quality --predict_path="$out/best"
+foreground "$PYTHON" "$ROOT/report.py" --output_path="$out" --log_name=quality --predict_path="$out/best"

@@ -54,7 +54,7 @@ if [ -n "$data" ]; then
     if [ -d "$data/train" ] && [ -d "$data/valid" ] && [ -d "$data/valid_mask" ]; then
         scenes=$data
     elif clear_scenes; ! [ -d "$scenes" ]; then
-        "$PYTHON" "$ROOT/split_data.py" --data_path="$data" --output_path="$scenes" --val_split=0.1
+        foreground "$PYTHON" "$ROOT/split_data.py" --data_path="$data" --output_path="$scenes" --val_split=0.1
     fi
     recipe=(--train_size=256 --epoch_num=20 --learning_rate=0.0005)
 else
@@ -62,7 +62,7 @@ else
     scenes=$out/data
     clear_scenes
     if ! [ -d "$scenes" ]; then
-        "$PYTHON" "$ROOT/draw_scenes.py" --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
+        foreground "$PYTHON" "$ROOT/draw_scenes.py" --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
     fi
     recipe=(--train_size=128 --epoch_num=8 --learning_rate=0.001)
 fi
@@ -72,13 +72,13 @@ trained=$out/output/quickstart.trained
 asked="${recipe[*]} ${settings[*]-}"
 if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
     rm -f "$trained"
-    "$PYTHON" "$ROOT/train.py" --data_path="$scenes/train" --val_split=0.1 --output_path="$out/output" \
+    foreground "$PYTHON" "$ROOT/train.py" --data_path="$scenes/train" --val_split=0.1 --output_path="$out/output" \
         --log_name=quickstart "$device" "${recipe[@]}" ${settings[@]+"${settings[@]}"}
     echo "$asked" >"$trained"
 else
     echo "using what was trained before; --again trains anew"
 fi
-"$PYTHON" "$ROOT/eval.py" "$device" --data_path="$scenes/valid" --label_path="$scenes/valid_mask" \
+foreground "$PYTHON" "$ROOT/eval.py" "$device" --data_path="$scenes/valid" --label_path="$scenes/valid_mask" \
     --trained_ckpt="$out/output/quickstart_best.ckpt" --predict_path="$out/predictions"
 cat <<EOF
 

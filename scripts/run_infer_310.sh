@@ -56,13 +56,17 @@ program=$(BUILD_DIR=${BUILD_DIR:-$ROOT/ascend310_infer/build_${engine[0]:-mindsp
 echo "running $program; log: $PWD/infer.log"
 # GLOG_v: MindSpore's own lines about what the program reports.
 status=0
-GLOG_v=${GLOG_v-4} "$program" --model="$model" --images="$data" --results=result_Files --times=time_Result --device_id="$device_id" \
+export GLOG_v=${GLOG_v-4}
+foreground "$program" --model="$model" --images="$data" --results=result_Files --times=time_Result --device_id="$device_id" \
     ${for_program[@]+"${for_program[@]}"} >infer.log 2>&1 || status=$?
 tail -n 1 infer.log
+[ -z "$signalled" ] || exit "$status"
 [ "$status" = 0 ] || fail "the inference $(outcome "$status" infer.log 0) (log: $PWD/infer.log)"
-"$PYTHON" "$ROOT/postprocess.py" result_Files "${for_score[@]}" >acc.log.part || {
+foreground "$PYTHON" "$ROOT/postprocess.py" result_Files "${for_score[@]}" >acc.log.part || {
+    status=$?
     rm -f acc.log.part
-    exit 1
+    [ -n "$signalled" ] || status=1
+    exit "$status"
 }
 mv acc.log.part acc.log
 cat acc.log

@@ -20,7 +20,7 @@ if [ -z "$all" ]; then
     exec "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder ${arguments[@]+"${arguments[@]}"}
 fi
 # The large networks one at a time: together, with their float64 twins, they need more than 16 GB.
-"$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
+foreground "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
 for model in dlinknet50 dlinknet101; do
-    "$PYTHON" -m pytest "${arguments[@]}" -k "$model"
+    foreground "$PYTHON" -m pytest "${arguments[@]}" -k "$model"
 done

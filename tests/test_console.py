@@ -1,9 +1,11 @@
 """Progress: a bar on a terminal, plain lines elsewhere; what is said goes to stdout and to the run's log; tables."""
+import errno
 import io
 
 import pytest
 
 from dlinknet import console
+from dlinknet.errors import RunFailed
 
 
 class Terminal(io.StringIO):
@@ -67,3 +69,38 @@ def test_columns_are_as_wide_as_their_longest_word():
     assert console.columns(lines, right=1).splitlines() == ["layer  kind        weights",
                                                             "a                    1,024",
                                                             "both   two layers"]
+
+
+class Broken(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+@pytest.mark.parametrize("breaks", ["before the log has a file", "later"])
+def test_a_log_that_stdout_does_not_take_any_more_goes_on_in_the_file_and_says_why(log, tmp_path, monkeypatch, breaks):
+    if breaks == "later":
+        console.log_to_file(tmp_path / "run.log")
+        console.LOG.info("one")
+    monkeypatch.setattr(console.sys, "stdout", Broken())
+    console.LOG.info("two")
+    if breaks != "later":
+        console.log_to_file(tmp_path / "run.log")
+    console.LOG.info("three")
+    lines = [line[20:] for line in (tmp_path / "run.log").read_text().splitlines()]
+    fault = "standard output cannot be written any more: Broken pipe"
+    assert lines == (["one", fault, "two", "three"] if breaks == "later" else [fault, "three"])
+
+
+def test_a_result_that_cannot_be_printed_is_a_failure(monkeypatch):
+    monkeypatch.setattr(console.sys, "stdout", Broken())
+    with pytest.raises(RunFailed, match="^the result cannot be printed: standard output: Broken pipe$"):
+        console.show("1 image")
+
+
+def test_a_name_that_is_not_utf8_does_not_end_the_log(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(console.sys, "stdout", io.StringIO())
+    console.log_to_file(tmp_path / "run.log")
+    console.LOG.info("left out %s", "b\udcff.jpg")
+    assert "left out b\\udcff.jpg" in (tmp_path / "run.log").read_text()

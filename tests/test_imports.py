@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"errors", "files", "console", "fields", "foreign", "signals", "texts", "threads"}       # the ground floor
 ALLOWED = {
     "errors": LEAVES, "files": LEAVES, "console": LEAVES, "foreign": set(), "fields": {"errors"}, "texts": {"errors", "foreign"}, "signals": set(),
-    "threads": set(), "arguments": {"errors"}, "values": {"arguments", "errors"},
+    "threads": set(), "arguments": {"console", "errors"}, "values": {"arguments", "errors"},
     "config": {"arguments", "values", "errors", "texts"}, "jobs": {"config", "cloud"},
     "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
     "ranktable": LEAVES, "launcher": {"ranktable", *LEAVES},

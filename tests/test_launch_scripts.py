@@ -121,6 +121,23 @@ def test_a_failure_is_one(run, work):
         f"(log: {work}/train.log)"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_a_waiting_script_ends_its_command(run, work, number):
+    def plain():
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(each, signal.SIG_DFL)
+
+    environment = {**os.environ, "PATH": f"{run.tools}:{os.environ['PATH']}", "STAND_IN": "alone:50:0"}
+    script = subprocess.Popen(["bash", str(ROOT / "scripts" / "run_standalone_cpu_train.sh"), "the data", "my config.yaml", "--wait"],
+                              cwd=work, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=plain)
+    run.recorded()
+    script.send_signal(number)
+    err = script.communicate(timeout=20)[1]
+    assert script.returncode == 128 + number and len(err.splitlines()) == 1, err
+    assert f"the command was killed by signal {number} (log: {work}/train.log)" in err
+    assert subprocess.run(["pgrep", "-f", str(run.tools)], capture_output=True).returncode == 1, "nothing is left"
+
+
 def test_ascends_of_a_rank_table(run, work):
     result = run("run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait")
     assert result.returncode == 0 and "all processes are done" in result.stdout, result.stderr

@@ -104,37 +104,44 @@ def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_a
     assert list(obs.contents()) == ["results/a.txt"]
 
 
-@pytest.mark.parametrize("state", ["in Python", "in C"])
-def test_sigterm(moxing, tmp_path, state):
-    """What is whole goes, at once, also while Python waits for a computation to come back."""
+@pytest.mark.parametrize("number, words", [(signal.SIGTERM, "ended by SIGTERM"), (signal.SIGINT, "interrupted (SIGINT)")])
+def test_a_signal_takes_what_is_whole_to_the_store(moxing, tmp_path, number, words):
+    """At once, also while Python waits for a computation to come back."""
     code = """
-import hashlib, sys, time
+from dlinknet import signals
+signals.prepare("__main__")
+import hashlib, sys
 from pathlib import Path
-from dlinknet import console
 from dlinknet.cloud import outputs
 from dlinknet.cloud.store import open_store
-console.start_log()
 out = Path(sys.argv[1]); outputs.LOOK = 60
 made = outputs.Outputs(open_store({}), out, "s3://roads/results", out.with_name(".upload"), True, [])
-with outputs.Ended(made.rescue):
+with signals.rescuing(made.rescue):
     made.start()
     (out / "a_last.ckpt").write_text("step 7")
     print("ready", flush=True)
-    if sys.argv[2] == "in C":
-        hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10 ** 9)      # minutes, in which no handler of Python's runs
-    else:
-        time.sleep(30)
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10 ** 9)      # minutes, in which no handler of Python's runs
 """
     (tmp_path / "out").mkdir()
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out"), state], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **moxing.environment})
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, cwd=ROOT, env={**os.environ, **moxing.environment},
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stdout.readline() == "ready\n"
     start = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     said, complaints = process.communicate(timeout=20)
-    assert process.returncode == 143 and complaints == "" and time.monotonic() - start < 10
-    assert "ended by SIGTERM; the outputs are in s3://roads/results" in said
+    assert process.returncode == 128 + number and said == "" and time.monotonic() - start < 10
+    assert complaints == f"-c: error: {words}; the outputs are in s3://roads/results\n"
     assert moxing.contents() == {"results/a_last.ckpt": b"step 7"}
+
+
+def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
+    from dlinknet.cloud.store import open_store
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt").write_text("x")
+    made = Outputs(open_store(obs.environment), tmp_path / "out", "obs://no-such-bucket/x", tmp_path / ".upload", True, [])
+    said = made.rescue()
+    assert "a.txt: 404 NoSuchBucket" in said and said.endswith(f"; the outputs are in {tmp_path / 'out'}")
 
 
 def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
@@ -151,23 +158,3 @@ def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
     watched.ended.set()
     watched.thread.join()
     assert len(said) == 1 and "a.txt: 404 NoSuchBucket" in said[0]
-
-
-def test_sigterm_of_a_forked_child_is_its_own():
-    """A pool ends its workers by SIGTERM; the job goes on. And a rescue that fails in whatever way still ends the job."""
-    code = """
-import multiprocessing, os, signal, sys, time
-from dlinknet.cloud.outputs import Ended
-def rescue():
-    print("rescued", flush=True)
-    raise ValueError("of no kind that was thought of")
-with Ended(rescue):
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    child.start(); time.sleep(0.2); child.terminate(); child.join(10)
-    print("child", child.exitcode, flush=True)
-    time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(30)
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert result.stdout.splitlines() == ["child -15", "rescued"] and result.returncode == 143

@@ -217,3 +217,29 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     assert [p.name for p in trainer.files.folder.iterdir()] == [trainer.files.last.name]
     assert read_checkpoint(str(trainer.files.last), "k").meta["epoch"] == 1
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("\n---\n- Memory not enough:\n---\nalloc failed"), MemoryError()])
+def test_too_little_memory_is_one_line_with_the_size_of_a_step(make, error):
+    trainer = make("--log_name=oom")
+
+    def failing(*batch):
+        raise error
+
+    trainer.step_function = failing
+    with pytest.raises(RunFailed) as failure:
+        trainer.run()
+    assert str(failure.value) == (
+        "out of memory with a step of 3 x 32 x 32 (batch x height x width): lower --batch_size or --train_size, for its validation "
+        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); --resume goes on from it")
+
+
+def test_a_fault_in_a_step_that_is_none_of_memory_keeps_its_kind(make):
+    trainer = make("--log_name=fault")
+
+    def failing(*batch):
+        raise RuntimeError("The input shapes do not fit")
+
+    trainer.step_function = failing
+    with pytest.raises(RuntimeError, match="^The input shapes do not fit$"):
+        trainer.run()
