@@ -11,6 +11,7 @@ import argparse
 import gc
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -28,10 +29,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--kinds", default=",".join(KINDS), help="which kinds, with commas (default: all)")
-    parser.add_argument("--folder", type=Path, default=None, help="state and findings (default: campaign_inputs_SEED)")
+    parser.add_argument("--folder", type=Path, default=None, help="state and findings (default: among the temporary files)")
     parser.add_argument("--only", default="", help="run one trial again, KIND-NUMBER, and keep its input")
     options = parser.parse_args(arguments)
-    folder = (options.folder or Path(f"campaign_inputs_{options.seed}")).absolute()
+    folder = (options.folder or Path(tempfile.gettempdir()) / f"dlinknet_inputs_{options.seed}").absolute()
     ledger = Ledger(folder)
     if options.only:
         kind = KINDS[options.only.rpartition("-")[0].replace("_", " ")]
