@@ -67,6 +67,16 @@ class Kind:
     mindspore: bool = False
 
 
+def must_pass(run: Callable[[], Any]) -> Callable[[], Any]:
+    """Return `run` for a whole input: a refusal is a fault then."""
+    def checked() -> Any:
+        try:
+            return run()
+        except (UserError, RunFailed) as error:
+            raise Disagrees(f"a whole input is refused: {error}") from None
+    return checked
+
+
 def try_once(kind: Kind, trial: str, seed: str, place: Path, keep: bool = False) -> dict[str, Any]:
     """Make an input and run it in a forked process; return the record of the trial.
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import struct
 import warnings
 from pathlib import Path
@@ -297,10 +298,11 @@ def _class_picture(rng: Random, places: np.ndarray) -> tuple[Picture, bool]:
         Image.fromarray(colours).save(content, "PNG")
         return Picture(content.getvalue(), ".png", "colour mask"), True
     if how == 2:        # an optimizer's palette: indices in an order of their own
-        order = rng.sample(range(4), 4)
+        used = int(places.max()) + 1
+        order = rng.sample(range(used), used)
         image = Image.fromarray(np.array(order, np.uint8)[places], "P")
-        entries = np.zeros((4, 3), np.uint8)
-        entries[order] = COLOURS
+        entries = np.zeros((used, 3), np.uint8)
+        entries[order] = COLOURS[:used]
         image.putpalette(entries.tobytes())
         image.save(content, "PNG")
         return Picture(content.getvalue(), ".png", f"palette of the table's colours in the order {order}"), True
@@ -319,7 +321,8 @@ def _class_picture(rng: Random, places: np.ndarray) -> tuple[Picture, bool]:
 def make_class_mask(rng: Random) -> Case:
     """A mask of classes beside a whole pair, through matched() and Classes.read(), as a training on streets does."""
     height, width = _size(rng)
-    places = np.random.default_rng(rng.getrandbits(64)).integers(0, 4, (height, width))
+    used = rng.choice((3, 4))           # three of them: an optimizer's indices are all values of the table then
+    places = np.random.default_rng(rng.getrandbits(64)).integers(0, used, (height, width))
     if rng.random() < 0.5:
         whole, certain = _class_picture(rng, places)
     else:
@@ -351,6 +354,46 @@ def make_class_mask(rng: Random) -> Case:
     return Case(f"{mask.name}: {picture.said}", run)
 
 
+def make_folder(rng: Random) -> Case:
+    """A folder with things in it that are no images, or names that no table holds, through find_images() and read_pairs()."""
+    _write_whole_pair("good", 32, 32)
+    said = []
+    for _ in range(rng.choice((1, 1, 2))):
+        ending = rng.choice(("_sat.jpg", "_mask.png", "_sat.png", ".png", ".tif", ""))
+        name = rng.choice(("x", "good", "é", "e\u0301", "a b", "a\nb", "\x1b[31m", "\udcff", "-", "x" * 240, "é" * 120, ".x", "x_sat_sat", "CON", "a;b", "$(x)"))
+        path = Path(name + ending)
+        how, make = rng.choice((
+            ("a dangling link", lambda: path.symlink_to("nowhere")), ("a link to itself", lambda: path.symlink_to(path.name)),
+            ("a link to a folder", lambda: path.symlink_to(".")), ("a FIFO", lambda: os.mkfifo(path)), ("a folder", path.mkdir),
+            ("a link to /dev/zero", lambda: path.symlink_to("/dev/zero")), ("a link to /proc/self/mem", lambda: path.symlink_to("/proc/self/mem")),
+            ("a copy", lambda: path.write_bytes(Path("good_sat.jpg").read_bytes())), ("an unreadable file", lambda: path.touch(0)),
+            ("a socket", lambda: _bind(path)), ("an empty file", path.touch)))
+        try:
+            make()
+            said.append(f"{path.name[:30]!a}: {how}")
+        except OSError:         # it is there already
+            continue
+    place = rng.choice((".", ".", ".", ".", "/proc", "/proc/self", "/dev", "/", "/sys", "nowhere", "good_sat.jpg", "good_sat.jpg/x", "x" * 5000, "loop", "/proc/self/fd",
+                        "/proc/self/environ", "/dev/stdin", "/dev/zero", "/dev/null", "\0", "./" * 2500))
+    if place == "loop":
+        Path("loop").symlink_to("loop")
+
+    def run() -> str:
+        from dlinknet.data.images import find_images
+        from dlinknet.data.pairs import read_pairs
+        if rng.random() < 0.5:
+            return f"{len(find_images(place, 'predict_path'))} images"
+        return f"{len(read_pairs(place, place, 'data_path', 'label_path'))} pairs"
+
+    return Case(f"{place[:40]!a}; {'; '.join(said)}", run)
+
+
+def _bind(path: Path) -> None:
+    import socket
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
 def _warm() -> None:
     import dlinknet.data.layouts  # noqa: F401
     Image.init()
@@ -358,4 +401,4 @@ def _warm() -> None:
 
 
 KINDS = (Kind("image", 230, make_image, _warm), Kind("road mask", 180, make_road_mask, _warm),
-         Kind("class mask", 100, make_class_mask, _warm))
+         Kind("class mask", 100, make_class_mask, _warm), Kind("folder", 25, make_folder, _warm))

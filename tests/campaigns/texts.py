@@ -296,6 +296,27 @@ def make_run_settings(rng: Random) -> Case:
     return Case(said, run)
 
 
+def make_report(rng: Random) -> Case:
+    """The tables of a run and of its evaluation, through read_run() and write_report()."""
+    Path("out/overlays").mkdir(parents=True)
+    epochs = "epoch,train_loss,road_iou,precision,recall,f1,learning_rate,loss_scale,skipped_steps,seconds,images_per_second\n1,0.5,0.25,0.5,0.5,,0.0002,1,0,1,3\n"
+    images = "id,road_iou,precision,recall,f1,true_road,missed_road,false_road\nr1,0.25,0.5,0.5,0.5,10,5,3\nr2,,,,,0,0,4\n"
+    texts = {"roads_epochs.csv": epochs.encode(), "images.csv": images.encode(), "roads_split.json": json.dumps({"train": ["r0"], "valid": ["r1", "r2"]}).encode(),
+             "figures.json": json.dumps({"images": 2, "road_iou": 0.25, "precision": 0.5, "recall": 0.5, "f1": None}).encode()}
+    name = rng.choice(list(texts))
+    texts[name], said = json_text(rng, json.loads(texts[name])) if name.endswith("json") and rng.random() < 0.7 else damaged(rng, texts[name])
+    for each, data in texts.items():
+        (Path("out") / each).write_bytes(data)
+
+    def run() -> None:
+        from dlinknet import config
+        from dlinknet.evaluation.summary import read_run, write_report
+        Path("report").mkdir()
+        write_report(read_run("out", "roads", "out", config.load([], "")), Path("report"))
+
+    return Case(f"{name}: {said}", run)
+
+
 ENDS = ("", " ", "0", "-1", "1", "2", "31", "32", "33", "64", "1e3", "1e12", "1e18", "1e308", "1e400", "nan", "inf", "-inf", "1_000", "0x10",
         "010", "1000000000", "99999999999999999999", "9" * 5000, "0.5", "-0", "+1", "1.0", "true", "False", "yes", "None", "null", "[]", "{}",
         "a", "a" * 300, "a" * 5000, "/", "//", ".", "..", "~", "~nobody", "/proc", "/proc/self/mem", "/dev/zero", "/dev/null", "\ud800", "\x1b[31m",
@@ -331,7 +352,7 @@ def make_command_line(rng: Random) -> Case:
 
 def _warm() -> None:
     import dlinknet.cloud.node, dlinknet.config, dlinknet.data.frequencies, dlinknet.deploy.sidecar, dlinknet.ranktable  # noqa: E401, F401
-    import dlinknet.training.run  # noqa: F401
+    import dlinknet.evaluation.summary, dlinknet.training.run  # noqa: E401, F401
     from tests.campaigns.pictures import _table
     _table()
     dlinknet.config.load([], "")
@@ -343,5 +364,5 @@ def _kind(name: str, share: int, make: Callable[[Random], Case]) -> Kind:
 
 KINDS = (_kind("settings", 70, make_settings), _kind("class table", 60, make_class_table), _kind("sidecar", 45, make_sidecar),
          _kind("rank table", 45, make_rank_table), _kind("manifest", 25, make_manifest), _kind("class weights", 25, make_class_weights),
-         _kind("node record", 20, make_node_record), _kind("run settings", 25, make_run_settings),
+         _kind("node record", 20, make_node_record), _kind("run settings", 25, make_run_settings), _kind("report", 15, make_report),
          _kind("command line", 60, make_command_line))
