@@ -1,0 +1,8 @@
+"""Every kind of bad input, by its name."""
+from __future__ import annotations
+
+from tests.campaigns import archives, checkpoints, pictures, texts, torch_files
+from tests.campaigns.forks import Kind
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (*pictures.KINDS, *texts.KINDS, *torch_files.KINDS, *archives.KINDS,
+                                                      *checkpoints.KINDS)}
