@@ -24,11 +24,21 @@ OUT_OF_MEMORY = re.compile(
     r"|cannot allocate|resource temporarily unavailable|can't start new thread", re.IGNORECASE)
 
 
-class UserError(Exception):
-    """A mistake that the user can mend. The text is one line that names the file or key and the remedy."""
+LINE = 1000                     # characters of an error's line
 
 
-class RunFailed(Exception):
+class _Told(Exception):
+    """An error that a user reads: `one_line` of its text."""
+
+    def __init__(self, text: str):
+        super().__init__(one_line(text))
+
+
+class UserError(_Told):
+    """A mistake that the user can repair. The text is one line that names the file or key and the remedy."""
+
+
+class RunFailed(_Told):
     """A run that cannot go on though it was asked for rightly. The text is one line that says what is left."""
 
 
@@ -55,7 +65,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     _flush()
     if text:
         try:
-            print(f"{Path(sys.argv[0]).name}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
+            print(f"{Path(sys.argv[0]).name}: error: {one_line(text)}", file=sys.stderr, flush=True)
         except OSError:
             pass        # the disk of stderr is full
     if status:
@@ -91,6 +101,17 @@ def _flush() -> None:
         os.close(null)
 
 
+def one_line(text: str) -> str:
+    """Return a text as one printable line of at most LINE characters.
+
+    Names of files and what libraries say may hold anything. What is too long loses its middle: a line ends with the remedy.
+    """
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    return line if len(line) <= LINE else f"{line[:LINE - 305]} ... {line[-300:]}"
+
+
 def shown(value: object, most: int = 60) -> str:
     """Return a value as an error's line quotes it: its repr, cut to `most` characters."""
     # A str or bytes is cut first: the repr of a huge one would be built whole.
@@ -111,9 +132,9 @@ def name_some(names: list[str], most: int = 5) -> str:
 
 
 def first_line(error: BaseException | str) -> str:
-    """What an error says in its first line that is no rule or blank; its kind where it says nothing. At most 300 characters.
+    """What an error says in its first line that is no rule or blank; its kind where it says nothing. At most 200 characters.
 
     MindSpore's errors are pages, with the reason on top.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-    return (lines or [type(error).__name__])[0][:300]
+    return (lines or [type(error).__name__])[0][:200]

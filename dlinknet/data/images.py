@@ -93,8 +93,8 @@ def find_images(place: str, key: str) -> list[ImageFile]:
         raise UserError(f"{key} is empty: name an image or a folder with --{key}=PATH")
     try:
         files = [path] if path.is_file() else images_of(path, path.iterdir(), lambda file: not file.stem.endswith("_mask"))
-    except OSError as error:
-        raise UserError(f"{key}: cannot read {place}: {error.strerror}") from None
+    except (OSError, ValueError) as error:      # ValueError: a NUL byte
+        raise UserError(f"{key}: cannot read {place}: {getattr(error, 'strerror', error)}") from None
     if not files:
         raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
     return [_looked_at(id, file) for id, file in by_id(files, place, key).items()]

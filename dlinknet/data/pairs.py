@@ -140,8 +140,8 @@ def _named(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[s
         raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
     try:
         every = list(Path(folder).iterdir())
-    except OSError as error:
-        raise UserError(f"{key}: cannot read the folder {folder}: {error.strerror}") from None
+    except (OSError, ValueError) as error:      # ValueError: a NUL byte
+        raise UserError(f"{key}: cannot read the folder {folder}: {getattr(error, 'strerror', error)}") from None
     files = sorted(file for file in every if file.suffix.lower() in types)
     named = images_of(Path(folder), every, lambda file: file.stem.endswith(ending), types)
     found = by_id(named, folder, key, lambda file: file.stem[:-len(ending)])

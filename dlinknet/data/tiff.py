@@ -43,9 +43,9 @@ def _page(data: BinaryIO, offset: Any) -> tuple[ImageFileDirectory_v2, int]:
 
 def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
     """What is wrong with the values of a pixel."""
-    count = tags.get(SAMPLES, 1)
+    count = _number(tags, SAMPLES, 1)
     bits, kinds = set(_numbers(tags, BITS, 1)), set(_numbers(tags, FORMAT, 1))
-    colours = tags.get(PHOTOMETRIC, MINISBLACK)
+    colours = _number(tags, PHOTOMETRIC, MINISBLACK)
     if 3 in kinds or max(bits) > 32:
         return f"float values of {max(bits)} bits; scale it to 8 bits: gdal_translate -ot Byte -scale"
     if 2 in kinds:
@@ -71,15 +71,15 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
 
 def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
     """What is wrong with how the pixels are stored."""
-    kind = tags.get(COMPRESSION, 1)
+    kind = _number(tags, COMPRESSION, 1)
     if kind not in READ:
         return f"compression {NAMES.get(kind, kind)}, which is not read; save it with another: gdal_translate -co COMPRESS=DEFLATE"
-    count, plain = tags.get(SAMPLES, 1), tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,)
-    if tags.get(PLANAR, 1) == 2 and count != 3 and not (count == 1 and plain):        # Pillow reads them wrongly or not at all
+    count, plain = _number(tags, SAMPLES, 1), tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,)
+    if _number(tags, PLANAR, 1) == 2 and count != 3 and not (count == 1 and plain):        # Pillow reads them wrongly or not at all
         return f"{count} band{'s' * (count > 1)} in planes; save by pixel: gdal_translate -co INTERLEAVE=PIXEL"
     if TILES in tags and max(_numbers(tags, BITS, 1)) < 8:
         return "tiles of fewer than 8 bits a pixel; save it with 8: gdal_translate -co NBITS=8"
-    if tags.get(TURN, 1) != 1:
+    if _number(tags, TURN, 1) != 1:
         return "a turned TIFF; save it without an Orientation tag"
     for places, sizes in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
         if 0 in _numbers(tags, places, 1) or (places in tags and 0 in _numbers(tags, sizes, 1)):
@@ -94,7 +94,7 @@ def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int
         seen.add(following)
         tags, following = _page(data, following)
         same = all(tags.get(tag) == first[tag] for tag in (WIDTH, HEIGHT))
-        alike += same and not tags.get(SUBFILE, 0) & REDUCED_OR_MASK
+        alike += same and not _number(tags, SUBFILE, 0) & REDUCED_OR_MASK
     if alike == 1:
         return ""
     return (f"{alike} pages of one size, of which the first alone would be read; if they are its bands, save them as one page; "
@@ -102,9 +102,17 @@ def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
-    """A tag's numbers; a tag that is missing has its default."""
+    """A tag's numbers; a tag that is missing has its default. ValueError: it holds something else."""
     found = tags.get(tag, default)
-    return found if isinstance(found, tuple) else (found,)
+    found = found if isinstance(found, tuple) else (found,)
+    if not found or not all(isinstance(number, int) for number in found):
+        raise ValueError(f"tag {tag}")
+    return found
+
+
+def _number(tags: ImageFileDirectory_v2, tag: int, default: int) -> int:
+    """A tag's only number."""
+    return _numbers(tags, tag, default)[0]
 
 
 def _choose(count: int) -> str:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ import numpy as np
 from dlinknet.config import Config
 from dlinknet.data.classes import SHOWN
 from dlinknet.data.preprocess import read_image
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, clipped, shown
 from dlinknet.files import write_image
+from dlinknet.texts import BadText, read_json
 
 PICTURED = 3                    # best and worst images in the pictures
 WIDTH = 1200                    # of the pictures, in pixels
@@ -58,24 +58,62 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: Confi
     """Reads the tables of a run and of its evaluation.
 
     Raises:
-        UserError: one of them is missing.
+        UserError: one of them is missing or damaged.
     """
     trained, scored = Path(output_path), Path(predict_path)
     try:
-        return Run(_table(trained / f"{log_name}_epochs.csv"), settings,
-                   json.loads((trained / f"{log_name}_split.json").read_text(encoding="utf-8")),
-                   trained / f"{log_name}_curves.png", json.loads((scored / "figures.json").read_text(encoding="utf-8")),
-                   _table(scored / "images.csv"), scored / "overlays")
+        figures = _figures(scored / "figures.json")
+        road = "road_iou" in figures
+        counts = ("true_road", "false_road", "missed_road") if road else ()
+        return Run(_table(trained / f"{log_name}_epochs.csv", ("train_loss", "learning_rate", "seconds"), ("epoch",)), settings,
+                   _split(trained / f"{log_name}_split.json"), trained / f"{log_name}_curves.png", figures,
+                   _table(scored / "images.csv", (SHOWN[road][0],), counts), scored / "overlays")
     except OSError as error:
         key = "predict_path" if Path(error.filename).name in ("figures.json", "images.csv") else "output_path"
         raise UserError(f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of") from None
-    except ValueError as error:
-        raise UserError(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again") from None
+    except (BadText, ValueError, csv.Error) as error:
+        raise UserError(clipped(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again")) from None
 
 
-def _table(file: Path) -> list[dict[str, str]]:
+def _figures(file: Path) -> dict[str, Any]:
+    """eval.py's figures. BadText where they are not."""
+    values = read_json(file)
+    lists = ("classes", "counts")
+    if not isinstance(values, dict) or not isinstance(values.get("images"), int) or not {"road_iou", "mean_iou"} & values.keys():
+        raise BadText(f"{file.name} has no figures")
+    for name, value in values.items():
+        if name not in lists and value is not None and not isinstance(value, (int, float)):
+            raise BadText(f"{file.name}: {shown(name)} is {shown(value)}, not a number")
+    return values
+
+
+def _split(file: Path) -> dict[str, list[str]]:
+    """The IDs of both parts of a data set. BadText where they are not."""
+    values = read_json(file)
+    if not isinstance(values, dict) or not all(isinstance(values.get(part), list) for part in ("train", "valid")):
+        raise BadText(f"{file.name} has no lists train and valid")
+    return values
+
+
+def _table(file: Path, needed: tuple[str, ...], whole: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows of a table of numbers; an empty cell is an undefined figure.
+
+    Args:
+        needed, whole: columns that must be there; those of `whole` have whole numbers in each row.
+
+    Raises:
+        BadText: one of them is missing, a row has another number of cells, or a cell holds no finite number.
+    """
     with open(file, newline="", encoding="utf-8") as text:
-        return list(csv.DictReader(text))
+        rows = list(csv.DictReader(text))
+    if not rows or not {*needed, *whole} <= rows[0].keys():
+        raise BadText(f"{file.name} lacks a row or one of the columns {', '.join((*needed, *whole))}")
+    for number, row in enumerate(rows, 2):
+        for name, value in row.items():
+            fits = isinstance(value, str) and (name == "id" or not value or math.isfinite(float(value)))
+            if name is None or not fits or (name in whole and not value.isdigit()):
+                raise BadText(f"{file.name}, line {number}: {shown(name)} is {shown(value)}")
+    return rows
 
 
 def write_report(run: Run, folder: Path) -> None:

@@ -177,11 +177,9 @@ def make_sidecar(rng: Random) -> Case:
     Path("m.onnx.json").write_bytes(data)
 
     def run() -> str:
-        from dlinknet.data.classes import stored_classes
-        from dlinknet.data.preprocess import parse_preprocessing
-        found, size = sidecar.read("m.onnx", "trained_ckpt")
-        stored_classes(found), parse_preprocessing(found["preprocessing"])      # as deploy/engines.py does next
-        return str(size)
+        found = sidecar.read("m.onnx", "trained_ckpt")
+        found.card.known_classes("m.onnx", "trained_ckpt")      # as deploy/engines.py does next
+        return str(found.shape)
 
     return Case(said, run)
 
