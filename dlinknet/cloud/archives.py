@@ -30,7 +30,7 @@ IGNORED = "__MACOSX"        # what macOS puts beside the files
 LINK = 0o120000             # in the file type of a .zip's member
 # zipfile decompresses the other methods without a bound: 1 kB of BZIP2 may hold 1 GB.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-MEMBERS = 1_000_000         # each needs about 1 kB of memory
+MEMBERS = 1_000_000         # of a .tar: each needs about 1 kB of memory
 BLOCK = 1 << 20             # bytes: copied at once; the most in the headers of one file of a .tar
 PADDING = 64 << 20          # bytes behind the end mark of a .tar
 END = bytes(512)            # the end mark
@@ -139,6 +139,8 @@ def _tar_members(opened: tarfile.TarFile, stream: _Stream, said: str) -> Iterato
         member = opened.next()
         if member is None:
             break
+        if len(opened.members) > MEMBERS:
+            raise UserError(f"{said} holds more than {MEMBERS} files; pack it as several archives")
         if member.size < 0:
             raise ValueError("a file has a negative size")
         if member.sparse is not None:
@@ -184,8 +186,6 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
         if total > free:
             raise UserError(f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has "
                             f"{free / 1e9:.1f} GB")
-        if len(members) > MEMBERS:
-            raise UserError(f"{said} holds more than {MEMBERS} files; pack it as several archives")
     names = [member.name for member in members.values()]
     refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
     for member in members.values():

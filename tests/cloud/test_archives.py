@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dlinknet.cloud import archives
 from dlinknet.cloud.archives import is_archive, unpack
 from dlinknet.errors import UserError
 from tests.conftest import ROOT
@@ -327,3 +328,14 @@ def test_a_name_that_stands_there_often_is_written_once(tmp_path, monkeypatch):
     copies, copy = [], shutil.copyfileobj
     monkeypatch.setattr(shutil, "copyfileobj", lambda *files: copies.append(copy(*files)))
     assert unpacked(tmp_path / "a.tar", tmp_path) == {"x": b"99"} and len(copies) == 1
+
+
+def test_a_tar_with_more_members_than_memory_is_for(tmp_path, monkeypatch):
+    """Folders and files of one name count, too."""
+    monkeypatch.setattr(archives, "MEMBERS", 3)
+    for number, names in enumerate((["x"] * 4, ["a", "b", "c", "d"], ["x"] * 3)):
+        content = b"".join(header(name) for name in names) + header("d", kind=b"5") + END
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        line = refusal(folder, "a.tar", content)
+        assert line == "holds more than 3 files; pack it as several archives"
