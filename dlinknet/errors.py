@@ -24,6 +24,8 @@ OUT_OF_MEMORY = re.compile(
     r"|cannot allocate|resource temporarily unavailable|can't start new thread", re.IGNORECASE)
 
 
+# What the system says of a path that cannot be meant.
+MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 LINE = 1000                     # characters of an error's line
 
 
@@ -80,7 +82,7 @@ def _told(error: Exception, memory: str) -> tuple[int, str]:
     if out_of_memory(error):
         return 1, f"out of memory: {first_line(error)}{lower}"
     if isinstance(error, OSError):
-        return 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return (2 if error.errno in MISTAKES else 1), f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return 1, ""
 
 

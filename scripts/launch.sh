@@ -73,7 +73,7 @@ now() { date +%Y%m%d-%H%M%S; }
 # Holds a lock for this folder, on this machine, until this process and those that it starts have ended. usage: hold NAME WHAT
 hold() {
     command -v flock >/dev/null || return 0
-    exec 9>"${TMPDIR:-/tmp}/dlinknet_$(id -u)_$1_$(cksum <<<"$PWD" | cut -d ' ' -f 1).lock"
+    exec 9>>"${TMPDIR:-/tmp}/dlinknet_$(id -u)_$1_$(cksum <<<"$PWD" | cut -d ' ' -f 1).lock"
     flock -n 9 || fail "$2 that was started in $PWD is still running: wait, stop it, or call this in another folder"
 }
 

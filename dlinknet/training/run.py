@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from contextlib import contextmanager
+from itertools import count
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
@@ -119,7 +120,9 @@ class RunFiles:
         earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
         if not earlier:
             return None
-        aside = self.path(BEFORE + time.strftime(MOMENT))
+        moment = BEFORE + time.strftime(MOMENT)
+        endings = (moment if number == 1 else f"{moment}-{number}" for number in count(1))     # two runs in a second
+        aside = next(path for path in map(self.path, endings) if not path.exists())
         aside.mkdir()
         for path in earlier:
             path.rename(aside / path.name)
