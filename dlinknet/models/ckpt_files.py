@@ -49,7 +49,6 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
         BadCkptFile: the file is no MindSpore checkpoint or not whole.
         OSError, MemoryError: the machine cannot read it.
     """
-    from google.protobuf.message import DecodeError
     from mindspore.train.checkpoint_pb2 import Checkpoint
 
     parts: dict[str, list[_Part]] = {}
@@ -57,7 +56,9 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
         for content in _records(data, file.stat().st_size):
             try:
                 record = Checkpoint.Value.FromString(content)
-            except DecodeError:
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001  (protobuf raises UnicodeDecodeError and others)
                 raise BadCkptFile("a record is not whole") from None
             if record.HasField("tensor") and record.tensor.tensor_type != "str":
                 part = _Part(

@@ -68,7 +68,7 @@ def test_a_type_that_is_not_known_is_refused_in_few_words(written, records, word
 @pytest.mark.parametrize("content, words", [
     (b"\x0a\xff\xff\xff\xff\x0f" + FOUR, "ends early"),         # a record of 4 GB
     (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "ends early"), (b"\x0a", "ends early"), (b"\x0a\x10abc", "ends early"),
-    (b"\x0a\x03abc", "a record is not whole"), (b"\x0b\x00", "no record begins at byte 0"), (b"\x0a\x00", "it holds no tensors"), (b"", "it holds no tensors")])
+    (b"\x0a\x03abc", "a record is not whole"), (b"\x0a\x03\x0a\x01\xff", "a record is not whole"), (b"\x0b\x00", "no record begins at byte 0"), (b"\x0a\x00", "it holds no tensors"), (b"", "it holds no tensors")])
 def test_what_is_no_checkpoint_is_refused(tmp_path, content, words):
     (tmp_path / "a.ckpt").write_bytes(content)
     with pytest.raises(BadCkptFile, match=words):
