@@ -21,7 +21,7 @@ from dlinknet import signals
 OUT_OF_MEMORY = re.compile(
     r"out[ _]of[ _]memory|memory (not|isn.?t|is not) enough|not enough memory|insufficient memory|bad[_ ]alloc"
     r"|could not create a (primitive(?! descriptor)|memory)|alloc\w*.{0,40}fail|(unable|fail\w*|cannot) to (\w{0,2})alloc"
-    r"|cannot allocate|resource temporarily unavailable|can't start new thread", re.IGNORECASE)
+    r"|cannot allocate|failed to map segment|resource temporarily unavailable|can't start new thread", re.IGNORECASE)
 
 
 # What the system says of a path that cannot be meant.
@@ -62,8 +62,9 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
         short = out_of_memory(error)
         status, text = _told(error, memory if short else "")
         if not text:
+            signals.be_over()
             raise
-    signals.leave_to_signal()
+    signals.be_over()
     _flush()
     if text:
         try:

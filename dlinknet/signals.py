@@ -10,7 +10,8 @@ SIGINT: MindSpore replaces its handler at each call of a compiled step, by one t
     SIGTERM at the end.
 
 A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were measured). A small process
-watches the same socket, and kills this one if nobody reads the number. It gets a terminal's Ctrl-C itself.
+watches the same socket, and kills this one if nobody reads the number. It gets a terminal's Ctrl-C itself. It also says so
+when this process dies without a word: by SIGKILL, which the kernel sends where memory is short, or in a crash of MindSpore.
 
 A command calls prepare() before it imports anything that takes long; without it, all functions here are without effect.
 """
@@ -35,6 +36,7 @@ SIGNALS: dict[int, str] = {signal.SIGTERM: "ended by SIGTERM", signal.SIGINT: "i
 HANDLED = (signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 4.0          # seconds for the thread to come to read a signal
 LONGEST = 2000          # bytes of the line, which a pipe accepts at once
+RUNNING, ENDING, OVER = 0, 1, 2         # a signal is ending the process; the command has said how it ended
 
 
 class _Ending:
@@ -50,7 +52,7 @@ class _Ending:
         # Whoever redirects stderr for a while does not redirect the line.
         self.stderr = os.dup(2)
         self.name = os.path.basename(sys.argv[0])
-        # The watcher reads here whether the end has begun (one byte), and the text.
+        # The watcher reads here RUNNING, ENDING or OVER, and the text.
         self.shared = mmap.mmap(-1, 1 + LONGEST)
         self.reader, self.writer = socket.socketpair()
         self.writer.setblocking(False)
@@ -76,11 +78,6 @@ class _Ending:
         kept = self.text.encode(errors="replace")[:LONGEST]
         self.shared[1:] = kept.ljust(LONGEST, b"\0")
 
-    @property
-    def begun(self) -> bool:
-        """Whether a signal is ending the process."""
-        return self.shared[0] != 0
-
     def _wait_for_interrupt(self) -> None:
         signal.sigwait({signal.SIGINT})
         self.writer.send(bytes([signal.SIGINT]))
@@ -91,18 +88,18 @@ class _Ending:
             # recv() alone would take the number while another thread has the lock, and the watcher would not see it.
             select.select([self.reader], [], [])
             number = self.reader.recv(1)[0]
-        self.shared[0] = 1
+        self.shared[0] = ENDING
         try:
             rescued = self.rescue() if self.rescue else ""
-            self._write_line(number, "; ".join(filter(None, [self.text, rescued])))
+            self._write_line(SIGNALS[number], self.text, rescued)
             for path in list(self.unfinished):
                 _remove(path)
             _end_children()
         finally:
             os._exit(128 + number)
 
-    def _write_line(self, number: int, text: str) -> None:
-        words = f"{self.name}: error: {SIGNALS[number]}{'; ' if text else ''}{text}"
+    def _write_line(self, *parts: str) -> None:
+        words = f"{self.name}: error: {'; '.join(filter(None, parts))}"
         # A progress bar stands in the terminal's line.
         start = "\n" if os.isatty(self.stderr) else ""
         try:
@@ -125,7 +122,7 @@ class _Ending:
                 os._exit(0)
 
     def _watch(self, parent: int, interrupts: bool) -> None:
-        """Returns when the process has ended, or ends by itself; otherwise kills it."""
+        """Returns when the process has ended, or ends by itself; otherwise kills it. Says what the process could not say."""
         for number in HANDLED:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
@@ -141,11 +138,14 @@ class _Ending:
             number = signal.SIGINT
         hung_up = select.poll()
         hung_up.register(self.reader, 0)            # a hang-up is reported always
-        if not number or hung_up.poll(PATIENCE * 1000) or self.begun or os.getppid() != parent:
+        died = not number or hung_up.poll(PATIENCE * 1000) or os.getppid() != parent
+        if self.shared[0] != RUNNING:
             return
-        text = bytes(self.shared[1:]).rstrip(b"\0").decode(errors="replace")
-        self._write_line(number, "; ".join(filter(None, ["killed, because MindSpore did not come back in time", text])))
-        os.kill(parent, signal.SIGKILL)
+        words = "killed, or crashed as MindSpore does where memory is short" if died else (
+            f"{SIGNALS[number]}; killed, because MindSpore did not come back in time")
+        self._write_line(words, bytes(self.shared[1:]).rstrip(b"\0").decode(errors="replace"))
+        if not died:
+            os.kill(parent, signal.SIGKILL)
 
     def _next_signal(self) -> int:
         """The number of the first signal that nobody has read; 0 when the process has ended."""
@@ -229,8 +229,15 @@ def take_back() -> None:
 
 def leave_to_signal() -> None:
     """Waits for the end if a signal is ending the process: its line and status are the ones that count."""
-    while _ending is not None and _ending.begun:
+    while _ending is not None and _ending.shared[0] == ENDING:
         time.sleep(1)
+
+
+def be_over() -> None:
+    """Notes that the command has said how it ended; what happens while Python shuts down is no failure of it."""
+    leave_to_signal()
+    if _ending is not None:
+        _ending.shared[0] = OVER
 
 
 def leave(status: int, at_once: bool) -> None:

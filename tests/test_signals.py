@@ -90,6 +90,15 @@ def test_what_holds_the_interpreter_is_killed_with_one_line(run):
         assert err == f"c.py: error: {WORDS[number]}; killed, because MindSpore did not come back in time; a is whole\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_death_without_a_word_is_said(run, number):
+    process = run(STATES["in Python"])
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == -number
+    assert err == "c.py: error: killed, or crashed as MindSpore does where memory is short; a is whole\n"
+
+
 def test_a_lock_that_comes_free_in_time_is_no_reason_to_kill(run):
     process = run("print('ready', flush=True)\nsum(range(2 * 10 ** 7))\ntime.sleep(60)")
     time.sleep(0.1)
@@ -112,7 +121,7 @@ def test_signals_that_were_ignored_at_the_start_stay_so(run):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    process = run("print('ready', flush=True)\ntime.sleep(1)\nprint('done')", preexec_fn=background)
+    process = run("print('ready', flush=True)\ntime.sleep(1)\nprint('done')\nsignals.be_over()", preexec_fn=background)
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20) == ("done\n", "") and process.returncode == 0
@@ -230,7 +239,7 @@ def test_files_do_not_get_the_numbers_of_closed_streams(tmp_path, closed):
 
 
 def test_a_name_that_the_encoding_of_stdout_lacks_is_escaped(run, tmp_path):
-    process = run("print('ready', flush=True)\nprint('道路', 'b\\udcff')", environment={"PYTHONIOENCODING": "ascii"})
+    process = run("print('ready', flush=True)\nprint('道路', 'b\\udcff')\nsignals.be_over()", environment={"PYTHONIOENCODING": "ascii"})
     assert process.communicate(timeout=20) == ("\\u9053\\u8def b\\udcff\n", "")
 
 
