@@ -9,8 +9,8 @@ import os
 import shutil
 import time
 from contextlib import contextmanager
-from itertools import count
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Iterator
 
