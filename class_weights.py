@@ -10,7 +10,7 @@ from dlinknet.data.frequencies import FILE, frequencies
 from dlinknet.data.layouts import training_sets
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
-from dlinknet.files import need_place
+from dlinknet.places import need_place
 
 
 def main(arguments: list) -> None:

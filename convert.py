@@ -7,7 +7,7 @@ from pathlib import Path
 from dlinknet import config, console, runtime
 from dlinknet.data.preprocess import DLINKNET, INPUT
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import need_file, need_place
+from dlinknet.places import need_file, need_place
 
 
 def main(arguments: list) -> None:

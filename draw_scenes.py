@@ -7,7 +7,8 @@ from dlinknet import config, console
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import need_place, new_folders
+from dlinknet.places import need_place
+from dlinknet.results import new_folders
 
 
 def main(arguments: list) -> None:

@@ -7,9 +7,10 @@ from dlinknet import config, console
 from dlinknet.data.layouts import evaluation_set
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
-from dlinknet.files import (need_file, need_results_place, refuse_misnamed, replacing_results,
-                            write_image)
+from dlinknet.files import write_image
 from dlinknet.jobs import as_job
+from dlinknet.places import need_file, refuse_misnamed
+from dlinknet.results import need_results_place, replacing_results
 
 
 def pictures_of(id: str) -> tuple[str, str]:
@@ -25,8 +26,7 @@ def main(arguments: list) -> None:
     need_file(settings.trained_ckpt, "trained_ckpt")
     classes, pairs = evaluation_set(settings)
     names = [name for pair in pairs for name in pictures_of(pair.id)]
-    refuse_misnamed(folder, names, "predict_path: a result would be",
-                    "rename the image and its mask")
+    refuse_misnamed(folder, names, "predict_path: a result would be", "rename the image and its mask")
 
     # What computes takes seconds to import: after the checks.
     from dlinknet.deploy.engines import open_model

@@ -7,8 +7,8 @@ from pathlib import Path
 from dlinknet import config, console, runtime
 from dlinknet.deploy.sidecar import SUFFIXES, Shape
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import need_file, need_place
 from dlinknet.jobs import as_job
+from dlinknet.places import need_file, need_place
 
 
 def main(arguments: list) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.layouts import evaluation_set
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import need_file
+from dlinknet.places import need_file
 
 
 def main(arguments: list) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.images import find_images, turned_line
 from dlinknet.errors import RunFailed, name_some, run_command
-from dlinknet.files import adding_results, need_file, need_results_place
 from dlinknet.jobs import as_job
+from dlinknet.places import need_file
+from dlinknet.results import adding_results, need_results_place
 
 
 def main(arguments: list) -> None:

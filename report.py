@@ -6,7 +6,8 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.errors import run_command
 from dlinknet.evaluation.summary import read_run, write_report
-from dlinknet.files import need_file, replacing_results
+from dlinknet.places import need_file
+from dlinknet.results import replacing_results
 from dlinknet.training.run import RunFiles
 
 

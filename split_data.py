@@ -6,7 +6,7 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
 from dlinknet.errors import UserError, run_command
-from dlinknet.files import need_place
+from dlinknet.places import need_place
 
 
 def main(arguments: list) -> None:

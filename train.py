@@ -8,7 +8,7 @@ from dlinknet.data.frequencies import frequencies
 from dlinknet.data.layouts import training_sets
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
-from dlinknet.files import need_file, need_place
+from dlinknet.places import need_file, need_place
 from dlinknet.jobs import as_job
 from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings, starts_from
 

@@ -22,7 +22,8 @@ from typing import Any, Mapping
 
 from dlinknet.console import LOG
 from dlinknet.errors import UserError, clipped, name_some, shown
-from dlinknet.files import need_place, refuse_misnamed, write_text
+from dlinknet.files import write_text
+from dlinknet.places import need_place, refuse_misnamed
 from dlinknet.texts import BadText, read_json
 
 HCCN_CONF = Path("/etc/hccn.conf")

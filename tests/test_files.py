@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files import (LOCK, MANIFEST, STAGE, adding_results, left_beside, locked, misnamed,
-                            need_file, need_place, need_results_place, new_folders, refuse_foreign,
-                            replacing, replacing_results, write_image, write_text)
+from dlinknet.files import left_beside, locked, replacing, write_image, write_text
+from dlinknet.places import misnamed, need_file, need_place
+from dlinknet.results import LOCK, MANIFEST, STAGE, adding_results, need_results_place, new_folders, refuse_foreign, replacing_results
 
 
 def names(folder: Path):

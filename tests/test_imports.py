@@ -9,9 +9,9 @@ import pytest
 from tests.conftest import LONG
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAVES = {"errors", "files", "console", "fields", "foreign", "signals", "texts", "threads"}       # the ground floor
+LEAVES = {"errors", "files", "console", "fields", "foreign", "places", "results", "signals", "texts", "threads"}       # the ground floor
 ALLOWED = {
-    "errors": LEAVES, "files": LEAVES, "console": LEAVES, "foreign": set(), "fields": {"errors"}, "texts": {"errors", "foreign"}, "signals": set(),
+    "errors": LEAVES, "files": LEAVES, "places": {"errors"}, "results": LEAVES, "console": LEAVES, "foreign": set(), "fields": {"errors"}, "texts": {"errors", "foreign"}, "signals": set(),
     "threads": set(), "arguments": {"console", "errors"}, "values": {"arguments", "errors"},
     "config": {"arguments", "values", "errors", "texts"}, "jobs": {"config", "cloud"},
     "cloud": {"config", "launcher", "cloud", *LEAVES}, "parallel": set(),
@@ -22,7 +22,7 @@ ALLOWED = {
     "deploy": {"config", "runtime", "data", "models", "evaluation", "deploy", *LEAVES},
 }
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
-PURE = ["signals", "errors", "threads", "files", "console", "foreign", "texts", "fields", "arguments", "values", "config", "jobs", "cloud.job", "launcher",
+PURE = ["signals", "errors", "threads", "files", "places", "results", "console", "foreign", "texts", "fields", "arguments", "values", "config", "jobs", "cloud.job", "launcher",
         "ranktable", "runtime", "parallel",
         "data.classes", "data.frequencies", "data.images", "data.layouts", "data.pairs", "data.preprocess", "data.augment",
         "data.synthetic", "evaluation.binaries", "evaluation.engine", "evaluation.metrics", "evaluation.pictures",

@@ -25,9 +25,10 @@ from typing import Any, NamedTuple
 from dlinknet.data.preprocess import DLINKNET, INPUT, STRIDE, Preprocessing
 from dlinknet.errors import UserError
 from dlinknet.fields import BadFields, Fields
-from dlinknet.files import digest, need_file, write_text
+from dlinknet.files import digest, write_text
 from dlinknet.foreign import foreign_file
 from dlinknet.models.model_card import SIDE, ModelCard
+from dlinknet.places import need_file
 from dlinknet.texts import BadText, read_json
 
 FORMAT = 1

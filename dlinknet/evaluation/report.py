@@ -17,7 +17,8 @@ from dlinknet.evaluation.metrics import FIGURES, Tally, class_figures, figures, 
 from dlinknet.evaluation.pictures import class_overlay, class_picture, draw_confusion
 from dlinknet.evaluation.prediction import Predicted
 from dlinknet.evaluation.scoring import Scored
-from dlinknet.files import misnamed, replacing, write_image
+from dlinknet.files import replacing, write_image
+from dlinknet.places import misnamed
 
 # BGR; teal, red and yellow stay apart for colour-blind eyes and on green land.
 TRUE, MISSED, FALSE = (190, 230, 0), (48, 59, 255), (10, 214, 255)

@@ -13,7 +13,6 @@ from mindspore import nn
 
 from dlinknet.errors import RunFailed, UserError, clipped, name_some, shown
 from dlinknet.fields import BadFields, Fields
-from dlinknet.files import need_file
 from dlinknet.foreign import foreign_file
 from dlinknet.models.blocks import UPS
 from dlinknet.models.ckpt_files import BadCkptFile, read_ckpt
@@ -22,6 +21,7 @@ from dlinknet.models.linknet import BUILDERS
 from dlinknet.models.model_card import ModelCard
 from dlinknet.models.resnet import PADDINGS
 from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
+from dlinknet.places import need_file
 from dlinknet.texts import BadText, parse_json
 
 META = "dlinknet_meta"          # the tensor of our checkpoints that holds a JSON text as uint8

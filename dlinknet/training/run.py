@@ -19,7 +19,8 @@ from dlinknet.console import LOG, log_to_file
 from dlinknet.data.classes import ROADS, Classes, names_unlike
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError, clipped, name_some
-from dlinknet.files import left_beside, locked, refuse_misnamed, replacing, write_text
+from dlinknet.files import left_beside, locked, replacing, write_text
+from dlinknet.places import refuse_misnamed
 from dlinknet.training.progress import DataIdentity, SavedRun
 from dlinknet.values import NEWEST
 

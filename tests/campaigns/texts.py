@@ -216,7 +216,7 @@ def make_manifest(rng: Random) -> Case:
     (Path("out") / ".dlinknet_output.json").write_bytes(data)
 
     def run() -> None:
-        from dlinknet.files import replacing_results
+        from dlinknet.results import replacing_results
         try:
             with replacing_results(Path("out"), "predict_path") as stage:
                 (stage / "b_mask.png").write_text("new", encoding="utf-8")

@@ -1,0 +1,133 @@
+"""Whether files and folders that settings name can be read, made and written to. Nothing is left behind."""
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Iterable
+
+from dlinknet.errors import UserError, clipped, shown
+
+NAME_BYTES = 255                        # of one name, where a file system does not say its limit
+PATH_BYTES = 4000                       # Linux accepts 4095; the rest is for temporary names
+LEVELS = 100                            # folders in a path: Python walks into them by recursion
+
+
+def need_file(path: str, key: str) -> None:
+    """Check that the setting `key` names a file that can be read.
+
+    Raises:
+        UserError: there is none, or it is a folder, a pipe or a device.
+    """
+    if not path:
+        raise UserError(f"{key} is empty: name a file with --{key}=FILE")
+    place = clipped(path, 120)
+    try:
+        kind = os.stat(path).st_mode
+        if stat.S_ISREG(kind):
+            open(path, "rb").close()
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{key}: there is no file {place}") from None
+    except (OSError, ValueError) as error:          # ValueError: a NUL byte
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{key}: cannot read {place}: {reason}") from None
+    what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+    raise UserError(f"{key}: {place} is {what}; name a file")
+
+
+def need_place(path: str, key: str) -> None:
+    """Check that files can be made in the folder that the setting `key` names for results.
+
+    A file without a name is made in the nearest folder that exists: permissions say too little of
+    /proc, of quotas, of mounts that are read only, and of what root may do. Nothing is left behind.
+
+    Raises:
+        UserError: they cannot; the line says why.
+    """
+    if not path:
+        raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
+    remedy = f"name another folder with --{key}=FOLDER"
+    if "\n" in path or "\r" in path:
+        raise UserError(f"{key}: the name {shown(path)} has a line break; {remedy}")
+    wanted = Path(path).absolute()
+    nearest = _nearest(wanted)
+    if fault := _name_fault(str(wanted), _longest_name(nearest), PATH_BYTES):
+        raise UserError(f"{key}: {clipped(path, 120)} has {fault}; {remedy}")
+    try:
+        if not stat.S_ISDIR(os.stat(nearest).st_mode):
+            what = "a file" if nearest.is_file() else "no folder"
+            raise UserError(f"{key}: {clipped(str(nearest), 120)} is {what}; name a folder")
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        what = "follow the link" if nearest.is_symlink() and not nearest.exists() else "write to"
+        raise UserError(f"{key}: cannot {what} {clipped(str(nearest), 120)} ({error.strerror}); "
+                        f"{remedy}") from None
+
+
+def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the names that files below `folder` cannot have, each with what is wrong with it.
+
+    It is said in words that follow "has": 'a name of more than 255 bytes'.
+    """
+    most = _longest_name(_nearest(folder.absolute()))
+    room = PATH_BYTES - len(os.fsencode(folder.absolute()))
+    faults = {name: _name_fault(name, most, room) for name in names}
+    folders = {parent for name in faults if not faults[name] for parent in Path(name).parents}
+    return {name: fault or "the same name as a folder" for name, fault in faults.items()
+            if fault or Path(name) in folders}
+
+
+def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) -> None:
+    """Check that files below `folder` can have these names.
+
+    Args:
+        said, remedy: the start and the end of the error's line.
+
+    Raises:
+        UserError: one of them cannot.
+    """
+    for name, fault in misnamed(folder, names).items():
+        raise UserError(f"{said} {quoted(name)}, which has {fault}; {remedy}")
+
+
+def quoted(name: str) -> str:
+    """Return a file's name as an error's line quotes it: at most 60 letters in one line."""
+    return f"'{clipped(name[:61].encode(errors='backslashreplace').decode(), 60)}'"
+
+
+def _nearest(path: Path) -> Path:
+    """Return the longest part of an absolute path that exists; it may be a broken link."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+
+
+def _longest_name(folder: Path) -> int:
+    """Return how many bytes a name may have in a folder."""
+    try:
+        most = os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        return NAME_BYTES
+    return most if most > 0 else NAME_BYTES
+
+
+def _name_fault(name: str, most: int, room: int) -> str:
+    """Return what a path has that no file's may have; empty if there is nothing.
+
+    Args:
+        most: bytes of each name.
+        room: bytes of all of it.
+    """
+    try:
+        parts = [part.encode() for part in Path(name).parts]
+    except UnicodeEncodeError:
+        return "a name that is not UTF-8"
+    if not parts:
+        return "no name"
+    if "\0" in name:
+        return "a NUL byte in its name"
+    if any(len(part) > most for part in parts):
+        return f"a name of more than {most} bytes"
+    if sum(len(part) + 1 for part in parts) > room:
+        return f"a path of more than {PATH_BYTES} bytes"
+    return f"more than {LEVELS} folders in its path" if len(parts) > LEVELS else ""
