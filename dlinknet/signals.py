@@ -1,19 +1,22 @@
-"""How a signal ends a command: with one line on stderr and status 128 + its number, within PATIENCE seconds in every state.
+"""How a signal ends a command: one line on stderr, status 128 + its number, within a few seconds.
 
-Python runs the handler of a signal between two of its own steps. A compilation by MindSpore has none for minutes, and wraps
-what a handler raises into pages of its own text. So nothing happens in a handler: the number of each signal goes to a socket,
-and a thread reads it there and ends the process.
+Python runs the handler of a signal between two of its own steps. A compilation by MindSpore has
+none for minutes, and wraps what a handler raises into pages of its own text. So nothing happens in
+a handler: the number of each signal goes to a socket, and a thread reads it there and ends the
+process.
 
 SIGTERM and SIGHUP: the interpreter's C code writes the number.
-SIGINT: MindSpore replaces its handler at each call of a compiled step, by one that sends SIGTERM. It is blocked in all threads,
-    and one thread waits for it and writes the number. A program that this process starts has it blocked too, and is sent
-    SIGTERM at the end.
+SIGINT: MindSpore replaces its handler at each call of a compiled step, by one that sends SIGTERM.
+    It is blocked in all threads, and one thread waits for it and writes the number. A program that
+    this process starts has it blocked too, and is sent SIGTERM at the end.
 
-A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were measured). A small process
-watches the same socket, and kills this one if nobody reads the number. It gets a terminal's Ctrl-C itself. It also says so
-when this process dies without a word: by SIGKILL, which the kernel sends where memory is short, or in a crash of MindSpore.
+A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were
+measured). A small process watches the same socket, and kills this one if nobody reads the number
+in PATIENCE seconds. It gets a terminal's Ctrl-C itself. It also says so when this process dies
+without a word: by SIGKILL, which the kernel sends where memory is short, or by a crash.
 
-A command calls prepare() before it imports anything that takes long; without it, all functions here are without effect.
+A command calls prepare() before it imports anything that takes long; without it, all functions here
+are without effect.
 """
 from __future__ import annotations
 
@@ -29,20 +32,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable, Iterator
 
 if TYPE_CHECKING:
-    from pathlib import Path        # slow to import: each millisecond before prepare() is one without it
+    from pathlib import Path        # slow to import, and before prepare() nothing here works
 
-SIGNALS: dict[int, str] = {signal.SIGTERM: "ended by SIGTERM", signal.SIGINT: "interrupted (SIGINT)",
-                           signal.SIGHUP: "ended by SIGHUP"}
+SIGNALS: dict[int, str] = {
+    signal.SIGTERM: "ended by SIGTERM",
+    signal.SIGINT: "interrupted (SIGINT)",
+    signal.SIGHUP: "ended by SIGHUP",
+}
 HANDLED = (signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 4.0          # seconds for the thread to come to read a signal
 LONGEST = 2000          # bytes of the line, which a pipe accepts at once
-RUNNING, ENDING, OVER = 0, 1, 2         # a signal is ending the process; the command has said how it ended
+# ENDING: a signal is ending the process. OVER: the command has said how it ended.
+RUNNING, ENDING, OVER = 0, 1, 2
 
 
 class _Ending:
     """What ends this process when a signal comes.
 
-    `unfinished` are paths that are removed then, `rescue` is called before, `text` says what is left.
+    `unfinished` are paths that are removed then, `rescue` is called before, `text` says what is
+    left.
     """
 
     def __init__(self) -> None:
@@ -58,7 +66,7 @@ class _Ending:
         self.writer.setblocking(False)
 
     def start(self) -> None:
-        """Catches the signals from now on, but for those that the process was started to ignore (nohup)."""
+        """Catches the signals from now on, except those that were ignored at the start (nohup)."""
         interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
         if interrupts:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -85,7 +93,8 @@ class _Ending:
     def _wait(self) -> None:
         number = 0
         while number not in SIGNALS:        # a library may handle signals of its own
-            # recv() alone would take the number while another thread has the lock, and the watcher would not see it.
+            # recv() alone would take the number while another thread has the lock, and the
+            # watcher would not see it.
             select.select([self.reader], [], [])
             number = self.reader.recv(1)[0]
         self.shared[0] = ENDING
@@ -122,7 +131,10 @@ class _Ending:
                 os._exit(0)
 
     def _watch(self, parent: int, interrupts: bool) -> None:
-        """Returns when the process has ended, or ends by itself; otherwise kills it. Says what the process could not say."""
+        """Kills the process if it does not end by itself, and says what it could not say.
+
+        Returns when it has ended.
+        """
         for number in HANDLED:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
@@ -170,14 +182,17 @@ _ending: _Ending | None = None
 
 
 def prepare(name: str, left: str = "") -> None:
-    """Has signals end this process as the module says, and makes its standard streams safe to use. The first call of a command.
+    """Has signals end this process as the module says, and makes its standard streams safe to use.
+
+    The first call of a command.
 
     Args:
         name: the __name__ of the command's module; without effect in one that is imported.
         left: what is left of the work, as for say().
 
-    Standard streams that are closed are opened, so that no file of ours gets their numbers: what is written to stdout then
-    fails, what is written to stderr is lost. A character that stdout's encoding lacks is written as \\uXXXX.
+    Standard streams that are closed are opened, so that no file of ours gets their numbers: what is
+    written to stdout then fails, what is written to stderr is lost. A character that stdout's
+    encoding lacks is written as \\uXXXX.
     """
     global _ending
     if name != "__main__":
@@ -189,13 +204,13 @@ def prepare(name: str, left: str = "") -> None:
 
 
 def say(text: str) -> None:
-    """Sets what the line of a signal says is left of the work, for instance which checkpoint --resume accepts."""
+    """Sets what the line says is left: which checkpoint --resume accepts, for instance."""
     if _ending is not None:
         _ending.say(text)
 
 
 def add_unfinished(path: Path) -> None:
-    """Has a signal remove a file or folder; of a file, also those beside it whose names begin with its stem."""
+    """Has a signal remove a folder, or a file and those whose names begin with its stem."""
     if _ending is not None:
         _ending.unfinished.add(path)
 
@@ -208,7 +223,7 @@ def remove_unfinished(path: Path) -> None:
 
 @contextmanager
 def rescuing(action: Callable[[], str]) -> Iterator[None]:
-    """Has a signal call `action` before the process ends; what it returns becomes a part of the line."""
+    """Has a signal call `action` before the process ends; what it returns is added to the line."""
     if _ending is None:
         yield
         return
@@ -220,7 +235,7 @@ def rescuing(action: Callable[[], str]) -> Iterator[None]:
 
 
 def take_back() -> None:
-    """Catches the signals again. Call it in the main thread after a library that may have set handlers of its own."""
+    """Catches the signals again. Call it in the main thread, after a library that sets handlers."""
     if _ending is not None:
         for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
@@ -228,13 +243,13 @@ def take_back() -> None:
 
 
 def leave_to_signal() -> None:
-    """Waits for the end if a signal is ending the process: its line and status are the ones that count."""
+    """Waits for the end if a signal is ending the process: its line and status count."""
     while _ending is not None and _ending.shared[0] == ENDING:
         time.sleep(1)
 
 
 def be_over() -> None:
-    """Notes that the command has said how it ended; what happens while Python shuts down is no failure of it."""
+    """Notes that the command has said how it ended: a crash in Python's shutdown is no failure."""
     leave_to_signal()
     if _ending is not None:
         _ending.shared[0] = OVER
@@ -244,7 +259,7 @@ def leave(status: int, at_once: bool) -> None:
     """Ends the command with a status.
 
     Args:
-        at_once: without the shutdown of Python and MindSpore, which itself aborts where memory is short.
+        at_once: without the shutdown of Python and MindSpore, which aborts where memory is short.
     """
     if at_once and _ending is not None:
         os._exit(status)
@@ -260,7 +275,7 @@ def _open_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, flags), True)        # it gets the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, flags), True)    # it gets the lowest free number
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
@@ -281,13 +296,13 @@ def _remove(path: Path) -> None:
 
 
 def _end_children() -> None:
-    """Sends SIGTERM to the processes that this one has started; without it they would go on alone."""
+    """Sends SIGTERM to the processes that this one has started; else they would go on alone."""
     children: list[str] = []
     try:
         for task in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
                 children += file.read().split()
-    except OSError:         # not Linux, a kernel without these lists, or a thread that has just ended
+    except OSError:     # not Linux, a kernel without these lists, or a thread that has just ended
         pass
     for child in children:
         try:

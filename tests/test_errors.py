@@ -1,6 +1,7 @@
 """How a command ends: one line, a status, also where there is too little memory or nobody reads."""
 import errno
 import json
+import resource
 import subprocess
 import sys
 
@@ -63,3 +64,16 @@ def test_a_result_that_nobody_gets_is_status_1(tmp_path, command, stdout):
     (tmp_path / "t.json").write_text(json.dumps({"status": "completed", "server_list": [server]}))
     result = subprocess.run(["bash", "-c", f'"{sys.executable}" "{ROOT}"/{command} {stdout}'], cwd=tmp_path, text=True, capture_output=True)
     refused(result, "the result cannot be printed: standard output: ", status=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("gigabytes", [2.2, 3.4])
+def test_a_training_with_too_little_memory_says_so_in_one_line(tmp_path, stripe_data, gigabytes):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (int(gigabytes * 1e9), int(gigabytes * 1e9)))
+
+    result = subprocess.run([sys.executable, str(ROOT / "train.py"), f"--data_path={stripe_data}", f"--output_path={tmp_path}/out", "--epoch_num=1",
+                             "--model_name=linknet18", "--device_target=CPU", "--train_size=256", "--batch_size=16"],
+                            text=True, capture_output=True, preexec_fn=limit, timeout=300)
+    refused(result, "out of memory with a step of 16 x 256 x 256 (batch x height x width): lower --batch_size or --train_size",
+            "weight01_dink34_last.ckpt is whole (epoch 0, step 0); --resume goes on from it", status=1)

@@ -56,8 +56,7 @@ class Records:
     def note_saved(self, state: State) -> None:
         """Notes what `last` holds, for the line of a training that fails or that a signal ends."""
         self.saved = str(state)
-        if self.writes:
-            signals.say(self.how_to_go_on())
+        signals.say(self.how_to_go_on() if self.writes else "rank 0 writes the checkpoints")
 
     def keep_table(self, rows: list[dict[str, Any]]) -> None:
         """The table of the epochs and its picture."""
