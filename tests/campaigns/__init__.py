@@ -1,1 +1,2 @@
-"""Long hunts for faults that run beside the test suite: `python -m tests.campaigns.kills`, `bad_inputs`, `places`."""
+"""Long hunts for faults that run beside the test suite: `python -m tests.campaigns.kills`,
+`bad_inputs`, `places`."""

@@ -1,10 +1,14 @@
-"""python -m tests.campaigns.bad_inputs --number=20000 [--seed=1] [--kinds=image,torch] [--workers=2] [--folder=PLACE]
+"""python -m tests.campaigns.bad_inputs --number=20000 [--seed=1] [--kinds=image,torch]
+[--workers=2] [--folder=PLACE]
 
-Gives mutated files of every kind that a command reads to the functions that the commands call, each in a process of its own with
-3 GB of memory and 20 seconds. Wrong is: a traceback, a crash, a hang, too much memory, a line of more than 300 characters, and two
-parts of dlinknet that say different things of one file. The same command goes on where it stopped. Each trial that found a fault
-keeps its input in PLACE/KIND-NUMBER; `--only=KIND-NUMBER` runs it again. The exit status is 1 where anything is wrong.
+Gives mutated files of every kind that a command reads to the functions that the commands call, each
+in a process of its own with 3 GB of memory and 20 seconds. Wrong is: a traceback, a crash, a hang,
+too much memory, a line of more than 300 characters, and two parts of dlinknet that say different
+things of one file. The same command goes on where it stopped. Each trial that found a fault keeps
+its input in PLACE/KIND-NUMBER; `--only=KIND-NUMBER` runs it again. The exit status is 1 where
+anything is wrong.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,21 +28,39 @@ from tests.campaigns.ledger import Ledger
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--number", type=int, default=1000, help="trials of all kinds together (default: 1000)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--number", type=int, default=1000, help="trials of all kinds together (default: 1000)"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes side by side")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="which kinds, with commas (default: all)")
-    parser.add_argument("--folder", type=Path, default=None, help="state and findings (default: among the temporary files)")
-    parser.add_argument("--only", default="", help="run one trial again, KIND-NUMBER, and keep its input")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes side by side"
+    )
+    parser.add_argument(
+        "--kinds", default=",".join(KINDS), help="which kinds, with commas (default: all)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=None,
+        help="state and findings (default: among the temporary files)")
+    parser.add_argument(
+        "--only", default="", help="run one trial again, KIND-NUMBER, and keep its input"
+    )
     options = parser.parse_args(arguments)
-    folder = (options.folder or Path(tempfile.gettempdir()) / f"dlinknet_inputs_{options.seed}").absolute()
+    folder = (
+        options.folder or Path(tempfile.gettempdir()) / f"dlinknet_inputs_{options.seed}"
+    ).absolute()
     ledger = Ledger(folder)
     if options.only:
         kind = KINDS[options.only.rpartition("-")[0].replace("_", " ")]
         kind.warm()
-        record = try_once(kind, options.only, f"{options.seed}:{options.only}", folder / options.only, keep=True)
-        print("\n".join(f"{key}: {value}" for key, value in record.items() if value), f"input: {folder / options.only}", sep="\n")
+        record = try_once(
+            kind, options.only, f"{options.seed}:{options.only}", folder / options.only, keep=True
+        )
+        print(
+            "\n".join(f"{key}: {value}" for key, value in record.items() if value),
+            f"input: {folder / options.only}", sep="\n")
         print((folder / options.only / "said").read_text(encoding="utf-8", errors="replace"))
         return int(record["outcome"] not in FINE)
     kinds = [KINDS[name] for name in options.kinds.split(",")]
@@ -50,14 +72,20 @@ def main(arguments: list[str]) -> int:
     print(faults(done))
     wrong = sum(record["outcome"] not in FINE for record in done)
     missing = len(trials) - len(done)
-    print(f"{len(done)} bad inputs, {wrong} wrong" + (f"; {missing} were not run" if missing else ""))
+    print(
+        f"{len(done)} bad inputs, {wrong} wrong" + (f"; {missing} were not run" if missing else "")
+    )
     return int(wrong + missing > 0)
 
 
 def planned(kinds: list[Kind], number: int) -> list[str]:
     """Return the names of the trials, as many of each kind as its share says, at least one."""
     whole = sum(kind.share for kind in kinds)
-    return [name_of(kind, place) for kind in kinds for place in range(max(1, round(number * kind.share / whole)))]
+    return [
+        name_of(kind, place)
+        for kind in kinds
+        for place in range(max(1, round(number * kind.share / whole)))
+    ]
 
 
 def name_of(kind: Kind, place: int) -> str:
@@ -69,10 +97,17 @@ def _run(kinds: list[Kind], trials: list[str], options: argparse.Namespace, fold
     """Run the trials in `workers` servers, first those that do without MindSpore."""
     by_name = {kind.name.replace(" ", "_"): kind for kind in kinds}
     for mindspore in (False, True):
-        todo = [(by_name[trial.rpartition("-")[0]], trial) for trial in trials
-                if by_name[trial.rpartition("-")[0]].mindspore == mindspore]
-        servers = [pid for worker in range(options.workers)
-                   if (part := todo[worker::options.workers]) and (pid := _serve(part, options.seed, folder))]
+        todo = [
+            (by_name[trial.rpartition("-")[0]], trial)
+            for trial in trials
+            if by_name[trial.rpartition("-")[0]].mindspore == mindspore
+        ]
+        servers = [
+            pid
+            for worker in range(options.workers)
+            if (part := todo[worker :: options.workers])
+            and (pid := _serve(part, options.seed, folder))
+        ]
         for server in servers:
             os.waitpid(server, 0)
 
@@ -89,7 +124,7 @@ def _serve(trials: list[tuple[Kind, str]], seed: int, folder: Path) -> int:
         for kind in {kind.name: kind for kind, _ in trials}.values():
             kind.warm()
         gc.collect()
-        gc.freeze()             # so that a child's collector does not copy the pages of what all share
+        gc.freeze()  # so that a child's collector does not copy the pages of what all share
         ledger, told = Ledger(folder), time.monotonic()
         for place, (kind, trial) in enumerate(trials):
             ledger.add(try_once(kind, trial, f"{seed}:{trial}", folder / trial))
@@ -106,10 +141,20 @@ def table(records: list[dict[str, Any]]) -> str:
     """Return one line a kind: how many trials ended how."""
     names = list(dict.fromkeys(record["kind"] for record in records))
     outcomes = (PASSED, REFUSED, *FAULTS)
-    counts = {name: Counter(record["outcome"] for record in records if record["kind"] == name) for name in names}
+    counts = {
+        name: Counter(record["outcome"] for record in records if record["kind"] == name)
+        for name in names
+    }
     rows = [["kind", "trials", *outcomes]]
-    rows += [[name, str(sum(counts[name].values())), *(str(counts[name][each]) for each in outcomes)] for name in names]
-    rows.append(["all", str(len(records)), *(str(sum(counts[name][each] for name in names)) for each in outcomes)])
+    rows += [
+        [name, str(sum(counts[name].values())), *(str(counts[name][each]) for each in outcomes)]
+        for name in names
+    ]
+    rows.append(
+        [
+            "all", str(len(records)),
+            *(str(sum(counts[name][each] for name in names)) for each in outcomes)]
+    )
     return columns(rows, right=len(outcomes) + 1)
 
 
@@ -119,15 +164,24 @@ def faults(records: list[dict[str, Any]], shown: int = 60) -> str:
     for record in records:
         if record["outcome"] not in FINE:
             found.setdefault(signature(record), []).append(record)
-    lines = [f"{len(alike)} x {alike[0]['outcome']} of {alike[0]['kind']}{' in ' + key[2] if key[2] else ''}, {alike[0]['trial']}: "
-             f"{alike[0]['text'][:160]} ({alike[0]['what'][:120]})" for key, alike in
-             sorted(found.items(), key=lambda item: -len(item[1]))]
-    return "\n".join(lines[:shown] + [f"and {len(lines) - shown} more sorts"] * (len(lines) > shown))
+    lines = [
+        f"{len(alike)} x {alike[0]['outcome']} of {alike[0]['kind']}"
+        f"{' in ' + key[2] if key[2] else ''}, {alike[0]['trial']}: "
+        f"{alike[0]['text'][:160]} ({alike[0]['what'][:120]})"
+        for key, alike in sorted(found.items(), key=lambda item: -len(item[1]))
+    ]
+    return "\n".join(
+        lines[:shown] + [f"and {len(lines) - shown} more sorts"] * (len(lines) > shown)
+    )
 
 
 def signature(record: dict[str, Any]) -> tuple[str, ...]:
     """Return what faults that are alike have in common."""
-    begin = record["text"].split(":")[0][:40] if record["outcome"] != "disagrees" else record["text"][:60]
+    begin = (
+        record["text"].split(":")[0][:40]
+        if record["outcome"] != "disagrees"
+        else record["text"][:60]
+    )
     words = " ".join(word for word in begin.split() if not any(c.isdigit() for c in word))
     return record["kind"], record["outcome"], record.get("where", ""), words
 

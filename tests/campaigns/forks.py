@@ -2,6 +2,7 @@
 
 A fork costs some milliseconds, where a Python with MindSpore would take three seconds to start.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -22,13 +23,13 @@ from typing import Any, Callable
 
 from dlinknet.errors import RunFailed, UserError
 
-SECONDS = 20                    # that a trial may take
-MAKING = 120                    # that the making of its input may take
-BYTES = 3 << 30                 # of address space beyond what the process had when the trial began
-RESIDENT = 2 << 30              # of memory really used beyond that
-LONGEST = 300                   # characters of an error's line
-NOISE = 3                       # lines of libraries on stderr beside that line
-KEPT = 64 << 20                 # bytes of an input that is kept
+SECONDS = 20  # that a trial may take
+MAKING = 120  # that the making of its input may take
+BYTES = 3 << 30  # of address space beyond what the process had when the trial began
+RESIDENT = 2 << 30  # of memory really used beyond that
+LONGEST = 300  # characters of an error's line
+NOISE = 3  # lines of libraries on stderr beside that line
+KEPT = 64 << 20  # bytes of an input that is kept
 PASSED, REFUSED = "passed", "refused"
 FINE = (PASSED, REFUSED)
 FAULTS = ("traceback", "crash", "hang", "memory", "message", "noise", "disagrees", "own")
@@ -36,15 +37,16 @@ OURS = os.sep + "dlinknet" + os.sep
 
 
 class Disagrees(Exception):
-    """Two parts of dlinknet, or two calls of one, say different things of one input. The text says which."""
+    """Two parts of dlinknet, or two calls of one, say different things of one input. The text says
+    which."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One bad input, lying in the working folder.
 
-    what: how it was made, in words. run: gives it to the functions that a command gives it to. refuses: the exceptions that these
-    functions document beside UserError and RunFailed.
+    what: how it was made, in words. run: gives it to the functions that a command gives it to.
+    refuses: the exceptions that these functions document beside UserError and RunFailed.
     """
 
     what: str
@@ -56,8 +58,9 @@ class Case:
 class Kind:
     """One kind of input.
 
-    share: how many of 1000 trials are of this kind, about. make: writes an input to the working folder. warm: makes once, before
-    the fork, what all trials use. mindspore: whether the functions import MindSpore.
+    share: how many of 1000 trials are of this kind, about. make: writes an input to the working
+    folder. warm: makes once, before the fork, what all trials use. mindspore: whether the functions
+    import MindSpore.
     """
 
     name: str
@@ -69,11 +72,13 @@ class Kind:
 
 def must_pass(run: Callable[[], Any]) -> Callable[[], Any]:
     """Return `run` for a whole input: a refusal is a fault then."""
+
     def checked() -> Any:
         try:
             return run()
         except (UserError, RunFailed) as error:
             raise Disagrees(f"a whole input is refused: {error}") from None
+
     return checked
 
 
@@ -82,7 +87,8 @@ def try_once(kind: Kind, trial: str, seed: str, place: Path, keep: bool = False)
 
     Args:
         seed: decides the input.
-        place: a folder for it; it is removed when nothing is wrong and `keep` does not say otherwise.
+        place: a folder for it; it is removed when nothing is wrong and `keep` does not say
+        otherwise.
     """
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -122,7 +128,7 @@ def _child(kind: Kind, seed: str, place: Path, writer: int) -> None:
     try:
         case = kind.make(Random(seed))
         report["what"] = case.what
-        os.ftruncate(said, 0)           # what the making said is not what the user would see
+        os.ftruncate(said, 0)  # what the making said is not what the user would see
         os.write(writer, (json.dumps({"what": case.what}) + "\n").encode())
         began, resident = time.monotonic(), _memory("VmHWM")
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -132,9 +138,13 @@ def _child(kind: Kind, seed: str, place: Path, writer: int) -> None:
         report["seconds"] = round(time.monotonic() - began, 2)
         used = _memory("VmHWM") - resident
         if report["outcome"] in FINE and used > RESIDENT:
-            report.update(outcome="memory", text=f"{used / 1e9:.1f} GB used, then: {report['text']}")
-    except BaseException as error:  # noqa: BLE001  (a fault of the campaign itself is reported as such)
-        report.update(outcome="own", text=repr(error)[:LONGEST], where=_where(error, os.sep + "tests"))
+            report.update(
+                outcome="memory", text=f"{used / 1e9:.1f} GB used, then: {report['text']}"
+            )
+    except BaseException as error:  # noqa: BLE001  (a fault of the campaign itself)
+        report.update(
+            outcome="own", text=repr(error)[:LONGEST], where=_where(error, os.sep + "tests")
+        )
         traceback.print_exc()
     try:
         os.write(writer, json.dumps(report).encode())
@@ -145,7 +155,8 @@ def _child(kind: Kind, seed: str, place: Path, writer: int) -> None:
 def judged(case: Case) -> dict[str, Any]:
     """Run a case here; return its outcome, text and, of a traceback, where it was raised."""
     from dlinknet.data.images import BadImage
-    refusals = (UserError, RunFailed, BadImage, *case.refuses)
+
+    refusals: tuple[type[Exception], ...] = (UserError, RunFailed, BadImage, *case.refuses)
     try:
         found = case.run()
         return {"outcome": PASSED, "text": "" if found is None else str(found)[:LONGEST]}
@@ -155,15 +166,19 @@ def judged(case: Case) -> dict[str, Any]:
         fault = fault_of_line(str(error))
         return {"outcome": "message" if fault else REFUSED, "text": f"{fault}{error}"[:LONGEST]}
     except MemoryError as error:
-        return {"outcome": "memory", "text": f"MemoryError {error}"[:LONGEST], "where": _where(error)}
+        return {
+            "outcome": "memory", "text": f"MemoryError {error}"[:LONGEST], "where": _where(error)}
     except BaseException as error:  # noqa: BLE001  (whatever it is, a user would see a traceback)
         outcome = "memory" if "nsufficient memory" in str(error) else "traceback"
         traceback.print_exc()
-        return {"outcome": outcome, "text": f"{type(error).__name__}: {error}"[:LONGEST], "where": _where(error)}
+        return {
+            "outcome": outcome, "text": f"{type(error).__name__}: {error}"[:LONGEST],
+            "where": _where(error)}
 
 
 def fault_of_line(text: str) -> str:
-    """Return what is wrong with the text of an error, as a prefix for it; empty where nothing is."""
+    """Return what is wrong with the text of an error, as a prefix for it; empty where nothing
+    is."""
     if len(text) > LONGEST:
         return f"[{len(text)} characters] "
     if "\n" in text.strip():
@@ -177,14 +192,17 @@ def fault_of_line(text: str) -> str:
 
 def _where(error: BaseException, part: str = OURS) -> str:
     """Return the innermost function of a traceback whose file has `part` in its path."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if part in frame.filename]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if part in frame.filename
+    ]
     return f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else ""
 
 
 def _watch(child: int, reader: int) -> dict[str, Any]:
     """Read what a child reports until it ends or its time is over."""
     data, ready, end = b"", False, time.monotonic() + MAKING
-    record: dict[str, Any] = {"what": "", "outcome": "own", "text": "the input could not be made in time"}
+    record: dict[str, Any] = {
+        "what": "", "outcome": "own", "text": "the input could not be made in time"}
     while True:
         if not select.select([reader], [], [], max(0.0, end - time.monotonic()))[0]:
             os.kill(child, signal.SIGKILL)
@@ -205,7 +223,11 @@ def _watch(child: int, reader: int) -> dict[str, Any]:
     try:
         record.update(json.loads(data))
     except ValueError:
-        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
+        how = (
+            signal.Signals(os.WTERMSIG(status)).name
+            if os.WIFSIGNALED(status)
+            else f"status {os.WEXITSTATUS(status)}"
+        )
         record.update(outcome="crash" if ready else "own", text=f"ended by {how}")
     return record
 
@@ -222,16 +244,21 @@ def _end_with_parent() -> None:
 
 
 def _noise(file: Path) -> list[str]:
-    """Return the lines that were printed while a trial ran, without what traceback.print_exc() prints."""
+    """Return the lines that were printed while a trial ran, without what traceback.print_exc()
+    prints."""
     if not file.exists():
         return []
-    return [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return [
+        line
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
 
 
 def _remove(place: Path) -> None:
     try:
         shutil.rmtree(place)
-    except OSError:         # a folder without permissions, or a name too long for a path
+    except OSError:  # a folder without permissions, or a name too long for a path
         os.system(f"chmod -R u+rwX '{place}'; rm -rf '{place}'")
 
 

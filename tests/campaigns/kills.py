@@ -1,12 +1,16 @@
-"""python -m tests.campaigns.kills --number=500 [--seed=1] [--ways="one process,job"] [--workers=2] [--folder=PLACE]
+"""python -m tests.campaigns.kills --number=500 [--seed=1] [--ways="one process,job"] [--workers=2]
+[--folder=PLACE]
 
-Disturbs trainings until so many have been killed, resumes each time until the training ends, and compares every tensor with those of a
-training that was left alone. Signals: KILL, TERM, INT (also twice in a row), STOP then CONT, at random moments and at the Nth time that a
-file is opened for writing, renamed, removed or synced. Ways: train.py, the script of one process, the script of two, a ModelArts job on
-local folders. Wrong is: another exit status, more or less than one line on stderr, a traceback anywhere, a process that stays, a file
-that is left over or not whole, a tensor that differs by a bit. The same command goes on where it stopped. A run in which something was
-wrong keeps its files in PLACE/RUN; `--only=RUN` repeats it. The exit status is 1 where anything is wrong.
+Disturbs trainings until so many have been killed, resumes each time until the training ends, and
+compares every tensor with those of a training that was left alone. Signals: KILL, TERM, INT (also
+twice in a row), STOP then CONT, at random moments and at the Nth time that a file is opened for
+writing, renamed, removed or synced. Ways: train.py, the script of one process, the script of two, a
+ModelArts job on local folders. Wrong is: another exit status, more or less than one line on stderr,
+a traceback anywhere, a process that stays, a file that is left over or not whole, a tensor that
+differs by a bit. The same command goes on where it stopped. A run in which something was wrong
+keeps its files in PLACE/RUN; `--only=RUN` repeats it. The exit status is 1 where anything is wrong.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,7 +23,6 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Optional
@@ -27,27 +30,17 @@ from typing import Any, Optional
 from dlinknet.console import columns
 from dlinknet.errors import UserError
 from tests.campaigns.ledger import Ledger
-from tests.campaigns.runs import WAYS, Run, Way, can_resume, contents, differences, end_all, faults_of_files, prepare
+from tests.campaigns.plans import LONGEST, SIGNALS, Plan, Reference, draw, judge
+from tests.campaigns.runs import (
+    WAYS, Run, Way, can_resume, contents, differences, end_all, epochs_left, faults_of_files,
+    prepare)
 
-SIGNALS = {"KILL": (signal.SIGKILL,), "TERM": (signal.SIGTERM,), "INT": (signal.SIGINT,), "TERM twice": (signal.SIGTERM,) * 2,
-           "INT twice": (signal.SIGINT,) * 2}
-DRAWN = ("KILL",) * 10 + ("TERM",) * 4 + ("INT",) * 4 + ("TERM twice", "INT twice", "STOP", "STOP")
-MOST = 6                # kills of one run; then it is left alone
-EARLY = 0.5             # seconds in which Python may not have begun to run train.py, and the signal ends it as it ends any program
-LATE = 10.0             # seconds for an end by TERM or INT; half of them on a machine that does nothing else
-LONGEST = 300.0         # seconds for a training that is left alone
-KEPT = 8                # failed runs whose checkpoints are kept; of others only logs are
-STRAY = ("Traceback", "Fatal Python error", "core dumped", "Segmentation")
+MOST = 8  # kills of one run; then it is left alone
+# Seconds in which Python may not have begun to run train.py: the signal ends it as any program.
+EARLY = 0.5
+LATE = 10.0  # seconds for an end by TERM or INT; half of them on a machine that does nothing else
+KEPT = 8  # failed runs whose checkpoints are kept; of others only logs are
 DAMAGED = ("is not a whole", "is damaged", "going on from the one before")
-
-
-@dataclass
-class Reference:
-    """An undisturbed run: how long it took, what it did to files, what its checkpoints hold."""
-
-    seconds: float
-    events: list[str]
-    contents: dict[str, Any]
 
 
 class Campaign:
@@ -71,30 +64,48 @@ class Campaign:
             prepare(way, place)
             listed = place.with_suffix(".events")
             listed.unlink(missing_ok=True)
-            run = Run(way, place, False, {"AIM_WATCHED": str(place / way.output), "AIM_LIST": str(listed)})
+            run = Run(
+                way, place, False, {"AIM_WATCHED": str(place / way.output), "AIM_LIST": str(listed)}
+            )
             status = run.wait(LONGEST)
             seconds = run.seconds
             left = run.clear(5)
-            wrong = ([f"it ended with {status}"] if status else []) + ([f"{left} processes stayed"] if left else []) + run.error_lines()
+            wrong = (
+                ([f"it ended with {status}"] if status else [])
+                + ([f"{left} processes stayed"] if left else [])
+                + run.error_lines()
+            )
             wrong += [] if wrong else faults_of_files(way, place)
             if wrong:
-                raise SystemExit(f"the undisturbed run ({way.name}, {place}) went wrong: {'; '.join(wrong)}")
-            state.write_text(json.dumps({"seconds": seconds, "events": listed.read_text(encoding="utf-8").splitlines()}), encoding="utf-8")
+                raise SystemExit(
+                    f"the undisturbed run ({way.name}, {place}) went wrong: {'; '.join(wrong)}"
+                )
+            state.write_text(
+                json.dumps(
+                    {"seconds": seconds, "events": listed.read_text(encoding="utf-8").splitlines()}
+                ),
+                encoding="utf-8")
         values = json.loads(state.read_text(encoding="utf-8"))
         with self.lock:
-            self.references[way.name] = Reference(values["seconds"], values["events"], contents(way, place))
-        print(f"{way.name}: undisturbed in {values['seconds']:.0f} s, {len(values['events'])} changes of files", flush=True)
+            self.references[way.name] = Reference(
+                values["seconds"], values["events"], contents(way, place)
+            )
+        print(
+            f"{way.name}: undisturbed in {values['seconds']:.0f} s, "
+            f"{len(values['events'])} changes of files",
+            flush=True)
 
     def try_run(self, way: Way, number: int) -> dict[str, Any]:
         """Disturb one training until it ends; return its record, with a list of its kills."""
         name = f"{way.name.replace(' ', '_')}-{number}"
-        rng, place, whole = Random(f"{self.seed}:{name}"), self.folder / name, self.references[way.name]
+        rng, place, whole = (
+            Random(f"{self.seed}:{name}"), self.folder / name, self.references[way.name])
         shutil.rmtree(place, ignore_errors=True)
         prepare(way, place)
         kills: list[dict[str, Any]] = []
         wrong: list[str] = []
         while True:
-            plan = draw(rng, way, whole) if len(kills) < MOST else None
+            plan = draw(rng, way, whole, epochs_left(way, place)) if len(kills) < MOST else None
             done = self._live(way, place, plan, len(kills))
             wrong += [f"{done['plan'] or 'left alone'}: {fault}" for fault in done["wrong"]]
             if done["ended"] or (plan is None):
@@ -103,43 +114,55 @@ class Campaign:
         if not wrong or done["ended"]:
             wrong += faults_of_files(way, place)
             try:
-                with self.lock:         # a checkpoint needs some hundred MB of memory to be read
+                with self.lock:  # a checkpoint needs some hundred MB of memory to be read
                     wrong += differences(whole.contents, contents(way, place))
             except UserError as error:
                 wrong.append(str(error))
-        record = {"trial": name, "way": way.name, "kills": kills, "wrong": wrong, "ended": done["ended"]}
+        record = {
+            "trial": name, "way": way.name, "kills": kills, "wrong": wrong, "ended": done["ended"]}
         self._keep(place, bool(wrong))
         return record
 
     def _live(self, way: Way, place: Path, plan: Optional[Plan], number: int) -> dict[str, Any]:
         """Start or resume the training once and disturb it as planned; return what came of it."""
         listed = place / f"events{number}"
-        environment = {"AIM_WATCHED": str(place / way.output), "AIM_LIST": str(listed), **(plan.environment if plan else {})}
+        environment = {
+            "AIM_WATCHED": str(place / way.output), "AIM_LIST": str(listed),
+            **(plan.environment if plan else {})}
         run = Run(way, place, can_resume(way, place), environment)
         done: dict[str, Any] = {"plan": str(plan or ""), "at": "", "early": False, "seconds": 0.0}
-        sent = plan.strike(run, listed) if plan else False
+        struck = plan if plan and plan.strike(run, listed) else None
         waited = time.monotonic()
-        status = run.wait(3 * LATE if sent and plan and plan.signals != "STOP" else LONGEST)
+        status = run.wait(3 * LATE if struck and struck.signals != "STOP" else LONGEST)
         took = time.monotonic() - waited
         stays = run.clear(LATE if status is not None and not (plan and plan.leaves_others) else 0)
         log, lines = run.log(), run.error_lines()
-        (place / f"said{number}").write_text(log[-20000:] + "\n--- stderr\n" + "\n".join(lines[-200:]), encoding="utf-8")
-        ended = status == 0 and "training is done" in log or status == 0 and "nothing is left to train" in log
-        early = bool(plan) and sent and plan.sent_at < EARLY
-        wrong = [] if early else judge(way, plan if sent else None, status, lines, log)
+        (place / f"said{number}").write_text(
+            log[-20000:] + "\n--- stderr\n" + "\n".join(lines[-200:]), encoding="utf-8"
+        )
+        ended = (
+            status == 0
+            and "training is done" in log
+            or status == 0
+            and "nothing is left to train" in log
+        )
+        early = struck is not None and struck.sent_at < EARLY
+        wrong = [] if early else judge(way, struck, status, lines, log)
         if status is None:
             wrong = [f"no end after {took:.0f} s"]
-        elif sent and plan.gentle and took > LATE:
+        elif struck and struck.gentle and took > LATE:
             wrong.append(f"the end came after {took:.1f} s")
         if stays and not (plan and plan.leaves_others) and status is not None:
             wrong.append(f"{stays} processes stayed")
         wrong += [f"the log says '{word}'" for word in DAMAGED if word in log]
         events = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-        return {**done, "at": events[-1] if events else "before its first file", "status": status, "ended": ended, "early": early, "wrong": wrong,
-                "seconds": round(run.seconds, 1)}
+        return {
+            **done, "at": events[-1] if events else "before its first file", "status": status,
+            "ended": ended, "early": early, "wrong": wrong, "seconds": round(run.seconds, 1)}
 
     def _keep(self, place: Path, failed: bool) -> None:
-        """Remove what a run has left; of a failed one the logs stay, and of the first few everything does."""
+        """Remove what a run has left; of a failed one the logs stay, and of the first few
+        everything does."""
         if not failed:
             shutil.rmtree(place)
             return
@@ -149,134 +172,28 @@ class Campaign:
                 file.unlink()
 
 
-@dataclass
-class Plan:
-    """One disturbance.
-
-    signals: a key of SIGNALS, or STOP. target: 'all' processes, the 'command' that was started, or one 'training' process. at: the number
-    of the event, 0 for a moment. moment: seconds, from the start, or from the event's begin. pause: seconds between two signals.
-    """
-
-    signals: str
-    target: str
-    at: int
-    moment: float
-    pause: float
-    choice: float
-    sent_at: float = 0.0
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the process that is aimed at has to know."""
-        if not self.at:
-            return {}
-        own = self.signals == "KILL" and self.target == "training"
-        return {"AIM_AT": str(self.at), **({"AIM_SECONDS": f"{self.moment:.4f}"} if own else {})}
-
-    @property
-    def gentle(self) -> bool:
-        """Whether the training is asked to end, and not killed."""
-        return self.signals not in ("KILL", "STOP")
-
-    @property
-    def leaves_others(self) -> bool:
-        """Whether nobody is left who could end the other processes."""
-        return self.signals == "KILL" and self.target == "command"
-
-    def __str__(self) -> str:
-        return f"{self.signals} to {self.target} {f'at event {self.at}' if self.at else f'after {self.moment:.1f} s'}"
-
-    def strike(self, run: Run, listed: Path) -> bool:
-        """Send the signals when it is time; return whether the training was still there."""
-        if self.at and "AIM_SECONDS" in self.environment:
-            run.wait(LONGEST)
-            self.sent_at = run.seconds
-            return _count(listed) >= self.at
-        if self.at:
-            while _count(listed) < self.at and run.process.poll() is None:
-                time.sleep(0.01)
-        elif run.wait(self.moment) is not None:
-            return False
-        if run.process.poll() is not None:
-            return False
-        self.sent_at = run.seconds
-        pids = self._pids(run)
-        if self.signals == "STOP":
-            run.send(signal.SIGSTOP, pids)
-            time.sleep(self.pause)
-            run.send(signal.SIGCONT, pids)
-            return True
-        for number, each in enumerate(SIGNALS[self.signals]):
-            if number:
-                time.sleep(self.pause)
-            run.send(each, pids)
-        return True
-
-    def _pids(self, run: Run) -> list[int]:
-        trainings = run.trainings()
-        if self.target == "all":
-            return list({*run.members(), run.process.pid})
-        if self.target == "training" and trainings:
-            return [sorted(trainings)[int(self.choice * len(trainings))]]
-        return [run.process.pid]
-
-
-def _count(listed: Path) -> int:
-    return listed.read_bytes().count(b"\n") if listed.exists() else 0
-
-
-def draw(rng: Random, way: Way, whole: Reference) -> Plan:
-    """Draw a disturbance: every second one at a moment, the others at a change of a file."""
-    signals = rng.choice(DRAWN)
-    target = rng.choice(("command", "command", "all", "training")) if way.script else "training"
-    at = rng.randint(1, len(whole.events)) if rng.random() < 0.5 else 0
-    moment = rng.choice((0.0, 0.0, rng.uniform(0.0005, 0.1))) if at else rng.uniform(0, 1.1 * whole.seconds)
-    if at and signals == "KILL":
-        target = "training"
-    return Plan(signals, target, at, moment, rng.uniform(0.02, 1.5), rng.random())
-
-
-def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
-    """Return the exit statuses that a disturbance may lead to."""
-    if plan.signals == "STOP":
-        return (0,)
-    number = {"K": signal.SIGKILL, "T": signal.SIGTERM, "I": signal.SIGINT}[plan.signals[0]]
-    if number == signal.SIGKILL:
-        if not way.script or plan.target != "training":
-            return (-signal.SIGKILL,)
-        return (1,) if way.name == "two processes" else (128 + signal.SIGKILL,)
-    return (1, 128 + number) if way.name == "two processes" and plan.target == "training" else (128 + number,)
-
-
-def judge(way: Way, plan: Optional[Plan], status: Optional[int], lines: list[str], log: str) -> list[str]:
-    """Return what is wrong with an end: its status, its lines on stderr, tracebacks.
-
-    Args:
-        plan: None where the training was left alone.
-    """
-    wrong = [f"{word} in what was printed" for word in STRAY if word in log + "\n".join(lines)]
-    if status == 0 and ("training is done" in log or "nothing is left to train" in log):
-        return wrong + ([f"status 0 with {len(lines)} lines on stderr: {lines[0][:100]}"] if lines else [])
-    expected = statuses(way, plan) if plan else (0,)
-    if status not in expected:
-        wrong.append(f"status {status}, not {' or '.join(map(str, expected))}")
-    count = 0 if plan is None or status is None or status < 0 else 1
-    if len(lines) != count:
-        wrong.append(f"{len(lines)} lines on stderr, not {count}" + (f": {lines[0][:100]}" if lines else ""))
-    return wrong
-
-
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--number", type=int, default=50, help="kills and other disturbances (default: 50)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--number", type=int, default=50, help="kills and other disturbances (default: 50)"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--ways", default=",".join(WAYS), help="which ways to train, with commas (default: all)")
+    parser.add_argument(
+        "--ways", default=",".join(WAYS), help="which ways to train, with commas (default: all)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side")
-    parser.add_argument("--folder", type=Path, default=None, help="state and findings (default: among the temporary files)")
+    parser.add_argument(
+        "--folder", type=Path, default=None,
+        help="state and findings (default: among the temporary files)")
     parser.add_argument("--only", default="", help="repeat one run, WAY-NUMBER, and keep its files")
     options = parser.parse_args(arguments)
-    folder = (options.folder or Path(tempfile.gettempdir()) / f"dlinknet_kills_{options.seed}").absolute()
-    campaign, ways = Campaign(folder, options.seed), [WAYS[name] for name in options.ways.split(",")]
+    folder = (
+        options.folder or Path(tempfile.gettempdir()) / f"dlinknet_kills_{options.seed}"
+    ).absolute()
+    campaign, ways = (
+        Campaign(folder, options.seed), [WAYS[name] for name in options.ways.split(",")])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: end_all(number))
     _start_mindspore()
@@ -291,14 +208,20 @@ def main(arguments: list[str]) -> int:
     _work(campaign, ways, options.number, options.workers)
     records = list(campaign.ledger.read().values())
     print(table(records), faults(records), sep="\n")
-    count, wrong = sum(len(record["kills"]) for record in records), sum(bool(record["wrong"]) for record in records)
-    print(f"{count} kills of {len(records)} runs; {len(records) - wrong} runs as they should be, {wrong} not")
+    count, wrong = (
+        sum(len(record["kills"]) for record in records),
+        sum(bool(record["wrong"]) for record in records))
+    print(
+        f"{count} kills of {len(records)} runs; {len(records) - wrong} runs as they should be, "
+        f"{wrong} not"
+    )
     return int(wrong > 0)
 
 
 def _start_mindspore() -> None:
     """Have checkpoints readable here."""
     from dlinknet import runtime
+
     runtime.start("CPU", 0, 1)
     import dlinknet.models.weights  # noqa: F401
 
@@ -308,7 +231,8 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
     records = campaign.ledger.read()
     order = [way for way in ways for _ in range(way.share)]
     Random(campaign.seed).shuffle(order)
-    kills, place, lock = sum(len(record["kills"]) for record in records.values()), 0, threading.Lock()
+    kills, place, lock = (
+        sum(len(record["kills"]) for record in records.values()), 0, threading.Lock())
 
     def work() -> None:
         nonlocal kills, place
@@ -324,7 +248,10 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
             campaign.ledger.add(record)
             with lock:
                 kills += len(record["kills"])
-                print(f"{kills} kills; {record['trial']}: {len(record['kills'])}, {'; '.join(record['wrong'])[:200] or 'as it should be'}", flush=True)
+                print(
+                    f"{kills} kills; {record['trial']}: {len(record['kills'])}, "
+                    f"{'; '.join(record['wrong'])[:200] or 'as it should be'}",
+                    flush=True)
 
     with ThreadPoolExecutor(workers) as pool:
         for each in [pool.submit(work) for _ in range(workers)]:
@@ -332,7 +259,8 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
 
 
 def table(records: list[dict[str, Any]]) -> str:
-    """Return a line for each way and each signal: kills, where they struck, statuses, how many were wrong."""
+    """Return a line for each way and each signal: kills, where they struck, statuses, how many were
+    wrong."""
     rows = [["way", "signal", "kills", "at a file", "statuses", "wrong"]]
     for way in WAYS:
         kills = [kill for record in records if record["way"] == way for kill in record["kills"]]
@@ -340,13 +268,26 @@ def table(records: list[dict[str, Any]]) -> str:
             mine = [kill for kill in kills if kill["plan"].partition(" to ")[0] == name]
             if mine:
                 found = Counter(str(kill["status"]) + " (early)" * kill["early"] for kill in mine)
-                rows.append([way, name, str(len(mine)), str(sum("event" in kill["plan"] for kill in mine)),
-                             ", ".join(f"{count} x {status}" for status, count in found.most_common()), str(sum(bool(kill["wrong"]) for kill in mine))])
+                rows.append(
+                    [
+                        way, name, str(len(mine)),
+                        str(sum("event" in kill["plan"] for kill in mine)),
+                        ", ".join(f"{count} x {status}" for status, count in found.most_common()),
+                        str(sum(bool(kill["wrong"]) for kill in mine))]
+                )
     for way in WAYS:
         mine = [record for record in records if record["way"] == way]
         if mine:
-            same = sum(record["ended"] and not any("differ" in fault or "best is" in fault for fault in record["wrong"]) for record in mine)
-            rows.append([way, "ends", str(len(mine)), "", f"{same} bit-identical", str(sum(not record["ended"] for record in mine))])
+            same = sum(
+                record["ended"]
+                and not any("differ" in fault or "best is" in fault for fault in record["wrong"])
+                for record in mine
+            )
+            rows.append(
+                [
+                    way, "ends", str(len(mine)), "", f"{same} bit-identical",
+                    str(sum(not record["ended"] for record in mine))]
+            )
     return columns(rows)
 
 
@@ -356,9 +297,18 @@ def faults(records: list[dict[str, Any]], shown: int = 40) -> str:
     for record in records:
         for fault in record["wrong"]:
             plan, _, text = fault.partition(": ")
-            key = " ".join(word for word in f"{plan.partition(' to ')[0]}: {text}".split() if not word.replace(".", "").isdigit())
-            found.setdefault(f"{record['way']}: {key}", []).append(f"{record['trial']} ({fault[:220]})")
-    lines = [f"{len(alike)} x {key[:120]}; {alike[0]}" for key, alike in sorted(found.items(), key=lambda item: -len(item[1]))]
+            key = " ".join(
+                word
+                for word in f"{plan.partition(' to ')[0]}: {text}".split()
+                if not word.replace(".", "").isdigit()
+            )
+            found.setdefault(f"{record['way']}: {key}", []).append(
+                f"{record['trial']} ({fault[:220]})"
+            )
+    lines = [
+        f"{len(alike)} x {key[:120]}; {alike[0]}"
+        for key, alike in sorted(found.items(), key=lambda item: -len(item[1]))
+    ]
     return "\n".join(lines[:shown])
 
 

@@ -1,4 +1,5 @@
 """Surgery on protobuf messages of any type: checkpoints, MINDIR and ONNX files are such."""
+
 from __future__ import annotations
 
 from random import Random
@@ -6,7 +7,9 @@ from typing import Any
 
 from tests.campaigns.damage import LARGE, damaged
 
-WORDS = ("", "x", "Conv", "Add", "NotAnOperator", "image", "../../etc/passwd", "/dev/zero", "a\0b", "\x1b[31m", "x" * 3000, "é", "-1", "Loop", "If", "Cast", "Float32")
+WORDS = (
+    "", "x", "Conv", "Add", "NotAnOperator", "image", "../../etc/passwd", "/dev/zero", "a\0b",
+    "\x1b[31m", "x" * 3000, "é", "-1", "Loop", "If", "Cast", "Float32")
 
 
 def _messages(message: Any) -> list[Any]:
@@ -25,7 +28,8 @@ def _repeated(value: Any) -> bool:
 
 
 def operated(rng: Random, message: Any) -> str:
-    """Change one field of one message within; return how. A type that refuses the value keeps its own."""
+    """Change one field of one message within; return how. A type that refuses the value keeps its
+    own."""
     fields: list[Any] = []
     for _ in range(20):
         chosen = rng.choice(_messages(message))
@@ -68,4 +72,6 @@ def _other(rng: Random, value: Any) -> Any:
         return not value
     if isinstance(value, float):
         return rng.choice((0.0, -1.0, float("nan"), float("inf"), 1e30))
-    return rng.choice((0, 1, 2, -1, value + 1, -value, *(number % 2 ** 31 for number in LARGE), *LARGE))
+    return rng.choice(
+        (0, 1, 2, -1, value + 1, -value, *(number % 2**31 for number in LARGE), *LARGE)
+    )

@@ -1,10 +1,13 @@
 """python -m tests.campaigns.places [--only=WORD,WORD] [--folder=PLACE]
 
-Runs commands in places where few people have been: read-only and full mounts, quotas, a full /tmp, a tiny /dev/shm, limits of a cgroup, a
-container in which each process has the same number, a port that is taken, another number of processes, stores that fail in the middle.
-Prints a table: what was done, the exit status, the line, what was lost. Mounts are made in a namespace of the command's own and end with
-it; what this machine does not allow says so in the table. The exit status is 1 where anything is not as it should be.
+Runs commands in places where few people have been: read-only and full mounts, quotas, a full /tmp,
+a tiny /dev/shm, limits of a cgroup, a container in which each process has the same number, a port
+that is taken, another number of processes, stores that fail in the middle. Prints a table: what was
+done, the exit status, the line, what was lost. Mounts are made in a namespace of the command's own
+and end with it; what this machine does not allow says so in the table. The exit status is 1 where
+anything is not as it should be.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,168 +22,67 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Union
+from typing import Any, Callable, Iterator
 
 from dlinknet.console import columns
-from tests.campaigns.kills import STRAY
-from tests.campaigns.runs import NAME, WAYS, prepare
+from tests.campaigns.runs import NAME
+from tests.campaigns.stage import (
+    PYTHON, SCRIPT, TRAIN, NotHere, Row, Stage, judged, lost_of, mounted, run)
 from tests.conftest import ROOT
 
-PYTHON = sys.executable
-TRAIN = [PYTHON, str(ROOT / "train.py"), "--config_path=settings.yaml", "--data_path=data/train"]
-SCRIPT = ["bash", str(ROOT / "scripts" / "run_distribute_cpu_train.sh"), "data/train", "settings.yaml", "2", "--wait"]
-SECONDS = 240
+
 CGROUPS = Path("/sys/fs/cgroup")
-
-
-class NotHere(Exception):
-    """What this machine does not allow. The text says why."""
-
-
-@dataclass
-class Ended:
-    """What became of a command: its status (negative: a signal), its lines on stderr, all else that it printed."""
-
-    status: int
-    lines: list[str]
-    log: str
-    seconds: float
-
-
-@dataclass
-class Row:
-    """One place for the table. wrong: what is not as it should be."""
-
-    place: str
-    done: str
-    status: str = ""
-    line: str = ""
-    lost: str = "nothing"
-    wrong: list[str] = field(default_factory=list)
-
-
-class Stage:
-    """A fresh folder for each place, with images, settings and the run of one epoch that all of them share."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.count = folder, 0
-        self.trained = folder / "trained"
-        if not (self.trained / "out" / f"{NAME}_best.ckpt").exists():
-            shutil.rmtree(self.trained, ignore_errors=True)
-            prepare(WAYS["script"], self.trained)
-            ended = run([*TRAIN, "--val_path=data/valid", "--output_path=out", "--epoch_num=1"], self.trained)
-            if ended.status:
-                raise SystemExit(f"the first training failed: {ended.lines or ended.log[-500:]}")
-
-    def fresh(self, trained: bool = False) -> Path:
-        """Return a new working folder; with `trained` the run of one epoch lies in its `out`."""
-        self.count += 1
-        place = self.folder / f"place{self.count}"
-        shutil.rmtree(place, ignore_errors=True)
-        prepare(WAYS["script"], place)
-        if trained:
-            shutil.copytree(self.trained / "out", place / "out")
-        return place
-
-
-def run(command: list[str], cwd: Path, setup: str = "", environment: Optional[dict[str, str]] = None, seconds: float = SECONDS,
-        while_running: Callable[[subprocess.Popen], None] = lambda process: None, wrapper: tuple[str, ...] = ()) -> Ended:
-    """Run a command in a session of its own, and kill what is left of it.
-
-    Args:
-        setup: a shell's commands before it, as mounts, in a mount namespace of its own.
-        while_running: is called when it has been started.
-        wrapper: what starts it, as setpriv with its options.
-    """
-    if setup:
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", f"{setup}\nexec \"$@\"", "sh", *wrapper, *command]
-    else:
-        command = [*wrapper, *command]
-    variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}", **(environment or {})}
-    start = time.monotonic()
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=said, stderr=errors, start_new_session=True)
-        try:
-            while_running(process)
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        status = process.wait()
-        texts = []
-        for file in (said, errors):
-            file.seek(0)
-            texts.append(file.read().decode(errors="replace"))
-    return Ended(status, [line for line in texts[1].splitlines() if line.strip()], texts[0], time.monotonic() - start)
-
-
-def judged(place: str, done: str, ended: Ended, expected: Union[int, tuple[int, ...]], lost: str = "nothing", words: tuple[str, ...] = ()) -> Row:
-    """Return the row of a command: its status has to be one of `expected`, its line one that holds `words`."""
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    row = Row(place, done, str(ended.status), ended.lines[-1] if ended.lines else "", lost)
-    if ended.status not in expected:
-        row.wrong.append(f"status {ended.status}, not {' or '.join(map(str, expected))}")
-    count = 0 if ended.status <= 0 else 1
-    if len(ended.lines) != count:
-        row.wrong.append(f"{len(ended.lines)} lines on stderr, not {count}")
-    row.wrong += [f"{word} in what was printed" for word in STRAY if word in ended.log + "\n".join(ended.lines)]
-    row.wrong += [f"the line does not say '{word}'" for word in words if ended.status > 0 and word not in row.line]
-    if ended.seconds >= SECONDS:
-        row.wrong.append("it hung")
-    if lost != "nothing":
-        row.wrong.append(f"lost: {lost}")
-    return row
-
-
-def lost_of(out: Path, wanted: tuple[str, ...] = ("last.ckpt",)) -> str:
-    """Return which of a run's files are missing or not whole."""
-    from dlinknet.errors import RunFailed, UserError
-    from dlinknet.models.weights import read_checkpoint
-    lost = []
-    for ending in wanted:
-        try:
-            read_checkpoint(str(out / f"{NAME}_{ending}"), "places")
-        except (UserError, RunFailed) as error:
-            lost.append(str(error))
-    lost += [f"{file.name} was left over" for file in out.glob(".*.[0-9]*")]
-    return "; ".join(lost) or "nothing"
-
-
-def mounted(kind: str, where: str, options: str) -> str:
-    return f"mkdir -p {where}; mount -t {kind} -o {options} none {where}"
 
 
 def read_only_output(stage: Stage) -> Iterator[Row]:
     here = stage.fresh(True)
     setup = "mount --bind out out; mount -o remount,bind,ro out"
-    yield judged("read-only output", "train", run([*TRAIN, "--output_path=out"], here, setup), 2, words=("output_path",))
-    yield judged("read-only output", "resume", run([*TRAIN, "--output_path=out", "--resume"], here, setup), 2, lost_of(here / "out"), ("output_path",))
-    predict = [PYTHON, str(ROOT / "predict.py"), "--device_target=CPU", "--data_path=data/valid", "--trained_ckpt=out/roads_best.ckpt"]
-    yield judged("read-only output", "predict", run([*predict, "--predict_path=out"], here, setup), 2, words=("predict_path",))
-    yield judged("read-only output", "export", run([*_export("out/net")], here, setup), 2, words=("file_name",))
+    yield judged(
+        "read-only output", "train", run([*TRAIN, "--output_path=out"], here, setup), 2,
+        words=("output_path",))
+    yield judged(
+        "read-only output", "resume", run([*TRAIN, "--output_path=out", "--resume"], here, setup),
+        2, lost_of(here / "out"), ("output_path",))
+    predict = [
+        PYTHON, str(ROOT / "predict.py"), "--device_target=CPU", "--data_path=data/valid",
+        "--trained_ckpt=out/roads_best.ckpt"]
+    yield judged(
+        "read-only output", "predict", run([*predict, "--predict_path=out"], here, setup), 2,
+        words=("predict_path",))
+    yield judged(
+        "read-only output", "export", run([*_export("out/net")], here, setup), 2,
+        words=("file_name",))
 
 
 def _export(name: str, formats: str = "MINDIR") -> list[str]:
-    return [PYTHON, str(ROOT / "export.py"), "--device_target=CPU", "--trained_ckpt=out/roads_best.ckpt", f"--file_name={name}", f"--file_format={formats}",
-            "--width=64", "--height=64", "--batch_size=1"]
+    return [
+        PYTHON, str(ROOT / "export.py"), "--device_target=CPU",
+        "--trained_ckpt=out/roads_best.ckpt", f"--file_name={name}", f"--file_format={formats}",
+        "--width=64", "--height=64", "--batch_size=1"]
 
 
 def read_only_elsewhere(stage: Stage) -> Iterator[Row]:
     """Everything is read-only but the folder of the results, as in a hardened container."""
     here = stage.fresh(True)
-    setup = (f"{mounted('tmpfs', '/tmp/results', 'size=900m')}; cp -r {here} /tmp/results/work; cd /tmp/results/work; mkdir new; mount --bind new new; "
-             "mount --bind . .; mount -o remount,bind,ro .; cd /tmp/results/work; export HOME=/nonexistent; mount -t tmpfs -o ro none /dev/shm")
+    setup = (
+        f"{mounted('tmpfs', '/tmp/results', 'size=900m')}; cp -r {here} /tmp/results/work; "
+        "cd /tmp/results/work; mkdir new; mount --bind new new; "
+        "mount --bind . .; mount -o remount,bind,ro .; cd /tmp/results/work; "
+        "export HOME=/nonexistent; mount -t tmpfs -o ro none /dev/shm"
+    )
     for target in ("train", "eval"):
-        command = ([*TRAIN, "--output_path=/tmp/results/out", "--epoch_num=1"] if target == "train" else
-                   [PYTHON, str(ROOT / "eval.py"), "--device_target=CPU", "--data_path=data/valid", "--label_path=data/valid",
-                    "--trained_ckpt=out/roads_best.ckpt", "--predict_path=/tmp/results/scores"])
-        yield judged("read-only working folder, data and /dev/shm", target, run(command, here, setup), 0)
+        command = (
+            [*TRAIN, "--output_path=/tmp/results/out", "--epoch_num=1"]
+            if target == "train"
+            else [
+                PYTHON, str(ROOT / "eval.py"), "--device_target=CPU", "--data_path=data/valid",
+                "--label_path=data/valid", "--trained_ckpt=out/roads_best.ckpt",
+                "--predict_path=/tmp/results/scores"]
+        )
+        yield judged(
+            "read-only working folder, data and /dev/shm", target, run(command, here, setup), 0
+        )
 
 
 def no_permission(stage: Stage) -> Iterator[Row]:
@@ -189,15 +91,21 @@ def no_permission(stage: Stage) -> Iterator[Row]:
     here = stage.fresh(True)
     plain = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
     (here / "out").chmod(0o555)
-    yield judged("a folder without write permission", "resume", run([*TRAIN, "--output_path=out", "--resume"], here, wrapper=plain), 2,
-                 lost_of(here / "out"), ("output_path",))
+    yield judged(
+        "a folder without write permission", "resume",
+        run([*TRAIN, "--output_path=out", "--resume"], here, wrapper=plain), 2,
+        lost_of(here / "out"), ("output_path",))
     (here / "out").chmod(0o755)
     (here / "data" / "train" / "t1_sat.jpg").chmod(0)
-    yield judged("an image without read permission", "train", run([*TRAIN, "--output_path=new"], here, wrapper=plain), 2, words=("t1_sat.jpg",))
+    yield judged(
+        "an image without read permission", "train",
+        run([*TRAIN, "--output_path=new"], here, wrapper=plain), 2, words=("t1_sat.jpg",))
     (here / "data" / "train" / "t1_sat.jpg").chmod(0o644)
     (here / "out" / f"{NAME}_last.ckpt").chmod(0)
-    yield judged("a checkpoint without read permission", "resume", run([*TRAIN, "--output_path=out", "--resume", "--epoch_num=2"], here, wrapper=plain), (1, 2),
-                 words=(f"{NAME}_last.ckpt",))
+    yield judged(
+        "a checkpoint without read permission", "resume",
+        run([*TRAIN, "--output_path=out", "--resume", "--epoch_num=2"], here, wrapper=plain),
+        (1, 2), words=(f"{NAME}_last.ckpt",))
 
 
 def immutable(stage: Stage) -> Iterator[Row]:
@@ -209,78 +117,119 @@ def immutable(stage: Stage) -> Iterator[Row]:
         ended = run([*TRAIN, "--output_path=out", "--resume", "--epoch_num=2"], here)
     finally:
         subprocess.run(["chattr", "-i", str(file)], check=True)
-    yield judged("an immutable LOG_NAME_last.ckpt", "resume", ended, 1, lost_of(here / "out"), (f"{NAME}_last.ckpt",))
+    yield judged(
+        "an immutable LOG_NAME_last.ckpt", "resume", ended, 1, lost_of(here / "out"),
+        (f"{NAME}_last.ckpt",))
 
 
 def full_disk(stage: Stage) -> Iterator[Row]:
-    for size, done in (("1m", "train, no room at all"), ("60m", "train, no room for the first checkpoint"), ("150m", "train, room for one checkpoint")):
+    for size, done in (
+        ("1m", "train, no room at all"), ("60m", "train, no room for the first checkpoint"),
+        ("150m", "train, room for one checkpoint")):
         here = stage.fresh()
         setup = mounted("tmpfs", "out", f"size={size}")
-        command = ["sh", "-c", shlex.join([*TRAIN, "--output_path=out"]) + "; s=$?; cp -r out kept; exit $s"]
+        command = [
+            "sh", "-c",
+            shlex.join([*TRAIN, "--output_path=out"]) + "; s=$?; cp -r out kept; exit $s"]
         ended = run(command, here, setup)
-        lost = lost_of(here / "kept") if size == "150m" else lost_of(here / "kept", ()) if (here / "kept").exists() else "nothing"
+        lost = (
+            lost_of(here / "kept")
+            if size == "150m"
+            else lost_of(here / "kept", ())
+            if (here / "kept").exists()
+            else "nothing"
+        )
         yield judged(f"a disk of {size}", done, ended, 1, lost, ("No space left",))
     here = stage.fresh()
-    yield judged("a disk without inodes", "train", run([*TRAIN, "--output_path=out"], here, mounted("tmpfs", "out", "size=900m,nr_inodes=4")), 1,
-                 words=("No space left",))
+    yield judged(
+        "a disk without inodes", "train",
+        run([*TRAIN, "--output_path=out"], here, mounted("tmpfs", "out", "size=900m,nr_inodes=4")),
+        1, words=("No space left",))
 
 
 def full_disk_export(stage: Stage) -> Iterator[Row]:
     for formats in ("MINDIR", "ONNX"):
         here = stage.fresh(True)
-        command = ["sh", "-c", shlex.join(_export("exports/net", formats)) + "; s=$?; cp -r exports kept; exit $s"]
+        command = [
+            "sh", "-c",
+            shlex.join(_export("exports/net", formats)) + "; s=$?; cp -r exports kept; exit $s"]
         ended = run(command, here, mounted("tmpfs", "exports", "size=20m"))
         left = [file.name for file in (here / "kept").iterdir()] if (here / "kept").exists() else []
-        yield judged("a disk of 20m", f"export {formats}", ended, 1, f"{left} was left over" if left else "nothing")
+        yield judged(
+            "a disk of 20m", f"export {formats}", ended, 1,
+            f"{left} was left over" if left else "nothing", ("exports",))
     here = stage.fresh(True)
-    predict = [PYTHON, str(ROOT / "predict.py"), "--device_target=CPU", "--data_path=data/valid", "--trained_ckpt=out/roads_best.ckpt",
-               "--predict_path=exports", "--probabilities=npy"]
-    yield judged("a disk of 20k", "predict", run(predict, here, mounted("tmpfs", "exports", "size=20k")), 1)
+    predict = [
+        PYTHON, str(ROOT / "predict.py"), "--device_target=CPU", "--data_path=data/valid",
+        "--trained_ckpt=out/roads_best.ckpt", "--predict_path=exports", "--probabilities=npy"]
+    yield judged(
+        "a disk of 20k", "predict", run(predict, here, mounted("tmpfs", "exports", "size=20k")), 1,
+        words=("exports", "space"))
 
 
 def full_tmp(stage: Stage) -> Iterator[Row]:
     """The folder of temporary files is full; the results lie elsewhere."""
-    fill = "dd if=/dev/zero of=\"$TMPDIR/filler\" bs=4k count=100 2>/dev/null || true"
-    for done, command, expected in (("train", [*TRAIN, "--output_path=new", "--epoch_num=1"], (0, 1)),
-                                    ("export MINDIR", _export("new/net"), (0, 1)), ("export ONNX", _export("new/net", "ONNX"), (0, 1)),
-                                    ("two processes", [*SCRIPT, "--epoch_num=1"], (0, 1, 2))):
+    fill = 'dd if=/dev/zero of="$TMPDIR/filler" bs=4k count=100 2>/dev/null || true'
+    for done, command, expected in (
+        ("train", [*TRAIN, "--output_path=new", "--epoch_num=1"], (0, 1)),
+        ("export MINDIR", _export("new/net"), (0, 1)),
+        ("export ONNX", _export("new/net", "ONNX"), (0, 1)),
+        ("two processes", [*SCRIPT, "--epoch_num=1"], (0, 1, 2))):
         here = stage.fresh(True)
         setup = f"{mounted('tmpfs', 'tmp', 'size=64k')}; export TMPDIR=$PWD/tmp; {fill}"
         yield judged("a full /tmp", done, run(command, here, setup), expected)
 
 
 def tiny_shm(stage: Stage) -> Iterator[Row]:
-    for done, command in (("train", [*TRAIN, "--output_path=new", "--epoch_num=1"]), ("two processes", [*SCRIPT, "--distribute_epoch_num=1"])):
+    for done, command in (
+        ("train", [*TRAIN, "--output_path=new", "--epoch_num=1"]),
+        ("two processes", [*SCRIPT, "--distribute_epoch_num=1"])):
         here = stage.fresh()
-        yield judged("/dev/shm of 64k", done, run(command, here, "mount -t tmpfs -o size=64k none /dev/shm"), 0)
+        yield judged(
+            "/dev/shm of 64k", done, run(command, here, "mount -t tmpfs -o size=64k none /dev/shm"),
+            0)
 
 
 def quota(stage: Stage) -> Iterator[Row]:
     image = stage.folder / "quota.img"
     with open(image, "wb") as file:
         file.truncate(256 << 20)
-    made = subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "quota,project", "-E", "quotatype=prjquota", str(image)], capture_output=True, text=True)
+    made = subprocess.run(
+        ["mkfs.ext4", "-q", "-F", "-O", "quota,project", "-E", "quotatype=prjquota", str(image)],
+        capture_output=True, text=True)
     if made.returncode:
-        raise NotHere(f"mkfs.ext4 makes no file system with quotas: {made.stderr.strip().splitlines()[-1]}")
+        raise NotHere(
+            f"mkfs.ext4 makes no file system with quotas: {made.stderr.strip().splitlines()[-1]}"
+        )
     here = stage.fresh()
     (here / "disk").mkdir()
     tried = run(["true"], here, f"mount -o loop,prjquota {image} disk")
     if tried.status:
-        raise NotHere(f"the kernel mounts no file system with quotas ({tried.lines[-1] if tried.lines else tried.status})")
-    setup = (f"mount -o loop,prjquota {image} disk; mkdir disk/out; chattr -p 7 +P disk/out; setquota -P 7 60000 60000 0 0 disk")
-    yield judged("a quota of 60 MB", "train", run([*TRAIN, "--output_path=disk/out"], here, setup), 1, words=("quota",))
+        raise NotHere(
+            "the kernel mounts no file system with quotas "
+            f"({tried.lines[0] if tried.lines else tried.status})"
+        )
+    setup = (
+        f"mount -o loop,prjquota {image} disk; mkdir disk/out; chattr -p 7 +P disk/out; "
+        "setquota -P 7 60000 60000 0 0 disk")
+    yield judged(
+        "a quota of 60 MB", "train", run([*TRAIN, "--output_path=disk/out"], here, setup), 1,
+        words=("quota",))
 
 
 @contextmanager
 def cgroup(controller: str, **limits: str) -> Iterator[Path]:
-    """Yield a new control group with these limits; processes that write their number to its cgroup.procs are in it."""
+    """Yield a new control group with these limits; processes that write their number to its
+    cgroup.procs are in it."""
     if not os.access(CGROUPS / controller, os.W_OK):
         raise NotHere(f"no control group can be made in {CGROUPS / controller}")
     place = CGROUPS / controller / f"dlinknet_{os.getpid()}"
     try:
         place.mkdir()
     except OSError as error:
-        raise NotHere(f"no control group can be made in {CGROUPS / controller}: {error.strerror}") from None
+        raise NotHere(
+            f"no control group can be made in {CGROUPS / controller}: {error.strerror}"
+        ) from None
     try:
         for name, value in limits.items():
             try:
@@ -301,44 +250,74 @@ def cgroup_memory(stage: Stage) -> Iterator[Row]:
     for megabytes in (500, 900):
         here = stage.fresh()
         with cgroup("memory", limit_in_bytes=f"{megabytes}M") as group:
-            ended = run(["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec \"$@\"", "sh", *TRAIN, "--output_path=out", "--epoch_num=1"], here)
+            ended = run(
+                [
+                    "sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *TRAIN,
+                    "--output_path=out", "--epoch_num=1"],
+                here)
         killed = ended.status == -signal.SIGKILL
-        yield judged(f"a cgroup with {megabytes} MB of memory", "train" + (": the kernel kills it, and nothing can say so" if killed else ""), ended,
-                     (0, 1, -signal.SIGKILL), lost_of(here / "out", ()))
+        yield judged(
+            f"a cgroup with {megabytes} MB of memory",
+            "train" + (": the kernel kills it, and nothing can say so" if killed else ""), ended,
+            (0, 1, -signal.SIGKILL), lost_of(here / "out", ()))
         if killed:
-            again = run([*TRAIN, "--output_path=out", "--epoch_num=1", *(["--resume"] if (here / "out" / f"{NAME}_last.ckpt").exists() else [])], here)
-            yield judged(f"after a cgroup with {megabytes} MB of memory", "train again without it", again, 0, lost_of(here / "out"))
+            again = run(
+                [
+                    *TRAIN, "--output_path=out", "--epoch_num=1",
+                    *(["--resume"] if (here / "out" / f"{NAME}_last.ckpt").exists() else [])],
+                here)
+            yield judged(
+                f"after a cgroup with {megabytes} MB of memory", "train again without it", again, 0,
+                lost_of(here / "out"))
 
 
 def cgroup_processes(stage: Stage) -> Iterator[Row]:
     for most in (4, 20):
         here = stage.fresh()
         with cgroup("pids", max=str(most)) as group:
-            ended = run(["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec \"$@\"", "sh", *TRAIN, "--output_path=out", "--epoch_num=1"], here)
+            ended = run(
+                [
+                    "sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *TRAIN,
+                    "--output_path=out", "--epoch_num=1"],
+                here)
         yield judged(f"a cgroup with {most} threads", "train", ended, (0, 1, 2))
 
 
 def few_open_files(stage: Stage) -> Iterator[Row]:
     here = stage.fresh()
-    yield judged("ulimit -n 24", "train", run(["sh", "-c", "ulimit -n 24; exec \"$@\"", "sh", *TRAIN, "--output_path=out", "--epoch_num=1"], here), (0, 1, 2))
+    yield judged(
+        "ulimit -n 24", "train",
+        run(
+            [
+                "sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *TRAIN, "--output_path=out",
+                "--epoch_num=1"],
+            here),
+        (0, 1, 2))
 
 
 def same_process_number(stage: Stage) -> Iterator[Row]:
-    """In a container each training is process 1: what a killed one left bears the number of the next, locks too."""
+    """In a container each training is process 1: what a killed one left bears the number of the
+    next, locks too."""
     here = stage.fresh()
     alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-    aim = {"PYTHONPATH": str(ROOT / "tests" / "campaigns" / "aim"), "AIM_WATCHED": str(here / "out"), "AIM_LIST": str(here / "list"), "AIM_AT": "24",
-           "AIM_SECONDS": "0.01"}
+    aim = {
+        "PYTHONPATH": str(ROOT / "tests" / "campaigns" / "aim"), "AIM_WATCHED": str(here / "out"),
+        "AIM_LIST": str(here / "list"), "AIM_AT": "24", "AIM_SECONDS": "0.01"}
     if run(["true"], here, wrapper=alone).status:
         raise NotHere("no PID namespace can be made")
-    # The kernel ignores a KILL that process 1 sends to itself, so a shell is process 1 here and the training is 2 each time.
-    within = [*alone, "sh", "-c", "\"$@\"; exit $?", "sh"]
+    # The kernel ignores a KILL that process 1 sends to itself, so a shell is process 1 here and the
+    # training is 2 each time.
+    within = [*alone, "sh", "-c", '"$@"; exit $?', "sh"]
     killed = run([*TRAIN, "--output_path=out"], here, environment=aim, wrapper=tuple(within))
     left = [file.name for file in (here / "out").iterdir() if file.name.startswith(".")]
-    yield Row("the same process number", "train, killed while it writes", str(killed.status), killed.lines[-1] if killed.lines else "",
-              wrong=[] if left else ["it was not killed in the middle of a file"])
+    yield Row(
+        "the same process number", "train, killed while it writes", str(killed.status),
+        killed.lines[-1] if killed.lines else "",
+        wrong=[] if left else ["it was not killed in the middle of a file"])
     again = run([*TRAIN, "--output_path=out", "--resume"], here, wrapper=tuple(within))
-    yield judged("the same process number", f"resume beside {left}", again, 0, lost_of(here / "out"))
+    yield judged(
+        "the same process number", f"resume beside {left}", again, 0, lost_of(here / "out")
+    )
 
 
 def first_process(stage: Stage) -> Iterator[Row]:
@@ -351,11 +330,17 @@ def first_process(stage: Stage) -> Iterator[Row]:
         while not list(here.glob("out/*_last.ckpt")) and time.monotonic() < end:
             time.sleep(0.2)
         time.sleep(1)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+        children = (
+            Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            .read_text(encoding="ascii")
+            .split()
+        )
         for child in children:
             os.kill(int(child), signal.SIGTERM)
 
-    ended = run([*TRAIN, "--output_path=out", "--epoch_num=50"], here, wrapper=alone, while_running=stop)
+    ended = run(
+        [*TRAIN, "--output_path=out", "--epoch_num=50"], here, wrapper=alone, while_running=stop
+    )
     yield judged("as process 1", "train, SIGTERM", ended, 143, lost_of(here / "out"))
 
 
@@ -365,22 +350,32 @@ def taken_port(stage: Stage) -> Iterator[Row]:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        script = ["bash", str(ROOT / "scripts" / "run_distribute_msrun_train.sh"), "data/train", "settings.yaml", "2", "2", "127.0.0.1", str(port), "0", "--wait"]
-        yield judged("a port that is taken", "msrun", run(script, here, seconds=200), (1, 2), words=("port",))
+        script = [
+            "bash", str(ROOT / "scripts" / "run_distribute_msrun_train.sh"), "data/train",
+            "settings.yaml", "2", "2", "127.0.0.1", str(port), "0", "--wait"]
+        yield judged(
+            "a port that is taken", "msrun", run(script, here, seconds=200), (1, 2), words=("port",)
+        )
 
 
 def other_number_of_processes(stage: Stage) -> Iterator[Row]:
     here = stage.fresh(True)
     more = run([*SCRIPT, "--distribute_epoch_num=2", f"--resume={here}/out/{NAME}_last.ckpt"], here)
-    yield judged("a run of one process", "resume in two processes", more, (0, 1), lost_of(here / "out"))
+    yield judged(
+        "a run of one process", "resume in two processes", more, (0, 1), lost_of(here / "out")
+    )
     if more.status == 0:
         fewer = run([*TRAIN, "--output_path=LOG0/output", "--resume", "--epoch_num=3"], here)
-        yield judged("a run of two processes", "resume in one process", fewer, 0, lost_of(here / "LOG0" / "output"))
+        yield judged(
+            "a run of two processes", "resume in one process", fewer, 0,
+            lost_of(here / "LOG0" / "output"))
 
 
 def _job(url: Callable[[str], str], here: Path) -> list[str]:
-    return [PYTHON, str(ROOT / "train.py"), "--config_path=settings.yaml", "--enable_modelarts=True", f"--data_url={url('in')}", f"--train_url={url('run')}",
-            f"--cache_path={here}/cache", "--epoch_num=2"]
+    return [
+        PYTHON, str(ROOT / "train.py"), "--config_path=settings.yaml", "--enable_modelarts=True",
+        f"--data_url={url('in')}", f"--train_url={url('run')}", f"--cache_path={here}/cache",
+        "--epoch_num=2"]
 
 
 def failing_store(stage: Stage) -> Iterator[Row]:
@@ -390,7 +385,9 @@ def failing_store(stage: Stage) -> Iterator[Row]:
     except ImportError as error:
         raise NotHere(f"no store to talk to: {error}") from None
 
-    def job(done: str, expected: int, fault: Callable[[Any], None], later: Callable[[Any], None] = lambda server: None) -> Row:
+    def job(
+        done: str, expected: int, fault: Callable[[Any], None],
+        later: Callable[[Any], None] = lambda server: None) -> Row:
         here, server = stage.fresh(), ObsServer()
         try:
             server.put_folder("in", here / "data" / "train")
@@ -401,7 +398,9 @@ def failing_store(stage: Stage) -> Iterator[Row]:
                     time.sleep(0.2)
                 later(server)
 
-            ended = run(_job(server.url, here), here, environment=server.environment, while_running=wait, seconds=500)
+            ended = run(
+                _job(server.url, here), here, environment=server.environment, while_running=wait,
+                seconds=500)
             stored = server.contents("run") if not getattr(server, "closed", False) else {}
             lost = lost_of(here / "cache" / "train")
             if expected == 0:
@@ -420,25 +419,39 @@ def failing_store(stage: Stage) -> Iterator[Row]:
         server.server.server_close()
         server.closed = True
 
-    yield job("each third request is answered with 503", 0, lambda server: setattr(server, "every", 3))
-    yield job("each upload of a checkpoint breaks off twice", 0, lambda server: setattr(server, "cut", ["PUT", "_last.ckpt", 2]))
-    yield job("each upload of a checkpoint breaks off, always", 1, lambda server: setattr(server, "cut", ["PUT", "_best.ckpt", 10 ** 6]))
+    yield job(
+        "each third request is answered with 503", 0, lambda server: setattr(server, "every", 3)
+    )
+    yield job(
+        "each upload of a checkpoint breaks off twice", 0,
+        lambda server: setattr(server, "cut", ["PUT", "_last.ckpt", 2]))
+    yield job(
+        "each upload of a checkpoint breaks off, always", 1,
+        lambda server: setattr(server, "cut", ["PUT", "_best.ckpt", 10**6]))
     yield job("it is gone after the first checkpoint", 1, lambda server: None, close)
 
 
 PLACES: tuple[Callable[[Stage], Iterator[Row]], ...] = (
-    read_only_output, read_only_elsewhere, no_permission, immutable, full_disk, full_disk_export, full_tmp, tiny_shm, quota, cgroup_memory,
-    cgroup_processes, few_open_files, same_process_number, first_process, taken_port, other_number_of_processes, failing_store)
+    read_only_output, read_only_elsewhere, no_permission, immutable, full_disk, full_disk_export,
+    full_tmp, tiny_shm, quota, cgroup_memory, cgroup_processes, few_open_files, same_process_number,
+    first_process, taken_port, other_number_of_processes, failing_store)
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="places whose names hold one of these words, with commas (default: all)")
-    parser.add_argument("--folder", type=Path, default=None, help="where (default: among the temporary files)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", default="",
+        help="places whose names hold one of these words, with commas (default: all)")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where (default: among the temporary files)"
+    )
     options = parser.parse_args(arguments)
     folder = (options.folder or Path(tempfile.gettempdir()) / "dlinknet_places").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     from dlinknet import runtime
+
     runtime.start("CPU", 0, 1)
     stage, rows = Stage(folder), []
     for place in PLACES:
@@ -449,9 +462,16 @@ def main(arguments: list[str]) -> int:
                 rows.append(row)
                 print(json.dumps(row.__dict__), flush=True)
         except NotHere as error:
-            rows.append(Row(place.__name__.replace("_", " "), "-", line=f"not possible here: {error}"))
+            rows.append(
+                Row(place.__name__.replace("_", " "), "-", line=f"not possible here: {error}")
+            )
     shown = [["place", "done", "status", "line", "lost", "as it should be"]]
-    shown += [[row.place, row.done, row.status, row.line[:110], row.lost[:60], "; ".join(row.wrong) or "yes"] for row in rows]
+    shown += [
+        [
+            row.place, row.done, row.status, row.line[:110], row.lost[:60],
+            "; ".join(row.wrong) or "yes"]
+        for row in rows
+    ]
     print(columns(shown))
     return int(any(row.wrong for row in rows))
 

@@ -1,4 +1,6 @@
-"""PNG files of every colour type and depth, interlaced and animated, and surgery on their chunks. Pure NumPy."""
+"""PNG files of every colour type and depth, interlaced and animated, and surgery on their chunks.
+Pure NumPy."""
+
 from __future__ import annotations
 
 import struct
@@ -13,7 +15,9 @@ from tests.campaigns.damage import damaged
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+PASSES = (
+    (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
+    (1, 0, 2, 1))
 Chunk = tuple  # (type, data)
 
 
@@ -31,15 +35,17 @@ def chunks_of(data: bytes) -> list[Chunk]:
     """Return the chunks of a whole PNG file."""
     found, place = [], len(SIGNATURE)
     while place + 12 <= len(data):
-        size, = struct.unpack(">I", data[place:place + 4])
-        found.append((data[place + 4:place + 8], data[place + 8:place + 8 + size]))
+        (size,) = struct.unpack(">I", data[place : place + 4])
+        found.append((data[place + 4 : place + 8], data[place + 8 : place + 8 + size]))
         place += 12 + size
     return found
 
 
-def draw(rng: Random, height: int, width: int, samples: Optional[np.ndarray] = None
-         ) -> tuple[bytes, str, Optional[np.ndarray]]:
-    """Return (a PNG, what it is in words, its colours as H x W x 3 uint8 RGB, or None at 16 bits a channel).
+def draw(
+    rng: Random, height: int, width: int, samples: Optional[np.ndarray] = None
+) -> tuple[bytes, str, Optional[np.ndarray]]:
+    """Return (a PNG, what it is in words, its colours as H x W x 3 uint8 RGB, or None at 16 bits a
+    channel).
 
     Args:
         samples: H x W uint8 that a grey PNG of 8 bits shall hold; without them all is drawn.
@@ -53,9 +59,15 @@ def draw(rng: Random, height: int, width: int, samples: Optional[np.ndarray] = N
         values = numbers.integers(0, entries, (height, width, CHANNELS[colour]), np.uint16)
     else:
         values = samples[:, :, None].astype(np.uint16)
-    parts = [values[top::down, left::right] for top, left, down, right in PASSES] if interlaced else [values]
+    parts = (
+        [values[top::down, left::right] for top, left, down, right in PASSES]
+        if interlaced
+        else [values]
+    )
     stream = b"".join(_rows(rng, part, depth) for part in parts if part.size)
-    chunks: list[Chunk] = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced)))]
+    chunks: list[Chunk] = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced)))
+    ]
     if colour == 3:
         chunks.append((b"PLTE", palette.tobytes()))
         if rng.random() < 0.3:
@@ -72,7 +84,8 @@ def draw(rng: Random, height: int, width: int, samples: Optional[np.ndarray] = N
         chunks[1:1] = [(b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", control)]
         chunks += [(b"fcTL", second), (b"fdAT", struct.pack(">I", 2) + packed)]
     chunks.append((b"IEND", b""))
-    said = f"PNG colour {colour}, {depth} bits{', interlaced' if interlaced else ''}{', animated' if animated else ''}"
+    said = f"PNG colour {colour}, {depth} bits"
+    said += ", interlaced" * interlaced + ", animated" * animated
     return assemble(chunks), said, _colours(values, colour, depth, palette)
 
 
@@ -84,7 +97,9 @@ def _rows(rng: Random, values: np.ndarray, depth: int) -> bytes:
     elif depth == 8:
         packed = values.astype(np.uint8).reshape(height, -1)
     else:
-        bits = np.unpackbits(values.astype(np.uint8).reshape(height, -1, 1), axis=2)[:, :, 8 - depth:]
+        bits = np.unpackbits(values.astype(np.uint8).reshape(height, -1, 1), axis=2)[
+            :, :, 8 - depth :
+        ]
         packed = np.packbits(bits.reshape(height, -1), axis=1)
     step = max(1, values.shape[2] * depth // 8)
     left, above = np.zeros_like(packed), np.zeros_like(packed)
@@ -92,11 +107,16 @@ def _rows(rng: Random, values: np.ndarray, depth: int) -> bytes:
     rows = []
     for row in range(height):
         kind = rng.randrange(3)
-        rows.append(bytes([kind]) + (packed[row] - (0, left[row], above[row])[kind]).astype(np.uint8).tobytes())
+        rows.append(
+            bytes([kind])
+            + (packed[row] - (0, left[row], above[row])[kind]).astype(np.uint8).tobytes()
+        )
     return b"".join(rows)
 
 
-def _colours(values: np.ndarray, colour: int, depth: int, palette: np.ndarray) -> Optional[np.ndarray]:
+def _colours(
+    values: np.ndarray, colour: int, depth: int, palette: np.ndarray
+) -> Optional[np.ndarray]:
     if depth == 16:
         return None
     if colour == 3:
@@ -106,19 +126,26 @@ def _colours(values: np.ndarray, colour: int, depth: int, palette: np.ndarray) -
 
 
 def operated(rng: Random, data: bytes) -> tuple[bytes, str]:
-    """Return (the PNG with its chunks changed, how); checksums fit, unless they are what is changed."""
+    """Return (the PNG with its chunks changed, how); checksums fit, unless they are what is
+    changed."""
     chunks = chunks_of(data)
     if not chunks or len(chunks[0][1]) != 13:
         return damaged(rng, data)
-    return rng.choice((_header, _header, _without, _twice, _swapped, _content, _checksum, _length, _inserted, _stream))(rng, chunks)
+    return rng.choice(
+        (
+            _header, _header, _without, _twice, _swapped, _content, _checksum, _length, _inserted,
+            _stream)
+    )(rng, chunks)
 
 
 def _header(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     fields = list(struct.unpack(">IIBBBBB", chunks[0][1]))
     names = ("width", "height", "depth", "colour", "compression", "filter", "interlace")
     place = rng.choice((0, 1, 0, 1, 2, 3, 4, 5, 6))
-    large = (0, 1, 2, 63, 65, 32000, 65536, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1)
-    fields[place] = rng.choice(large) if place < 2 else rng.choice((0, 1, 2, 3, 4, 5, 6, 8, 16, 32, 255))
+    large = (0, 1, 2, 63, 65, 32000, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+    fields[place] = (
+        rng.choice(large) if place < 2 else rng.choice((0, 1, 2, 3, 4, 5, 6, 8, 16, 32, 255))
+    )
     if place < 2 and rng.random() < 0.3:
         fields[0] = fields[1] = rng.choice((20000, 32000, 60000))
     changed = [(b"IHDR", struct.pack(">IIBBBBB", *fields)), *chunks[1:]]
@@ -127,12 +154,14 @@ def _header(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
 
 def _without(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     place = rng.randrange(len(chunks))
-    return assemble(chunks[:place] + chunks[place + 1:]), f"without {chunks[place][0]!r}"
+    return assemble(chunks[:place] + chunks[place + 1 :]), f"without {chunks[place][0]!r}"
 
 
 def _twice(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     place, target = rng.randrange(len(chunks)), rng.randrange(len(chunks))
-    return assemble(chunks[:target] + [chunks[place]] + chunks[target:]), f"{chunks[place][0]!r} twice"
+    return assemble(
+        chunks[:target] + [chunks[place]] + chunks[target:]
+    ), f"{chunks[place][0]!r} twice"
 
 
 def _swapped(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
@@ -147,7 +176,9 @@ def _content(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     kind, content = chunks[place]
     content = bytearray(content or b"\0")
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    return assemble([*chunks[:place], (kind, bytes(content)), *chunks[place + 1:]]), f"a bit of {kind!r}, its checksum repaired"
+    return assemble(
+        [*chunks[:place], (kind, bytes(content)), *chunks[place + 1 :]]
+    ), f"a bit of {kind!r}, its checksum repaired"
 
 
 def _checksum(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
@@ -158,7 +189,7 @@ def _checksum(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
 
 
 def _length(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
-    place, size = rng.randrange(len(chunks)), rng.choice((0, 1, 1000, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1))
+    place, size = rng.randrange(len(chunks)), rng.choice((0, 1, 1000, 2**31 - 1, 2**31, 2**32 - 1))
     parts = [chunk(*each) for each in chunks]
     parts[place] = struct.pack(">I", size) + parts[place][4:]
     return SIGNATURE + b"".join(parts), f"the length of {chunks[place][0]!r} is {size}"
@@ -167,14 +198,21 @@ def _length(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
 def _inserted(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     bomb = zlib.compress(bytes(rng.choice((10, 10 << 20))), 9)
     turned = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    new = rng.choice(((b"zTXt", b"name\0\0" + bomb), (b"iCCP", b"name\0\0" + bomb), (b"iTXt", b"name\0\1\0\0\0" + bomb),
-                      (b"eXIf", turned), (b"gAMA", struct.pack(">I", rng.choice((0, 1, 45455, 2 ** 32 - 1)))),
-                      (b"acTL", struct.pack(">II", rng.choice((0, 1, 2 ** 31 - 1)), 0)), (b"bKGD", rng.randbytes(6)),
-                      (b"tRNS", rng.randbytes(rng.choice((1, 2, 6, 256, 300)))), (b"sBIT", rng.randbytes(4)),
-                      (b"PLTE", rng.randbytes(rng.choice((3, 4, 768, 771)))), (b"ABCD", rng.randbytes(10)),
-                      (b"abcd", rng.randbytes(10)), (b"a\0c\xff", b""), (b"IEND", b"")))
+    new = rng.choice(
+        (
+            (b"zTXt", b"name\0\0" + bomb), (b"iCCP", b"name\0\0" + bomb),
+            (b"iTXt", b"name\0\1\0\0\0" + bomb), (b"eXIf", turned),
+            (b"gAMA", struct.pack(">I", rng.choice((0, 1, 45455, 2**32 - 1)))),
+            (b"acTL", struct.pack(">II", rng.choice((0, 1, 2**31 - 1)), 0)),
+            (b"bKGD", rng.randbytes(6)), (b"tRNS", rng.randbytes(rng.choice((1, 2, 6, 256, 300)))),
+            (b"sBIT", rng.randbytes(4)), (b"PLTE", rng.randbytes(rng.choice((3, 4, 768, 771)))),
+            (b"ABCD", rng.randbytes(10)), (b"abcd", rng.randbytes(10)), (b"a\0c\xff", b""),
+            (b"IEND", b""))
+    )
     place = rng.randint(0, len(chunks))
-    return assemble([*chunks[:place], new, *chunks[place:]]), f"{new[0]!r} inserted as chunk {place}"
+    return assemble(
+        [*chunks[:place], new, *chunks[place:]]
+    ), f"{new[0]!r} inserted as chunk {place}"
 
 
 def _stream(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
@@ -185,8 +223,12 @@ def _stream(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     except zlib.error:
         rows = b""
     how = rng.randrange(4)
-    rows = (rows[:rng.randrange(len(rows) + 1)], rows + rows, bytes([rng.choice((5, 255))]) + rows[1:], b"")[how]
+    rows = (
+        rows[: rng.randrange(len(rows) + 1)], rows + rows, bytes([rng.choice((5, 255))]) + rows[1:],
+        b"")[how]
     said = ("rows cut", "rows twice", "an unknown filter", "no rows")[how]
     place = next((place for place, (kind, _) in enumerate(chunks) if kind == b"IDAT"), 1)
     others = [each for each in chunks if each[0] != b"IDAT"]
-    return assemble([*others[:place], (b"IDAT", zlib.compress(rows)), *others[place:]]), f"{said}, checksums repaired"
+    return assemble(
+        [*others[:place], (b"IDAT", zlib.compress(rows)), *others[place:]]
+    ), f"{said}, checksums repaired"

@@ -1,4 +1,6 @@
-"""The ways in which a user starts a training on a CPU, and what has to be true of each when it is disturbed."""
+"""The ways in which a user starts a training on a CPU, and what has to be true of each when it is
+disturbed."""
+
 from __future__ import annotations
 
 import csv
@@ -20,10 +22,18 @@ import yaml
 from tests.conftest import ROOT, stripes, write_pair
 
 NAME = "roads"
-SETTINGS = {"device_target": "CPU", "model_name": "linknet18", "batch_size": 2, "epoch_num": 3, "distribute_epoch_num": 3,
-            "learning_rate": 0.001, "save_steps": 2, "num_workers": 1, "log_name": NAME}
+EPOCHS = 3
+SETTINGS = {
+    "device_target": "CPU", "model_name": "linknet18", "batch_size": 2, "epoch_num": EPOCHS,
+    "distribute_epoch_num": EPOCHS, "learning_rate": 0.001, "save_steps": 2, "num_workers": 1,
+    "log_name": NAME}
 COMPARED = ("best.ckpt", "last.ckpt", "plateau.ckpt")
-WRITTEN = {f"{NAME}_{ending}" for ending in (*COMPARED, "previous.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log")}
+WRITTEN = {
+    f"{NAME}_{ending}"
+    for ending in (
+        *COMPARED, "previous.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json",
+        "train.log")
+}
 LOCKS = (".lock", "_lock")
 AIM = Path(__file__).resolve().parent / "aim"
 
@@ -32,10 +42,11 @@ AIM = Path(__file__).resolve().parent / "aim"
 class Way:
     """One way to train.
 
-    command: (place, whether there is something to go on from) -> the command line. output: the folder of the run, in the place.
-    logs: patterns of the files that hold what the training prints, beside the command's own output. script: whether a script stands
-    before the training. share: how many of ten runs go this way. optimizer: what makes the steps; checkpoints with Adam's moments are
-    half as large again.
+    command: (place, whether there is something to go on from) -> the command line. output: the
+    folder of the run, in the place.
+    logs: patterns of the files that hold what the training prints, beside the command's own output.
+    script: whether a script stands before the training. share: how many of nine runs go this way.
+    optimizer: what makes the steps; checkpoints with Adam's moments are half as large again.
     """
 
     name: str
@@ -52,29 +63,40 @@ def _resume(resumes: bool) -> list[str]:
 
 
 def _single(place: Path, resumes: bool) -> list[str]:
-    return [sys.executable, str(ROOT / "train.py"), "--config_path=settings.yaml", "--data_path=data/train", "--val_path=data/valid", "--output_path=out",
-            *_resume(resumes)]
+    return [
+        sys.executable, str(ROOT / "train.py"), "--config_path=settings.yaml",
+        "--data_path=data/train", "--val_path=data/valid", "--output_path=out", *_resume(resumes)]
 
 
 def _script(name: str, *words: str) -> Callable[[Path, bool], list[str]]:
-    return lambda place, resumes: ["bash", str(ROOT / "scripts" / name), "data/train", "settings.yaml", *words, "--val_path=data/valid",
-                                   "--wait", *_resume(resumes)]
+    return lambda place, resumes: [
+        "bash", str(ROOT / "scripts" / name), "data/train", "settings.yaml", *words,
+        "--val_path=data/valid", "--wait", *_resume(resumes)]
 
 
 def _job(place: Path, resumes: bool) -> list[str]:
-    return [sys.executable, str(ROOT / "train.py"), "--config_path=settings.yaml", "--enable_modelarts=True", f"--data_url={place}/packed",
-            f"--train_url={place}/run", f"--cache_path={place}/cache", f"--val_path={place}/data/valid"]
+    return [
+        sys.executable, str(ROOT / "train.py"), "--config_path=settings.yaml",
+        "--enable_modelarts=True", f"--data_url={place}/packed", f"--train_url={place}/run",
+        f"--cache_path={place}/cache", f"--val_path={place}/data/valid"]
 
 
-WAYS = {way.name: way for way in (
-    Way("one process", _single, "out", share=4, optimizer="adam"),
-    Way("script", _script("run_standalone_cpu_train.sh"), "output", ("train.log",), True, 2),
-    Way("job", _job, "run", share=2),
-    Way("two processes", _script("run_distribute_cpu_train.sh", "2"), "LOG0/output", ("LOG*/*.log",), True, 2))}
+WAYS = {
+    way.name: way
+    for way in (
+        Way("one process", _single, "out", share=4, optimizer="adam"),
+        Way("script", _script("run_standalone_cpu_train.sh"), "output", ("train.log",), True, 2),
+        Way("job", _job, "run", share=2),
+        Way(
+            "two processes", _script("run_distribute_cpu_train.sh", "2"), "LOG0/output",
+            ("LOG*/*.log",), True, 1),
+    )
+}
 
 
 def prepare(way: Way, place: Path) -> None:
-    """Write images, masks, an archive of them and settings: three steps an epoch, in two processes two."""
+    """Write images, masks, an archive of them and settings: three steps an epoch, in two processes
+    two."""
     for number in range(6):
         write_pair(place / "data" / "train", f"t{number}", *stripes(number))
     for number in range(2):
@@ -83,7 +105,9 @@ def prepare(way: Way, place: Path) -> None:
     with zipfile.ZipFile(place / "packed" / "roads.zip", "w") as archive:
         for file in sorted((place / "data" / "train").iterdir()):
             archive.write(file, f"roads/{file.name}")
-    (place / "settings.yaml").write_text(yaml.safe_dump({**SETTINGS, "optimizer": way.optimizer}), encoding="utf-8")
+    (place / "settings.yaml").write_text(
+        yaml.safe_dump({**SETTINGS, "optimizer": way.optimizer}), encoding="utf-8"
+    )
 
 
 LIVING: set[Run] = set()
@@ -100,7 +124,8 @@ class Run:
     """One start of a training, in a session of its own.
 
     Args:
-        way: how. place: the folder where it is started. resumes: whether there is something to go on from.
+        way: how. place: the folder where it is started. resumes: whether there is something to go
+        on from.
         environment: more variables.
     """
 
@@ -109,11 +134,14 @@ class Run:
         self.began = {file: file.stat().st_size for file in self._logs()}
         self.said, self.errors = place / "stdout", place / "stderr"
         bin_folder = str(Path(sys.executable).parent)
-        variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
-                     "PYTHONPATH": str(AIM), "TMPDIR": str(place), **environment}
+        variables = {
+            **os.environ, "PYTHONUNBUFFERED": "1",
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(AIM),
+            "TMPDIR": str(place), **environment}
         with open(self.said, "wb") as said, open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(way.command(place, resumes), cwd=place, env=variables, stdin=subprocess.DEVNULL, stdout=said,
-                                            stderr=errors, start_new_session=True)
+            self.process = subprocess.Popen(
+                way.command(place, resumes), cwd=place, env=variables, stdin=subprocess.DEVNULL,
+                stdout=said, stderr=errors, start_new_session=True)
         self.start = time.monotonic()
         LIVING.add(self)
 
@@ -137,8 +165,12 @@ class Run:
                 if not entry.isdigit() or os.getsid(int(entry)) != self.process.pid:
                     continue
                 with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
-                    # A process whose other threads are still ending is a zombie that holds its files.
-                    gone = file.read().rpartition(")")[2].split()[0] == "Z" and len(os.listdir(f"/proc/{entry}/task")) == 1
+                    # A process whose other threads are still ending is a zombie that holds its
+                    # files.
+                    gone = (
+                        file.read().rpartition(")")[2].split()[0] == "Z"
+                        and len(os.listdir(f"/proc/{entry}/task")) == 1
+                    )
                 with open(f"/proc/{entry}/cmdline", "rb") as file:
                     line = file.read().replace(b"\0", b" ").decode(errors="replace")
             except (OSError, IndexError):
@@ -149,7 +181,11 @@ class Run:
 
     def trainings(self) -> list[int]:
         """Return the processes that run train.py; of the scripts not the shells."""
-        return [pid for pid in self.members("train.py") if pid != self.process.pid or not self.way.script]
+        return [
+            pid
+            for pid in self.members("train.py")
+            if pid != self.process.pid or not self.way.script
+        ]
 
     def send(self, number: int, pids: list[int]) -> None:
         """Send a signal to each of these processes that is still there."""
@@ -163,7 +199,8 @@ class Run:
                 pass
 
     def clear(self, patience: float) -> int:
-        """Wait so long for the session to be empty, then kill what is left of it; return how many processes that were."""
+        """Wait so long for the session to be empty, then kill what is left of it; return how many
+        processes that were."""
         end = time.monotonic() + patience
         while (left := self.members()) and time.monotonic() < end:
             time.sleep(0.05)
@@ -176,7 +213,11 @@ class Run:
 
     def error_lines(self) -> list[str]:
         """Return what the command printed on stderr."""
-        return [line for line in self.errors.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        return [
+            line
+            for line in self.errors.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.strip()
+        ]
 
     def log(self) -> str:
         """Return all that this start printed, to its stdout and to logs."""
@@ -189,18 +230,38 @@ class Run:
         return "\n".join(texts)
 
     def _logs(self) -> list[Path]:
-        return [file for pattern in self.way.logs for file in sorted(self.place.glob(pattern)) if "before" not in file.name]
+        return [
+            file
+            for pattern in self.way.logs
+            for file in sorted(self.place.glob(pattern))
+            if "before" not in file.name
+        ]
 
 
 def can_resume(way: Way, place: Path) -> bool:
     """Return whether a run has left something to go on from."""
-    return any((place / way.output / f"{NAME}_{ending}").exists() for ending in ("last.ckpt", "previous.ckpt"))
+    return any(
+        (place / way.output / f"{NAME}_{ending}").exists()
+        for ending in ("last.ckpt", "previous.ckpt")
+    )
+
+
+def epochs_left(way: Way, place: Path) -> float:
+    """Return which part of a run's epochs is still to come, 0 to 1."""
+    table = place / way.output / f"{NAME}_epochs.csv"
+    done = len(table.read_text(encoding="utf-8").splitlines()) - 1 if table.exists() else 0
+    return 1 - done / EPOCHS
 
 
 def faults_of_files(way: Way, place: Path) -> list[str]:
-    """Return what is wrong with the files of a run that has ended: one that is not whole, one that should not be there."""
+    """Return what is wrong with the files of a run that has ended: one that is not whole, one that
+    should not be there."""
     out, found = place / way.output, []
-    names = {file.name for file in out.iterdir() if not file.name.endswith(LOCKS) and "_before_" not in file.name}
+    names = {
+        file.name
+        for file in out.iterdir()
+        if not file.name.endswith(LOCKS) and "_before_" not in file.name
+    }
     found += [f"{name} was left over" for name in sorted(names - WRITTEN)]
     found += [f"{name} is missing" for name in sorted(WRITTEN - names)]
     stray = [str(file.relative_to(place)) for file in place.rglob(".*.[0-9]*") if file.is_file()]
@@ -208,7 +269,7 @@ def faults_of_files(way: Way, place: Path) -> list[str]:
     try:
         with open(out / f"{NAME}_epochs.csv", encoding="utf-8") as file:
             epochs = [row["epoch"] for row in csv.DictReader(file)]
-        if epochs != ["1", "2", "3"]:
+        if epochs != [str(epoch + 1) for epoch in range(EPOCHS)]:
             found.append(f"{NAME}_epochs.csv has the epochs {epochs}")
         json.loads((out / f"{NAME}_split.json").read_text(encoding="utf-8"))
         yaml.safe_load((out / f"{NAME}_config.yaml").read_text(encoding="utf-8"))
@@ -220,25 +281,38 @@ def faults_of_files(way: Way, place: Path) -> list[str]:
 
 
 def contents(way: Way, place: Path) -> dict[str, tuple[dict[str, bytes], Any]]:
-    """Return what a run's checkpoints hold: by their endings, (a hash of each tensor, what was best); MindSpore has been started.
+    """Return what a run's checkpoints hold: by their endings, (a hash of each tensor, what was
+    best); MindSpore has been started.
 
     Raises:
         UserError: one of them is missing or not whole.
     """
     from dlinknet.models.weights import read_checkpoint
+
     found = {}
     for ending in COMPARED:
         read = read_checkpoint(str(place / way.output / f"{NAME}_{ending}"), "kills")
-        found[ending] = {name: hashlib.blake2b(value.tobytes()).digest() for name, value in read.tensors.items()}, read.meta.get("best")
+        found[ending] = (
+            {
+                name: hashlib.blake2b(value.tobytes()).digest()
+                for name, value in read.tensors.items()
+            },
+            read.meta.get("best"))
     return found
 
 
-def differences(whole: dict[str, tuple[dict[str, bytes], Any]], ours: dict[str, tuple[dict[str, bytes], Any]]) -> list[str]:
+def differences(
+    whole: dict[str, tuple[dict[str, bytes], Any]], ours: dict[str, tuple[dict[str, bytes], Any]]
+) -> list[str]:
     """Return how the contents of two runs differ."""
     found = []
     for ending, (tensors, best) in whole.items():
         mine, my_best = ours[ending]
         names = [name for name in {**tensors, **mine} if tensors.get(name) != mine.get(name)]
-        found += [f"{ending}: {len(names)} of {len(tensors)} tensors differ, {names[0]} first"] if names else []
+        found += (
+            [f"{ending}: {len(names)} of {len(tensors)} tensors differ, {names[0]} first"]
+            if names
+            else []
+        )
         found += [f"{ending}: best is {my_best}, not {best}"] if my_best != best else []
     return found

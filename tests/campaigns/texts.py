@@ -1,8 +1,8 @@
-"""Bad texts: settings, class tables, JSON of exports and runs, rank tables, manifests and records, and command lines."""
+"""Bad texts: settings, class tables, JSON of exports and runs, rank tables, manifests and records,
+and command lines."""
+
 from __future__ import annotations
 
-import copy
-import functools
 import json
 import os
 from pathlib import Path
@@ -15,127 +15,22 @@ import yaml
 
 from tests.campaigns.damage import damaged
 from tests.campaigns.forks import Case, Disagrees, Kind
-from tests.campaigns.pictures import TABLE
-
-NASTY: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 10 ** 12, 10 ** 18, -10 ** 30, 2 ** 31, 2 ** 63, 2 ** 64, int("9" * 400), 0.5, -0.0, 1e308, 1e-320,
-    float("nan"), float("inf"), float("-inf"), "", " ", "x", "0", "010", "1e5", "1_000", "0x10", "0o17", "12:30:45", "~", "null", "yes",
-    "2020-01-01", "nan", ".inf", "\0", "a\0b", "\ud800", "\x1b[31m", "a\nb", "x" * 300, "x" * 70000, "..", "/", "../../x", "/dev/zero",
-    "/proc/self/mem", "-", "*", "%s", "{}", "${HOME}", "obs://b/k", "é" * 200, "\u202e", [], {}, [[]], [None], [0] * 3, [255] * 3,
-    [-1, 0, 0], [1.5, 2, 3], ["a"], {"a": 1}, {"": {}}, [{}], [[0, 0, 0]] * 2, list(range(300)), {str(n): n for n in range(300)})
-YAML_TEXTS = (
-    "{key}: 010", "{key}: !!binary aGVsbG8=", "{key}: !!python/object/apply:os.getcwd []", "{key}: !!set {{a, b}}", "{key}: 2020-01-01",
-    "{key}: !!timestamp 2020-99-99", "{key}: &a [*a]", "<<: {key}", "{key}: <<", "? [1, 2]\n: 3", "? {{a: 1}}\n: 3", "{key}: !unknown 1",
-    "{key}: 'a\\0b'", '{key}: "\\ud800"', '{key}: "\\x1b[31m"', "{key}: 1:2:3:4:5", "{key}: 0b11", "{key}: .nan", "{key}: 1e400",
-    "%YAML 9.9\n---\n{key}: 1", "{key}: |\n  " + "x" * 500, "{key}: 1\n{key}: 2", "\t{key}: 1", "{key}: {key}: 1", "[" * 5000, "{{" * 500,
-    "{key}: " + "9" * 5000, "{key}: !!int " + "x", "{key}: !!float x", "{key}: !!bool x", "{key}: !!null x", "{key}: !!omap [1]",
-    "{key}: !!pairs [1]", "--- 1\n--- 2", "{key}: *missing", "{key}: \x00", "\ufeff{key}: 1", "{key}: !!merge 1", "{key}: =", "=: 1", "{key}: 0x",
-    "{key}: 1__0", "{key}: 190:20:30.15", "{key}: +.inf", "12: 3", "null: 3", "1.5: x", "true: x", "{key}:\n" + "  - - - - - - - - - -\n" * 200)
-Text = tuple  # (bytes, how it was changed)
-
-
-def _laughs(levels: int) -> str:
-    """Return a YAML text of few bytes whose aliases stand for 9 ** levels things."""
-    lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
-    return "\n".join(lines) + "\n"
-
-
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the paths of all keys and entries below a value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found = []
-    for key, each in inner:
-        found += [(*path, key), *_places(each, (*path, key))]
-    return found
-
-
-def changed(rng: Random, values: Any) -> tuple[Any, str]:
-    """Return (a copy of nested values with one or two changes, the changes in words)."""
-    values, said = copy.deepcopy(values), []
-    for _ in range(rng.choice((1, 1, 1, 2))):
-        places = _places(values)
-        if not places:
-            return rng.choice(NASTY), "all of it"
-        path = rng.choice(places)
-        holder = functools.reduce(lambda inner, key: inner[key], path[:-1], values)
-        how, key = rng.randrange(8), path[-1]
-        if how == 0:
-            del holder[key]
-            said.append(f"{path} removed")
-        elif how == 1 and isinstance(holder, dict):
-            holder[rng.choice(("x", "", "a\0", "é", key.upper() if isinstance(key, str) else "y"))] = holder.pop(key)
-            said.append(f"{path} renamed")
-        elif how == 2 and isinstance(holder, list):
-            holder.append(copy.deepcopy(holder[key]))
-            said.append(f"{path} doubled")
-        elif how == 3:
-            deep: Any = holder[key]
-            for _ in range(rng.choice((1, 3, 200, 900))):
-                deep = [deep]
-            holder[key] = deep
-            said.append(f"{path} nested")
-        elif how == 4 and isinstance(holder[key], (int, float)) and not isinstance(holder[key], bool):
-            holder[key] = rng.choice((-holder[key], holder[key] + 1, holder[key] * 10 ** 9, float(holder[key]), str(holder[key])))
-            said.append(f"{path} is {_short(holder[key])}")
-        else:
-            holder[key] = rng.choice(NASTY)
-            said.append(f"{path} is {_short(holder[key])}")
-    return values, "; ".join(said)
-
-
-def _short(value: Any) -> str:
-    return ascii(value)[:40]
-
-
-def json_text(rng: Random, values: Any, **options: Any) -> Text:
-    """Return (JSON of the values with a change in the values or in the bytes, the change)."""
-    draw = rng.random()
-    if draw < 0.65:
-        values, said = changed(rng, values)
-        return json.dumps(values, **options).encode("utf-8", "surrogatepass"), said
-    data = json.dumps(values, **options).encode()
-    if draw < 0.85:
-        return damaged(rng, data)
-    return rng.choice(((b"", "empty"), (b"null", "null"), (b"[" * 100_000, "nested lists"), (b'{"a":' * 100_000, "nested dicts"),
-                       (b"9" * 5000, "5000 digits"), (data.decode().encode("utf-16"), "UTF-16"), (b"\xef\xbb\xbf" + data, "a BOM"),
-                       (b"[1, NaN, Infinity]", "NaN"), (data + b"\0", "a NUL byte"), (data * 2, "twice"), (b'"text"', "text"),
-                       (b"[" + b"0," * 3_000_000 + b"0]", "three million numbers"), (b"\xff\xfe", "no text")))
-
-
-def yaml_text(rng: Random, values: Any) -> Text:
-    """Return (YAML of the values with a change in the values, the text or the bytes, the change)."""
-    draw, keys = rng.random(), [key for key in values if isinstance(key, str)]
-    if draw < 0.4:
-        values, said = changed(rng, values)
-        try:
-            text = yaml.safe_dump(values, allow_unicode=rng.random() < 0.5, default_flow_style=rng.random() < 0.3)
-        except (yaml.YAMLError, RecursionError):
-            text = repr(values)
-        return text.encode("utf-8", "surrogatepass"), said
-    data = yaml.safe_dump(values).encode()
-    if draw < 0.6:
-        return damaged(rng, data)
-    if draw < 0.9:
-        line = rng.choice(YAML_TEXTS)
-        line = line.format(key=rng.choice(keys)) if "{{" in line or "{key}" in line else line
-        return data * rng.randrange(2) + line.encode("utf-8", "surrogatepass") + b"\n", f"the line {_short(line)}"
-    levels = rng.choice((3, 7, 9, 30))
-    return rng.choice(((_laughs(levels).encode(), f"{levels} levels of aliases"), (b"", "empty"), (b"null", "null"),
-                       (data.decode().encode("utf-16"), "UTF-16"), (b"\xef\xbb\xbf" + data, "a BOM"), (b"- a\n" * 300_000, "a long list"),
-                       (b"a: b\n" * 200_000, "200,000 keys"), (b"\xff\xfe\xfa", "no text"), (data + b"...\n---\n" * 50_000, "50,000 documents"),
-                       (b"a: " + b"x" * 3_000_000, "three million letters"), (b"k%d: &a v\n" * 3, "anchors")))
+from tests.campaigns.labels import TABLE, class_table
+from tests.campaigns.text_damage import json_text, short, yaml_text
 
 
 def make_settings(rng: Random) -> Case:
     """A settings file, through config.load()."""
-    values = {"batch_size": 2, "learning_rate": 0.01, "model_name": "linknet18", "tta": False, "file_format": ["MINDIR", "ONNX"],
-              "data_path": "data", "resume": "", "val_split": 0.1, "epoch_num": 3, "augment": "full"}
+    values = {
+        "batch_size": 2, "learning_rate": 0.01, "model_name": "linknet18", "tta": False,
+        "file_format": ["MINDIR", "ONNX"], "data_path": "data", "resume": "", "val_split": 0.1,
+        "epoch_num": 3, "augment": "full"}
     data, said = yaml_text(rng, values)
     Path("settings.yaml").write_bytes(data)
 
     def run() -> None:
         from dlinknet import config
+
         loaded = config.load(["--config_path=settings.yaml"], "")
         again = yaml.safe_load(loaded.as_yaml())
         Path("again.yaml").write_text(loaded.as_yaml(), encoding="utf-8")
@@ -146,18 +41,21 @@ def make_settings(rng: Random) -> Case:
 
 
 def make_class_table(rng: Random) -> Case:
-    """A class table, through read_table() and what a training makes of the classes."""
+    """A class table, through readclass_table() and what a training makes of the classes."""
     data, said = yaml_text(rng, yaml.safe_load(TABLE))
     Path("table.yaml").write_bytes(data)
 
     def run() -> None:
         from dlinknet.data.classes import parse_classes, read_table
+
         classes = read_table(Path("table.yaml"), "class_table", rng.random() < 0.5)
-        json.dumps(classes.described()).encode()        # a checkpoint holds it
+        json.dumps(classes.described()).encode()  # a checkpoint holds it
         if parse_classes(json.loads(json.dumps(classes.described()))) != classes:
             raise Disagrees("a table that was written reads back otherwise")
-        if classes.palette().shape != (256, 3) or not all(name.isprintable() for name in classes.names):
-            raise Disagrees(f"the classes are called {_short(classes.names)}")
+        if classes.palette().shape != (256, 3) or not all(
+            name.isprintable() for name in classes.names
+        ):
+            raise Disagrees(f"the classes are called {short(classes.names)}")
 
     return Case(said, run)
 
@@ -166,11 +64,15 @@ def make_sidecar(rng: Random) -> Case:
     """The JSON beside an export, through sidecar.read()."""
     from dlinknet.data.preprocess import DLINKNET
     from dlinknet.deploy import sidecar
+
     Path("m.onnx").write_bytes(b"a model")
     shape = sidecar.Shape(1, (64, 64), dynamic=rng.random() < 0.3, pixels=rng.random() < 0.3)
     classes = rng.choice((1, 3))
-    values = {"format": 1, "file": "m.onnx", "file_format": "ONNX", "sha256": sidecar.sha256(Path("m.onnx")), "model": "linknet18",
-              "classes": classes, "padding": "explicit", "decoder": "full", **shape.described(classes, DLINKNET), "threshold": 0.5}
+    values = {
+        "format": 1, "file": "m.onnx", "file_format": "ONNX",
+        "sha256": sidecar.sha256(Path("m.onnx")), "model": "linknet18", "classes": classes,
+        "padding": "explicit", "decoder": "full", **shape.described(classes, DLINKNET),
+        "threshold": 0.5}
     if classes > 1:
         values["class_table"] = yaml.safe_load(TABLE)
     data, said = json_text(rng, values)
@@ -185,16 +87,31 @@ def make_sidecar(rng: Random) -> Case:
 
 
 def make_rank_table(rng: Random) -> Case:
-    """A rank table of either form, through read_rank_table() and for_hccl()."""
-    devices = [{"device_id": str(n), "device_ip": f"192.168.1.{n}", "rank_id": str(n)} for n in range(3)]
-    listed = {"version": "1.0", "server_count": "1", "status": "completed", "server_list": [{"server_id": "10.0.0.1", "device": devices}]}
-    grouped = {"version": "0.1", "status": "completed", "group_list": [{"group_name": "g", "instance_list": [
-        {"pod_name": f"job-roads-{n}", "server_id": f"10.0.0.{n}", "devices": devices} for n in range(2)]}]}
+    """A rank table of either form, through read_rankclass_table() and for_hccl()."""
+    devices = [
+        {"device_id": str(n), "device_ip": f"192.168.1.{n}", "rank_id": str(n)} for n in range(3)
+    ]
+    listed = {
+        "version": "1.0", "server_count": "1", "status": "completed",
+        "server_list": [{"server_id": "10.0.0.1", "device": devices}]}
+    grouped = {
+        "version": "0.1", "status": "completed",
+        "group_list": [
+            {
+                "group_name": "g",
+                "instance_list": [
+                    {"pod_name": f"job-roads-{n}", "server_id": f"10.0.0.{n}", "devices": devices}
+                    for n in range(2)
+                ],
+            }
+        ],
+    }
     data, said = json_text(rng, rng.choice((listed, grouped)))
     Path("table.json").write_bytes(data)
 
     def run() -> str:
         from dlinknet import ranktable
+
         os.environ["TMPDIR"] = os.getcwd()
         places = ranktable.read_rank_table("table.json")
         ranktable.places_here(places[:1], "table.json")
@@ -206,7 +123,8 @@ def make_rank_table(rng: Random) -> Case:
 
 
 def make_manifest(rng: Random) -> Case:
-    """The list of an earlier run's results, through replacing_results(): what it does not name must survive."""
+    """The list of an earlier run's results, through replacing_results(): what it does not name must
+    survive."""
     names = ["a_mask.png", "overlays/a_overlay.jpg", "figures.json"]
     Path("out/overlays").mkdir(parents=True)
     Path("victim.txt").write_text("mine", encoding="utf-8")
@@ -232,6 +150,7 @@ def make_manifest(rng: Random) -> Case:
 def _class_pair() -> Any:
     """Write one image with a mask of TABLE's values; return its Pair."""
     from dlinknet.data.pairs import Pair
+
     cv2.imwrite("a.png", np.repeat(np.array([[0, 1, 2, 11]], np.uint8), 4, 0))
     return Pair("a", Path("a.png"), Path("a.png"), 4, 4)
 
@@ -239,15 +158,18 @@ def _class_pair() -> Any:
 def make_class_weights(rng: Random) -> Case:
     """A run's class_weights.json, through frequencies(): what does not fit is counted again."""
     from dlinknet.data import frequencies as room
-    from tests.campaigns.pictures import _table
     pair, out = _class_pair(), Path("out")
-    whole = room.frequencies([pair], _table(), out)
+    whole = room.frequencies([pair], class_table(), out)
     data, said = json_text(rng, json.loads((out / room.FILE).read_text(encoding="utf-8")))
     (out / room.FILE).write_bytes(data)
 
     def run() -> str:
-        found = room.frequencies([pair], _table(), out)
-        if not (found.weights > 0).all() or not np.isfinite(found.weights).all() or (found.pixels < 0).any():
+        found = room.frequencies([pair], class_table(), out)
+        if (
+            not (found.weights > 0).all()
+            or not np.isfinite(found.weights).all()
+            or (found.pixels < 0).any()
+        ):
             raise Disagrees(f"weights {found.weights.tolist()[:5]}")
         return "counted" if np.array_equal(found.pixels, whole.pixels) else "other pixels"
 
@@ -257,14 +179,16 @@ def make_class_weights(rng: Random) -> Case:
 def make_node_record(rng: Random) -> Case:
     """The record of a job's processes, through Node.once()."""
     value = {"state": {"a.png": [1, 2]}, "source": "obs://b/k", "sizes": {"a.png": 1}, "file": ""}
-    text = {"data": {"source": "obs://b/k", "time": 4e9, "value": value},
-            "train": {"source": "obs://b/t", "time": 1.0, "error": "UserError", "text": "none"}}
+    text = {
+        "data": {"source": "obs://b/k", "time": 4e9, "value": value},
+        "train": {"source": "obs://b/t", "time": 1.0, "error": "UserError", "text": "none"}}
     data, said = json_text(rng, text)
     Path("cache").mkdir()
     Path("cache/.dlinknet_job.json").write_bytes(data)
 
     def run() -> None:
         from dlinknet.cloud.node import Node
+
         node = Node(Path("cache"))
         for place in ("data", "train"):
             node.once(place, "obs://b/k", lambda last: value)
@@ -276,19 +200,23 @@ def make_node_record(rng: Random) -> Case:
 def make_run_settings(rng: Random) -> Case:
     """The settings of a run that is resumed, through resume_settings()."""
     from dlinknet import config
+
     Path("out").mkdir()
     Path("out/roads_last.ckpt").write_bytes(b"stands for a checkpoint")
-    data, said = yaml_text(rng, yaml.safe_load(config.load(["--output_path=out", "--log_name=roads"], "").as_yaml()))
+    data, said = yaml_text(
+        rng, yaml.safe_load(config.load(["--output_path=out", "--log_name=roads"], "").as_yaml())
+    )
     Path("out/roads_config.yaml").write_bytes(data)
 
     def run() -> str:
         from dlinknet.training.run import find_run, resume_settings
+
         arguments = ["--output_path=out", "--resume"]
         settings = config.load(arguments, "")
         find_run(settings, "*")
         found, resolved = resume_settings(settings, arguments, "")
         if found.files.log_name != "roads" or resolved.log_name != "roads":
-            raise Disagrees(f"the run is called {_short(resolved.log_name)}")
+            raise Disagrees(f"the run is called {short(resolved.log_name)}")
         return ""
 
     return Case(said, run)
@@ -297,43 +225,75 @@ def make_run_settings(rng: Random) -> Case:
 def make_report(rng: Random) -> Case:
     """The tables of a run and of its evaluation, through read_run() and write_report()."""
     Path("out/overlays").mkdir(parents=True)
-    epochs = "epoch,train_loss,road_iou,precision,recall,f1,learning_rate,loss_scale,skipped_steps,seconds,images_per_second\n1,0.5,0.25,0.5,0.5,,0.0002,1,0,1,3\n"
-    images = "id,road_iou,precision,recall,f1,true_road,missed_road,false_road\nr1,0.25,0.5,0.5,0.5,10,5,3\nr2,,,,,0,0,4\n"
-    texts = {"roads_epochs.csv": epochs.encode(), "images.csv": images.encode(), "roads_split.json": json.dumps({"train": ["r0"], "valid": ["r1", "r2"]}).encode(),
-             "figures.json": json.dumps({"images": 2, "road_iou": 0.25, "precision": 0.5, "recall": 0.5, "f1": None}).encode()}
+    epochs = (
+        "epoch,train_loss,road_iou,precision,recall,f1,learning_rate,loss_scale,skipped_steps,"
+        "seconds,images_per_second\n1,0.5,0.25,0.5,0.5,,0.0002,1,0,1,3\n")
+    images = (
+        "id,road_iou,precision,recall,f1,true_road,missed_road,false_road\n"
+        "r1,0.25,0.5,0.5,0.5,10,5,3\nr2,,,,,0,0,4\n")
+    texts = {
+        "roads_epochs.csv": epochs.encode(), "images.csv": images.encode(),
+        "roads_split.json": json.dumps({"train": ["r0"], "valid": ["r1", "r2"]}).encode(),
+        "figures.json": json.dumps(
+            {"images": 2, "road_iou": 0.25, "precision": 0.5, "recall": 0.5, "f1": None}
+        ).encode(),
+    }
     name = rng.choice(list(texts))
-    texts[name], said = json_text(rng, json.loads(texts[name])) if name.endswith("json") and rng.random() < 0.7 else damaged(rng, texts[name])
+    texts[name], said = (
+        json_text(rng, json.loads(texts[name]))
+        if name.endswith("json") and rng.random() < 0.7
+        else damaged(rng, texts[name])
+    )
     for each, data in texts.items():
         (Path("out") / each).write_bytes(data)
 
     def run() -> None:
         from dlinknet import config
         from dlinknet.evaluation.summary import read_run, write_report
+
         Path("report").mkdir()
         write_report(read_run("out", "roads", "out", config.load([], "")), Path("report"))
 
     return Case(f"{name}: {said}", run)
 
 
-ENDS = ("", " ", "0", "-1", "1", "2", "31", "32", "33", "64", "1e3", "1e12", "1e18", "1e308", "1e400", "nan", "inf", "-inf", "1_000", "0x10",
-        "010", "1000000000", "99999999999999999999", "9" * 5000, "0.5", "-0", "+1", "1.0", "true", "False", "yes", "None", "null", "[]", "{}",
-        "a", "a" * 300, "a" * 5000, "/", "//", ".", "..", "~", "~nobody", "/proc", "/proc/self/mem", "/dev/zero", "/dev/null", "\ud800", "\x1b[31m",
-        "a\nb", "obs://b/k", "obs://", "s3://", "file:///x", "*", "é" * 100, "0-99999999999", "0,0,0", "7-0", "0-", "-0-", "all", ",", ",,", "MINDIR,",
-        "MINDIR,X", "x" * 200 + ",", "١٢", "½", "1,5", "1 000", "12e", "--x", "-")
+ENDS = (
+    "", " ", "0", "-1", "1", "2", "31", "32", "33", "64", "1e3", "1e12", "1e18", "1e308", "1e400",
+    "nan", "inf", "-inf", "1_000", "0x10", "010", "1000000000", "99999999999999999999", "9" * 5000,
+    "0.5", "-0", "+1", "1.0", "true", "False", "yes", "None", "null", "[]", "{}", "a", "a" * 300,
+    "a" * 5000, "/", "//", ".", "..", "~", "~nobody", "/proc", "/proc/self/mem", "/dev/zero",
+    "/dev/null", "\ud800", "\x1b[31m", "a\nb", "obs://b/k", "obs://", "s3://", "file:///x", "*",
+    "é" * 100, "0-99999999999", "0,0,0", "7-0", "0-", "-0-", "all", ",", ",,", "MINDIR,",
+    "MINDIR,X", "x" * 200 + ",", "١٢", "½", "1,5", "1 000", "12e", "--x", "-")
 
 
 def make_command_line(rng: Random) -> Case:
-    """Settings at their ends on a command line, through config.load(), and what makes a rank table of them."""
+    """Settings at their ends on a command line, through config.load(), and what makes a rank table
+    of them."""
     from dlinknet import config
+
     keys = rng.sample([*config.TYPES, "config_path"], rng.choice((1, 1, 2, 3)))
     arguments = []
     for key in keys:
         value = rng.choice(ENDS)
         form = rng.randrange(12)
-        arguments += ([f"--{key}"] if form == 0 else [f"--{key}", value] if form == 1 else [f"-{key}={value}"] if form == 2 else
-                      [f"--{key[:4]}={value}"] if form == 3 else [f"--{key}={value}"] * 2 if form == 4 else [f"--{key}={value}"])
+        arguments += (
+            [f"--{key}"]
+            if form == 0
+            else [f"--{key}", value]
+            if form == 1
+            else [f"-{key}={value}"]
+            if form == 2
+            else [f"--{key[:4]}={value}"]
+            if form == 3
+            else [f"--{key}={value}"] * 2
+            if form == 4
+            else [f"--{key}={value}"]
+        )
     if rng.random() < 0.05:
-        arguments.append(rng.choice(("--", "-", "x", "--=", "--x=", "--\ud800=1", "---a=1", "-h=1")))
+        arguments.append(
+            rng.choice(("--", "-", "x", "--=", "--x=", "--\ud800=1", "---a=1", "-h=1"))
+        )
 
     def run() -> str:
         loaded = config.load(arguments, "")
@@ -342,17 +302,21 @@ def make_command_line(rng: Random) -> Case:
             raise Disagrees("settings that were written read back otherwise")
         if "devices" in keys and loaded.devices:
             from dlinknet.ranktable import make_rank_table
+
             make_rank_table("table.json", loaded.devices, loaded.server_ip)
         return ""
 
-    return Case(_short(arguments) if len(str(arguments)) > 200 else ascii(arguments), run)
+    return Case(short(arguments) if len(str(arguments)) > 200 else ascii(arguments), run)
 
 
 def _warm() -> None:
-    import dlinknet.cloud.node, dlinknet.config, dlinknet.data.frequencies, dlinknet.deploy.sidecar, dlinknet.ranktable  # noqa: E401, F401
+    import dlinknet.cloud.node
+    import dlinknet.config
+    import dlinknet.data.frequencies
+    import dlinknet.deploy.sidecar
+    import dlinknet.ranktable  # noqa: F401
     import dlinknet.evaluation.summary, dlinknet.training.run  # noqa: E401, F401
-    from tests.campaigns.pictures import _table
-    _table()
+    class_table()
     dlinknet.config.load([], "")
 
 
@@ -360,7 +324,9 @@ def _kind(name: str, share: int, make: Callable[[Random], Case]) -> Kind:
     return Kind(name, share, make, _warm)
 
 
-KINDS = (_kind("settings", 70, make_settings), _kind("class table", 60, make_class_table), _kind("sidecar", 45, make_sidecar),
-         _kind("rank table", 45, make_rank_table), _kind("manifest", 25, make_manifest), _kind("class weights", 25, make_class_weights),
-         _kind("node record", 20, make_node_record), _kind("run settings", 25, make_run_settings), _kind("report", 15, make_report),
-         _kind("command line", 60, make_command_line))
+KINDS = (
+    _kind("settings", 70, make_settings), _kind("class table", 60, make_class_table),
+    _kind("sidecar", 45, make_sidecar), _kind("rank table", 45, make_rank_table),
+    _kind("manifest", 25, make_manifest), _kind("class weights", 25, make_class_weights),
+    _kind("node record", 20, make_node_record), _kind("run settings", 25, make_run_settings),
+    _kind("report", 15, make_report), _kind("command line", 60, make_command_line))

@@ -1,4 +1,6 @@
-"""Bad PyTorch files of both layouts: damaged bytes, archives and pickles, and opcodes that ask for more than tensors."""
+"""Bad PyTorch files of both layouts: damaged bytes, archives and pickles, and opcodes that ask for
+more than tensors."""
+
 from __future__ import annotations
 
 import io
@@ -14,22 +16,30 @@ import numpy as np
 from tests.campaigns.damage import damaged
 from tests.campaigns.forks import Case, Disagrees, Kind
 
-TENSORS = {"conv1.weight": (4, 3, 2, 2), "bn1.weight": (4,), "bn1.running_mean": (4,), "fc.weight": (2, 4)}
-MAGIC = 0x1950a86a20f9469cfc6c
-HUGE = (2 ** 31 - 1, 2 ** 32 - 1)
+TENSORS = {
+    "conv1.weight": (4, 3, 2, 2), "bn1.weight": (4,), "bn1.running_mean": (4,), "fc.weight": (2, 4)}
+MAGIC = 0x1950A86A20F9469CFC6C
+HUGE = (2**31 - 1, 2**32 - 1)
 NASTY_OPS = (
-    *(b"r" + struct.pack("<I", number) for number in (0, 10 ** 6, 10 ** 8, *HUGE)),             # LONG_BINPUT
-    *(b"j" + struct.pack("<I", number) for number in HUGE),                                     # LONG_BINGET
-    b"p999999999\n", b"g5\n",                                                                   # PUT, GET
-    b"\x8d" + struct.pack("<Q", 2 ** 40), b"\x8e" + struct.pack("<Q", 2 ** 40), b"\x96" + struct.pack("<Q", 2 ** 40),
-    b"\x8d" + struct.pack("<Q", 2 ** 64 - 1), b"X" + struct.pack("<I", 2 ** 32 - 1), b"T" + struct.pack("<i", -1),
-    b"\x95" + struct.pack("<Q", 2 ** 62), b"\x8b" + struct.pack("<i", 2 ** 31 - 1), b"\x8b" + struct.pack("<i", -1),    # FRAME, LONG4
-    b"cos\nsystem\nX\x0b\0\0\0touch pwned\x85R", b"cbuiltins\neval\nX\x15\0\0\0open('pwned','w').name\x85R",
-    b"cbuiltins\nexec\n", b"ccollections\nOrderedDict\n)R", b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n)R",
-    b"(ios\nsystem\n", b"\x8c\x02os\x8c\x06system\x93", b"\x82\x01", b"\x83\xff\xff", b"\x81", b"\x92", b"b", b"R", b"Q", b"P0\n", b"0", b"1",
-    b"2", b"a", b"e", b"s", b"u", b"t", b"l", b"d", b"o", b"]", b"}", b")", b"\x8f", b"\x90", b"\x91", b"\x94", b"N", b"K\xff", b"I9" + b"9" * 5000 + b"\n",
-    b"F1e999\n", b"]" * 3000 + b"a" * 2999, b"(" * 100_000, b"}" * 100_000, b"N\x85" * 100_000, b"\x97", b"\x98", b"\x80\xff", b"L" + b"9" * 5000 + b"L\n",
-    b"]" + b"2\x86" * 40, b"K\x00]" + b"2a" * 3, b".")
+    *(b"r" + struct.pack("<I", number) for number in (0, 10**6, 10**8, *HUGE)),  # LONG_BINPUT
+    *(b"j" + struct.pack("<I", number) for number in HUGE),  # LONG_BINGET
+    b"p999999999\n",
+    b"g5\n",  # PUT, GET
+    b"\x8d" + struct.pack("<Q", 2**40),
+    b"\x8e" + struct.pack("<Q", 2**40), b"\x96" + struct.pack("<Q", 2**40),
+    b"\x8d" + struct.pack("<Q", 2**64 - 1), b"X" + struct.pack("<I", 2**32 - 1),
+    b"T" + struct.pack("<i", -1), b"\x95" + struct.pack("<Q", 2**62),
+    b"\x8b" + struct.pack("<i", 2**31 - 1),
+    b"\x8b" + struct.pack("<i", -1),  # FRAME, LONG4
+    b"cos\nsystem\nX\x0b\0\0\0touch pwned\x85R",
+    b"cbuiltins\neval\nX\x15\0\0\0open('pwned','w').name\x85R", b"cbuiltins\nexec\n",
+    b"ccollections\nOrderedDict\n)R", b"ctorch\nFloatStorage\n",
+    b"ctorch._utils\n_rebuild_tensor_v2\n)R", b"(ios\nsystem\n", b"\x8c\x02os\x8c\x06system\x93",
+    b"\x82\x01", b"\x83\xff\xff", b"\x81", b"\x92", b"b", b"R", b"Q", b"P0\n", b"0", b"1", b"2",
+    b"a", b"e", b"s", b"u", b"t", b"l", b"d", b"o", b"]", b"}", b")", b"\x8f", b"\x90", b"\x91",
+    b"\x94", b"N", b"K\xff", b"I9" + b"9" * 5000 + b"\n", b"F1e999\n", b"]" * 3000 + b"a" * 2999,
+    b"(" * 100_000, b"}" * 100_000, b"N\x85" * 100_000, b"\x97", b"\x98", b"\x80\xff",
+    b"L" + b"9" * 5000 + b"L\n", b"]" + b"2\x86" * 40, b"K\x00]" + b"2a" * 3, b".")
 
 
 def _words(name: str) -> bytes:
@@ -51,9 +61,11 @@ def _pickle(legacy: bool) -> bytes:
         count, strides = int(np.prod(shape)), [1]
         for side in shape[:0:-1]:
             strides.insert(0, strides[0] * side)
-        parts += [_words(name), b"ctorch._utils\n_rebuild_tensor_v2\n((", _words("storage"), b"ctorch\nFloatStorage\n", _words(str(key)),
-                  _words("cpu"), _number(count), b"N" * legacy, b"tQ", _number(0), _numbers(shape), _numbers(tuple(strides)), b"\x89",
-                  b"ccollections\nOrderedDict\n)RtR"]
+        parts += [
+            _words(name), b"ctorch._utils\n_rebuild_tensor_v2\n((", _words("storage"),
+            b"ctorch\nFloatStorage\n", _words(str(key)), _words("cpu"), _number(count),
+            b"N" * legacy, b"tQ", _number(0), _numbers(shape), _numbers(tuple(strides)), b"\x89",
+            b"ccollections\nOrderedDict\n)RtR"]
     return b"".join([*parts, b"u."])
 
 
@@ -63,7 +75,11 @@ def _raw(shape: tuple[int, ...]) -> bytes:
 
 def _zip(body: bytes, rng: Random, storages: int = len(TENSORS)) -> bytes:
     content = io.BytesIO()
-    packing = zipfile.ZIP_DEFLATED if storages < len(TENSORS) and rng.random() < 0.3 else zipfile.ZIP_STORED
+    packing = (
+        zipfile.ZIP_DEFLATED
+        if storages < len(TENSORS) and rng.random() < 0.3
+        else zipfile.ZIP_STORED
+    )
     with zipfile.ZipFile(content, "w", packing) as archive:
         archive.writestr("archive/data.pkl", body)
         archive.writestr("archive/version", "3\n")
@@ -74,8 +90,12 @@ def _zip(body: bytes, rng: Random, storages: int = len(TENSORS)) -> bytes:
 
 def _legacy(body: bytes) -> bytes:
     keys = [str(key) for key in range(len(TENSORS))]
-    head = [pickle.dumps(MAGIC, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2), body, pickle.dumps(keys, 2)]
-    return b"".join(head) + b"".join(struct.pack("<q", len(_raw(shape)) // 4) + _raw(shape) for shape in TENSORS.values())
+    head = [
+        pickle.dumps(MAGIC, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2),
+        body, pickle.dumps(keys, 2)]
+    return b"".join(head) + b"".join(
+        struct.pack("<q", len(_raw(shape)) // 4) + _raw(shape) for shape in TENSORS.values()
+    )
 
 
 def _operated(rng: Random, body: bytes) -> tuple[bytes, str]:
@@ -91,7 +111,7 @@ def _operated(rng: Random, body: bytes) -> tuple[bytes, str]:
             parts.insert(place, parts[rng.randrange(len(parts))])
             said.append(f"an operation doubled at {place}")
         elif how == 2 and parts[place][:1] == b"J":
-            parts[place] = _number(rng.choice((-1, 0, 1, 2 ** 31 - 1, -2 ** 31, 1 << 20)))
+            parts[place] = _number(rng.choice((-1, 0, 1, 2**31 - 1, -(2**31), 1 << 20)))
             said.append(f"number {parts[place]!r} at {place}")
         elif how == 3:
             parts[place] = damaged(rng, parts[place])[0]
@@ -108,8 +128,12 @@ def drawn(rng: Random) -> tuple[bytes, str]:
     legacy, draw = rng.random() < 0.4, rng.random()
     body, said = _pickle(legacy), "whole"
     if draw > 0.1:
-        body, said = _operated(rng, body) if draw < 0.7 else damaged(rng, body) if draw < 0.8 else (body, "")
-    data = _legacy(body) if legacy else _zip(body, rng, rng.choice((4, 4, 4, 2)) if draw > 0.1 else 4)
+        body, said = (
+            _operated(rng, body) if draw < 0.7 else damaged(rng, body) if draw < 0.8 else (body, "")
+        )
+    data = (
+        _legacy(body) if legacy else _zip(body, rng, rng.choice((4, 4, 4, 2)) if draw > 0.1 else 4)
+    )
     if draw >= 0.8:
         data, said = damaged(rng, data)
     return data, f"{'four pickles' if legacy else 'ZIP'}: {said}"
@@ -118,6 +142,7 @@ def drawn(rng: Random) -> tuple[bytes, str]:
 def make_torch_file(rng: Random) -> Case:
     """A PyTorch file, through read_torch()."""
     from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
+
     data, said = drawn(rng)
     Path("net.pth").write_bytes(data)
 
@@ -130,8 +155,12 @@ def make_torch_file(rng: Random) -> Case:
             if Path("pwned").exists():
                 raise Disagrees("the file's own code was run")
         if sum(value.nbytes for value in found.values()) > 8 * len(data):
-            raise Disagrees(f"{len(data)} bytes became {sum(value.nbytes for value in found.values())}")
-        if not all(isinstance(value, np.ndarray) and isinstance(name, str) for name, value in found.items()):
+            raise Disagrees(
+                f"{len(data)} bytes became {sum(value.nbytes for value in found.values())}"
+            )
+        if not all(
+            isinstance(value, np.ndarray) and isinstance(name, str) for name, value in found.items()
+        ):
             raise Disagrees("something else than tensors came out")
         return f"{len(found)} tensors"
 

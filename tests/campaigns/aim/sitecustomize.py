@@ -1,26 +1,32 @@
-"""Python imports this first in each process that a campaign of kills starts: it lists what a training changes on disk, and aims at it.
+"""Python imports this first in each process that a campaign of kills starts: it lists what a
+training changes on disk, and aims at it.
 
 AIM_WATCHED     the folder whose files count
 AIM_LIST        a file that receives the name of each event, one a line
 AIM_AT          the event at which something happens, counted from 1; without it nothing does
-AIM_SECONDS     how long after its beginning the process is killed (0: before it begins); without it the event is held open for a moment,
+AIM_SECONDS     how long after its beginning the process is killed (0: before it begins); without it
+the event is held open for a moment,
                 in which the campaign, which sees the list grow, sends its signal
-Events are: opening a file for writing, renaming, removing, linking, making a folder, fsync. Only the rank that writes counts.
+Events are: opening a file for writing, renaming, removing, linking, making a folder, fsync. Only
+the rank that writes counts.
 """
+
 import os
 import signal
 import subprocess
 import sys
 import time
 
-HELD = 0.3          # seconds
+HELD = 0.3  # seconds
 
 
 def writes():
     with open("/proc/self/cmdline", "rb") as words:
         command = words.read().split(b"\0")
     trains = any(word.endswith(b"train.py") for word in command[1:2])
-    return trains and os.environ.get("MS_ROLE") != "MS_SCHED" and os.environ.get("RANK_ID", "0") == "0"
+    return (
+        trains and os.environ.get("MS_ROLE") != "MS_SCHED" and os.environ.get("RANK_ID", "0") == "0"
+    )
 
 
 class Aim:
@@ -32,7 +38,9 @@ class Aim:
     def audit(self, event, arguments):
         if event == "open":
             path, mode, flags = arguments
-            changes = set(mode or "") & set("wax+") or (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            changes = set(mode or "") & set("wax+") or (flags or 0) & (
+                os.O_WRONLY | os.O_RDWR | os.O_CREAT
+            )
             if changes and isinstance(path, (str, bytes, os.PathLike)):
                 self.happens(event, path)
         elif event in ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir"):
@@ -43,7 +51,7 @@ class Aim:
         if os.getpid() != self.process or not path.startswith(self.watched):
             return
         self.count += 1
-        os.write(self.list, f"{event} {path[len(self.watched):]}\n".encode())
+        os.write(self.list, f"{event} {path[len(self.watched) :]}\n".encode())
         if self.count == self.at:
             self.strike()
 
@@ -53,12 +61,17 @@ class Aim:
         elif float(os.environ["AIM_SECONDS"]) == 0:
             os.kill(self.process, signal.SIGKILL)
         else:
-            subprocess.Popen(["sh", "-c", f"sleep {os.environ['AIM_SECONDS']}; kill -9 {self.process}"])
+            subprocess.Popen(
+                ["sh", "-c", f"sleep {os.environ['AIM_SECONDS']}; kill -9 {self.process}"]
+            )
 
     def fsync(self, whole):
         def fsync(file):
-            self.happens("fsync", os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
+            self.happens(
+                "fsync",
+                os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
             return whole(file)
+
         return fsync
 
 

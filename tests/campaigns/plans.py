@@ -1,0 +1,165 @@
+"""Disturbances of a training: which there are, when they strike, how the training has to end."""
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Optional
+
+from tests.campaigns.runs import Run, Way
+
+SIGNALS = {
+    "KILL": (signal.SIGKILL,), "TERM": (signal.SIGTERM,), "INT": (signal.SIGINT,),
+    "TERM twice": (signal.SIGTERM,) * 2, "INT twice": (signal.SIGINT,) * 2}
+DRAWN = ("KILL",) * 10 + ("TERM",) * 4 + ("INT",) * 4 + ("TERM twice", "INT twice", "STOP", "STOP")
+START = 0.5  # of an undisturbed run's time is over, about, before its first step
+LONGEST = 300.0  # seconds for a training that is left alone
+STRAY = ("Traceback", "Fatal Python error", "core dumped", "Segmentation")
+
+
+@dataclass
+class Reference:
+    """An undisturbed run: how long it took, what it did to files, what its checkpoints hold."""
+
+    seconds: float
+    events: list[str]
+    contents: dict[str, Any]
+
+
+@dataclass
+class Plan:
+    """One disturbance.
+
+    signals: a key of SIGNALS, or STOP. target: 'all' processes, the 'command' that was started, or
+    one 'training' process. at: the number of the event, 0 for a moment. moment: seconds, from the
+    start, or from the event's begin. pause: seconds between two signals.
+    """
+
+    signals: str
+    target: str
+    at: int
+    moment: float
+    pause: float
+    choice: float
+    sent_at: float = 0.0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the process that is aimed at has to know."""
+        if not self.at:
+            return {}
+        own = self.signals == "KILL" and self.target == "training"
+        return {"AIM_AT": str(self.at), **({"AIM_SECONDS": f"{self.moment:.4f}"} if own else {})}
+
+    @property
+    def gentle(self) -> bool:
+        """Whether the training is asked to end, and not killed."""
+        return self.signals not in ("KILL", "STOP")
+
+    @property
+    def leaves_others(self) -> bool:
+        """Whether nobody is left who could end the other processes."""
+        return self.signals == "KILL" and self.target == "command"
+
+    def __str__(self) -> str:
+        when = f"at event {self.at}" if self.at else f"after {self.moment:.1f} s"
+        return f"{self.signals} to {self.target} {when}"
+
+    def strike(self, run: Run, listed: Path) -> bool:
+        """Send the signals when it is time; return whether the training was still there."""
+        if self.at and "AIM_SECONDS" in self.environment:
+            run.wait(LONGEST)
+            self.sent_at = run.seconds
+            return _count(listed) >= self.at
+        if self.at:
+            while _count(listed) < self.at and run.process.poll() is None:
+                time.sleep(0.01)
+        elif run.wait(self.moment) is not None:
+            return False
+        if run.process.poll() is not None:
+            return False
+        self.sent_at = run.seconds
+        pids = self._pids(run)
+        if self.signals == "STOP":
+            run.send(signal.SIGSTOP, pids)
+            time.sleep(self.pause)
+            run.send(signal.SIGCONT, pids)
+            return True
+        for number, each in enumerate(SIGNALS[self.signals]):
+            if number:
+                time.sleep(self.pause)
+            run.send(each, pids)
+        return True
+
+    def _pids(self, run: Run) -> list[int]:
+        trainings = run.trainings()
+        if self.target == "all":
+            return list({*run.members(), run.process.pid})
+        if self.target == "training" and trainings:
+            return [sorted(trainings)[int(self.choice * len(trainings))]]
+        return [run.process.pid]
+
+
+def _count(listed: Path) -> int:
+    return listed.read_bytes().count(b"\n") if listed.exists() else 0
+
+
+def draw(rng: Random, way: Way, whole: Reference, left: float = 1.0) -> Plan:
+    """Draw a disturbance: every second one at a moment, the others at a change of a file.
+
+    Args:
+        left: how much of the training there is still to do, 0 to 1.
+    """
+    signals = rng.choice(DRAWN)
+    target = rng.choice(("command", "command", "all", "training")) if way.script else "training"
+    at = rng.randint(1, max(8, int(len(whole.events) * left))) if rng.random() < 0.5 else 0
+    moment = (
+        rng.choice((0.0, 0.0, rng.uniform(0.0005, 0.1)))
+        if at
+        else rng.uniform(0, whole.seconds * (START + (1.1 - START) * left))
+    )
+    if at and signals == "KILL":
+        target = "training"
+    return Plan(signals, target, at, moment, rng.uniform(0.02, 1.5), rng.random())
+
+
+def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
+    """Return the exit statuses that a disturbance may lead to."""
+    if plan.signals == "STOP":
+        return (0,)
+    number = {"K": signal.SIGKILL, "T": signal.SIGTERM, "I": signal.SIGINT}[plan.signals[0]]
+    if number == signal.SIGKILL:
+        if not way.script or plan.target != "training":
+            return (-signal.SIGKILL,)
+        return (1,) if way.name == "two processes" else (128 + signal.SIGKILL,)
+    return (
+        (1, 128 + number)
+        if way.name == "two processes" and plan.target == "training"
+        else (128 + number,)
+    )
+
+
+def judge(
+    way: Way, plan: Optional[Plan], status: Optional[int], lines: list[str], log: str
+) -> list[str]:
+    """Return what is wrong with an end: its status, its lines on stderr, tracebacks.
+
+    Args:
+        plan: None where the training was left alone.
+    """
+    wrong = [f"{word} in what was printed" for word in STRAY if word in log + "\n".join(lines)]
+    if status == 0 and ("training is done" in log or "nothing is left to train" in log):
+        return wrong + (
+            [f"status 0 with {len(lines)} lines on stderr: {lines[0][:100]}"] if lines else []
+        )
+    expected = statuses(way, plan) if plan else (0,)
+    if status not in expected:
+        wrong.append(f"status {status}, not {' or '.join(map(str, expected))}")
+    count = 0 if plan is None or status is None or status < 0 else 1
+    if len(lines) != count:
+        wrong.append(
+            f"{len(lines)} lines on stderr, not {count}" + (f": {lines[0][:100]}" if lines else "")
+        )
+    return wrong

@@ -1,0 +1,173 @@
+"""What the places need: commands in mounts of their own, and rows of a table that say what became
+of them."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Optional, Union
+
+from tests.campaigns.plans import STRAY
+from tests.campaigns.runs import NAME, WAYS, prepare
+from tests.conftest import ROOT
+
+PYTHON = sys.executable
+TRAIN = [PYTHON, str(ROOT / "train.py"), "--config_path=settings.yaml", "--data_path=data/train"]
+SCRIPT = [
+    "bash", str(ROOT / "scripts" / "run_distribute_cpu_train.sh"), "data/train", "settings.yaml",
+    "2", "--wait"]
+SECONDS = 240
+
+
+class NotHere(Exception):
+    """What this machine does not allow. The text says why."""
+
+
+@dataclass
+class Ended:
+    """What became of a command: its status (negative: a signal), its lines on stderr, all else that
+    it printed."""
+
+    status: int
+    lines: list[str]
+    log: str
+    seconds: float
+
+
+@dataclass
+class Row:
+    """One place for the table. wrong: what is not as it should be."""
+
+    place: str
+    done: str
+    status: str = ""
+    line: str = ""
+    lost: str = "nothing"
+    wrong: list[str] = field(default_factory=list)
+
+
+class Stage:
+    """A fresh folder for each place, with images, settings and the run of one epoch that all of
+    them share."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.count = folder, 0
+        self.trained = folder / "trained"
+        if not (self.trained / "out" / f"{NAME}_best.ckpt").exists():
+            shutil.rmtree(self.trained, ignore_errors=True)
+            prepare(WAYS["script"], self.trained)
+            ended = run(
+                [*TRAIN, "--val_path=data/valid", "--output_path=out", "--epoch_num=1"],
+                self.trained)
+            if ended.status:
+                raise SystemExit(f"the first training failed: {ended.lines or ended.log[-500:]}")
+
+    def fresh(self, trained: bool = False) -> Path:
+        """Return a new working folder; with `trained` the run of one epoch lies in its `out`."""
+        self.count += 1
+        place = self.folder / f"place{self.count}"
+        shutil.rmtree(place, ignore_errors=True)
+        prepare(WAYS["script"], place)
+        if trained:
+            shutil.copytree(self.trained / "out", place / "out")
+        return place
+
+
+def run(
+    command: list[str], cwd: Path, setup: str = "", environment: Optional[dict[str, str]] = None,
+    seconds: float = SECONDS,
+    while_running: Callable[[subprocess.Popen], None] = lambda process: None,
+    wrapper: tuple[str, ...] = ()) -> Ended:
+    """Run a command in a session of its own, and kill what is left of it.
+
+    Args:
+        setup: a shell's commands before it, as mounts, in a mount namespace of its own.
+        while_running: is called when it has been started.
+        wrapper: what starts it, as setpriv with its options.
+    """
+    if setup:
+        command = [
+            "unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{setup}\nexec "$@"',
+            "sh", *wrapper, *command]
+    else:
+        command = [*wrapper, *command]
+    variables = {
+        **os.environ, "PYTHONUNBUFFERED": "1",
+        "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}", **(environment or {})}
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=said, stderr=errors,
+            start_new_session=True)
+        try:
+            while_running(process)
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        status = process.wait()
+        texts = []
+        for file in (said, errors):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return Ended(
+        status, [line for line in texts[1].splitlines() if line.strip()], texts[0],
+        time.monotonic() - start)
+
+
+def judged(
+    place: str, done: str, ended: Ended, expected: Union[int, tuple[int, ...]],
+    lost: str = "nothing", words: tuple[str, ...] = ()) -> Row:
+    """Return the row of a command: its status has to be one of `expected`, its line one that holds
+    `words`."""
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    row = Row(place, done, str(ended.status), ended.lines[-1] if ended.lines else "", lost)
+    if ended.status not in expected:
+        row.wrong.append(f"status {ended.status}, not {' or '.join(map(str, expected))}")
+    count = 0 if ended.status <= 0 else 1
+    if len(ended.lines) != count:
+        row.wrong.append(f"{len(ended.lines)} lines on stderr, not {count}")
+    row.wrong += [
+        f"{word} in what was printed"
+        for word in STRAY
+        if word in ended.log + "\n".join(ended.lines)
+    ]
+    row.wrong += [
+        f"the line does not say '{word}'"
+        for word in words
+        if ended.status > 0 and word not in row.line
+    ]
+    if ended.seconds >= SECONDS:
+        row.wrong.append("it hung")
+    if lost != "nothing":
+        row.wrong.append(f"lost: {lost}")
+    return row
+
+
+def lost_of(out: Path, wanted: tuple[str, ...] = ("last.ckpt",)) -> str:
+    """Return which of a run's files are missing or not whole."""
+    from dlinknet.errors import RunFailed, UserError
+    from dlinknet.models.weights import read_checkpoint
+
+    lost = []
+    for ending in wanted:
+        try:
+            read_checkpoint(str(out / f"{NAME}_{ending}"), "places")
+        except (UserError, RunFailed) as error:
+            lost.append(str(error))
+    lost += [f"{file.name} was left over" for file in out.glob(".*.[0-9]*")]
+    return "; ".join(lost) or "nothing"
+
+
+def mounted(kind: str, where: str, options: str) -> str:
+    return f"mkdir -p {where}; mount -t {kind} -o {options} none {where}"
