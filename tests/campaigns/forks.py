@@ -21,13 +21,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, Callable
 
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import LINE, RunFailed, UserError
 
 SECONDS = 20  # that a trial may take
 MAKING = 120  # that the making of its input may take
 BYTES = 3 << 30  # of address space beyond what the process had when the trial began
 RESIDENT = 2 << 30  # of memory really used beyond that
-LONGEST = 300  # characters of an error's line
+LONGEST = 300  # characters of an error's line about a text (YAML, JSON); a line about files has LINE
+TEXTS = ("settings", "run settings", "class table", "sidecar", "rank table", "manifest", "class weights", "node record")
 NOISE = 3  # lines of libraries on stderr beside that line
 KEPT = 64 << 20  # bytes of an input that is kept
 PASSED, REFUSED = "passed", "refused"
@@ -133,7 +134,7 @@ def _child(kind: Kind, seed: str, place: Path, writer: int) -> None:
         began, resident = time.monotonic(), _memory("VmHWM")
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + BYTES, hard))
-        report.update(judged(case))
+        report.update(judged(case, LONGEST if kind.name in TEXTS else LINE))
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
         report["seconds"] = round(time.monotonic() - began, 2)
         used = _memory("VmHWM") - resident
@@ -152,8 +153,12 @@ def _child(kind: Kind, seed: str, place: Path, writer: int) -> None:
         os._exit(0)
 
 
-def judged(case: Case) -> dict[str, Any]:
-    """Run a case here; return its outcome, text and, of a traceback, where it was raised."""
+def judged(case: Case, longest: int = LONGEST) -> dict[str, Any]:
+    """Run a case here; return its outcome, text and, of a traceback, where it was raised.
+
+    Args:
+        longest: characters of an error's line.
+    """
     from dlinknet.data.images import BadImage
 
     refusals: tuple[type[Exception], ...] = (UserError, RunFailed, BadImage, *case.refuses)
@@ -163,7 +168,7 @@ def judged(case: Case) -> dict[str, Any]:
     except Disagrees as error:
         return {"outcome": "disagrees", "text": str(error)[:LONGEST]}
     except refusals as error:
-        fault = fault_of_line(str(error))
+        fault = fault_of_line(str(error), longest)
         return {"outcome": "message" if fault else REFUSED, "text": f"{fault}{error}"[:LONGEST]}
     except MemoryError as error:
         return {
@@ -176,10 +181,10 @@ def judged(case: Case) -> dict[str, Any]:
             "where": _where(error)}
 
 
-def fault_of_line(text: str) -> str:
+def fault_of_line(text: str, longest: int = LONGEST) -> str:
     """Return what is wrong with the text of an error, as a prefix for it; empty where nothing
     is."""
-    if len(text) > LONGEST:
+    if len(text) > longest:
         return f"[{len(text)} characters] "
     if "\n" in text.strip():
         return f"[{len(text.splitlines())} lines] "

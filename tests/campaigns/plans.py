@@ -155,11 +155,15 @@ def judge(
             [f"status 0 with {len(lines)} lines on stderr: {lines[0][:100]}"] if lines else []
         )
     expected = statuses(way, plan) if plan else (0,)
-    if status not in expected:
+    # A process that watches kills a command in which MindSpore keeps the interpreter's lock.
+    late = status == -signal.SIGKILL and bool(lines) and "did not come back in time" in lines[-1]
+    if status not in expected and not (late and plan is not None):
         wrong.append(f"status {status}, not {' or '.join(map(str, expected))}")
-    count = 0 if plan is None or status is None or status < 0 else 1
-    if len(lines) != count:
+    # It has a line for a command that was killed too, unless it was killed with it.
+    counts = (0,) if plan is None else (0, 1) if status is None or status < 0 else (1,)
+    if len(lines) not in counts:
         wrong.append(
-            f"{len(lines)} lines on stderr, not {count}" + (f": {lines[0][:100]}" if lines else "")
+            f"{len(lines)} lines on stderr, not {counts[-1]}"
+            + (f": {lines[0][:100]}" if lines else "")
         )
     return wrong
