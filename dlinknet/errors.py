@@ -29,18 +29,18 @@ MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENOTDIR, errno.
 LINE = 1000                     # characters of an error's line
 
 
-class _Told(Exception):
+class Told(Exception):
     """An error that a user reads: `one_line` of its text."""
 
     def __init__(self, text: str):
         super().__init__(one_line(text))
 
 
-class UserError(_Told):
+class UserError(Told):
     """A mistake that the user can repair. The text is one line that names the file or key and the remedy."""
 
 
-class RunFailed(_Told):
+class RunFailed(Told):
     """A run that cannot go on though it was asked for rightly. The text is one line that says what is left."""
 
 

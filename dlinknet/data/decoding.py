@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dlinknet.data.tiff import fault_of_tiff
+from dlinknet.errors import Told
 from dlinknet.foreign import foreign
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
@@ -40,7 +41,7 @@ ORIENTATION = 274               # the EXIF tag
 DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
 
 
-class BadImage(Exception):
+class BadImage(Told):
     """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
 
 
