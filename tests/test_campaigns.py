@@ -54,9 +54,9 @@ def many_lines():
         (
             raises(OSError(36, "File name too long")), "traceback",
             "OSError: [Errno 36] File name too long"),
-        (raises(LookupError("x" * 1001)), "message", "[1001 characters] xxx"),
-        (raises(LookupError("one line\nanother")), "message", "[2 lines] one line"),
-        (raises(LookupError("a name \x1b[31m in red")), "message", "[unprintable '\\x1b'] a name"),
+        (raises(BufferError("x" * 1001)), "message", "[1001 characters] xxx"),
+        (raises(BufferError("one line\nanother")), "message", "[2 lines] one line"),
+        (raises(BufferError("a name \x1b[31m in red")), "message", "[unprintable '\\x1b'] a name"),
         (
             raises(forks.Disagrees("checked as 3 x 4, read as 4 x 3")), "disagrees",
             "checked as 3 x 4"),
@@ -66,7 +66,7 @@ def many_lines():
         (many_lines, "noise", "10 lines on stderr: a library says something")],
 )
 def test_each_outcome_is_told_from_the_others(run, outcome, text, tmp_path):
-    record = outcome_of(run, tmp_path, (LookupError,))
+    record = outcome_of(run, tmp_path, (BufferError,))
     assert record["outcome"] == outcome and record["text"].startswith(text), record
     assert (tmp_path / "trial").exists() == (outcome not in forks.FINE), (
         "the input of a fault is kept, no other one"
