@@ -36,6 +36,7 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 PIXELS = 2 ** 30                # the most that OpenCV computes with
 SIDE = 2 ** 20
 ORIENTATION = 274               # the EXIF tag
+EXIF = 1 << 16                  # bytes; a JPEG has no room for more
 # The most that one byte of a file can stand for: deflate repeats up to 258 bytes in 2 bits, a progressive JPEG has a block of 64 pixels
 # in a bit. A header that claims more than this lies.
 DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
@@ -126,7 +127,9 @@ def prove(file: Path) -> Header:
         if header.kind == "JPEG":
             # At an eighth of the size a JPEG is still read to its end, in half of the time.
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-        image.load()
+            np.asarray(image)
+        else:
+            _colours(image)
         return header
 
 
@@ -138,13 +141,16 @@ def _opened(file: Path) -> Iterator[Image.Image]:
         with open(file, "rb") as data:
             kind = _kind(data)
             data.seek(0)
+            exif = b""
             if kind == "PNG":
-                _check_chunks(data)
+                exif = _check_chunks(data)
             elif kind == "TIFF" and (fault := fault_of_tiff(data)):
                 raise BadImage(fault)
             data.seek(0)
             with Image.open(data, formats=[kind]) as image:
                 _check_claims(image, kind, os.fstat(data.fileno()).st_size)
+                if exif:
+                    image.info["exif"] = exif
                 yield image
     except BadImage as error:
         raise BadImage(f"{file.name}: {error}") from None
@@ -189,10 +195,11 @@ def _kind(data: BinaryIO) -> str:
 
 
 def _header(image: Image.Image) -> Header:
-    try:
-        turn = int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # noqa: BLE001  (a broken EXIF says nothing)
-        turn = 1
+    turn = 1
+    # Without an EXIF in its info, Pillow would decode a whole PNG to look for one.
+    if image.format != "PNG" or "exif" in image.info:
+        with suppress(Exception):       # a broken EXIF says nothing
+            turn = int(image.getexif().get(ORIENTATION, 1))
     return Header("JPEG" if image.format == "MPO" else image.format, (image.height, image.width), turn if 1 <= turn <= 8 else 1)
 
 
@@ -209,9 +216,14 @@ def _check_claims(image: Image.Image, kind: str, size: int) -> None:
         raise BadImage(f"truncated: {size} bytes cannot hold {image.width}x{image.height} pixels")
 
 
-def _check_chunks(data: BinaryIO) -> None:
-    """Raise BadImage if a PNG's critical chunks are damaged or end early. Pillow does not look at their checksums."""
+def _check_chunks(data: BinaryIO) -> bytes:
+    """Return a PNG's EXIF, or nothing.
+
+    Raises:
+        BadImage: its critical chunks are damaged or end early. Pillow does not look at their checksums.
+    """
     data.seek(8)
+    pixels, exif = False, b""
     while True:
         head = data.read(8)
         length, name = int.from_bytes(head[:4], "big"), head[4:]
@@ -221,9 +233,15 @@ def _check_chunks(data: BinaryIO) -> None:
             raise BadImage("truncated")
         if critical and zlib.crc32(body[:-4], zlib.crc32(name)) != int.from_bytes(body[-4:], "big"):
             raise BadImage("damaged: a checksum is wrong; copy or download it again")
+        pixels = pixels or name == b"IDAT"
         if name == b"IEND":
-            return
-        if not critical:
+            if not pixels:
+                raise BadImage("damaged: it has no pixels")
+            return exif
+        if name == b"eXIf" and length < EXIF:
+            exif = data.read(length)
+            data.seek(4, os.SEEK_CUR)
+        elif not critical:
             data.seek(length + 4, os.SEEK_CUR)
 
 

@@ -95,7 +95,7 @@ def test_red_green_and_blue_are_those_of_the_file(tmp_path, data, name):
     (tiff(picture())[:200], "truncated"), (png(picture().astype(np.uint16)[..., 0] * 255), "not 8 bits a channel"),
     (b"GIF89a" + bytes(40), "is GIF, which is not read"), (b"\0\0\0\x20ftypavif" + bytes(40), "is AVIF"), (b"%!PS-Adobe-3.0 EPSF-3.0", "is EPS"),
     (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"<!DOCTYPE html>", "web page"), (b"", "is empty"),
-    (b"hello there", "is no image"), (b"II*\0" + b"\xff" * 40, "damaged"), (b"BM" + bytes(60), "damaged")])
+    (b"hello there", "is no image"), (joined(chunks(png(picture()))[::len(chunks(png(picture()))) - 1]), "it has no pixels"), (b"II*\0" + b"\xff" * 40, "damaged"), (b"BM" + bytes(60), "damaged")])
 def test_the_rest_is_refused_with_its_reason_by_check_and_reader_alike(tmp_path, data, words, capfd):
     file = written(tmp_path, data)
     for read in (prove, decode, decode_grey, decode_values):
@@ -171,6 +171,23 @@ def test_the_turn_of_exif_is_told_and_turns_nothing(tmp_path):
         Image.fromarray(picture()).save(tmp_path / name, exif=exif)
         header = read_header(tmp_path / name)
         assert header.turn == 6 and header.size == (24, 20) and decode(tmp_path / name).shape == (24, 20, 3)
+
+
+def test_a_header_is_read_without_decoding(tmp_path, monkeypatch):
+    """Pillow decodes a whole PNG to look for an EXIF behind its pixels, and a fault of the pixels went by unseen then."""
+    files = [written(tmp_path, png(picture()), "a.png"), written(tmp_path, tiff(picture()), "a.tif")]
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: 1 / 0)
+    assert [read_header(file).size for file in files] == [(24, 20)] * 2
+    with pytest.raises(BadImage):
+        prove(files[0])
+
+
+def test_an_exif_behind_the_pixels_is_found(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 3
+    *parts, end = chunks(png(picture()))
+    file = written(tmp_path, joined([*parts, (b"eXIf", exif.tobytes()[6:]), end]))
+    assert read_header(file).turn == 3 and np.array_equal(decode(file), picture()[..., ::-1])
 
 
 def test_values_are_those_of_the_file(tmp_path):
