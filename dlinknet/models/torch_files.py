@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dlinknet.errors import clipped
+from dlinknet.errors import Told, clipped
 from dlinknet.models.pickles import BadPickle, Bounded, PlainUnpickler, checked_key
 
 LEGACY_MAGIC = 0x1950a86a20f9469cfc6c
@@ -27,7 +27,7 @@ DIMENSIONS = 16                 # axes of a tensor; NumPy accepts 32
 NESTED = ("state_dict", "model", "model_state_dict", "net")      # where training scripts keep the weights in a larger dict
 
 
-class BadTorchFile(Exception):
+class BadTorchFile(Told):
     """The text says in words what is wrong."""
 
 
