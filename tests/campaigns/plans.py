@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Optional
 
-from tests.campaigns.runs import Run, Way
+from tests.campaigns.runs import NAME, Run, Way
 
 SIGNALS = {
     "KILL": (signal.SIGKILL,), "TERM": (signal.SIGTERM,), "INT": (signal.SIGINT,),
@@ -16,6 +16,7 @@ SIGNALS = {
 DRAWN = ("KILL",) * 10 + ("TERM",) * 4 + ("INT",) * 4 + ("TERM twice", "INT twice", "STOP", "STOP")
 START = 0.5  # of an undisturbed run's time is over, about, before its first step
 LONGEST = 300.0  # seconds for a training that is left alone
+COMPILES = "the first step compiles"      # a training logs it when it has its files
 STRAY = ("Traceback", "Fatal Python error", "core dumped", "Segmentation")
 
 
@@ -162,4 +163,11 @@ def judge(
         wrong.append(
             f"{len(lines)} lines on stderr, not {count}" + (f": {lines[0][:100]}" if lines else "")
         )
+    elif plan and plan.gentle and not way.script and COMPILES in log and not names_checkpoint(lines):
+        wrong.append(f"the line does not name what --resume goes on from: {lines[0][:100]}")
     return wrong
+
+
+def names_checkpoint(lines: list[str]) -> bool:
+    """Return whether the line of an end names the newest checkpoint, or says that there is none."""
+    return not lines or f"{NAME}_last.ckpt" in lines[0] or "no checkpoint" in lines[0]
