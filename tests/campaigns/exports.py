@@ -134,6 +134,6 @@ def make_onnx(rng: Random) -> Case:
     """An ONNX file, through open_model() and one call."""
     return _make_export(rng, _onnx())
 
-KINDS = (Kind("mindir", 12, make_mindir, _mindir, mindspore=True),)
+KINDS: tuple[Kind, ...] = (Kind("mindir", 12, make_mindir, _mindir, mindspore=True),)
 if find_spec("onnx") and find_spec("onnxruntime"):      # requirements-onnx.txt
     KINDS += (Kind("onnx", 25, make_onnx, _onnx),)

@@ -163,11 +163,11 @@ def judge(
         wrong.append(
             f"{len(lines)} lines on stderr, not {count}" + (f": {lines[0][:100]}" if lines else "")
         )
-    elif plan and plan.gentle and not way.script and COMPILES in log and not names_checkpoint(lines):
+    elif plan and plan.gentle and not way.script and COMPILES in log and not names_newest(lines):
         wrong.append(f"the line does not name what --resume goes on from: {lines[0][:100]}")
     return wrong
 
 
-def names_checkpoint(lines: list[str]) -> bool:
+def names_newest(lines: list[str]) -> bool:
     """Return whether the line of an end names the newest checkpoint, or says that there is none."""
     return not lines or f"{NAME}_last.ckpt" in lines[0] or "no checkpoint" in lines[0]
