@@ -142,6 +142,11 @@ def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
     )
 
 
+def is_over(log: str) -> bool:
+    """Return whether a training has come to its end, by what it printed."""
+    return "training is done" in log or "nothing is left to train" in log
+
+
 def judge(
     way: Way, plan: Optional[Plan], status: Optional[int], lines: list[str], log: str
 ) -> list[str]:
@@ -151,7 +156,7 @@ def judge(
         plan: None where the training was left alone.
     """
     wrong = [f"{word} in what was printed" for word in STRAY if word in log + "\n".join(lines)]
-    if status == 0 and ("training is done" in log or "nothing is left to train" in log):
+    if status == 0 and is_over(log):
         return wrong + (
             [f"status 0 with {len(lines)} lines on stderr: {lines[0][:100]}"] if lines else []
         )
