@@ -200,6 +200,7 @@ def plan(signals, target="training"):
     return plans.Plan(signals, target, 0, 1.0, 0.1, 0.5)
 
 
+COMPILES = "the first step compiles the network and takes longer"
 DONE, LINE = "... training is done", ["train.py: error: interrupted; --resume goes on"]
 
 
@@ -219,6 +220,10 @@ DONE, LINE = "... training is done", ["train.py: error: interrupted; --resume go
             "one process", plan("INT"), 130, LINE, "Traceback (most recent call last)",
             ["Traceback in what was printed"]),
         ("one process", plan("TERM"), -15, [], "", ["status -15, not 143"]),
+        (
+            "one process", plan("TERM"), 143, ["train.py: error: ended"], COMPILES,
+            ["the line does not name what --resume goes on from: train.py: error: ended"]),
+        ("one process", plan("TERM"), 143, ["train.py: roads_last.ckpt"], COMPILES, []),
         (
             "one process", None, 1, LINE, "",
             [

@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,8 @@ def _serve(trials: list[tuple[Kind, str]], seed: int, folder: Path) -> int:
                 told = time.monotonic()
                 print(f"{place + 1} of {len(trials)} ({trial})", flush=True)
         status = 0
+    except BaseException:  # noqa: BLE001  (this process ends here; what it has not run is counted)
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(status)

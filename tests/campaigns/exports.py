@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -133,5 +134,6 @@ def make_onnx(rng: Random) -> Case:
     """An ONNX file, through open_model() and one call."""
     return _make_export(rng, _onnx())
 
-KINDS = (
-    Kind("onnx", 25, make_onnx, _onnx), Kind("mindir", 12, make_mindir, _mindir, mindspore=True))
+KINDS: tuple[Kind, ...] = (Kind("mindir", 12, make_mindir, _mindir, mindspore=True),)
+if find_spec("onnx") and find_spec("onnxruntime"):      # requirements-onnx.txt
+    KINDS += (Kind("onnx", 25, make_onnx, _onnx),)

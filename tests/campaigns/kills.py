@@ -30,7 +30,7 @@ from typing import Any, Optional
 from dlinknet.console import columns
 from dlinknet.errors import UserError
 from tests.campaigns.ledger import Ledger
-from tests.campaigns.plans import LONGEST, SIGNALS, Plan, Reference, draw, judge
+from tests.campaigns.plans import LONGEST, SIGNALS, Plan, Reference, draw, is_over, judge
 from tests.campaigns.runs import (
     WAYS, Run, Way, can_resume, contents, differences, end_all, epochs_left, faults_of_files,
     prepare)
@@ -108,10 +108,11 @@ class Campaign:
             plan = draw(rng, way, whole, epochs_left(way, place)) if len(kills) < MOST else None
             done = self._live(way, place, plan, len(kills))
             wrong += [f"{done['plan'] or 'left alone'}: {fault}" for fault in done["wrong"]]
-            if done["ended"] or (plan is None):
+            if done["struck"]:
+                kills.append(done)
+            if done["ended"] or not done["struck"]:
                 break
-            kills.append(done)
-        if not wrong or done["ended"]:
+        if done["ended"]:
             wrong += faults_of_files(way, place)
             try:
                 with self.lock:  # a checkpoint needs some hundred MB of memory to be read
@@ -130,7 +131,6 @@ class Campaign:
             "AIM_WATCHED": str(place / way.output), "AIM_LIST": str(listed),
             **(plan.environment if plan else {})}
         run = Run(way, place, can_resume(way, place), environment)
-        done: dict[str, Any] = {"plan": str(plan or ""), "at": "", "early": False, "seconds": 0.0}
         struck = plan if plan and plan.strike(run, listed) else None
         waited = time.monotonic()
         status = run.wait(3 * LATE if struck and struck.signals != "STOP" else LONGEST)
@@ -140,12 +140,7 @@ class Campaign:
         (place / f"said{number}").write_text(
             log[-20000:] + "\n--- stderr\n" + "\n".join(lines[-200:]), encoding="utf-8"
         )
-        ended = (
-            status == 0
-            and "training is done" in log
-            or status == 0
-            and "nothing is left to train" in log
-        )
+        ended = status == 0 and is_over(log)
         early = struck is not None and struck.sent_at < EARLY
         wrong = [] if early else judge(way, struck, status, lines, log)
         if status is None:
@@ -157,8 +152,9 @@ class Campaign:
         wrong += [f"the log says '{word}'" for word in DAMAGED if word in log]
         events = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
         return {
-            **done, "at": events[-1] if events else "before its first file", "status": status,
-            "ended": ended, "early": early, "wrong": wrong, "seconds": round(run.seconds, 1)}
+            "plan": str(plan or ""), "at": events[-1] if events else "before its first file",
+            "struck": struck is not None, "status": status, "ended": ended, "early": early,
+            "wrong": wrong, "seconds": round(run.seconds, 1)}
 
     def _keep(self, place: Path, failed: bool) -> None:
         """Remove what a run has left; of a failed one the logs stay, and of the first few

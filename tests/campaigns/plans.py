@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Optional
 
-from tests.campaigns.runs import Run, Way
+from tests.campaigns.runs import NAME, Run, Way
 
 SIGNALS = {
     "KILL": (signal.SIGKILL,), "TERM": (signal.SIGTERM,), "INT": (signal.SIGINT,),
@@ -16,6 +16,7 @@ SIGNALS = {
 DRAWN = ("KILL",) * 10 + ("TERM",) * 4 + ("INT",) * 4 + ("TERM twice", "INT twice", "STOP", "STOP")
 START = 0.5  # of an undisturbed run's time is over, about, before its first step
 LONGEST = 300.0  # seconds for a training that is left alone
+COMPILES = "the first step compiles"      # a training logs it when it has its files
 STRAY = ("Traceback", "Fatal Python error", "core dumped", "Segmentation")
 
 
@@ -141,6 +142,11 @@ def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
     )
 
 
+def is_over(log: str) -> bool:
+    """Return whether a training has come to its end, by what it printed."""
+    return "training is done" in log or "nothing is left to train" in log
+
+
 def judge(
     way: Way, plan: Optional[Plan], status: Optional[int], lines: list[str], log: str
 ) -> list[str]:
@@ -150,7 +156,7 @@ def judge(
         plan: None where the training was left alone.
     """
     wrong = [f"{word} in what was printed" for word in STRAY if word in log + "\n".join(lines)]
-    if status == 0 and ("training is done" in log or "nothing is left to train" in log):
+    if status == 0 and is_over(log):
         return wrong + (
             [f"status 0 with {len(lines)} lines on stderr: {lines[0][:100]}"] if lines else []
         )
@@ -166,4 +172,11 @@ def judge(
             f"{len(lines)} lines on stderr, not {counts[-1]}"
             + (f": {lines[0][:100]}" if lines else "")
         )
+    elif plan and plan.gentle and not way.script and COMPILES in log and not names_newest(lines):
+        wrong.append(f"the line does not name what --resume goes on from: {lines[0][:100]}")
     return wrong
+
+
+def names_newest(lines: list[str]) -> bool:
+    """Return whether the line of an end names the newest checkpoint, or says that there is none."""
+    return not lines or f"{NAME}_last.ckpt" in lines[0] or "no checkpoint" in lines[0]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional, Union
@@ -23,6 +24,7 @@ SCRIPT = [
     "bash", str(ROOT / "scripts" / "run_distribute_cpu_train.sh"), "data/train", "settings.yaml",
     "2", "--wait"]
 SECONDS = 240
+STAY = 10             # seconds for the other processes of a command that has ended
 
 
 class NotHere(Exception):
@@ -32,12 +34,15 @@ class NotHere(Exception):
 @dataclass
 class Ended:
     """What became of a command: its status (negative: a signal), its lines on stderr, all else that
-    it printed."""
+    it printed, the seconds that it took, whether it was still running when its time was over,
+    how many of its processes stayed when it had ended."""
 
     status: int
     lines: list[str]
     log: str
     seconds: float
+    hung: bool
+    stayed: int
 
 
 @dataclass
@@ -84,7 +89,7 @@ def run(
     seconds: float = SECONDS,
     while_running: Callable[[subprocess.Popen], None] = lambda process: None,
     wrapper: tuple[str, ...] = ()) -> Ended:
-    """Run a command in a session of its own, and kill what is left of it.
+    """Run a command in a session of its own, and kill what is left when its time is over.
 
     Args:
         setup: a shell's commands before it, as mounts, in a mount namespace of its own.
@@ -100,7 +105,9 @@ def run(
     variables = {
         **os.environ, "PYTHONUNBUFFERED": "1",
         "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}", **(environment or {})}
-    start = time.monotonic()
+    variables["DLINKNET_PLACE"] = uuid.uuid4().hex
+    mark = f"DLINKNET_PLACE={variables['DLINKNET_PLACE']}"
+    start, hung = time.monotonic(), False
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=said, stderr=errors,
@@ -109,12 +116,9 @@ def run(
             while_running(process)
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            pass
+            hung = True
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            stayed = _kill_all(mark, 0 if hung or process.poll() is None else STAY)
         status = process.wait()
         texts = []
         for file in (said, errors):
@@ -122,7 +126,32 @@ def run(
             texts.append(file.read().decode(errors="replace"))
     return Ended(
         status, [line for line in texts[1].splitlines() if line.strip()], texts[0],
-        time.monotonic() - start)
+        time.monotonic() - start, hung, stayed)
+
+
+def _marked(mark: str) -> list[int]:
+    """Return the processes whose environment holds `mark`: msrun's have sessions of their own."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if mark.encode() in Path(f"/proc/{entry}/environ").read_bytes():
+                found.append(int(entry))
+        except OSError:         # it has just ended
+            continue
+    return found
+
+
+def _kill_all(mark: str, patience: float) -> int:
+    """Wait so long for the processes with `mark` to end, then kill them; return how many."""
+    end = time.monotonic() + patience
+    while (left := _marked(mark)) and time.monotonic() < end:
+        time.sleep(0.1)
+    for process in left:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return len(left)
 
 
 def judged(
@@ -147,8 +176,10 @@ def judged(
         for word in words
         if ended.status > 0 and word not in row.line
     ]
-    if ended.seconds >= SECONDS:
-        row.wrong.append("it hung")
+    if ended.stayed and not ended.hung:
+        row.wrong.append(f"{ended.stayed} processes stayed")
+    if ended.hung:
+        row.wrong = [f"it did not end in {ended.seconds:.0f} s"]
     if lost != "nothing":
         row.wrong.append(f"lost: {lost}")
     return row
