@@ -107,7 +107,10 @@ def json_text(rng: Random, values: Any, **options: Any) -> Text:
     draw = rng.random()
     if draw < 0.65:
         values, said = changed(rng, values)
-        return json.dumps(values, **options).encode("utf-8", "surrogatepass"), said
+        try:
+            return json.dumps(values, **options).encode("utf-8", "surrogatepass"), said
+        except RecursionError:
+            return b"[" * 5000 + b"]" * 5000, f"{said}, too deep to be written"
     data = json.dumps(values, **options).encode()
     if draw < 0.85:
         return damaged(rng, data)
