@@ -24,10 +24,14 @@ Loaded = TypeVar("Loaded")
 
 
 class _ExportedEngine:
-    """What exported models share as engines (evaluation/engine.py): their shape, who prepares pixels, and how a failure ends."""
+    """What exported models share as engines (evaluation/engine.py): their shape, who prepares pixels, and how a failure ends.
 
-    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing):
-        self.file, self.preprocessing = file, preprocessing
+    Args:
+        classes: how many maps the model gives; 0 if that is not known.
+    """
+
+    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing, classes: int = 0):
+        self.file, self.preprocessing, self.classes = file, preprocessing, classes
         self.batch, self.size, self.pixels = shape.batch, None if shape.dynamic else shape.size, shape.pixels
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
@@ -35,7 +39,13 @@ class _ExportedEngine:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         try:
-            return maps(self._probabilities(inputs), str(self.file))
+            found = self._probabilities(inputs)
+            sides = inputs.shape[1:3] if self.pixels else inputs.shape[2:]
+            expected = (len(inputs), self.classes or found.shape[1], *sides)
+            if found.shape != expected:
+                raise RunFailed(f"{self.file} gives probabilities of shape {found.shape} in place of {expected}; export "
+                                "it again")
+            return maps(found, str(self.file))
         except RunFailed:
             raise
         except Exception as error:  # noqa: BLE001  (each engine's own kinds; MindSpore compiles at the first call)
@@ -52,8 +62,8 @@ class MindirEngine(_ExportedEngine):
         Exception: MindSpore cannot load it; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing = DLINKNET):
-        super().__init__(file, shape, preprocessing)
+    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing = DLINKNET, classes: int = 0):
+        super().__init__(file, shape, preprocessing, classes)
         with quiet(native=True):
             self.compute = read_mindir(file)
 
@@ -70,12 +80,12 @@ class OnnxEngine(_ExportedEngine):
         Exception: it cannot load the file; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape, key: str, preprocessing: Preprocessing = DLINKNET):
+    def __init__(self, file: Path, shape: Shape, key: str, preprocessing: Preprocessing = DLINKNET, classes: int = 0):
         try:
             import onnxruntime
         except ImportError as error:
             raise UserError(f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}") from None
-        super().__init__(file, shape, preprocessing)
+        super().__init__(file, shape, preprocessing, classes)
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3          # errors
@@ -129,11 +139,11 @@ def _open_export(file: str, kind: str, key: str, settings: Config) -> Opened:
     card, shape, written_by = sidecar.read(file, key)
     classes, preprocessing = card.known_classes(file, key), card.preprocessing
     if kind == ".onnx":
-        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key, preprocessing), file, key, "ONNX Runtime")
+        engine = _loaded(lambda: OnnxEngine(Path(file), shape, key, preprocessing, card.classes), file, key, "ONNX Runtime")
         return Opened(card.model, engine, f"device: CPU (ONNX Runtime {engine.version})", classes, preprocessing)
     device = _started(settings)
     made = f"MindSpore {runtime.version()} (a file of {written_by})"
-    engine = _loaded(lambda: MindirEngine(Path(file), shape, preprocessing), file, key, made)
+    engine = _loaded(lambda: MindirEngine(Path(file), shape, preprocessing, card.classes), file, key, made)
     return Opened(card.model, engine, device, classes, preprocessing)
 
 
