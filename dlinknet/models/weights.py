@@ -15,7 +15,7 @@ from dlinknet.errors import RunFailed, UserError, clipped, name_some, shown
 from dlinknet.fields import BadFields, Fields
 from dlinknet.foreign import foreign_file
 from dlinknet.models.blocks import UPS
-from dlinknet.models.ckpt_files import BadCkptFile, read_ckpt
+from dlinknet.models.ckpt_files import TYPES, BadCkptFile, read_ckpt
 from dlinknet.models.formats import ENCODER, Weights, recognise
 from dlinknet.models.linknet import BUILDERS
 from dlinknet.models.model_card import ModelCard
@@ -269,7 +269,7 @@ def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], fi
     if unlike:
         raise UserError(f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
                         "another model_name?")
-    values = {name: _converted(tensors[name], ms.dtype_to_nptype(p.dtype)) for name, p in targets.items()}
+    values = {name: _converted(tensors[name], np.dtype(TYPES[str(p.dtype)])) for name, p in targets.items()}
     odd = [f"{name} {tensors[name].dtype}" for name, value in values.items() if value is None]
     if odd:
         raise UserError(f"{key}: {file} has {len(odd)} tensors of a type that cannot be taken ({name_some(odd, 3)})")
@@ -284,9 +284,8 @@ def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], fi
         set_value(parameter, values[name])
 
 
-def _converted(value: np.ndarray, kind: Any) -> np.ndarray | None:
+def _converted(value: np.ndarray, wanted: np.dtype) -> np.ndarray | None:
     """A tensor in a parameter's type: floats in any type of floats, whole numbers where they stay the same; else None."""
-    wanted = np.dtype(kind)
     if value.dtype == wanted:
         return value
     with np.errstate(over="ignore", invalid="ignore"):      # what becomes infinite is said by the caller
