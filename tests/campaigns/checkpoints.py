@@ -3,6 +3,7 @@ need MindSpore."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -54,11 +55,13 @@ def start() -> Any:
 def _training() -> tuple[Any, Any, dict[str, bytes]]:
     """Return (settings, a trainer of a network of one layer, the files of its run after an
     epoch)."""
+    settings = start()          # before MindSpore is imported, which reads its environment then
     from mindspore import nn
     from dlinknet.data.loader import make_loader
     from dlinknet.data.classes import ROADS
     from dlinknet.data.pairs import Pair
     from dlinknet.training.loop import Trainer
+    from dlinknet.training.progress import Best
     from dlinknet.training.run import RunFiles
 
     class Layer(nn.Cell):
@@ -71,7 +74,6 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
         def construct(self, x: Any) -> Any:
             return self.layer(x)
 
-    settings = start()
     pairs = [
         Pair(f"r{number}", Path(f"r{number}_sat.jpg"), Path(f"r{number}_mask.png"), 32, 32)
         for number in range(3)
@@ -90,8 +92,8 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
                 "f1": float("nan"), "learning_rate": 2e-4, "loss_scale": 1.0, "skipped_steps": 0,
                 "seconds": 1.0, "images_per_second": 3.0}
         ]
-        state.best, state.step, state.position.epoch, state.position.images = (
-            {"figure": "road_iou", "value": 0.25, "epoch": 1}, 4, 2, 1)
+        state.best, state.step = Best("road_iou", 0.25, 1), 4
+        state.position.epoch, state.position.images = 2, 1
         setattr(trainer.schedule, "lowest_loss", 0.5)
         trainer.records.keep_weights(trainer.files.best, state, trainer.schedule)
         trainer.records.keep_weights(trainer.files.plateau, state, trainer.schedule)
@@ -100,8 +102,11 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
     return settings, trainer, in_child(write)
 
 
-def _identity() -> dict[str, Any]:
-    return {"train": ["r0", "r1", "r2"], "valid": ["v0"], "files": "0" * 64, "classes": None}
+def _identity() -> Any:
+    """Return the DataIdentity of three pairs of roads and one to validate on."""
+    from dlinknet.training.progress import DataIdentity
+
+    return DataIdentity(("r0", "r1", "r2"), ("v0",), "0" * 64, None)
 
 
 @functools.lru_cache(maxsize=1)
@@ -139,17 +144,16 @@ def make_resumed(rng: Random) -> Case:
         (Path("out") / "roads_previous.ckpt").write_bytes(data)
 
     def run() -> str:
+        from dlinknet.data.classes import ROADS
         from dlinknet.training.checkpoint import read_newest
         from dlinknet.training.run import NEWEST, find_run, refuse_changes
-        import dataclasses
+        from dlinknet.training.start import starting_network
 
         found = find_run(dataclasses.replace(settings, resume=NEWEST), "*")
         start = read_newest(found.checkpoints, "resume")
-        refuse_changes(start.meta, settings, _identity(), start.file)
-        if start.meta["padding"] not in ("explicit", "same", "same_pool"):
-            from dlinknet.models.weights import start_network
-
-            start_network(settings.model_name, "", start.meta["padding"], 1, settings.decoder)
+        refuse_changes(start.saved, settings, _identity(), start.file)
+        if start.card.padding != "explicit":        # a network of its own takes a while to be built
+            starting_network(settings, ROADS, start.card)
         trainer.resume(start, found.files)
         trainer.agree()
         position = trainer.state.position
@@ -182,14 +186,13 @@ def make_trained(rng: Random) -> Case:
     starts = rng.random() < 0.3
 
     def run() -> str:
-        from dlinknet.deploy.engines import trained_for
         from dlinknet.models.weights import load_trained, start_network
 
         if starts:
             network, line = start_network("linknet18", "net.ckpt", "auto", 1, "full")
         else:
             trained = load_trained("net.ckpt", "trained_ckpt", "linknet18")
-            trained_for(trained.meta, "net.ckpt", "trained_ckpt")
+            trained.card.known_classes("net.ckpt", "trained_ckpt")
             network, line = trained.network, trained.model
         if not all(np.isfinite(p.asnumpy()).all() for p in network.get_parameters()):
             raise Disagrees("weights that are not finite were taken")
