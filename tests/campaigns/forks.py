@@ -28,7 +28,7 @@ MAKING = 120  # that the making of its input may take
 BYTES = 3 << 30  # of address space beyond what the process had when the trial began
 RESIDENT = 2 << 30  # of memory really used beyond that
 LONGEST = 300  # characters of an error's line
-NOISE = 3  # lines of libraries on stderr beside that line
+NOISE = 3  # lines that libraries may print beside that line
 KEPT = 64 << 20  # bytes of an input that is kept
 PASSED, REFUSED = "passed", "refused"
 FINE = (PASSED, REFUSED)
@@ -108,7 +108,7 @@ def try_once(kind: Kind, trial: str, seed: str, place: Path, keep: bool = False)
     if record["outcome"] in ("crash", "hang") and said:
         record["text"] += f" ({said[-1]})"
     if record["outcome"] in FINE and len(said) > NOISE:
-        record.update(outcome="noise", text=f"{len(said)} lines on stderr: {said[0]}"[:LONGEST])
+        record.update(outcome="noise", text=f"{len(said)} lines were printed: {said[0]}"[:LONGEST])
     if record["outcome"] in FINE and not keep:
         _remove(place)
     else:
