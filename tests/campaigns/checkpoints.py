@@ -3,7 +3,6 @@ need MindSpore."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import os
@@ -55,7 +54,7 @@ def start() -> Any:
 def _training() -> tuple[Any, Any, dict[str, bytes]]:
     """Return (settings, a trainer of a network of one layer, the files of its run after an
     epoch)."""
-    settings = start()          # before MindSpore is imported, which reads its environment then
+    settings = start()  # before MindSpore is imported
     from mindspore import nn
     from dlinknet.data.loader import make_loader
     from dlinknet.data.classes import ROADS
@@ -92,8 +91,8 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
                 "f1": float("nan"), "learning_rate": 2e-4, "loss_scale": 1.0, "skipped_steps": 0,
                 "seconds": 1.0, "images_per_second": 3.0}
         ]
-        state.best, state.step = Best("road_iou", 0.25, 1), 4
-        state.position.epoch, state.position.images = 2, 1
+        state.best, state.step, state.position.epoch, state.position.images = (
+            Best("road_iou", 0.25, 1), 4, 2, 1)
         setattr(trainer.schedule, "lowest_loss", 0.5)
         trainer.records.keep_weights(trainer.files.best, state, trainer.schedule)
         trainer.records.keep_weights(trainer.files.plateau, state, trainer.schedule)
@@ -103,7 +102,6 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
 
 
 def _identity() -> Any:
-    """Return the DataIdentity of three pairs of roads and one to validate on."""
     from dlinknet.training.progress import DataIdentity
 
     return DataIdentity(("r0", "r1", "r2"), ("v0",), "0" * 64, None)
@@ -144,16 +142,17 @@ def make_resumed(rng: Random) -> Case:
         (Path("out") / "roads_previous.ckpt").write_bytes(data)
 
     def run() -> str:
-        from dlinknet.data.classes import ROADS
         from dlinknet.training.checkpoint import read_newest
         from dlinknet.training.run import NEWEST, find_run, refuse_changes
-        from dlinknet.training.start import starting_network
+        import dataclasses
 
         found = find_run(dataclasses.replace(settings, resume=NEWEST), "*")
         start = read_newest(found.checkpoints, "resume")
         refuse_changes(start.saved, settings, _identity(), start.file)
-        if start.card.padding != "explicit":        # a network of its own takes a while to be built
-            starting_network(settings, ROADS, start.card)
+        if start.card.padding not in ("explicit", "same", "same_pool"):
+            from dlinknet.models.weights import start_network
+
+            start_network(settings.model_name, "", start.card.padding, 1, settings.decoder)
         trainer.resume(start, found.files)
         trainer.agree()
         position = trainer.state.position
