@@ -63,7 +63,7 @@ def many_lines():
         (lambda: os.kill(os.getpid(), signal.SIGSEGV), "crash", "ended by SIGSEGV"),
         (lambda: os._exit(7), "crash", "ended by status 7"),
         (lambda: bytearray(4 << 30), "memory", "MemoryError"),
-        (many_lines, "noise", "10 lines on stderr: a library says something")],
+        (many_lines, "noise", "10 lines were printed: a library says something")],
 )
 def test_each_outcome_is_told_from_the_others(run, outcome, text, tmp_path):
     record = outcome_of(run, tmp_path, (BufferError,))

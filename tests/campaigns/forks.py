@@ -109,7 +109,7 @@ def try_once(kind: Kind, trial: str, seed: str, place: Path, keep: bool = False)
     if record["outcome"] in ("crash", "hang") and said:
         record["text"] += f" ({said[-1]})"
     if record["outcome"] in FINE and len(said) > NOISE:
-        record.update(outcome="noise", text=f"{len(said)} lines on stderr: {said[0]}"[:LONGEST])
+        record.update(outcome="noise", text=f"{len(said)} lines were printed: {said[0]}"[:LONGEST])
     if record["outcome"] in FINE and not keep:
         _remove(place)
     else:

@@ -13,8 +13,9 @@ from random import Random
 
 import numpy as np
 
+from dlinknet.errors import UserError
 from tests.campaigns.damage import damaged
-from tests.campaigns.forks import Case, Disagrees, Kind
+from tests.campaigns.forks import Case, Disagrees, Kind, must_pass
 
 TENSORS = {
     "conv1.weight": (4, 3, 2, 2), "bn1.weight": (4,), "bn1.running_mean": (4,), "fc.weight": (2, 4)}
@@ -140,7 +141,7 @@ def drawn(rng: Random) -> tuple[bytes, str]:
 
 
 def make_torch_file(rng: Random) -> Case:
-    """A PyTorch file, through read_torch()."""
+    """A PyTorch file, through read_torch(), with its refusals as read_checkpoint() tells them."""
     from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
 
     data, said = drawn(rng)
@@ -151,26 +152,19 @@ def make_torch_file(rng: Random) -> Case:
             return "no PyTorch file"
         try:
             found = read_torch(Path("net.pth"))
+        except BadTorchFile as error:
+            raise UserError(f"trained_ckpt: net.pth cannot be taken: {error}") from None
         finally:
             if Path("pwned").exists():
                 raise Disagrees("the file's own code was run")
         if sum(value.nbytes for value in found.values()) > 8 * len(data):
-            raise Disagrees(
-                f"{len(data)} bytes became {sum(value.nbytes for value in found.values())}"
-            )
-        if not all(
-            isinstance(value, np.ndarray) and isinstance(name, str) for name, value in found.items()
-        ):
+            raise Disagrees(f"{len(data)} bytes became {sum(v.nbytes for v in found.values())}")
+        named = all(isinstance(name, str) for name in found)
+        if not named or not all(isinstance(value, np.ndarray) for value in found.values()):
             raise Disagrees("something else than tensors came out")
         return f"{len(found)} tensors"
 
-    def whole() -> str:
-        try:
-            return run()
-        except BadTorchFile as error:
-            raise Disagrees(f"a whole file is refused: {error}") from None
-
-    return Case(said, whole if said.endswith(": whole") else run, (BadTorchFile,))
+    return Case(said, must_pass(run) if said.endswith(": whole") else run)
 
 
 def _warm() -> None:
