@@ -232,8 +232,9 @@ def _start_mindspore() -> None:
 def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> None:
     """Run trainings in `workers` threads until there have been so many kills."""
     records = campaign.ledger.read()
-    order = [way for way in ways for _ in range(way.share)]
-    Random(campaign.seed).shuffle(order)
+    more = [way for way in ways for _ in range(way.share - 1)]
+    Random(campaign.seed).shuffle(more)
+    order = [*ways, *more]              # a short campaign has each way too
     kills, place, lock = (
         sum(len(record["kills"]) for record in records.values()), 0, threading.Lock())
     campaign.left = number - kills
@@ -242,7 +243,7 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
         nonlocal kills, place
         while True:
             with lock:
-                if kills >= number:
+                if campaign.left <= 0:
                     return
                 way, index = order[place % len(order)], place
                 place += 1
