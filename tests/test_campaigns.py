@@ -246,6 +246,13 @@ def test_how_an_end_is_judged(way, disturbed, status, lines, log, wrong):
     ) == len(wrong), found
 
 
+def test_behind_its_last_line_a_training_may_end_by_the_signal():
+    ended = plan("TERM")
+    assert plans.statuses(runs.WAYS["job"], ended) == (143,)
+    ended.over = True
+    assert plans.statuses(runs.WAYS["job"], ended) == (143, 0, -15)
+
+
 def test_a_changed_bit_and_another_best_are_seen():
     whole = {
         "last.ckpt": ({"a": b"1", "b": b"2"}, {"epoch": 2}),

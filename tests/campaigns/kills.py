@@ -39,6 +39,7 @@ MOST = 8  # kills of one run; then it is left alone
 # Seconds in which Python may not have begun to run train.py: the signal ends it as any program.
 EARLY = 0.5
 LATE = 10.0  # seconds for an end by TERM or INT; half of them on a machine that does nothing else
+IGNORED = 2.0  # seconds in which a training that is told to end may come to its own end
 KEPT = 8  # failed runs whose checkpoints are kept; of others only logs are
 DAMAGED = ("is not a whole", "is damaged", "going on from the one before")
 
@@ -54,6 +55,7 @@ class Campaign:
         self.folder, self.seed, self.ledger = folder, seed, Ledger(folder)
         self.references: dict[str, Reference] = {}
         self.lock, self.kept = threading.Lock(), 0
+        self.left = MOST            # kills, of all runs together, that are still to come
 
     def need_reference(self, way: Way) -> None:
         """Run a training of this way undisturbed, unless an earlier start of the campaign did."""
@@ -105,11 +107,14 @@ class Campaign:
         kills: list[dict[str, Any]] = []
         wrong: list[str] = []
         while True:
-            plan = draw(rng, way, whole, epochs_left(way, place)) if len(kills) < MOST else None
+            plan = None
+            if len(kills) < MOST and self.left > 0:
+                plan = draw(rng, way, whole, epochs_left(way, place))
             done = self._live(way, place, plan, len(kills))
             wrong += [f"{done['plan'] or 'left alone'}: {fault}" for fault in done["wrong"]]
             if done["struck"]:
                 kills.append(done)
+                self.left -= 1
             if done["ended"] or not done["struck"]:
                 break
         if done["ended"]:
@@ -147,6 +152,8 @@ class Campaign:
             wrong = [f"no end after {took:.0f} s"]
         elif struck and struck.gentle and took > LATE:
             wrong.append(f"the end came after {took:.1f} s")
+        elif struck and struck.gentle and ended and not struck.over and took > IGNORED:
+            wrong.append(f"the signal was ignored: {took:.1f} s later the training came to its end")
         if stays and not (plan and plan.leaves_others) and status is not None:
             wrong.append(f"{stays} processes stayed")
         wrong += [f"the log says '{word}'" for word in DAMAGED if word in log]
@@ -225,16 +232,18 @@ def _start_mindspore() -> None:
 def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> None:
     """Run trainings in `workers` threads until there have been so many kills."""
     records = campaign.ledger.read()
-    order = [way for way in ways for _ in range(way.share)]
-    Random(campaign.seed).shuffle(order)
+    more = [way for way in ways for _ in range(way.share - 1)]
+    Random(campaign.seed).shuffle(more)
+    order = [*ways, *more]              # a short campaign has each way too
     kills, place, lock = (
         sum(len(record["kills"]) for record in records.values()), 0, threading.Lock())
+    campaign.left = number - kills
 
     def work() -> None:
         nonlocal kills, place
         while True:
             with lock:
-                if kills >= number:
+                if campaign.left <= 0:
                     return
                 way, index = order[place % len(order)], place
                 place += 1

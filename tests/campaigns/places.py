@@ -57,7 +57,7 @@ def read_only_output(stage: Stage) -> Iterator[Row]:
 
 def _export(name: str, formats: str = "MINDIR") -> list[str]:
     return [
-        PYTHON, str(ROOT / "export.py"), "--device_target=CPU",
+        PYTHON, str(ROOT / "export.py"),
         "--trained_ckpt=out/roads_best.ckpt", f"--file_name={name}", f"--file_format={formats}",
         "--width=64", "--height=64", "--batch_size=1"]
 

@@ -35,7 +35,8 @@ class Plan:
 
     signals: a key of SIGNALS, or STOP. target: 'all' processes, the 'command' that was started, or
     one 'training' process. at: the number of the event, 0 for a moment. moment: seconds, from the
-    start, or from the event's begin. pause: seconds between two signals.
+    start, or from the event's begin. pause: seconds between two signals. sent_at, over: when it was
+    sent, and whether the training had come to its end by then.
     """
 
     signals: str
@@ -45,6 +46,7 @@ class Plan:
     pause: float
     choice: float
     sent_at: float = 0.0
+    over: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,7 +83,7 @@ class Plan:
             return False
         if run.process.poll() is not None:
             return False
-        self.sent_at = run.seconds
+        self.sent_at, self.over = run.seconds, is_over(run.log())
         pids = self._pids(run)
         if self.signals == "STOP":
             run.send(signal.SIGSTOP, pids)
@@ -131,15 +133,15 @@ def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
     if plan.signals == "STOP":
         return (0,)
     number = {"K": signal.SIGKILL, "T": signal.SIGTERM, "I": signal.SIGINT}[plan.signals[0]]
-    if number == signal.SIGKILL:
-        if not way.script or plan.target != "training":
-            return (-signal.SIGKILL,)
-        return (1,) if way.name == "two processes" else (128 + signal.SIGKILL,)
-    return (
-        (1, 128 + number)
-        if way.name == "two processes" and plan.target == "training"
-        else (128 + number,)
-    )
+    reported = way.name == "two processes" and plan.target == "training"     # the script says 1
+    if number == signal.SIGKILL and not (way.script and plan.target == "training"):
+        expected: tuple[int, ...] = (-number,)
+    elif number == signal.SIGKILL:
+        expected = (1,) if reported else (128 + number,)
+    else:
+        expected = (1, 128 + number) if reported else (128 + number,)
+    # Behind its last line a training has handed its signals back.
+    return (*expected, 0, -number) if plan.over else expected
 
 
 def is_over(log: str) -> bool:

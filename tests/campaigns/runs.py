@@ -180,12 +180,14 @@ class Run:
         return found
 
     def trainings(self) -> list[int]:
-        """Return the processes that run train.py; of the scripts not the shells."""
-        return [
+        """Return the processes that run train.py: not the shells of scripts, nor what a training
+        has forked."""
+        found = [
             pid
             for pid in self.members("train.py")
             if pid != self.process.pid or not self.way.script
         ]
+        return [pid for pid in found if _parent(pid) not in found]
 
     def send(self, number: int, pids: list[int]) -> None:
         """Send a signal to each of these processes that is still there."""
@@ -236,6 +238,15 @@ class Run:
             for file in sorted(self.place.glob(pattern))
             if "before" not in file.name
         ]
+
+
+def _parent(pid: int) -> int:
+    """Return a process's parent; 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def can_resume(way: Way, place: Path) -> bool:
