@@ -36,8 +36,10 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
         if previous is not None and path.exists():
             os.replace(path, previous)
         os.replace(temporary, path)
-    except OSError as error:        # it may name the temporary file, or none (numpy.save on a full disk)
-        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from None
+    except OSError as error:        # it may name the temporary file
+        # NumPy counts what it could not write, and does not say why.
+        number = errno.ENOSPC if error.errno is None and "requested and" in str(error) else error.errno or errno.EIO
+        raise OSError(number, error.strerror or os.strerror(number), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
         signals.remove_unfinished(temporary)

@@ -175,7 +175,7 @@ def test_an_error_without_a_name_gets_the_files(tmp_path):
     with pytest.raises(OSError) as error:
         with replacing(tmp_path / "p.npy"):
             raise OSError("9000000 requested and 24968 written")
-    assert error.value.filename == str(tmp_path / "p.npy") and "24968 written" in error.value.strerror
+    assert error.value.filename == str(tmp_path / "p.npy") and error.value.strerror == "No space left on device"
 
 
 @pytest.mark.parametrize("stem", ["m" * 251, "路" * 83, "ä" * 125, "m" * 100, "m.n" * 50])

@@ -305,7 +305,7 @@ def real(tmp_path_factory):
     else:
         for number in range(8):
             write_pair(folder / "data", f"p{number}", *stripes(number, 96, 96))
-    (folder / "config.yaml").write_text("model_name: linknet18\nbatch_size: 1\ntrain_size: 32\nval_split: 0.3\nepoch_num: 1\n"
+    (folder / "config.yaml").write_text("model_name: linknet18\nbatch_size: 1\ntrain_size: 64\nval_split: 0.3\nepoch_num: 1\n"
                                         "distribute_epoch_num: 2\nsave_steps: 1\nseed: 3\n")
 
     def bash(script, *arguments, **kwargs):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import warnings
 import zlib
 from contextlib import contextmanager, suppress
@@ -138,6 +139,8 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     """Open a file whose header is sound; what Pillow raises within the block is BadImage."""
     _prepare()
     try:
+        if not stat.S_ISREG(os.stat(file).st_mode):         # a pipe that nobody writes to would never open
+            raise BadImage("is no file, but a folder, a pipe or a device")
         with open(file, "rb") as data:
             kind = _kind(data)
             data.seek(0)

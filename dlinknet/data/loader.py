@@ -12,7 +12,8 @@ from dlinknet.config import Config
 from dlinknet.data.augment import augment
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import DLINKNET, Preprocessing, of_settings, pad, read_image, resized, round_up, to_input
+from dlinknet.data.preprocess import DLINKNET, STRIDE, Preprocessing, of_settings, pad, read_image, resized, round_up, to_input
+from dlinknet.errors import UserError
 from dlinknet.threads import ahead
 
 
@@ -101,10 +102,19 @@ class TrainingLoader:
 
 
 def make_loader(settings: Config, pairs: list[Pair], classes: Classes, rank: int = 0, size: int = 1) -> TrainingLoader:
-    """The training set's loader as the settings ask for it, in one process of `size`."""
+    """Return the training set's loader as the settings ask for it, in one process of `size`.
+
+    Raises:
+        UserError: a step is too small for BatchNorm.
+    """
     crop = (settings.train_height or settings.train_size, settings.train_size) if settings.train_size else None
-    return TrainingLoader(pairs, settings.batch_size, crop, settings.augment, settings.seed, settings.num_workers, rank, size,
-                          classes, of_settings(settings))
+    loader = TrainingLoader(pairs, settings.batch_size, crop, settings.augment, settings.seed, settings.num_workers, rank, size,
+                            classes, of_settings(settings))
+    if loader.batch_size * loader.height * loader.width == STRIDE ** 2:
+        # The variance of one value is 0 / 0: NaN goes into BatchNorm's statistics, while the loss stays a number.
+        raise UserError(f"batch_size and train_size: a step of 1 x {STRIDE} x {STRIDE} gives BatchNorm one value a channel in the last layers, of "
+                        "which there is no variance; use larger crops or batches")
+    return loader
 
 
 def _rng(seed: int, epoch: int, id: str) -> np.random.Generator:

@@ -65,7 +65,7 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: Confi
         figures = _figures(scored / "figures.json")
         road = "road_iou" in figures
         counts = ("true_road", "false_road", "missed_road") if road else ()
-        return Run(_table(trained / f"{log_name}_epochs.csv", ("train_loss", "learning_rate", "seconds"), ("epoch",)), settings,
+        return Run(_table(trained / f"{log_name}_epochs.csv", ("seconds",), ("epoch",)), settings,
                    _split(trained / f"{log_name}_split.json"), trained / f"{log_name}_curves.png", figures,
                    _table(scored / "images.csv", (SHOWN[road][0],), counts), scored / "overlays")
     except OSError as error:

@@ -96,10 +96,14 @@ def read_newest(files: list[Path], key: str) -> Stopped:
     """The first of these checkpoints, newest first, that is whole; damaged ones are named in the log.
 
     Raises:
-        UserError: none of them is.
+        UserError: none of them is, or one of them may not be read.
     """
     faults = []
     for file in files:
+        try:
+            open(file, "rb").close()
+        except OSError as error:        # it may be whole: the one before it would lose what came between
+            raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
         try:
             return read_stopped(file, key)
         except UserError as error:

@@ -132,7 +132,7 @@ def test_class_weights_are_printed(work):
     result = command("class_weights.py", *DATA, "--output_path=counted", cwd=folder)
     # A third of the pixels each: 1 / ln(1/3 + 1.02)
     assert result.returncode == 0, result.stderr
-    assert [line.split() for line in result.stdout.splitlines()[:4]][2] == ["a", "wood", "0.3333", "3.3050"]
+    assert [line.split() for line in result.stdout.splitlines()[-4:]][2] == ["a", "wood", "0.3333", "3.3050"]
     # 5 to 10 of the 90 columns are void.
     assert "8.33 % of all pixels are void and do not count" in result.stdout + result.stderr
     refused(command("class_weights.py", "--data_path=streets", "--output_path=counted", cwd=folder), "masks know road alone")

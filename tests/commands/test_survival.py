@@ -61,7 +61,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, minds
     last.write_bytes(previous.read_bytes()[:100_000])           # and now a damaged file as well
     result = command("train.py", *resume, cwd=work)
     assert result.returncode == 0 and result.stderr == "", result.stderr
-    assert "weight01_dink34_last.ckpt is not a whole MindSpore checkpoint; going on from the one before it" in result.stdout
+    assert "going on from the one before it" in result.stdout
 
     for ending in ("last", "best", "plateau"):
         ours, theirs = (read_checkpoint(str(folder / f"weight01_dink34_{ending}.ckpt"), "k") for folder in (out, work / "whole"))

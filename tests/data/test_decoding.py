@@ -1,5 +1,6 @@
 """One decoder: what is in the file reaches the network, what the check passes is read, and the rest is refused with its reason."""
 import io
+import os
 import resource
 import struct
 import subprocess
@@ -238,3 +239,11 @@ def test_a_palette_of_8_bit_entries_is_refused(tmp_path):
         data = data.replace(bytes([0, value]) * 256, bytes([value, 0]) * 256)
     with pytest.raises(BadImage, match="a palette whose entries have 8 bits"):
         decode(written(tmp_path, data, "a.tif"))
+
+
+def test_a_pipe_or_a_folder_under_an_images_name_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").mkdir()
+    for name in ("a.png", "b.png"):
+        with pytest.raises(BadImage, match=f"{name}: is no file"):
+            read_header(tmp_path / name)

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from dlinknet.data.pairs import read_pairs
+from dlinknet.data.classes import ROADS
+from dlinknet.data.pairs import Pair, read_pairs
 from dlinknet.errors import UserError
 from tests.conftest import stripes, write_pair
 
@@ -106,3 +107,17 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     assert (whole.height, whole.width) == (96, 224)
     masks = epoch(whole, 1)[1][0, 0]
     assert np.array_equal(masks[0, :200], np.array([0, 1, IGNORED, IGNORED]).repeat(50))
+
+
+@pytest.mark.parametrize("arguments, refused", [(["--batch_size=1", "--train_size=32"], True), (["--batch_size=2", "--train_size=32"], False),
+                                                (["--batch_size=1", "--train_size=64"], False)])
+def test_a_step_too_small_for_batch_norm_is_refused(mindspore, tmp_path, arguments, refused):
+    """One value a channel has no variance: MindSpore makes NaN of it, unseen."""
+    from dlinknet import config
+    from dlinknet.data.loader import make_loader
+    pairs = [Pair("a", tmp_path / "a", tmp_path / "b", 64, 64)]
+    if refused:
+        with pytest.raises(UserError, match="a step of 1 x 32 x 32 gives BatchNorm one value a channel"):
+            make_loader(config.load(arguments, ""), pairs, ROADS)
+    else:
+        assert len(make_loader(config.load(arguments, ""), pairs, ROADS)) == 1
