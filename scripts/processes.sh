@@ -163,6 +163,14 @@ free_port() {
     "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Whether nobody of this machine listens at a port: msrun would wait without an end. usage: is_free PORT
+is_free() {
+    "$PYTHON" -c 'import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", int(sys.argv[1])))' "$1" 2>/dev/null
+}
+
 # Fills `starts` and `scheduler` for processes of MindSpore's own cluster on this machine. usage: local_cluster SIZE
 local_cluster() {
     local rank cluster size=$((10#$1))

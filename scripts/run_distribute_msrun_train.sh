@@ -37,6 +37,7 @@ msrun=$(dirname "$PYTHON")/msrun
 [ -x "$msrun" ] || msrun=$(command -v msrun) || fail "there is no msrun beside $PYTHON: it comes with MindSpore 2.3 and later"
 port=${words[5]-$(free_port)}
 need_count MASTER_PORT "$port"
+[ "$node" != 0 ] || is_free "$port" || fail "MASTER_PORT: port $port of this machine cannot be used; somebody listens there, or it is no port"
 many_train "${words[0]}" "${words[1]}"
 run_msrun "$msrun" "$total" "$here" "$((node * here))" --worker_num="$total" --local_worker_num="$here" \
     --master_addr="${words[4]-127.0.0.1}" --master_port="$port" --node_rank="$node" --join=True

@@ -5,6 +5,7 @@ The stand-in is first on PATH, records how it was called and with what environme
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -180,6 +181,16 @@ def test_msrun_on_one_machine_and_on_the_second_of_two(run, work):
     said = (work / "said").read_text().splitlines()
     assert {"--worker_num=4", "--local_worker_num=2", "--master_addr=10.0.0.1", "--master_port=8118", "--node_rank=1"} <= set(said)
     assert (work / "LOG2" / "log.log").read_text() == "hello\n"
+
+
+def test_msrun_at_a_port_that_is_taken_is_refused_at_once(run, work):
+    """msrun itself would wait without an end."""
+    (run.tools / "msrun").write_text("#!/bin/sh\n")
+    (run.tools / "msrun").chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "2", "127.0.0.1", port, "0", "--wait")
+    assert result.returncode == 2 and f"MASTER_PORT: port {port} of this machine cannot be used" in result.stderr, result.stderr
 
 
 def test_msrun_in_a_modelarts_container(run, work):
