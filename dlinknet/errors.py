@@ -76,7 +76,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
 
 
 def _told(error: Exception, memory: str) -> tuple[int, str]:
-    """(status, what the line says of an error); the text is empty for a fault of ours."""
+    """(status, what the line says of an error); the text is empty for a fault of dlinknet itself."""
     lower = f"; lower {memory}" if memory else ""
     if isinstance(error, (UserError, RunFailed)):
         return (2 if isinstance(error, UserError) else 1), f"{error}{lower}"

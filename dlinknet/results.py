@@ -24,7 +24,11 @@ HALF_WRITTEN = re.compile(r"(\..+\.)[0-9]+(\.\w+)")
 
 
 def need_results_place(path: str, key: str) -> None:
-    """UserError where `path` is not named, cannot be written to, or holds files that no earlier run of ours wrote."""
+    """Check that `path` can receive results.
+
+    Raises:
+        UserError: `path` is empty, cannot be written to, or holds files that no earlier run wrote.
+    """
     if Path(path) == Path("."):
         raise UserError(f"{key} is required: name a folder for the results with --{key}=FOLDER")
     need_place(path, key)

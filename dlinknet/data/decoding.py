@@ -175,7 +175,7 @@ def what_fails(error: Exception) -> str:
 @lru_cache(maxsize=None)
 def _prepare() -> None:
     """Let Pillow open what users have, without lines of its own."""
-    # Pillow takes a raster of more than 179 megapixels for an attack. `_check_claims` has limits of its own.
+    # Pillow warns of a raster of more than 179 megapixels as of an attack. `_check_claims` has limits of its own.
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # libtiff writes its errors to stderr, past Pillow, which raises them as well.
