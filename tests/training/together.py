@@ -25,13 +25,14 @@ def restored(folder, network, ranks):
     from dlinknet.data.pairs import Pair
     from dlinknet.models.weights import set_value
     from dlinknet.training.loop import Trainer
+    from dlinknet.training.progress import DataIdentity
     from dlinknet.training.run import RunFiles
     folder.mkdir()
     settings = config.load(["--batch_size=2", "--train_size=32", "--distribute_epoch_num=5", f"--run_distribute={ranks.size > 1}",
                             "--epoch_num=5"], "")
     pairs = [Pair(name, Path(name), Path(name), 32, 32) for name in "abcd"]
     loader = TrainingLoader(pairs, 2, (32, 32), "none", 1, 1, ranks.rank, ranks.size)
-    trainer = Trainer(settings, network, loader, RunFiles(folder, "r"), None, {"files": "same"}, ranks)
+    trainer = Trainer(settings, network, loader, RunFiles(folder, "r"), None, DataIdentity((), (), "same", None), ranks)
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9])
 
     def train_epoch(epoch):
@@ -42,7 +43,7 @@ def restored(folder, network, ranks):
     trainer.agree()
     trainer.run()
     written = sorted(path.name for path in folder.iterdir())
-    trainer.identity = {"files": f"of rank {ranks.rank}"}
+    trainer.identity = DataIdentity((), (), f"of rank {ranks.rank}", None)
     try:
         trainer.agree()
         refusal = ""
