@@ -33,7 +33,7 @@ STARTS = ((0, b"\xff\xd8\xff", "JPEG"), (0, b"\x89PNG\r\n\x1a\n", "PNG"), (0, b"
           (0, b"CDF", "NetCDF"), (0, b"NITF", "NITF"), (0, b"EHFA_HEADER_TAG", "Erdas Imagine"), (0, b"v/1\1", "OpenEXR"),
           (0, b"<VRTDataset", "GDAL virtual raster"))
 # Pillow's names for 8 bits and fewer a channel.
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 PIXELS = 2 ** 30                # the most that OpenCV computes with
 SIDE = 2 ** 20
 ORIENTATION = 274               # the EXIF tag
@@ -250,7 +250,7 @@ def _check_chunks(data: BinaryIO) -> bytes:
 
 def _colours(image: Image.Image) -> np.ndarray:
     """H x W x 3 uint8, BGR."""
-    if image.mode in ("RGB", "RGBA"):
+    if image.mode in ("RGB", "RGBA", "RGBX"):
         code = cv2.COLOR_RGB2BGR if image.mode == "RGB" else cv2.COLOR_RGBA2BGR
         return cv2.cvtColor(np.asarray(image), code)
     if image.mode in ("1", "L", "LA"):
