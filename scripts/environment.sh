@@ -10,14 +10,14 @@ fail() {
 
 # Runs a command and waits for its end; its status is the function's. SIGTERM, SIGINT and SIGHUP end the command with SIGTERM,
 # and then the status is 128 + the signal's number, which `signalled` holds. Bash alone would end and leave the command behind.
-# usage: foreground COMMAND ...
+# usage: foreground PROGRAM ...
 foreground() {
     local child='' status
     signalled=''
     trap 'signalled=15; end_child' TERM
     trap 'signalled=2; end_child' INT
     trap 'signalled=1; end_child' HUP
-    "$@" &
+    ( trap - INT QUIT; exec "$@" ) &        # bash has a command in the background ignore them
     child=$!
     [ -z "$signalled" ] || end_child
     while true; do              # a trap ends `wait` before the command has ended

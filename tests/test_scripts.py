@@ -69,3 +69,11 @@ def test_the_quick_start_takes_a_users_folder_and_trains_once(tmp_path):
     finally:
         for folder in (ROOT / "quickstart").glob("my roads-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_command_in_the_foreground_gets_an_interrupt_itself(tmp_path):
+    """Bash has background commands ignore SIGINT; one that a script waits for must not."""
+    script = tmp_path / "s.sh"
+    script.write_text(f'. {ROOT}/scripts/environment.sh\nforeground {sys.executable} -c "import signal; print(signal.getsignal(signal.SIGINT))"\n')
+    told = subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0 and "default_int_handler" in told.stdout, told.stdout + told.stderr
