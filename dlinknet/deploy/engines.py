@@ -89,7 +89,8 @@ class OnnxEngine(_ExportedEngine):
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3          # errors
-        self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        # Without a fallback it does not print lines of its own before it raises.
+        self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
     def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
         return self.session.run(None, {"image": inputs})[0]

@@ -21,7 +21,7 @@ from tests.campaigns.forks import Case, Disagrees, Kind, fault_of_line, must_pas
 from tests.campaigns.text_damage import json_text
 
 SETTINGS = [
-    "--device_target=CPU", "--model_name=linknet18", "--batch_size=1", "--epoch_num=3",
+    "--device_target=CPU", "--model_name=linknet18", "--batch_size=2", "--epoch_num=3",
     "--output_path=out", "--log_name=roads", "--num_workers=1"]
 
 
