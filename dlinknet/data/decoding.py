@@ -79,7 +79,7 @@ def read_header(file: Path) -> Header:
     Raises:
         BadImage: the file is not an image of FORMATS with 8 bits a channel, or its header claims what cannot be.
     """
-    with _opened(file) as image:
+    with _opened(file, whole=False) as image:
         return _header(image)
 
 
@@ -135,8 +135,12 @@ def prove(file: Path) -> Header:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
-    """Open a file whose header is sound; what Pillow raises within the block is BadImage."""
+def _opened(file: Path, whole: bool = True) -> Iterator[Image.Image]:
+    """Open a file whose header is sound; what Pillow raises within the block is BadImage.
+
+    Args:
+        whole: the pixels will be decoded; otherwise their bytes are not read.
+    """
     _prepare()
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):         # a pipe that nobody writes to would never open
@@ -146,7 +150,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
             data.seek(0)
             exif = b""
             if kind == "PNG":
-                exif = _check_chunks(data)
+                exif = _check_chunks(data, whole)
             elif kind == "TIFF" and (fault := fault_of_tiff(data)):
                 raise BadImage(fault)
             data.seek(0)
@@ -219,8 +223,11 @@ def _check_claims(image: Image.Image, kind: str, size: int) -> None:
         raise BadImage(f"truncated: {size} bytes cannot hold {image.width}x{image.height} pixels")
 
 
-def _check_chunks(data: BinaryIO) -> bytes:
+def _check_chunks(data: BinaryIO, whole: bool) -> bytes:
     """Return a PNG's EXIF, or nothing.
+
+    Args:
+        whole: check the pixels' chunks too, whose bytes are the most of the file.
 
     Raises:
         BadImage: its critical chunks are damaged or end early. Pillow does not look at their checksums.
@@ -230,7 +237,7 @@ def _check_chunks(data: BinaryIO) -> bytes:
     while True:
         head = data.read(8)
         length, name = int.from_bytes(head[:4], "big"), head[4:]
-        critical = not name[:1].islower() or name == b"tRNS"
+        critical = (not name[:1].islower() or name == b"tRNS") and (whole or name != b"IDAT")
         body = data.read(length + 4) if critical else b""
         if len(head) < 8 or (critical and len(body) < length + 4):
             raise BadImage("truncated")

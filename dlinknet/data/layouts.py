@@ -72,8 +72,8 @@ def _masks_lie_beside(settings: Config) -> bool:
     A label_path on the command line says that they do not. One in a YAML file may be meant for evaluation: it counts where no mask lies
     beside the images.
     """
-    if "label_path" in settings.given or not settings.data_path:
-        return "label_path" not in settings.given
+    if "label_path" in settings.given:
+        return False
     try:
         beside = any(file.stem.endswith("_mask") and file.suffix.lower() in MASK_TYPES for file in Path(settings.data_path).iterdir())
     except OSError:
