@@ -15,6 +15,7 @@ from dlinknet.config import Config
 from dlinknet.data.classes import SHOWN
 from dlinknet.data.preprocess import read_image
 from dlinknet.errors import UserError, clipped, shown
+from dlinknet.fields import BadFields, Fields
 from dlinknet.files import write_image
 from dlinknet.texts import BadText, read_json
 
@@ -71,7 +72,7 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: Confi
     except OSError as error:
         key = "predict_path" if Path(error.filename).name in ("figures.json", "images.csv") else "output_path"
         raise UserError(f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of") from None
-    except (BadText, ValueError, csv.Error) as error:
+    except (BadText, BadFields, ValueError, csv.Error) as error:
         raise UserError(clipped(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again")) from None
 
 
@@ -88,11 +89,9 @@ def _figures(file: Path) -> dict[str, Any]:
 
 
 def _split(file: Path) -> dict[str, list[str]]:
-    """The IDs of both parts of a data set. BadText where they are not."""
-    values = read_json(file)
-    if not isinstance(values, dict) or not all(isinstance(values.get(part), list) for part in ("train", "valid")):
-        raise BadText(f"{file.name} has no lists train and valid")
-    return values
+    """The IDs of both parts of a data set. BadText or BadFields where they are not."""
+    fields = Fields(read_json(file))
+    return {part: fields.texts(part) for part in ("train", "valid")}
 
 
 def _table(file: Path, needed: tuple[str, ...], whole: tuple[str, ...]) -> list[dict[str, str]]:
