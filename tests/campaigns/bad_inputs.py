@@ -15,7 +15,6 @@ import argparse
 import gc
 import os
 import sys
-import tempfile
 import time
 import traceback
 from collections import Counter
@@ -23,35 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from dlinknet.console import columns
+from tests.campaigns.command import parse
 from tests.campaigns.forks import FAULTS, FINE, PASSED, REFUSED, Kind, try_once
 from tests.campaigns.kinds import KINDS
 from tests.campaigns.ledger import Ledger
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--number", type=int, default=1000, help="trials of all kinds together (default: 1000)"
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes side by side"
-    )
-    parser.add_argument(
-        "--kinds", default=",".join(KINDS), help="which kinds, with commas (default: all)"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=None,
-        help="state and findings (default: among the temporary files)")
-    parser.add_argument(
-        "--only", default="", help="run one trial again, KIND-NUMBER, and keep its input"
-    )
-    options = parser.parse_args(arguments)
-    folder = (
-        options.folder or Path(tempfile.gettempdir()) / f"dlinknet_inputs_{options.seed}"
-    ).absolute()
+    options = parse(
+        arguments, __doc__ or "", "inputs", 1000, os.cpu_count() or 1, ("kinds", KINDS),
+        "KIND-NUMBER")
+    folder = options.folder
     ledger = Ledger(folder)
     if options.only:
         kind = KINDS[options.only.rpartition("-")[0].replace("_", " ")]
@@ -64,7 +45,7 @@ def main(arguments: list[str]) -> int:
             f"input: {folder / options.only}", sep="\n")
         print((folder / options.only / "said").read_text(encoding="utf-8", errors="replace"))
         return int(record["outcome"] not in FINE)
-    kinds = [KINDS[name] for name in options.kinds.split(",")]
+    kinds = [KINDS[name] for name in options.kinds]
     trials = planned(kinds, options.number)
     _run(kinds, [trial for trial in trials if trial not in ledger.read()], options, folder)
     records = ledger.read()

@@ -13,12 +13,10 @@ keeps its files in PLACE/RUN; `--only=RUN` repeats it. The exit status is 1 wher
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,6 +27,7 @@ from typing import Any, Optional
 
 from dlinknet.console import columns
 from dlinknet.errors import UserError
+from tests.campaigns.command import parse
 from tests.campaigns.ledger import Ledger
 from tests.campaigns.plans import LONGEST, SIGNALS, Plan, Reference, draw, is_over, judge
 from tests.campaigns.runs import (
@@ -176,27 +175,9 @@ class Campaign:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--number", type=int, default=50, help="kills and other disturbances (default: 50)"
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--ways", default=",".join(WAYS), help="which ways to train, with commas (default: all)"
-    )
-    parser.add_argument("--workers", type=int, default=2, help="trainings side by side")
-    parser.add_argument(
-        "--folder", type=Path, default=None,
-        help="state and findings (default: among the temporary files)")
-    parser.add_argument("--only", default="", help="repeat one run, WAY-NUMBER, and keep its files")
-    options = parser.parse_args(arguments)
-    folder = (
-        options.folder or Path(tempfile.gettempdir()) / f"dlinknet_kills_{options.seed}"
-    ).absolute()
+    options = parse(arguments, __doc__ or "", "kills", 50, 2, ("ways", WAYS), "WAY-NUMBER")
     campaign, ways = (
-        Campaign(folder, options.seed), [WAYS[name] for name in options.ways.split(",")])
+        Campaign(options.folder, options.seed), [WAYS[name] for name in options.ways])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: end_all(number))
     _start_mindspore()
