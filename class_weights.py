@@ -1,16 +1,17 @@
 """Counts how often each class is in the training masks and prints its share and the weight that the cross-entropy gives it with
 --class_weights=log, 1 / ln(p + 1.02). The counts are kept in output_path, where train.py finds them."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from dataclasses import replace
 from pathlib import Path
 
 from dlinknet import config, console
-from dlinknet.data.frequencies import FILE, frequencies
+from dlinknet.data.class_weights import FILE, frequencies
 from dlinknet.data.layouts import training_sets
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
-from dlinknet.places import need_place
+from dlinknet.files.places import need_place
 
 
 def main(arguments: list) -> None:

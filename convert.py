@@ -1,13 +1,15 @@
 """Turns weights of any kind that is known here into a checkpoint of ours, --file_name: a whole network (--trained_ckpt), or
 an encoder for a training of --model_name (--pretrained_ckpt)."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
-from dlinknet import config, console, runtime
+from dlinknet import config, console
 from dlinknet.data.preprocess import DLINKNET, INPUT
+from dlinknet.devices import runtime
 from dlinknet.errors import UserError, run_command
-from dlinknet.places import need_file, need_place
+from dlinknet.files.places import need_file, need_place
 
 
 def main(arguments: list) -> None:
@@ -22,8 +24,8 @@ def main(arguments: list) -> None:
         raise UserError(f"file_name: {target} exists; name another file")
 
     runtime.start("CPU", 0, settings.seed)
-    from dlinknet.models.weights import load_trained, start_network
-    from dlinknet.training.checkpoint import save
+    from dlinknet.checkpoints.load import load_trained, start_network
+    from dlinknet.checkpoints.save import save
     if key == "trained_ckpt":
         model, network, card = load_trained(source, key, settings.model_name)
         what, parameters, about = f"{model} from {source}", network.get_parameters(), card.to_dict()

@@ -1,9 +1,11 @@
 """Says what a network weighs: parameters, multiply-adds and activations of each layer, for one image of width x height."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 
-from dlinknet import config, console, runtime
+from dlinknet import config, console
 from dlinknet.data.layouts import classes_of
+from dlinknet.devices import runtime
 from dlinknet.errors import run_command
 
 
@@ -12,8 +14,8 @@ def main(arguments: list) -> None:
     console.start_log()
     runtime.start("CPU", 0, settings.seed)
     runtime.run_eagerly()
-    from dlinknet.models.layers import as_json, as_table, layers, totals
     from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models.profile import as_json, as_table, layers, totals
     padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
     found = layers(BUILDERS[settings.model_name](classes_of(settings).outputs, padding, settings.decoder), settings.height, settings.width)
     if settings.as_json:

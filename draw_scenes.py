@@ -1,5 +1,6 @@
 """Draws aerial scenes with road masks, for a try without data: --output_path=FOLDER receives train, valid, valid_mask."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
@@ -7,8 +8,8 @@ from dlinknet import config, console
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
 from dlinknet.errors import UserError, run_command
-from dlinknet.places import need_place
-from dlinknet.results import new_folders
+from dlinknet.files.places import need_place
+from dlinknet.files.results import new_folders
 
 
 def main(arguments: list) -> None:

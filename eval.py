@@ -1,16 +1,17 @@
 """Scores a trained network on images with masks: figures, masks and overlays."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
+from dlinknet.cloud.gate import as_job
 from dlinknet.data.layouts import evaluation_set
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import run_command
-from dlinknet.files import write_image
-from dlinknet.jobs import as_job
-from dlinknet.places import need_file, refuse_misnamed
-from dlinknet.results import need_results_place, replacing_results
+from dlinknet.files.places import need_file, refuse_misnamed
+from dlinknet.files.results import need_results_place, replacing_results
+from dlinknet.images.write import write_image
 
 
 def pictures_of(id: str) -> tuple[str, str]:
@@ -29,10 +30,10 @@ def main(arguments: list) -> None:
     refuse_misnamed(folder, names, "predict_path: a result would be", "rename the image and its mask")
 
     # What computes takes seconds to import: after the checks.
-    from dlinknet.deploy.engines import open_model
-    from dlinknet.evaluation import report
-    from dlinknet.evaluation.predictor import Predictor, views_of
+    from dlinknet.evaluation import tables
     from dlinknet.evaluation.scoring import score
+    from dlinknet.inference.open_model import open_model
+    from dlinknet.inference.predictor import Predictor, views_of
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
     opened.need_classes(classes, settings.trained_ckpt, "trained_ckpt")
@@ -47,10 +48,10 @@ def main(arguments: list) -> None:
         (results / "overlays").mkdir()
         for scored in score(pairs, predictor, settings.threshold, "evaluation", classes=classes):
             mask, overlay = pictures_of(scored.pair.id)
-            write_image(results / mask, report.written_mask(scored.prediction, classes))
-            write_image(results / overlay, report.picture(scored, classes))
+            write_image(results / mask, tables.written_mask(scored.prediction, classes))
+            write_image(results / overlay, tables.picture(scored, classes))
             rows.append((scored.pair.id, scored.counts))
-        lines = report.write_evaluation(rows, classes, results)
+        lines = tables.write_evaluation(rows, classes, results)
     console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
     console.show("\n".join(lines))
 

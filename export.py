@@ -1,14 +1,16 @@
 """Exports a trained network as MINDIR, AIR or ONNX; MINDIR and ONNX are loaded again and compared with the checkpoint."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 import os
 from pathlib import Path
 
-from dlinknet import config, console, runtime
-from dlinknet.deploy.sidecar import SUFFIXES, Shape
+from dlinknet import config, console
+from dlinknet.cloud.gate import as_job
+from dlinknet.devices import runtime
 from dlinknet.errors import UserError, run_command
-from dlinknet.jobs import as_job
-from dlinknet.places import need_file, need_place
+from dlinknet.files.places import need_file, need_place
+from dlinknet.inference.description import SUFFIXES, Shape
 
 
 def main(arguments: list) -> None:
@@ -39,9 +41,9 @@ def main(arguments: list) -> None:
         runtime.need_ascend("file_format", "AIR is written with an Ascend only")
     if settings.dynamic and "MINDIR" in formats:
         runtime.need_dynamic_shapes("dynamic")
-    from dlinknet.deploy.exporting import Export
-    from dlinknet.deploy.onnx import need_onnx
-    from dlinknet.models.weights import load_trained
+    from dlinknet.checkpoints.load import load_trained
+    from dlinknet.export.exporter import Export
+    from dlinknet.export.onnx import need_onnx
     if "ONNX" in formats:
         need_onnx("file_format")
     shape = Shape(settings.batch_size, (settings.height, settings.width), settings.dynamic, settings.pixel_input)

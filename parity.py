@@ -1,13 +1,14 @@
 """Compares exported models, or folders of ID_sat.bin that the Ascend 310 program wrote, with the checkpoint that they were made
 of: the largest difference over a folder of images with masks, and the figures of each."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.data.layouts import evaluation_set
 from dlinknet.errors import UserError, run_command
-from dlinknet.places import need_file
+from dlinknet.files.places import need_file
 
 
 def main(arguments: list) -> None:
@@ -26,9 +27,9 @@ def main(arguments: list) -> None:
     classes, pairs = evaluation_set(settings)
 
     # What computes takes seconds to import: after the checks.
-    from dlinknet.deploy.engines import open_model
-    from dlinknet.deploy.parity import as_json, as_table, compare
-    from dlinknet.evaluation.predictor import views_of
+    from dlinknet.evaluation.parity import as_json, as_table, compare
+    from dlinknet.inference.open_model import open_model
+    from dlinknet.inference.predictor import views_of
     opened = {}
     for number, file in enumerate(files):
         if not number or not Path(file).is_dir():

@@ -3,6 +3,7 @@
 RESULT_FILES (or --predict_path) holds ID_sat.bin, LABEL_PATH (or --label_path) ID_mask.png, of any size each. The masks of
 other data sets are found as eval.py finds them."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from dlinknet import config, console
 from dlinknet.data.layouts import OWN_PARTS, classes_of, evaluation_set
 from dlinknet.data.pairs import find_masks
 from dlinknet.errors import UserError, name_some, run_command
-from dlinknet.evaluation.binaries import ENDING, read_binary
 from dlinknet.evaluation.metrics import confusion
-from dlinknet.evaluation.predictor import labels_of
-from dlinknet.evaluation.report import class_lines, evaluated, figure_lines, seed_lines
+from dlinknet.evaluation.results_310 import ENDING, read_binary
+from dlinknet.evaluation.tables import class_lines, evaluated, figure_lines, seed_lines
+from dlinknet.inference.predictor import labels_of
 
 
 def main(arguments: list) -> None:

@@ -1,14 +1,15 @@
 """Finds the roads, or the classes that the model knows, in images that have no masks: a folder of them, or a single one of any size."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
-from dlinknet.data.images import find_images, turned_line
+from dlinknet.cloud.gate import as_job
 from dlinknet.errors import RunFailed, name_some, run_command
-from dlinknet.jobs import as_job
-from dlinknet.places import need_file
-from dlinknet.results import adding_results, need_results_place
+from dlinknet.files.places import need_file
+from dlinknet.files.results import adding_results, need_results_place
+from dlinknet.images.files import find_images, turned_line
 
 
 def main(arguments: list) -> None:
@@ -19,11 +20,11 @@ def main(arguments: list) -> None:
     images = find_images(settings.data_path, "data_path")
 
     # What computes takes seconds to import: after the checks.
-    from dlinknet.deploy.engines import open_model
-    from dlinknet.evaluation.pipeline import Behind
-    from dlinknet.evaluation.prediction import predict
-    from dlinknet.evaluation.predictor import Predictor, views_of
-    from dlinknet.evaluation.report import PredictionFiles
+    from dlinknet.inference.open_model import open_model
+    from dlinknet.inference.predict_images import predict
+    from dlinknet.inference.predictor import Predictor, views_of
+    from dlinknet.inference.write_predictions import PredictionFiles
+    from dlinknet.threads import BackgroundWriter
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
     predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
@@ -38,7 +39,7 @@ def main(arguments: list) -> None:
     sound = [image for image in images if not image.fault]
     names = [files.TABLE, *(name for image in sound for name in files.names(image))]
     with adding_results(folder, "predict_path", names, files.written):
-        with Behind() as writer:
+        with BackgroundWriter() as writer:
             for predicted in predict(images, predictor, settings.threshold, settings.probabilities):
                 if predicted.fault:
                     faults.append(predicted.fault)

@@ -1,10 +1,11 @@
 """Makes the rank table of an Ascend server (--devices=0-7), or reads one and says which ranks run on this machine."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 
 from dlinknet import config, console
+from dlinknet.devices.rank_table import make_rank_table, places_here, read_rank_table
 from dlinknet.errors import UserError, run_command
-from dlinknet.ranktable import make_rank_table, places_here, read_rank_table
 
 
 def main(arguments: list) -> None:

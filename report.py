@@ -1,13 +1,14 @@
 """Writes a report on a finished training and its evaluation: figures by epoch, curves, the best and the worst images."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.errors import run_command
-from dlinknet.evaluation.summary import read_run, write_report
-from dlinknet.places import need_file
-from dlinknet.results import replacing_results
+from dlinknet.evaluation.run_report import read_run, write_report
+from dlinknet.files.places import need_file
+from dlinknet.files.results import replacing_results
 from dlinknet.training.run import RunFiles
 
 

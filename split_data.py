@@ -1,12 +1,13 @@
 """Writes a seeded split of --data_path as the seed's train, valid and valid_mask folders below --output_path."""
 from dlinknet import signals
+
 signals.prepare(__name__)       # before all that takes long to import
 from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
 from dlinknet.errors import UserError, run_command
-from dlinknet.places import need_place
+from dlinknet.files.places import need_place
 
 
 def main(arguments: list) -> None:

@@ -1,16 +1,25 @@
 """Trains D-LinkNet or LinkNet on a folder of ID_sat.jpg and ID_mask.png, or on images of streets with masks of many classes."""
 from dlinknet import signals
+
 signals.prepare(__name__, left="nothing was written yet")        # before all that takes long to import
 import sys
 from pathlib import Path
-from dlinknet import config, console, runtime
-from dlinknet.data.frequencies import frequencies
+
+from dlinknet import config, console
+from dlinknet.cloud.gate import as_job
+from dlinknet.data.class_weights import frequencies
 from dlinknet.data.layouts import training_sets
 from dlinknet.data.pairs import mask_lines
+from dlinknet.devices import runtime
 from dlinknet.errors import run_command
-from dlinknet.places import need_file, need_place
-from dlinknet.jobs import as_job
-from dlinknet.training.run import RunFiles, data_identity, refuse_changes, resume_settings, starts_from
+from dlinknet.files.places import need_file, need_place
+from dlinknet.training.resume import (
+    data_identity,
+    refuse_changes,
+    resume_settings,
+    starts_from,
+)
+from dlinknet.training.run import RunFiles
 
 
 def main(arguments: list) -> None:
@@ -27,11 +36,11 @@ def main(arguments: list) -> None:
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
     device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
     from dlinknet.data.loader import make_loader
+    from dlinknet.devices.ranks import Ranks
     from dlinknet.evaluation.scoring import validation_of
-    from dlinknet.parallel import Ranks
-    from dlinknet.training.checkpoint import read_newest
     from dlinknet.training.loop import Trainer
     from dlinknet.training.start import starting_network
+    from dlinknet.training.stopped import read_newest
     if resumed:
         start = read_newest(resumed.checkpoints, "resume")
         refuse_changes(start.saved, settings, identity, start.file)

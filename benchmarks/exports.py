@@ -9,9 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 import measure
+import numpy as np
 import sides
 
 NAMES = {"pytorch": "PyTorch eager", "mindspore": "checkpoint", "mindir": "MINDIR, BatchNorm folded", "onnx": "ONNX Runtime"}
@@ -20,10 +19,10 @@ SIDE = 2048                     # of the matrices
 
 def write_models(folder: Path, size: int) -> None:
     """The same random weights as PyTorch's arrays, checkpoint, MINDIR and ONNX."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, sides.SEED)
+    from dlinknet.checkpoints.save import save
     from dlinknet.models.linknet import BUILDERS
-    from dlinknet.training.checkpoint import save
     network = BUILDERS["dlinknet34"](1)
     np.savez(folder / "weights.npz", **{p.name: p.asnumpy() for p in network.get_parameters()})
     save(folder / "model.ckpt", network.get_parameters(), {"model": "dlinknet34", "classes": 1})
@@ -35,7 +34,7 @@ def write_models(folder: Path, size: int) -> None:
 def exported_inference(name: str, folder: Path, size: int):
     """A call that makes the probabilities of the image that the other sides compute."""
     from dlinknet import config
-    from dlinknet.deploy.engines import open_model
+    from dlinknet.inference.open_model import open_model
     engine = open_model(str(folder / f"model.{name}"), "exports", config.load(["--device_target=CPU"], "")).engine
     images = sides.batch(1, size)[0]
     return lambda: engine(images)
@@ -43,11 +42,11 @@ def exported_inference(name: str, folder: Path, size: int):
 
 def measure_product(options) -> None:
     """Seconds of as many multiply-adds as the network has, by NumPy's product of two matrices that fit the cache well."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, sides.SEED)
     runtime.run_eagerly()
-    from dlinknet.models.layers import layers, totals
     from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models.profile import layers, totals
     work = totals(layers(BUILDERS["dlinknet34"](1), options.size, options.size))["multiply_adds"]
     matrix = np.random.default_rng(sides.SEED).normal(size=(SIDE, SIDE)).astype(np.float32)
     share = work / SIDE ** 3

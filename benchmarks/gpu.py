@@ -11,9 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 import measure
+import numpy as np
 import sides
 
 OURS = ("float32", "tf32", "O1", "O2", "O3")

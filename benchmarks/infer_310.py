@@ -12,16 +12,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 import measure
+import numpy as np
 
 
 def write_light_model(file: Path, size: int) -> None:
     """One 3x3 convolution to 4 maps, their mean and a sigmoid, as an export of ours."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
-    from dlinknet.deploy import sidecar
+
+    from dlinknet.inference import description
     rng = np.random.default_rng(1)
     tensors = [numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
                for name, shape in (("w", (4, 3, 3, 3)), ("v", (1, 4, 1, 1)))]
@@ -30,15 +30,15 @@ def write_light_model(file: Path, size: int) -> None:
     graph = helper.make_graph(nodes, "light", [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, size, size])],
                               [helper.make_tensor_value_info("probability", TensorProto.FLOAT, [1, 1, size, size])], tensors)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=4), str(file))
-    sidecar.write(file, {"model": "light", "classes": 1, "threshold": 0.5, **sidecar.Shape(1, (size, size)).described(1)})
+    description.write(file, {"model": "light", "classes": 1, "threshold": 0.5, **description.Shape(1, (size, size)).described(1)})
 
 
 def write_model(file: Path, size: int) -> None:
     """D-LinkNet34 with random weights."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, 1)
+    from dlinknet.checkpoints.save import save
     from dlinknet.models.linknet import BUILDERS
-    from dlinknet.training.checkpoint import save
     save(file.with_suffix(".ckpt"), BUILDERS["dlinknet34"](1).get_parameters(), {"model": "dlinknet34", "classes": 1})
     subprocess.run([sys.executable, str(measure.ROOT / "export.py"), f"--trained_ckpt={file.with_suffix('.ckpt')}",
                     f"--file_name={file}", "--file_format=ONNX", "--batch_size=1", f"--width={size}", f"--height={size}"],

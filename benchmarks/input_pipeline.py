@@ -23,11 +23,12 @@ def pairs_of(folder: str) -> list:
 def one_core(folder: str, repeats: int) -> None:
     """Images a second on one core: reading alone, and the whole pipeline."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, 1)
     import cv2
+
     from dlinknet.data.loader import TrainingLoader
-    from dlinknet.data.preprocess import read_image, read_mask
+    from dlinknet.images.read import read_image, read_mask
     cv2.setNumThreads(1)
     pairs = pairs_of(folder)
     loader = TrainingLoader(pairs, 4, None, "full", 1, 1)

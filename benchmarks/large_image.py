@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 import measure
+import numpy as np
 import sides
 
 TILE, OVERLAP = 1536, 256       # the settings' defaults
@@ -24,25 +23,26 @@ def bare_network(height: int, width: int, weights: Path, calls: int) -> None:
 
 def whole_prediction(file: Path, folder: Path, only_count: bool) -> None:
     """Seconds from the file to mask and overlay on disk, compilation left out; or only how many tiles of which size."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, 1)
-    from dlinknet.data.images import find_images
-    from dlinknet.evaluation.pipeline import Behind
-    from dlinknet.evaluation.prediction import predict
-    from dlinknet.evaluation.engine import NetworkEngine
-    from dlinknet.evaluation.predictor import Predictor
-    from dlinknet.evaluation.report import PredictionFiles
+    from dlinknet.images.files import find_images
+    from dlinknet.inference.engines import NetworkEngine
+    from dlinknet.inference.predict_images import predict
+    from dlinknet.inference.predictor import Predictor
+    from dlinknet.inference.tiles import along
+    from dlinknet.inference.write_predictions import PredictionFiles
     from dlinknet.models.linknet import BUILDERS
+    from dlinknet.threads import BackgroundWriter
     predictor = Predictor(NetworkEngine(BUILDERS["dlinknet34"](1)), TILE, OVERLAP)
     images = find_images(str(file), "data_path")
-    height, width = (predictor._axis(length)[0] for length in images[0].size)
+    height, width = (along(length, predictor.tile_size, predictor.overlap)[0] for length in images[0].size)
     if only_count:
         return measure.answer(tiles=predictor.tiles(*images[0].size), tile=[height, width])
     predictor.probability(np.zeros((height, width, 3), np.uint8))       # compiles
     (folder / "overlays").mkdir(exist_ok=True)
     start = time.perf_counter()
     files = PredictionFiles(folder, "none", True)
-    with Behind() as writer:
+    with BackgroundWriter() as writer:
         for predicted in predict(images, predictor, 0.5, "none"):
             writer.do(files.write, predicted)
     measure.answer(seconds=[time.perf_counter() - start])

@@ -12,9 +12,8 @@ import tempfile
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 import measure
+import numpy as np
 
 KINDS = {"planes": [], "pixels": ["--pixel_input"], "any size": ["--dynamic"]}
 LIMIT = 1e-4                    # times the range of the probabilities, or 0.01
@@ -22,10 +21,10 @@ LIMIT = 1e-4                    # times the range of the probabilities, or 0.01
 
 def write_checkpoint(file: Path) -> None:
     """Random weights, in a format that every version reads."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, 1)
+    from dlinknet.checkpoints.save import save
     from dlinknet.models.linknet import BUILDERS
-    from dlinknet.training.checkpoint import save
     save(file, BUILDERS["linknet34"](1).get_parameters(), {"model": "linknet34", "classes": 1})
 
 
@@ -37,16 +36,17 @@ def version(python: str) -> str:
 def expected_of(checkpoint: Path, planes: list) -> list:
     """What the checkpoint's network computes, by the MindSpore of this process."""
     from mindspore import Tensor
-    from dlinknet.deploy.graph import exported_graph
-    from dlinknet.models.weights import load_trained
+
+    from dlinknet.checkpoints.load import load_trained
+    from dlinknet.export.graph import exported_graph
     graph = exported_graph(load_trained(str(checkpoint), "checkpoint", "linknet34")[1], False)
     return [graph(Tensor(array)).asnumpy() for array in planes]
 
 
 def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -> str:
     """What comes of loading a file: the largest difference, or why not."""
-    from dlinknet.deploy.mindir import compute_fresh
     from dlinknet.errors import RunFailed
+    from dlinknet.export.mindir import compute_fresh
     try:
         found = compute_fresh(file, inputs, folder, python=python)
     except RunFailed as error:

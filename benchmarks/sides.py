@@ -11,9 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable
 
-import numpy as np
-
 import measure
+import numpy as np
 
 SEED = 1
 
@@ -49,13 +48,14 @@ def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def training_step(target: str = "CPU", precision: str = "float32") -> tuple[Any, Callable[..., Any]]:
     """(D-LinkNet34, its training step as train.py takes it). precision: 'float32', 'tf32' or an amp_level."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start(target, 0, SEED, tf32=precision != "float32")
     from mindspore import amp, nn
+
     from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models.precision import set_precision
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
-    from dlinknet.models.precision import set_precision
     network = set_precision(BUILDERS["dlinknet34"](1).set_train(True), precision if precision.startswith("O") else "O0")
     return network, make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
                               amp.DynamicLossScaler(2 ** 24, 2, 1000))
@@ -100,11 +100,12 @@ def pytorch_training(count: int, size: int, weights: Path, target: str = "CPU", 
 
 def mindspore_inference(height: int, width: int, weights: Path, target: str = "CPU", tf32: bool = True) -> Callable[[], np.ndarray]:
     """A call that makes the probabilities of one image, as the predictor does it; writes the weights."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start(target, 0, SEED, tf32)
     from mindspore import Tensor
-    from dlinknet.evaluation.probability import Probability
+
     from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models.probability import Probability
     network = BUILDERS["dlinknet34"](1)
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
     graph = Probability(network).set_train(False)

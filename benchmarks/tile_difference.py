@@ -5,9 +5,8 @@ python benchmarks/tile_difference.py --images=roads_epfl/valid --trained_ckpt=OU
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import measure
+import numpy as np
 
 TILES = ((1536, 256), (1024, 128), (512, 128))      # tile_size, tile_overlap; the first is the settings' default
 
@@ -17,13 +16,13 @@ def main() -> None:
     parser.add_argument("--images", required=True, help="a folder with at least 16 images of one size")
     parser.add_argument("--trained_ckpt", required=True)
     options = parser.parse_args()
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("auto", 0, 1)
-    from dlinknet.data.images import find_images
-    from dlinknet.data.preprocess import read_image
-    from dlinknet.evaluation.engine import NetworkEngine
-    from dlinknet.evaluation.predictor import Predictor
-    from dlinknet.models.weights import load_trained
+    from dlinknet.checkpoints.load import load_trained
+    from dlinknet.images.files import find_images
+    from dlinknet.images.read import read_image
+    from dlinknet.inference.engines import NetworkEngine
+    from dlinknet.inference.predictor import Predictor
     _, network, _ = load_trained(options.trained_ckpt, "trained_ckpt", "dlinknet34")
     images = [read_image(Path(image.file)) for image in find_images(options.images, "images")[:16]]
     mosaic = np.vstack([np.hstack(images[4 * row:4 * row + 4]) for row in range(4)])

@@ -21,10 +21,11 @@ def parser() -> argparse.ArgumentParser:
 
 def block(options: argparse.Namespace):
     """The call that is measured: one of KINDS, in one of WAYS."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, 1)
     import mindspore as ms
     import numpy as np
+
     from dlinknet.models.blocks import SubPixel, double, double_depthwise, up_conv
     kind, way = options.side.split(", ")
     channels = options.channels

@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable, Iterator
 
 if TYPE_CHECKING:
-    from pathlib import Path        # slow to import, and before prepare() nothing here works
+    from pathlib import Path  # slow to import, and before prepare() nothing here works
 
 SIGNALS: dict[int, str] = {
     signal.SIGTERM: "ended by SIGTERM",

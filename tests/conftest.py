@@ -15,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # The files that take longest, the longest first: where two run at a time, a long one at the end would leave a core idle.
-LONG = ("models/test_linknet.py", "deploy/test_exporting.py", "commands/test_survival.py", "training/test_resume.py",
-        "commands/test_train_and_eval.py", "ascend310_infer/test_program.py", "test_launch_scripts.py", "commands/test_export.py",
+LONG = ("models/test_linknet.py", "export/test_exporter.py", "commands/test_survival.py", "training/test_resume.py",
+        "commands/test_train_and_eval.py", "ascend310_infer/test_program.py", "devices/test_launch_scripts.py", "commands/test_export.py",
         "ascend310_infer/test_script.py", "training/test_loop.py", "commands/test_modelarts.py", "training/test_together.py",
         "commands/test_predict.py", "commands/test_convert.py", "commands/test_classes.py", "commands/test_mistakes.py",
         "models/test_precision.py")
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def mindspore():
     """MindSpore prepared as the commands prepare it, on the CPU."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     runtime.start("CPU", 0, seed=1)
     import mindspore
     return mindspore
@@ -47,8 +47,8 @@ def mindspore():
 @pytest.fixture(scope="session")
 def networks(mindspore):
     """build(name, classes, decoder) -> a network with random weights and random BatchNorm statistics, built once a session."""
+    from dlinknet.checkpoints.load import set_value
     from dlinknet.models.linknet import BUILDERS
-    from dlinknet.models.weights import set_value
     built = {}
 
     def build(name, classes=1, decoder="full"):
@@ -79,8 +79,9 @@ def spread_checkpoint(networks, tmp_path_factory):
     def write(model, classes=1, decoder="full"):
         if (model, classes, decoder) not in written:
             from mindspore import Parameter, Tensor
+
+            from dlinknet.checkpoints.save import save
             from dlinknet.data.preprocess import to_input
-            from dlinknet.training.checkpoint import save
             network = networks(model, classes, decoder)
             logits = network.set_train(False)(Tensor(to_input(stripes(0)[0])[None])).asnumpy()
             values = {p.name: p.asnumpy() for p in network.get_parameters()}

@@ -1,4 +1,4 @@
-// Where the tiles of an image lie and how much each counts, as dlinknet/evaluation/predictor.py has it for models of one size.
+// Where the tiles of an image lie and how much each counts, as dlinknet/inference/predictor.py has it for models of one size.
 #pragma once
 
 #include <vector>

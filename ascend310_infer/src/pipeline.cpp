@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t kAhead = 2;    // tiles that wait for the network, and for the writer
 const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-// Other types of images, which are named where they are left out; dlinknet/data/images.py has the same.
+// Other types of images, which are named where they are left out; dlinknet/images/files.py has the same.
 const std::set<std::string> kOtherTypes = {".avif", ".bmp", ".dib", ".ecw", ".exr", ".gif", ".hdf", ".hdr", ".heic", ".heif", ".ico", ".img",
                                            ".j2k", ".jfif", ".jp2", ".jpe", ".jpx", ".jxl", ".nc", ".pbm", ".pgm", ".pnm", ".ppm", ".psd",
                                            ".qoi", ".sid", ".svg", ".tga", ".vrt", ".webp"};

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Callable, Iterable, Iterator
 
 from dlinknet.cloud.transfer import is_inside
 from dlinknet.errors import UserError, clipped, first_line
-from dlinknet.foreign import foreign_file
-from dlinknet.places import quoted, refuse_misnamed
+from dlinknet.files.foreign import foreign_file
+from dlinknet.files.places import quoted, refuse_misnamed
 
 ZIPS = (".zip",)
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -14,7 +14,7 @@ from dlinknet.cloud.node import Node
 from dlinknet.cloud.store import Object, Store, is_remote, join, same, split
 from dlinknet.console import LOG
 from dlinknet.errors import UserError, clipped, name_some
-from dlinknet.places import refuse_misnamed
+from dlinknet.files.places import refuse_misnamed
 
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")        # exports, with FILE.json beside them

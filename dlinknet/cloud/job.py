@@ -23,8 +23,8 @@ from dlinknet.cloud.node import Node
 from dlinknet.cloud.outputs import LEFT, NEWEST, Outputs
 from dlinknet.cloud.store import Store, is_remote, join, open_store, same
 from dlinknet.console import LOG
+from dlinknet.devices.launcher import writes
 from dlinknet.errors import RunFailed, UserError
-from dlinknet.launcher import writes
 
 DATA, CHECKPOINT, TRAIN = "data", "checkpoint_path", "train"
 FETCHED = {"state": dict, "made": dict}         # what is recorded of a run that was brought

@@ -10,7 +10,8 @@ from typing import Any, Callable, Iterator, Mapping
 
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
-from dlinknet.files import read_record, write_text
+from dlinknet.files.atomic import write_text
+from dlinknet.files.texts import read_record
 
 RECORD, LOCK = ".dlinknet_job.json", ".dlinknet_job.lock"
 LOOK = 0.2              # seconds between two tries to get the lock

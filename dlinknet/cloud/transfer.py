@@ -11,7 +11,7 @@ from typing import Callable, TypeVar
 from dlinknet.cloud.store import THREADS, Broken, Object, Refused, Store, join
 from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
-from dlinknet.files import beside, digest
+from dlinknet.files.atomic import beside, digest
 
 T = TypeVar("T")
 PAUSES = (0.5, 1, 2, 4, 8, 16)      # seconds before each further try

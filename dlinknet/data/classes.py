@@ -19,11 +19,11 @@ from typing import Any, Iterable
 
 import numpy as np
 
-from dlinknet.data.decoding import decode_values
 from dlinknet.data.labels import UNKNOWN, Coding, Unclear, labels_of
-from dlinknet.data.preprocess import read_mask, readable
 from dlinknet.errors import UserError, clipped, name_some, shown
-from dlinknet.texts import BadText, read_yaml
+from dlinknet.files.texts import BadText, read_yaml
+from dlinknet.images.decode import decode_values
+from dlinknet.images.read import read_mask, readable
 
 IGNORED = 255                   # the label of a pixel that counts nowhere
 MOST = 250                      # classes of a table

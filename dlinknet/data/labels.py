@@ -6,7 +6,7 @@ from typing import Optional
 
 import numpy as np
 
-from dlinknet.data.decoding import Values
+from dlinknet.images.decode import Values
 
 UNKNOWN = 254                   # the label of a value or colour that the table does not have
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from dlinknet.config import Config, default
+from dlinknet.config.settings import Config, default
 from dlinknet.data.classes import ROADS, Classes, read_table
-from dlinknet.data.images import IMAGE_TYPES, by_id, id_of, images_of
 from dlinknet.data.masks import refuse_untrainable
 from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
+from dlinknet.images.files import IMAGE_TYPES, by_id, id_of, images_of
 
 TABLES = Path(__file__).resolve().parent.parent.parent / "configs" / "classes"
 OWN_TABLES = {"camvid": "camvid.yaml", "cityscapes": "cityscapes19.yaml"}

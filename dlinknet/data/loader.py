@@ -8,13 +8,23 @@ from typing import Iterator
 import numpy as np
 from mindspore import Tensor
 
-from dlinknet.config import Config
+from dlinknet.config.settings import Config
 from dlinknet.data.augment import augment
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import DLINKNET, STRIDE, Preprocessing, of_settings, pad, read_image, resized, round_up, to_input
+from dlinknet.data.preprocess import (
+    DLINKNET,
+    STRIDE,
+    Preprocessing,
+    of_settings,
+    pad,
+    resized,
+    round_up,
+    to_input,
+)
 from dlinknet.errors import UserError
-from dlinknet.threads import ahead
+from dlinknet.images.read import read_image
+from dlinknet.threads import prefetch
 
 
 class TrainingLoader:
@@ -83,7 +93,7 @@ class TrainingLoader:
         # MindSpore's GeneratorDataset would do the same, but it takes over SIGTERM, needs a tenth of a second to start each
         # epoch, and wraps what a worker raises into pages of text.
         batches = self.order(epoch, start)[:, self.rank]
-        for _, arrays in ahead(batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers):
+        for _, arrays in prefetch(batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers):
             yield tuple(map(Tensor, arrays))
 
     def batch(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:

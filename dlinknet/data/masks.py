@@ -8,9 +8,9 @@ from typing import Iterable, Optional, Sequence
 import numpy as np
 
 from dlinknet.data.classes import Classes
-from dlinknet.data.decoding import BadImage, decode, decode_alpha, decode_grey
-from dlinknet.data.preprocess import ROAD_MINIMUM, readable
 from dlinknet.errors import UserError, name_some
+from dlinknet.images.decode import BadImage, decode, decode_alpha, decode_grey
+from dlinknet.images.read import ROAD_MINIMUM, readable
 
 MOST_UNKNOWN = 0.5              # the share of pixels with a colour of no class from which a table cannot be that of the masks
 

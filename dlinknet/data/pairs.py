@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Callable, Optional, TypeVar
 
 from dlinknet.data.classes import ROADS, Classes
-from dlinknet.data.decoding import BadImage, prove, read_header
-from dlinknet.data.images import IMAGE_TYPES, by_id, images_of
 from dlinknet.data.masks import Marks, findings, refuse_meaningless, survey
 from dlinknet.errors import UserError, name_some
-from dlinknet.results import new_folders
+from dlinknet.files.results import new_folders
+from dlinknet.images.decode import BadImage, prove, read_header
+from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
 
 MASK_TYPES = (".png", ".tif", ".tiff")
 LARGE = 2 ** 25                 # pixels of an image that is checked alone, so that the memory in use stays bounded

@@ -1,22 +1,16 @@
 """Pixels <-> network input. The only home of the constants that turn one into the other."""
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 
-from dlinknet.config import Config
-from dlinknet.data.decoding import BadImage, decode, decode_grey
-from dlinknet.errors import UserError
+from dlinknet.config.settings import Config
 
 STRIDE = 32                     # the encoder halves five times, so sides are multiples of 32
-ROAD_MINIMUM = 128              # a mask's pixel is road from here on
 
 INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32"}
 
@@ -63,31 +57,6 @@ def of_settings(settings: Config) -> Preprocessing:
     return replace(CHOICES[settings.preprocessing], resize=resize)
 
 
-def read_image(file: Path) -> np.ndarray:
-    """Return an image's pixels, H x W x 3 uint8, BGR, as stored. UserError: the file cannot be decoded."""
-    with readable(file):
-        return decode(file)
-
-
-def read_mask(file: Path) -> np.ndarray:
-    """Return a road mask's labels, H x W uint8: 1 where the mask's pixel is at least 128 (road), else 0.
-
-    Raises:
-        UserError: the file cannot be decoded.
-    """
-    with readable(file):
-        return (decode_grey(file) >= ROAD_MINIMUM).astype(np.uint8)
-
-
-@contextmanager
-def readable(file: Path) -> Iterator[None]:
-    """Turn BadImage, which names a file alone, into a UserError with the file's path."""
-    try:
-        yield
-    except BadImage as error:
-        raise UserError(f"{file.parent}{os.sep}{error}") from None
-
-
 def to_input(image: np.ndarray, out: np.ndarray | None = None, preprocessing: Preprocessing = DLINKNET) -> np.ndarray:
     """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * scale + shift; written to `out` where that is given."""
     # A table gives every pixel the value that float64 arithmetic would, at the price of a look-up.
@@ -126,23 +95,3 @@ def pad(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     # A side of one pixel has nothing to reflect.
     kind = cv2.BORDER_REFLECT_101 if min(pixels.shape[:2]) > 1 else cv2.BORDER_REPLICATE
     return cv2.copyMakeBorder(pixels, 0, down, 0, right, kind)
-
-
-def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Size -> padded size (height, width), few distinct ones, because each is a graph to compile.
-
-    Sizes share a canvas as long as it has at most twice the area that the smallest of them needs; images of similar sizes
-    therefore share one, and a small image beside a huge one does not pay for it.
-    """
-    groups: list[tuple[tuple[int, int], list[tuple[int, int]]]] = []
-    for size in sorted(sizes, key=lambda s: (-np.prod(round_up(*s)), s)):
-        own = round_up(*size)
-        for index, (canvas, members) in enumerate(groups):
-            joint = max(canvas[0], own[0]), max(canvas[1], own[1])
-            # Members come by falling area, so this size is the smallest.
-            if joint[0] * joint[1] <= 2 * own[0] * own[1]:
-                groups[index] = joint, members + [size]
-                break
-        else:
-            groups.append((own, [size]))
-    return {size: canvas for canvas, members in groups for size in members}

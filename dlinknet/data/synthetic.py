@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dlinknet.files import write_image
+from dlinknet.images.write import write_image
 
 Rng = np.random.Generator
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 import numpy as np
 
-from dlinknet.config import Config
+from dlinknet.config.settings import Config
 from dlinknet.console import Progress
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import Preprocessing, read_image
-from dlinknet.evaluation.engine import NetworkEngine
+from dlinknet.data.preprocess import Preprocessing
+from dlinknet.devices.ranks import Ranks
 from dlinknet.evaluation.metrics import Tally, confusion, set_figures
-from dlinknet.evaluation.predictor import Predictor, labels_of
-from dlinknet.parallel import Ranks
-from dlinknet.threads import ahead
+from dlinknet.images.read import read_image
+from dlinknet.inference.engines import NetworkEngine
+from dlinknet.inference.predictor import Predictor, labels_of
+from dlinknet.threads import prefetch
 
 if TYPE_CHECKING:
     from mindspore import nn
@@ -44,7 +45,7 @@ def score(pairs: Sequence[Pair], predictor: Predictor, threshold: float, title: 
     """
     canvases = predictor.canvases((pair.height, pair.width) for pair in among or pairs)
     with Progress(len(pairs), title) as progress:
-        for pair, (image, truth) in ahead(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask)), 2):
+        for pair, (image, truth) in prefetch(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask)), 2):
             probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
             prediction = labels_of(probability, threshold)
             yield Scored(pair, image, truth, prediction, confusion(truth, prediction, len(classes.known)))

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, Uniform
 
-from dlinknet.models.resnet import batch_norm
+from dlinknet.models.encoders.resnet import batch_norm
 
 
 def random_start(fan_in: int, bias: bool = True) -> dict:

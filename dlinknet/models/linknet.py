@@ -9,8 +9,8 @@ from typing import Callable
 
 from mindspore import nn
 
-from dlinknet.models import resnet
 from dlinknet.models.blocks import DecoderBlock, DilatedCentre, Head
+from dlinknet.models.encoders import resnet
 
 
 class LinkNet(nn.Cell):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlinknet.console import LOG
-from dlinknet.files import replacing
+from dlinknet.files.atomic import replacing
 
 
 def write_csv(rows: list[dict[str, Any]], path: Path) -> None:

@@ -10,23 +10,25 @@ import numpy as np
 from mindspore import amp, nn
 
 from dlinknet import signals
-from dlinknet.config import Config
+from dlinknet.checkpoints.load import load_network, load_state, set_value
+from dlinknet.checkpoints.model_card import ModelCard
+from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
+from dlinknet.config.settings import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
+from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import RunFailed, UserError, out_of_memory
-from dlinknet.fields import BadFields
-from dlinknet.models.model_card import ModelCard
+from dlinknet.files.fields import BadFields
 from dlinknet.models.precision import set_precision
-from dlinknet.models.weights import Checkpoint, load_network, load_state, read_checkpoint, set_value
-from dlinknet.parallel import Ranks
-from dlinknet.training.checkpoint import Stopped
 from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
 from dlinknet.training.progress import Best, DataIdentity, Position, State
 from dlinknet.training.records import Records
-from dlinknet.training.run import PLANNED, RunFiles, fixed_settings
+from dlinknet.training.resume import PLANNED, fixed_settings
+from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import PlateauRule, make_schedule, schedule_from_dict
 from dlinknet.training.step import make_step
+from dlinknet.training.stopped import Stopped
 
 
 class Trainer:

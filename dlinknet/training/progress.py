@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
 from dlinknet.data.classes import Classes, parse_classes
-from dlinknet.fields import BadFields, Fields
+from dlinknet.files.fields import BadFields, Fields
 from dlinknet.training.schedules import Schedule, schedule_from_dict
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mindspore import Parameter, amp, nn
 
 from dlinknet import signals
-from dlinknet.training.checkpoint import save
+from dlinknet.checkpoints.save import save
 from dlinknet.training.history import draw_curves, write_csv
 from dlinknet.training.progress import State
 from dlinknet.training.run import RunFiles

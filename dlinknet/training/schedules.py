@@ -5,8 +5,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Union
 
-from dlinknet.config import Config
-from dlinknet.fields import BadFields, Fields
+from dlinknet.config.settings import Config
+from dlinknet.files.fields import BadFields, Fields
 
 
 @dataclass(frozen=True)

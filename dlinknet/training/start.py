@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from mindspore import nn
 
-from dlinknet.config import Config
+from dlinknet.checkpoints.load import load_trained, set_value, start_network
+from dlinknet.checkpoints.model_card import ModelCard
+from dlinknet.config.settings import Config
 from dlinknet.data.classes import Classes
 from dlinknet.data.preprocess import of_settings
 from dlinknet.errors import UserError, name_some
 from dlinknet.models.linknet import BUILDERS
-from dlinknet.models.model_card import ModelCard
-from dlinknet.models.weights import load_trained, set_value, start_network
 
 KEY = "trained_ckpt"
 LAST_LAYER = "head.conv2."      # gives a map of logits for each class

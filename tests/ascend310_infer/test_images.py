@@ -14,7 +14,16 @@ import pytest
 from PIL import Image
 
 from tests.ascend310_infer import build
-from tests.ascend310_infer.tiffs import BLACK, CMYK, LAB, PALETTE, WHITE, YCBCR, page, tiff
+from tests.ascend310_infer.tiffs import (
+    BLACK,
+    CMYK,
+    LAB,
+    PALETTE,
+    WHITE,
+    YCBCR,
+    page,
+    tiff,
+)
 
 pytestmark = pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from dlinknet.deploy import sidecar
+from dlinknet.inference import description
 from tests.ascend310_infer import build
 from tests.conftest import stripes
 
@@ -49,11 +49,11 @@ def test_no_text_crosses_into_opencv(program):
 @pytest.fixture(scope="module")
 def model(mindspore, networks, tmp_path_factory):
     """A MindIR of 64 x 96 that this MindSpore has written, with its JSON."""
-    from dlinknet.deploy.graph import exported_graph
-    from dlinknet.deploy.mindir import write_mindir
-    folder, shape = tmp_path_factory.mktemp("model"), sidecar.Shape(1, (64, 96))
+    from dlinknet.export.graph import exported_graph
+    from dlinknet.export.mindir import write_mindir
+    folder, shape = tmp_path_factory.mktemp("model"), description.Shape(1, (64, 96))
     write_mindir(exported_graph(networks("linknet18"), False), shape, folder / "a.mindir")
-    sidecar.write(folder / "a.mindir", {"model": "linknet18", "classes": 1, "threshold": 0.5, **shape.described(1)})
+    description.write(folder / "a.mindir", {"model": "linknet18", "classes": 1, "threshold": 0.5, **shape.described(1)})
     cv2.imwrite(str(folder / "a_sat.png"), stripes(0)[0])
     return folder
 

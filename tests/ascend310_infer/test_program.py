@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from dlinknet.data.preprocess import pad, to_input
-from dlinknet.deploy.sidecar import Shape
-from dlinknet.evaluation.predictor import Predictor, weights
+from dlinknet.inference.description import Shape
+from dlinknet.inference.predictor import Predictor
+from dlinknet.inference.tiles import along, blend_weights
 from tests.ascend310_infer import build
 from tests.ascend310_infer.tiffs import page, tiff
 from tests.conftest import ROOT, command, stripes
@@ -67,17 +68,17 @@ def test_tiles_are_pythons_to_the_bit(parts, tmp_path, side, overlap):
 
     predictor = Predictor(Fixed(), 1536, overlap)
     for length in (1, side - 1, side, side + 1, 2 * side, 3 * side + 17, 3001):
-        result = build.run(parts, "axis", str(length), str(side), str(overlap), "weights.bin", cwd=tmp_path)
-        _, starts = predictor._axis(length, side)
+        result = build.run(parts, "axis", str(length), str(side), str(overlap), "blend_weights.bin", cwd=tmp_path)
+        _, starts = along(length, predictor.tile_size, predictor.overlap, side)
         assert result.returncode == 0 and [int(word) for word in result.stdout.split()] == starts, result.stderr
-        assert np.array_equal(np.fromfile(tmp_path / "weights.bin", np.float32), np.concatenate(weights(starts, side)))
+        assert np.array_equal(np.fromfile(tmp_path / "blend_weights.bin", np.float32), np.concatenate(blend_weights(starts, side)))
 
 
 @needs_onnx
 @pytest.mark.parametrize("way", [[], ["--plain_loop"]])
 def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, way):
-    from dlinknet.deploy.engines import OnnxEngine
-    from dlinknet.deploy.sidecar import read
+    from dlinknet.inference.description import read
+    from dlinknet.inference.engines import OnnxEngine
     whole = (work / "data" / "m2_sat.jpg").read_bytes()
     bad = {"cut_sat.png": cv2.imencode(".bmp", stripes(0, 64, 96)[0])[1].tobytes()[:-700],
            "deep_sat.png": cv2.imencode(".png", np.zeros((9, 9, 3), np.uint16))[1].tobytes(), "half_sat.jpg": whole[:-700],
@@ -221,8 +222,8 @@ def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, 
 def test_several_classes_of_resized_images_get_what_python_computes(folder, program, spread_checkpoint, tmp_path):
     """Maps one after the other in ID_sat.bin, the classes' values in ID_mask.png; the images' mean colour is taken off."""
     from dlinknet.data.preprocess import Preprocessing
-    from dlinknet.deploy.engines import OnnxEngine
-    from dlinknet.deploy.sidecar import path_of, read
+    from dlinknet.inference.description import path_of, read
+    from dlinknet.inference.engines import OnnxEngine
     result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet18', 3, 'depthwise')}", "--file_name=./net",
                      "--file_format=ONNX", "--batch_size=1", "--width=96", "--height=64", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -224,7 +224,7 @@ def make_binary(rng: Random) -> Case:
     Path("a_sat.bin").write_bytes(data)
 
     def run() -> None:
-        from dlinknet.evaluation.binaries import read_binary
+        from dlinknet.evaluation.results_310 import read_binary
 
         found = read_binary(Path("a_sat.bin"), height, width, "exports", maps)
         if (
@@ -238,8 +238,8 @@ def make_binary(rng: Random) -> Case:
 
 def _warm() -> None:
     import dlinknet.cloud.archives  # noqa: F401
-    import dlinknet.data.images  # noqa: F401
-    import dlinknet.evaluation.binaries  # noqa: F401
+    import dlinknet.evaluation.results_310  # noqa: F401
+    import dlinknet.images.files  # noqa: F401
 
 
 KINDS = (Kind("archive", 65, make_archive, _warm), Kind("binary", 15, make_binary, _warm))

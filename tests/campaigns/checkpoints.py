@@ -44,7 +44,8 @@ def in_child(make: Callable[[Path], None]) -> dict[str, bytes]:
 
 def start() -> Any:
     """Start MindSpore; return the settings."""
-    from dlinknet import config, runtime
+    from dlinknet import config
+    from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
     return config.load(SETTINGS, "")
@@ -56,8 +57,9 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
     epoch)."""
     settings = start()  # before MindSpore is imported
     from mindspore import nn
-    from dlinknet.data.loader import make_loader
+
     from dlinknet.data.classes import ROADS
+    from dlinknet.data.loader import make_loader
     from dlinknet.data.pairs import Pair
     from dlinknet.training.loop import Trainer
     from dlinknet.training.progress import Best
@@ -113,8 +115,8 @@ def _whole_network() -> bytes:
     start()
 
     def write(folder: Path) -> None:
+        from dlinknet.checkpoints.save import save
         from dlinknet.models.linknet import BUILDERS
-        from dlinknet.training.checkpoint import save
 
         save(
             folder / "net.ckpt", BUILDERS["linknet18"]().get_parameters(),
@@ -142,15 +144,17 @@ def make_resumed(rng: Random) -> Case:
         (Path("out") / "roads_previous.ckpt").write_bytes(data)
 
     def run() -> str:
-        from dlinknet.training.checkpoint import read_newest
-        from dlinknet.training.run import NEWEST, find_run, refuse_changes
         import dataclasses
+
+        from dlinknet.training.resume import find_run, refuse_changes
+        from dlinknet.training.run import NEWEST
+        from dlinknet.training.stopped import read_newest
 
         found = find_run(dataclasses.replace(settings, resume=NEWEST), "*")
         start = read_newest(found.checkpoints, "resume")
         refuse_changes(start.saved, settings, _identity(), start.file)
         if start.card.padding not in ("explicit", "same", "same_pool"):
-            from dlinknet.models.weights import start_network
+            from dlinknet.checkpoints.load import start_network
 
             start_network(settings.model_name, "", start.card.padding, 1, settings.decoder)
         trainer.resume(start, found.files)
@@ -185,7 +189,7 @@ def make_trained(rng: Random) -> Case:
     starts = rng.random() < 0.3
 
     def run() -> str:
-        from dlinknet.models.weights import load_trained, start_network
+        from dlinknet.checkpoints.load import load_trained, start_network
 
         if starts:
             network, line = start_network("linknet18", "net.ckpt", "auto", 1, "full")
@@ -226,7 +230,8 @@ def make_read(rng: Random) -> Case:
     Path("net.ckpt").write_bytes(data)
 
     def run() -> str:
-        from dlinknet.models.weights import load_trained, read_checkpoint
+        from dlinknet.checkpoints.load import load_trained
+        from dlinknet.checkpoints.read import read_checkpoint
 
         found = read_checkpoint("net.ckpt", "trained_ckpt")
         if sum(value.nbytes for value in found.tensors.values()) > 8 * len(data):

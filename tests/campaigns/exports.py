@@ -23,10 +23,11 @@ def _mindir() -> dict[str, bytes]:
 
     def write(folder: Path) -> None:
         from mindspore import nn
-        from dlinknet.deploy import sidecar
-        from dlinknet.deploy.mindir import write_mindir
 
-        shape = sidecar.Shape(1, (32, 32))
+        from dlinknet.export.mindir import write_mindir
+        from dlinknet.inference import description
+
+        shape = description.Shape(1, (32, 32))
         made = write_mindir(
             nn.SequentialCell([nn.Conv2d(3, 1, 1), nn.Sigmoid()]), shape, folder / "model.mindir"
         )
@@ -41,7 +42,8 @@ def _onnx() -> dict[str, bytes]:
 
     def write(folder: Path) -> None:
         from onnx import TensorProto, helper, save_model
-        from dlinknet.deploy import sidecar
+
+        from dlinknet.inference import description
 
         weight = helper.make_tensor("weight", TensorProto.FLOAT, [1, 3, 1, 1], [0.1, 0.2, 0.3])
         nodes = [
@@ -55,19 +57,19 @@ def _onnx() -> dict[str, bytes]:
         save_model(
             helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
             str(folder / "model.onnx"))
-        _write_sidecar(folder / "model.onnx", "ONNX", sidecar.Shape(1, (32, 32)), {"opset": 13})
+        _write_sidecar(folder / "model.onnx", "ONNX", description.Shape(1, (32, 32)), {"opset": 13})
 
     return in_child(write)
 
 
 def _write_sidecar(model: Path, form: str, shape: Any, made: dict[str, Any]) -> None:
     from dlinknet.data.preprocess import DLINKNET
-    from dlinknet.deploy import sidecar
+    from dlinknet.inference import description
 
-    sidecar.write(
+    description.write(
         model,
         {
-            "file": model.name, "file_format": form, "sha256": sidecar.sha256(model),
+            "file": model.name, "file_format": form, "sha256": description.sha256(model),
             "model": "linknet18", "classes": 1, "padding": "explicit", "decoder": "full",
             **shape.described(1, DLINKNET), "threshold": 0.5, **made},
     )
@@ -86,15 +88,15 @@ def _make_export(rng: Random, files: dict[str, bytes]) -> Case:
     Path(model).write_bytes(data)
     Path(f"{model}.json").write_bytes(files[f"{model}.json"])
     if draw >= 0.05 and rng.random() < 0.9:
-        from dlinknet.deploy import sidecar
+        from dlinknet.inference import description
 
         values = json.loads(files[f"{model}.json"])
-        sidecar.write(Path(model), {**values, "sha256": sidecar.sha256(Path(model))})
+        description.write(Path(model), {**values, "sha256": description.sha256(Path(model))})
         said += ", its sha256 repaired"
 
     def run() -> str:
         from dlinknet import config
-        from dlinknet.deploy.engines import open_model
+        from dlinknet.inference.open_model import open_model
 
         opened = open_model(model, "trained_ckpt", config.load(SETTINGS, ""))
         found = opened.engine(opened.engine.prepare(np.full((32, 32, 3), 90, np.uint8))[None])

@@ -159,7 +159,7 @@ def judged(case: Case, longest: int = LONGEST) -> dict[str, Any]:
     Args:
         longest: characters of an error's line.
     """
-    from dlinknet.data.images import BadImage
+    from dlinknet.images.files import BadImage
 
     refusals: tuple[type[Exception], ...] = (UserError, RunFailed, BadImage, *case.refuses)
     try:

@@ -47,9 +47,9 @@ def make_image(rng: Random) -> Case:
         cv2.imwrite("r1_mask.png", np.full((height, width), 255, np.uint8))
 
     def run() -> str:
-        from dlinknet.data.images import BadImage, find_images
         from dlinknet.data.pairs import read_pairs
-        from dlinknet.data.preprocess import read_image
+        from dlinknet.images.files import BadImage, find_images
+        from dlinknet.images.read import read_image
 
         if predicts:  # what find_images() lets pass may still be refused when it is read
             (found,) = find_images(".", "predict_path")
@@ -105,7 +105,7 @@ def make_road_mask(rng: Random) -> Case:
 
     def run() -> str:
         from dlinknet.data.pairs import read_pairs
-        from dlinknet.data.preprocess import read_mask
+        from dlinknet.images.read import read_mask
 
         pair = next(
             pair for pair in read_pairs(".", ".", "data_path", "data_path") if pair.id == "bad"
@@ -255,8 +255,8 @@ def make_folder(rng: Random) -> Case:
         Path("loop").symlink_to("loop")
 
     def run() -> str:
-        from dlinknet.data.images import find_images
         from dlinknet.data.pairs import read_pairs
+        from dlinknet.images.files import find_images
 
         if rng.random() < 0.5:
             return f"{len(find_images(place, 'predict_path'))} images"

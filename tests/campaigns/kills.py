@@ -29,10 +29,27 @@ from dlinknet.console import columns
 from dlinknet.errors import UserError
 from tests.campaigns.command import parse
 from tests.campaigns.ledger import Ledger
-from tests.campaigns.plans import LONGEST, SIGNALS, Plan, Reference, draw, is_over, judge
+from tests.campaigns.plans import (
+    LONGEST,
+    SIGNALS,
+    Plan,
+    Reference,
+    draw,
+    is_over,
+    judge,
+)
 from tests.campaigns.runs import (
-    WAYS, Run, Way, can_resume, contents, differences, end_all, epochs_left, faults_of_files,
-    prepare)
+    WAYS,
+    Run,
+    Way,
+    can_resume,
+    contents,
+    differences,
+    end_all,
+    epochs_left,
+    faults_of_files,
+    prepare,
+)
 
 MOST = 8  # kills of one run; then it is left alone
 # Seconds in which Python may not have begun to run train.py: the signal ends it as any program.
@@ -204,10 +221,10 @@ def main(arguments: list[str]) -> int:
 
 def _start_mindspore() -> None:
     """Have checkpoints readable here."""
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
-    import dlinknet.models.weights  # noqa: F401
+    import dlinknet.checkpoints.load  # noqa: F401
 
 
 def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.campaigns import archives, checkpoints, exports, image_kinds, texts, torch_files
+from tests.campaigns import (
+    archives,
+    checkpoints,
+    exports,
+    image_kinds,
+    texts,
+    torch_files,
+)
 from tests.campaigns.forks import Kind
 
 KINDS: dict[str, Kind] = {

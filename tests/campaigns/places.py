@@ -28,9 +28,18 @@ from typing import Any, Callable, Iterator
 from dlinknet.console import columns
 from tests.campaigns.runs import NAME
 from tests.campaigns.stage import (
-    PYTHON, SCRIPT, TRAIN, NotHere, Row, Stage, judged, lost_of, mounted, run)
+    PYTHON,
+    SCRIPT,
+    TRAIN,
+    NotHere,
+    Row,
+    Stage,
+    judged,
+    lost_of,
+    mounted,
+    run,
+)
 from tests.conftest import ROOT
-
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -385,6 +394,7 @@ def _job(url: Callable[[str], str], here: Path) -> list[str]:
 def failing_store(stage: Stage) -> Iterator[Row]:
     try:
         import obs  # noqa: F401
+
         from tests.cloud.obs_server import ObsServer
     except ImportError as error:
         raise NotHere(f"no store to talk to: {error}") from None
@@ -454,7 +464,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     folder = (options.folder or Path(tempfile.gettempdir()) / "dlinknet_places").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
     stage, rows = Stage(folder), []

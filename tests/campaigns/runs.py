@@ -298,7 +298,7 @@ def contents(way: Way, place: Path) -> dict[str, tuple[dict[str, bytes], Any]]:
     Raises:
         UserError: one of them is missing or not whole.
     """
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.checkpoints.read import read_checkpoint
 
     found = {}
     for ending in COMPARED:

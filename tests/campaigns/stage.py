@@ -188,8 +188,8 @@ def judged(
 
 def lost_of(out: Path, wanted: tuple[str, ...] = ("last.ckpt",)) -> str:
     """Return which of a run's files are missing or not whole."""
+    from dlinknet.checkpoints.read import read_checkpoint
     from dlinknet.errors import RunFailed, UserError
-    from dlinknet.models.weights import read_checkpoint
 
     lost = []
     for ending in wanted:

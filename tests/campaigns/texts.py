@@ -61,16 +61,16 @@ def make_class_table(rng: Random) -> Case:
 
 
 def make_sidecar(rng: Random) -> Case:
-    """The JSON beside an export, through sidecar.read()."""
+    """The JSON beside an export, through description.read()."""
     from dlinknet.data.preprocess import DLINKNET
-    from dlinknet.deploy import sidecar
+    from dlinknet.inference import description
 
     Path("m.onnx").write_bytes(b"a model")
-    shape = sidecar.Shape(1, (64, 64), dynamic=rng.random() < 0.3, pixels=rng.random() < 0.3)
+    shape = description.Shape(1, (64, 64), dynamic=rng.random() < 0.3, pixels=rng.random() < 0.3)
     classes = rng.choice((1, 3))
     values = {
         "format": 1, "file": "m.onnx", "file_format": "ONNX",
-        "sha256": sidecar.sha256(Path("m.onnx")), "model": "linknet18", "classes": classes,
+        "sha256": description.sha256(Path("m.onnx")), "model": "linknet18", "classes": classes,
         "padding": "explicit", "decoder": "full", **shape.described(classes, DLINKNET),
         "threshold": 0.5}
     if classes > 1:
@@ -79,7 +79,7 @@ def make_sidecar(rng: Random) -> Case:
     Path("m.onnx.json").write_bytes(data)
 
     def run() -> str:
-        found = sidecar.read("m.onnx", "trained_ckpt")
+        found = description.read("m.onnx", "trained_ckpt")
         found.card.known_classes("m.onnx", "trained_ckpt")      # as deploy/engines.py does next
         return str(found.shape)
 
@@ -110,12 +110,12 @@ def make_rank_table(rng: Random) -> Case:
     Path("table.json").write_bytes(data)
 
     def run() -> str:
-        from dlinknet import ranktable
+        from dlinknet.devices import rank_table
 
         os.environ["TMPDIR"] = os.getcwd()
-        places = ranktable.read_rank_table("table.json")
-        ranktable.places_here(places[:1], "table.json")
-        if ranktable.read_rank_table(ranktable.for_hccl("table.json")) != places:
+        places = rank_table.read_rank_table("table.json")
+        rank_table.places_here(places[:1], "table.json")
+        if rank_table.read_rank_table(rank_table.for_hccl("table.json")) != places:
             raise Disagrees("the translation for HCCL has other places")
         return f"{len(places)} ranks"
 
@@ -134,7 +134,7 @@ def make_manifest(rng: Random) -> Case:
     (Path("out") / ".dlinknet_output.json").write_bytes(data)
 
     def run() -> None:
-        from dlinknet.results import replacing_results
+        from dlinknet.files.results import replacing_results
         try:
             with replacing_results(Path("out"), "predict_path") as stage:
                 (stage / "b_mask.png").write_text("new", encoding="utf-8")
@@ -157,7 +157,7 @@ def _class_pair() -> Any:
 
 def make_class_weights(rng: Random) -> Case:
     """A run's class_weights.json, through frequencies(): what does not fit is counted again."""
-    from dlinknet.data import frequencies as room
+    from dlinknet.data import class_weights as room
     pair, out = _class_pair(), Path("out")
     whole = room.frequencies([pair], class_table(), out)
     data, said = json_text(rng, json.loads((out / room.FILE).read_text(encoding="utf-8")))
@@ -209,7 +209,7 @@ def make_run_settings(rng: Random) -> Case:
     Path("out/roads_config.yaml").write_bytes(data)
 
     def run() -> str:
-        from dlinknet.training.run import find_run, resume_settings
+        from dlinknet.training.resume import find_run, resume_settings
 
         arguments = ["--output_path=out", "--resume"]
         settings = config.load(arguments, "")
@@ -249,7 +249,7 @@ def make_report(rng: Random) -> Case:
 
     def run() -> None:
         from dlinknet import config
-        from dlinknet.evaluation.summary import read_run, write_report
+        from dlinknet.evaluation.run_report import read_run, write_report
 
         Path("report").mkdir()
         write_report(read_run("out", "roads", "out", config.load([], "")), Path("report"))
@@ -301,7 +301,7 @@ def make_command_line(rng: Random) -> Case:
         if config.load(["--config_path=again.yaml"], "") != loaded:
             raise Disagrees("settings that were written read back otherwise")
         if "devices" in keys and loaded.devices:
-            from dlinknet.ranktable import make_rank_table
+            from dlinknet.devices.rank_table import make_rank_table
 
             make_rank_table("table.json", loaded.devices, loaded.server_ip)
         return ""
@@ -311,13 +311,14 @@ def make_command_line(rng: Random) -> Case:
 
 def _warm() -> None:
     import dlinknet.cloud.node
-    import dlinknet.config
-    import dlinknet.data.frequencies
-    import dlinknet.deploy.sidecar
-    import dlinknet.ranktable  # noqa: F401
-    import dlinknet.evaluation.summary, dlinknet.training.run  # noqa: E401, F401
+    import dlinknet.config.settings
+    import dlinknet.data.class_weights
+    import dlinknet.devices.rank_table  # noqa: F401
+    import dlinknet.evaluation.run_report  # noqa: E401, F401
+    import dlinknet.inference.description
+    import dlinknet.training.run
     class_table()
-    dlinknet.config.load([], "")
+    dlinknet.config.settings.load([], "")
 
 
 def _kind(name: str, share: int, make: Callable[[Random], Case]) -> Kind:

@@ -142,7 +142,7 @@ def drawn(rng: Random) -> tuple[bytes, str]:
 
 def make_torch_file(rng: Random) -> Case:
     """A PyTorch file, through read_torch(), with its refusals as read_checkpoint() tells them."""
-    from dlinknet.models.torch_files import BadTorchFile, is_torch_file, read_torch
+    from dlinknet.checkpoints.torch_files import BadTorchFile, is_torch_file, read_torch
 
     data, said = drawn(rng)
     Path("net.pth").write_bytes(data)
@@ -168,7 +168,8 @@ def make_torch_file(rng: Random) -> Case:
 
 
 def _warm() -> None:
-    import dlinknet.data.images, dlinknet.models.torch_files  # noqa: E401, F401
+    import dlinknet.checkpoints.torch_files
+    import dlinknet.images.files  # noqa: E401, F401
 
 
 KINDS = (Kind("torch", 65, make_torch_file, _warm),)

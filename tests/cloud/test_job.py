@@ -11,9 +11,9 @@ import pytest
 
 from dlinknet import config
 from dlinknet.cloud import job
+from dlinknet.cloud.gate import as_job
 from dlinknet.cloud.job import Command
 from dlinknet.errors import RunFailed, UserError
-from dlinknet.jobs import as_job
 from tests.conftest import ROOT, command
 
 TRAIN = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt")

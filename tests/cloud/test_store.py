@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from dlinknet.cloud import store
-from dlinknet.cloud.store import Broken, Object, Refused, is_remote, join, open_store, same, split
+from dlinknet.cloud.store import (
+    Broken,
+    Object,
+    Refused,
+    is_remote,
+    join,
+    open_store,
+    same,
+    split,
+)
 from dlinknet.errors import UserError
 
 MD5 = "5d41402abc4b2a76b9719d911017c592"        # of "hello", by md5sum

@@ -5,7 +5,14 @@ import pytest
 
 from dlinknet.cloud import transfer
 from dlinknet.cloud.store import Broken, Object, Refused, open_store
-from dlinknet.cloud.transfer import contents, get_file, get_files, is_inside, persist, put_file
+from dlinknet.cloud.transfer import (
+    contents,
+    get_file,
+    get_files,
+    is_inside,
+    persist,
+    put_file,
+)
 from dlinknet.errors import RunFailed, UserError
 
 

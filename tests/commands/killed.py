@@ -39,13 +39,14 @@ def main():
     moment, number = sys.argv[1], int(sys.argv[2])
     sys.argv[1:3] = []
     import train
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     start = runtime.start
 
     def started(*args):
         """MindSpore can be imported from here on."""
         device = start(*args)
         import mindspore
+
         from dlinknet.evaluation import scoring
         from dlinknet.training import loop
         if moment == "step":

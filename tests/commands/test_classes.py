@@ -42,7 +42,7 @@ def work(tmp_path_factory):
 
 
 def test_a_training_says_and_keeps_what_it_did(work):
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.checkpoints.read import read_checkpoint
     folder, said = work
     assert "6 images to train on, 2 to validate on, batches of 2 x 32 x 64" in said and "mean_iou" in said and "best: mean_iou" in said
     rows = list(csv.DictReader(open(folder / "out" / "weight01_dink34_epochs.csv", encoding="utf-8")))

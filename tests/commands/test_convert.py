@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
+from tests.checkpoints.test_load import save
+from tests.checkpoints.test_origins import whole_names, wider_eps
 from tests.conftest import command, refused
-from tests.models.test_formats import wider_eps, whole_names
-from tests.models.test_weights import save
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,8 @@ def files(mindspore, networks, tmp_path_factory):
 
 
 def test_a_whole_network(files):
-    from dlinknet.models.weights import load_trained, read_checkpoint
+    from dlinknet.checkpoints.load import load_trained
+    from dlinknet.checkpoints.read import read_checkpoint
     folder, ours = files
     result = command("convert.py", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
     assert result.returncode == 0 and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout, result.stderr
@@ -39,7 +40,8 @@ def test_a_whole_network(files):
 
 @pytest.mark.long
 def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
-    from dlinknet.models.weights import load_trained, read_checkpoint
+    from dlinknet.checkpoints.load import load_trained
+    from dlinknet.checkpoints.read import read_checkpoint
     folder, ours = files
     result = command("convert.py", "--pretrained_ckpt=mindcv.ckpt", "--model_name=linknet18", "--file_name=encoder.ckpt", cwd=folder)
     assert result.returncode == 0 and "(mindcv's ResNet, which pads as same_pool does); not needed: classifier.bias" in result.stdout

@@ -148,7 +148,7 @@ def test_exports_that_cannot_be_taken(work):
                         ("none.onnx", "there is no file none.onnx")]:
         refused(command("predict.py", "--data_path=data", f"--trained_ckpt={name}", "--predict_path=p", cwd=folder),
                 f"trained_ckpt: {name}" if "no file" not in words else "trained_ckpt", words)
-    from dlinknet.deploy.sidecar import path_of, sha256
+    from dlinknet.inference.description import path_of, sha256
     values = json.loads(path_of(folder / "out" / "net.mindir").read_text())
     path_of(lonely).write_text(json.dumps({**values, "sha256": sha256(lonely)}))
     refused(command("predict.py", "--data_path=data", "--trained_ckpt=lonely.mindir", "--predict_path=p", cwd=folder),

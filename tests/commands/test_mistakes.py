@@ -137,7 +137,7 @@ def test_checkpoints(run, tmp_path, key, name):
 
 
 def test_devices(run):
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     for target in ("Ascend", "GPU"):
         if runtime._plugged_in(target):
             pytest.skip("this machine has a device")

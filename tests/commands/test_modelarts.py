@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.cloud.conftest import moxing, obs, obs_server     # noqa: F401  (fixtures)
+from tests.cloud.conftest import moxing, obs, obs_server  # noqa: F401  (fixtures)
 from tests.conftest import ROOT, stripes, write_pair
 
 SMALL = ("--model_name=linknet18", "--device_target=CPU", "--batch_size=2", "--num_workers=1", "--log_name=roads")

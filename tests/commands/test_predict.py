@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.evaluation.report import TRUE
-from dlinknet.results import MANIFEST
+from dlinknet.files.results import MANIFEST
+from dlinknet.inference.pictures import TRUE
 from tests.conftest import command, refused, stripes, write_pair
 
 

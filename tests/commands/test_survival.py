@@ -42,7 +42,7 @@ def table(folder):
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, mindspore):
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.checkpoints.read import read_checkpoint
     out, resume = work / "killed", ["--output_path=killed", "--resume"]
     last, previous = (out / f"weight01_dink34_{ending}.ckpt" for ending in ("last", "previous"))
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.results import MANIFEST
+from dlinknet.files.results import MANIFEST
 from tests.conftest import command, refused, stripes, write_pair
 
 

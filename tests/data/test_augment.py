@@ -3,7 +3,14 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data.augment import STREET, augment, flip_and_turn, hue_saturation_value, random_window, shift_scale_aspect
+from dlinknet.data.augment import (
+    STREET,
+    augment,
+    flip_and_turn,
+    hue_saturation_value,
+    random_window,
+    shift_scale_aspect,
+)
 
 
 class Drawn:

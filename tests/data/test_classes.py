@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import yaml
 
-from dlinknet.data.classes import IGNORED, ROADS, names_unlike, parse_classes, read_table
+from dlinknet.data.classes import (
+    IGNORED,
+    ROADS,
+    names_unlike,
+    parse_classes,
+    read_table,
+)
 from dlinknet.data.layouts import TABLES
 from dlinknet.errors import UserError
 

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from dlinknet.data.decoding import Values
 from dlinknet.data.labels import UNKNOWN, Coding, Unclear, labels_of
+from dlinknet.images.decode import Values
 
 BLACK, VIOLET, GREEN, WHITE, OTHER = (0, 0, 0), (128, 64, 128), (0, 128, 0), (255, 255, 255), (9, 9, 9)
 PIXELS = np.array([[0, 1], [2, 0]], np.uint8)

@@ -86,6 +86,7 @@ def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):
 
 def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore, tmp_path):
     import cv2
+
     from dlinknet.data.classes import IGNORED, Class, Classes
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.data.pairs import Pair

@@ -4,7 +4,13 @@ import pytest
 from PIL import Image
 
 from dlinknet.data.classes import ROADS, parse_classes
-from dlinknet.data.masks import Marks, findings, refuse_meaningless, refuse_untrainable, survey
+from dlinknet.data.masks import (
+    Marks,
+    findings,
+    refuse_meaningless,
+    refuse_untrainable,
+    survey,
+)
 from dlinknet.errors import UserError
 
 COLOURS = parse_classes({"classes": [{"name": "ground", "colour": [0, 0, 0], "values": [0]}, {"name": "road", "colour": [128, 64, 128], "values": [1]},

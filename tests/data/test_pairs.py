@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
-from dlinknet.data.preprocess import read_image, read_mask
 from dlinknet.errors import UserError
+from dlinknet.images.read import read_image, read_mask
 from tests.conftest import stripes, write_pair
 
 

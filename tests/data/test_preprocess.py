@@ -3,9 +3,17 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data.preprocess import (CHOICES, Preprocessing, pad, read_image, read_mask, resized, round_up,
-                                      shared_canvases, to_input)
+from dlinknet.data.preprocess import (
+    CHOICES,
+    Preprocessing,
+    pad,
+    resized,
+    round_up,
+    to_input,
+)
 from dlinknet.errors import UserError
+from dlinknet.images.read import read_image, read_mask
+from dlinknet.inference.tiles import shared_canvases
 
 
 def test_input_is_the_formula_of_the_authors():

@@ -5,9 +5,9 @@ import pytest
 
 from dlinknet.data.classes import Class, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.evaluation.predictor import Predictor
+from dlinknet.devices.ranks import Ranks
 from dlinknet.evaluation.scoring import score_all
-from dlinknet.parallel import Ranks
+from dlinknet.inference.predictor import Predictor
 
 CLASSES = Classes((Class("a", (0, 0, 0), (0,)), Class("b", (1, 0, 0), (1,)), Class("c", (2, 0, 0), (2,))), Class("v", (3, 0, 0), (9,)))
 

@@ -20,8 +20,8 @@ def numbers(*shape, seed=0):
 
 
 def test_doubling_computes_the_last_row_and_column(mindspore):
+    from dlinknet.checkpoints.load import set_value
     from dlinknet.models.blocks import double
-    from dlinknet.models.weights import set_value
     layer, x, weight = double(3, 2), numbers(1, 3, 4, 5), numbers(3, 2, 3, 3, seed=1)
     set_value(layer.weight, weight)
     set_value(layer.bias, np.array([0.5, -1]))
@@ -32,8 +32,8 @@ def test_doubling_computes_the_last_row_and_column(mindspore):
 
 @pytest.mark.parametrize("form, kernel, padding", [("dlinknet", 4, 1), ("linknet", 3, 0)])
 def test_the_heads_doubling(mindspore, form, kernel, padding):
+    from dlinknet.checkpoints.load import set_value
     from dlinknet.models.blocks import Head
-    from dlinknet.models.weights import set_value
     head, x, weight = Head(3, 2, form), numbers(1, 3, 4, 6), numbers(3, 32, kernel, kernel, seed=1)
     set_value(head.up.weight, weight)
     set_value(head.up.bias, np.zeros(32))
@@ -43,7 +43,7 @@ def test_the_heads_doubling(mindspore, form, kernel, padding):
 
 
 def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
-    from dlinknet.models.resnet import BasicBlock, ResNet, zeros_beside
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet, zeros_beside
     encoder, x = ResNet(BasicBlock, (1, 1, 1, 1)), np.abs(numbers(1, 2, 6, 8))
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     expected = [[padded[0, :, i:i + 3, j:j + 3].max((1, 2)) for j in range(0, 8, 2)] for i in range(0, 6, 2)]
@@ -52,7 +52,7 @@ def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
 
 
 def test_batch_norm_keeps_nine_tenths_and_counts_the_variance_unbiased(mindspore):
-    from dlinknet.models.resnet import batch_norm
+    from dlinknet.models.encoders.resnet import batch_norm
     layer, x = batch_norm(3).set_train(True), numbers(2, 3, 4, 4) * 3 + 1
     found = layer(mindspore.Tensor(x)).asnumpy()
     pixels = x.transpose(1, 0, 2, 3).reshape(3, -1).astype(np.float64)
@@ -65,8 +65,8 @@ def test_batch_norm_keeps_nine_tenths_and_counts_the_variance_unbiased(mindspore
 
 
 def test_the_centre_adds_what_each_dilation_sees(mindspore):
+    from dlinknet.checkpoints.load import set_value
     from dlinknet.models.blocks import DilatedCentre
-    from dlinknet.models.weights import set_value
     centre = DilatedCentre(1, (1, 2))
     for layer in centre.dilate:                     # each passes on the pixel to its left, at its dilation
         kernel = np.zeros((1, 1, 3, 3))
@@ -81,8 +81,8 @@ def test_the_centre_adds_what_each_dilation_sees(mindspore):
 
 
 def test_every_parameter_receives_a_gradient(mindspore):
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
-    from dlinknet.models.resnet import BasicBlock, ResNet
     network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), dilations=(1, 2)).set_train(False)
     parameters = network.trainable_params()
 

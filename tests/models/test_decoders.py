@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from tests.models.test_linknet import batch, distance, reference, weights_of     # noqa: F401  (a fixture among them)
+from tests.models.test_linknet import batch, distance, reference, weights_of  # noqa: F401  (a fixture among them)
 
 KINDS = ["full", "depthwise", "subpixel"]
 
@@ -24,6 +24,7 @@ def test_logits_of_several_classes_equal_pytorch(mindspore, networks, reference,
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_receives_pytorchs_gradient(mindspore, networks, reference, kind):       # noqa: F811
     import torch
+
     from dlinknet.training.losses import CrossEntropyLoss
     network = networks("linknet18", 3, kind).set_train(False)
     loss = CrossEntropyLoss(np.array([1.0, 2.0, 4.0]))
@@ -62,8 +63,8 @@ def as_sub_pixel(weight, bias):
 @pytest.mark.parametrize("side", [3, 4])
 def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
     """With equal weights where the two are equivalent: the decoder's 3x3 and the head's 4x4 up-convolution, to rounding."""
+    from dlinknet.checkpoints.load import set_value
     from dlinknet.models.blocks import SubPixel, double, up_conv
-    from dlinknet.models.weights import set_value
     rng = np.random.default_rng(side)
     transposed = double(5, 3) if side == 3 else up_conv(5, 3, 4, 1)
     assert transposed.weight.shape == (5, 3, side, side)
@@ -79,6 +80,6 @@ def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bare_files_tensors_say_which_kind_it_is(networks, kind):
-    from dlinknet.models.formats import recognise
+    from dlinknet.checkpoints.origins import recognise
     found = recognise(weights_of(networks("linknet18", 3, kind)))
     assert (found.model, found.decoder, len(found.tensors["head.conv2.weight"])) == ("linknet18", kind, 3)

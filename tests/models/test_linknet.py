@@ -64,8 +64,8 @@ def test_parameters_are_as_many_as_the_authors(networks, model):
 
 @pytest.mark.parametrize("dilations", [(), (1, 2)])
 def test_each_class_has_its_map_of_logits(mindspore, dilations):
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
-    from dlinknet.models.resnet import BasicBlock, ResNet
     network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), classes=3, dilations=dilations).set_train(False)
     assert network(mindspore.Tensor(batch((32, 64))[0])).shape == (2, 3, 32, 64)
 

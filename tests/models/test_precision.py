@@ -14,9 +14,10 @@ def batch():
 def trained(mindspore, batch):
     """trained(level) -> (losses of three steps, network, types that BatchNorm and a convolution were given)."""
     from mindspore import Tensor, amp, nn
+
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
     from dlinknet.models.precision import set_precision
-    from dlinknet.models.resnet import BasicBlock, ResNet
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
     kept = {}

@@ -16,10 +16,11 @@ from dlinknet.errors import RunFailed
 def make(mindspore, stripe_data, tmp_path):
     """make(*settings, validate=None) -> a Trainer of a LinkNet with one block a stage, seeded."""
     from dlinknet.data.loader import TrainingLoader
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
-    from dlinknet.models.resnet import BasicBlock, ResNet
     from dlinknet.training.loop import Trainer
-    from dlinknet.training.run import RunFiles, data_identity
+    from dlinknet.training.resume import data_identity
+    from dlinknet.training.run import RunFiles
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
     def build(*arguments, validate=None, folder="run"):
@@ -48,7 +49,8 @@ def weights(trainer):
 
 
 def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, lines):
-    from dlinknet.models.weights import load_network, read_checkpoint
+    from dlinknet.checkpoints.load import load_network
+    from dlinknet.checkpoints.read import read_checkpoint
     figures = iter([{"road_iou": 0.3, "precision": 0.5, "recall": float("nan"), "f1": 0.4},
                     {"road_iou": 0.2, "precision": 0.5, "recall": 0.5, "f1": 0.5}])
     first = make("--log_name=one", validate=lambda network: next(figures))
@@ -80,7 +82,7 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
 
 
 def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines):
-    from dlinknet.models.weights import set_value
+    from dlinknet.checkpoints.load import set_value
     trainer = make("--init_loss_scale=1e38", "--scale_factor=1048576", "--epoch_num=1")
     head = trainer.network.head.conv2.weight
     set_value(head, head.asnumpy() * 1000)                  # gradients of more than 3.4, which 1e38 makes infinite
@@ -127,7 +129,8 @@ def test_the_scale_grows_after_a_window_without_overflow(make):
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make):
-    from dlinknet.models.weights import read_checkpoint, set_value
+    from dlinknet.checkpoints.load import set_value
+    from dlinknet.checkpoints.read import read_checkpoint
     poison = iter([False, True])
 
     def validate(network):
@@ -144,7 +147,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make
 
 
 def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, monkeypatch, lines):
-    from dlinknet.models.weights import set_value
+    from dlinknet.checkpoints.load import set_value
     trainer = make("--epoch_num=20")
     losses = iter([1.0, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6])
     seen = []
@@ -167,7 +170,7 @@ def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, m
 
 
 def test_a_changed_learning_rate_reaches_the_compiled_step(make):
-    from dlinknet.models.weights import set_value
+    from dlinknet.checkpoints.load import set_value
     trainer = make("--augment=none")
     images, masks = next(iter(trainer.loader.epoch(1)))
     trainer.network.set_train(True)
@@ -180,13 +183,14 @@ def test_a_changed_learning_rate_reaches_the_compiled_step(make):
 
 def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspore):
     """What the reference gets wrong, and what Parameter.set_data would get wrong without a word."""
-    from dlinknet.models.weights import load_network, read_checkpoint
-    from dlinknet.training import checkpoint
+    from dlinknet.checkpoints import save
+    from dlinknet.checkpoints.load import load_network
+    from dlinknet.checkpoints.read import read_checkpoint
     trainer = make("--augment=none")
     images, masks = next(iter(trainer.loader.epoch(1)))
     trainer.network.set_train(True)
     trainer.step_function(images, masks)
-    checkpoint.save(trainer.files.plateau, trainer.network.get_parameters(), {})
+    save.save(trainer.files.plateau, trainer.network.get_parameters(), {})
     kept = weights(trainer)
     loss_there = float(trainer.step_function(images, masks)[0].asnumpy())
     for _ in range(3):
@@ -200,16 +204,16 @@ def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspor
 
 def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     """MindSpore itself fails to write, at a limit on the size of a file."""
-    from dlinknet.models.weights import read_checkpoint
-    from dlinknet.training import checkpoint
+    from dlinknet.checkpoints import save
+    from dlinknet.checkpoints.read import read_checkpoint
     trainer = make()
-    checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 1})
+    save.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 1})
     before = trainer.files.last.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
     try:
         with pytest.raises(OSError) as error:
-            checkpoint.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 2})
+            save.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert error.value.filename == str(trainer.files.last)

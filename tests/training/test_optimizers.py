@@ -47,6 +47,7 @@ def sgd(decay):
     ("rmsprop", 0.0, rmsprop(0)), ("rmsprop", 0.1, rmsprop(0.1)), ("sgd", 0.1, sgd(0.1))])
 def test_steps_are_those_of_the_formula(mindspore, name, decay, expected):
     from mindspore import Parameter, Tensor, ops
+
     from dlinknet.training.optimizers import make_optimizer
     weight, gamma = Parameter(Tensor(start().astype(np.float32)), name="weight"), Parameter(Tensor(np.ones(2, np.float32)), name="gamma")
     settings = config.load([f"--optimizer={name}", f"--learning_rate={RATE}", f"--weight_decay={decay}"], "")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from dlinknet.data.classes import Class, Classes
-from dlinknet.fields import BadFields
+from dlinknet.files.fields import BadFields
 from dlinknet.training.progress import Best, DataIdentity, Position, SavedRun, State
 from dlinknet.training.schedules import PlateauRule, Timetable
 from tests.training.mutants import mutant

@@ -9,7 +9,7 @@ import pytest
 from dlinknet.errors import UserError
 from dlinknet.training.progress import Best
 from tests.training.mutants import mutant
-from tests.training.test_loop import lines, make, weights       # noqa: F401  (fixtures)
+from tests.training.test_loop import lines, make, weights  # noqa: F401  (fixtures)
 
 SETTINGS = ["--epoch_num=3", "--batch_size=2", "--save_steps=2", "--init_loss_scale=64", "--scale_window=2"]
 
@@ -54,7 +54,7 @@ def table(trainer):
 
 
 def resumed(make, folder, file="last", **kwargs):        # noqa: F811
-    from dlinknet.training.checkpoint import read_stopped
+    from dlinknet.training.stopped import read_stopped
     trainer = make(*SETTINGS, folder=folder, **kwargs)
     trainer.resume(read_stopped(getattr(trainer.files, file), "resume"), trainer.files)
     return trainer
@@ -70,7 +70,7 @@ def whole(make):        # noqa: F811
 
 
 def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.checkpoints.read import read_checkpoint
     epochs = figures()
     trainer = make(*SETTINGS, folder="cut", validate=lambda network: next(epochs))
     cut_after(trainer, 5)
@@ -116,7 +116,7 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
 
 
 def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):        # noqa: F811
-    from dlinknet.models.weights import set_value
+    from dlinknet.checkpoints.load import set_value
 
     def learn(trainer, losses):
         def train_epoch(epoch):
@@ -149,7 +149,7 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):        # noqa: F811
-    from dlinknet.training.checkpoint import read_newest
+    from dlinknet.training.stopped import read_newest
     trainer = make()
     files = trainer.files
     for epoch in (1, 2):
@@ -197,7 +197,7 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     with pytest.raises(Cut):
         cut.run()
     assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
-    from dlinknet.training.checkpoint import read_stopped
+    from dlinknet.training.stopped import read_stopped
     again = make(*SETTINGS, *asked, folder=schedule)
     again.resume(read_stopped(again.files.last, "resume"), again.files)
     rates = noting(again)
@@ -210,7 +210,7 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
 @pytest.fixture
 def rewritten(make, monkeypatch):        # noqa: F811
     """(a trainer whose run has ended two of three epochs, rewrite(text) -> its `last` with another text, without writing it)."""
-    from dlinknet.models import weights as reading
+    from dlinknet.checkpoints import load as reading
     from dlinknet.training.progress import Position
     trainer = make(*SETTINGS, validate=lambda network: said(0.4, 0.5))
     row = {"epoch": 1, "train_loss": 0.5, "learning_rate": 0.002, **said(0.4, math.nan)}
@@ -233,8 +233,8 @@ def rewritten(make, monkeypatch):        # noqa: F811
 
 def go_on(trainer):
     """What train.py does with a run that is resumed, up to its first step."""
-    from dlinknet.training.checkpoint import read_newest
-    from dlinknet.training.run import refuse_changes
+    from dlinknet.training.resume import refuse_changes
+    from dlinknet.training.stopped import read_newest
     found = read_newest([trainer.files.last], "resume")
     refuse_changes(found.saved, trainer.config, trainer.identity, found.file)
     trainer.resume(found, trainer.files)
@@ -271,7 +271,7 @@ def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
 
 
 def test_a_plateau_of_which_too_little_is_known_is_refused(make):        # noqa: F811
-    from dlinknet.training.checkpoint import save
+    from dlinknet.checkpoints.save import save
     trainer = make(*SETTINGS)
     for text in ({}, {"plateau": None}, {"plateau": {"learning_rate": 1}}, {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}}):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)

@@ -8,9 +8,17 @@ import pytest
 from dlinknet import config
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
-from dlinknet.files import replacing
+from dlinknet.files.atomic import replacing
 from dlinknet.training.progress import SavedRun, State
-from dlinknet.training.run import FIXED, RunFiles, data_identity, find_run, fixed_settings, refuse_changes, resume_settings
+from dlinknet.training.resume import (
+    FIXED,
+    data_identity,
+    find_run,
+    fixed_settings,
+    refuse_changes,
+    resume_settings,
+)
+from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import PlateauRule
 
 

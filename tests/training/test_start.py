@@ -5,7 +5,7 @@ import pytest
 from dlinknet import config
 from dlinknet.data.classes import ROADS, parse_classes
 from dlinknet.errors import UserError
-from dlinknet.training.run import starts_from
+from dlinknet.training.resume import starts_from
 
 CLASSES = parse_classes({"classes": [{"name": name, "colour": [number, 0, 0], "values": [number]} for number, name in enumerate(("sky", "wood", "road"))]})
 
@@ -26,7 +26,7 @@ def values(network):
 
 def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoint):
     file = spread_checkpoint("linknet18")
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.checkpoints.read import read_checkpoint
     network, line = start(settings(f"--trained_ckpt={file}"), ROADS)
     tensors, found = read_checkpoint(str(file), "k").tensors, values(network)
     assert found.keys() == tensors.keys() and all(np.array_equal(found[name], tensors[name]) for name in tensors)
@@ -35,7 +35,7 @@ def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoi
 
 def test_the_last_layer_starts_anew_for_other_classes(start, spread_checkpoint):
     file = spread_checkpoint("linknet18")
-    from dlinknet.models.weights import read_checkpoint
+    from dlinknet.checkpoints.read import read_checkpoint
     network, line = start(settings(f"--trained_ckpt={file}"), CLASSES)
     tensors, found = read_checkpoint(str(file), "k").tensors, values(network)
     assert {name for name in tensors if not np.array_equal(found[name], tensors[name])} == {"head.conv2.weight", "head.conv2.bias"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import numpy as np      # noqa: E402
+import numpy as np  # noqa: E402
 
 STEPS, BATCH, SIDE = 5, 4, 32
 
@@ -21,9 +21,9 @@ def batches():
 def restored(folder, network, ranks):
     """Trains four epochs that are told their losses: the first is the best, the fourth without a better one restores it."""
     from dlinknet import config
+    from dlinknet.checkpoints.load import set_value
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.data.pairs import Pair
-    from dlinknet.models.weights import set_value
     from dlinknet.training.loop import Trainer
     from dlinknet.training.progress import DataIdentity
     from dlinknet.training.run import RunFiles
@@ -56,6 +56,7 @@ def restored(folder, network, ranks):
 def cross_entropy(size, mine):
     """The weighted cross-entropy of this process's part and its gradient, as the step takes the mean of them over all."""
     import mindspore as ms
+
     from dlinknet.training.losses import CrossEntropyLoss
     rng = np.random.default_rng(4)
     logits = rng.normal(size=(BATCH, 3, 8, 8)).astype(np.float32)
@@ -67,12 +68,13 @@ def cross_entropy(size, mine):
 
 
 def main(folder, size):
-    from dlinknet import runtime
+    from dlinknet.devices import runtime
     device = runtime.start("CPU", 0, 1, distribute=size > 1)
     from mindspore import Tensor, amp, nn
+
+    from dlinknet.devices.ranks import Ranks
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
-    from dlinknet.models.resnet import BasicBlock, ResNet
-    from dlinknet.parallel import Ranks
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
     assert device.size == size

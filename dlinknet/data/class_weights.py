@@ -1,0 +1,59 @@
+"""How often each class is in a training set, and the weights that make up for it. Pure NumPy."""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dlinknet.data.classes import IGNORED, Classes
+from dlinknet.data.masks import survey
+from dlinknet.data.pairs import Pair
+from dlinknet.errors import UserError
+from dlinknet.files.atomic import write_text
+
+FILE = "class_weights.json"     # in output_path
+SMALLEST = 1.02                 # ENet's constant: weights are at most 1 / ln(1.02) = 50.5
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """How many pixels of a training set's masks are of each class, int64, and how many are void that does not count."""
+
+    names: tuple[str, ...]
+    pixels: np.ndarray
+    void: int
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Each class's share of the pixels that count, float64."""
+        return self.pixels / self.pixels.sum()
+
+    @property
+    def weights(self) -> np.ndarray:
+        """1 / ln(p + 1.02), p being a class's share: ENet's weights, which LinkNet takes.
+
+        From 1.42 for a class that is everywhere to 50.5 for one that is nowhere; float64.
+        """
+        return 1 / np.log(self.shares + SMALLEST)
+
+
+def frequencies(pairs: list[Pair], classes: Classes, folder: Path, writes: bool = True) -> Frequencies:
+    """Return those of a training set, from what its masks mark, and write them to `folder`'s class_weights.json for people.
+
+    Args:
+        writes: write the file (rank 0 alone does).
+
+    Raises:
+        UserError: every pixel is void.
+    """
+    labels = sum((pair.marks or survey(pair.mask, classes)).labels for pair in pairs)
+    found = Frequencies(classes.names, labels[:len(classes.known)], int(labels[IGNORED]))
+    if not found.pixels.sum():
+        raise UserError("class_weights: every pixel of the training masks is void, so no class can be weighed")
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / FILE, json.dumps({"classes": found.names, "pixels": found.pixels.tolist(), "void": found.void,
+                                              "weights": found.weights.round(6).tolist()}, indent=1))
+    return found

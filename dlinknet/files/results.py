@@ -1,0 +1,232 @@
+"""Folders of results: only those that earlier runs filled are emptied, and a run that fails leaves them as they were."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Iterator
+
+from dlinknet import signals
+from dlinknet.errors import UserError, clipped, name_some
+from dlinknet.files.atomic import temporary_parts, write_text
+from dlinknet.files.locks import locked
+from dlinknet.files.places import misnamed, need_place, quoted
+from dlinknet.files.texts import read_record
+
+MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a command wrote there
+STAGE = ".dlinknet_unfinished"          # where the results lie until all of them are written
+LOCK = ".dlinknet_lock"                 # held while a command writes to a folder
+OWN = (MANIFEST, STAGE, LOCK)
+FOREIGN = 1000                          # files of others that are counted before the search ends
+HALF_WRITTEN = re.compile(r"(\..+\.)[0-9]+(\.\w+)")
+
+
+def need_results_place(path: str, key: str) -> None:
+    """Check that `path` can receive results.
+
+    Raises:
+        UserError: `path` is empty, cannot be written to, or holds files that no earlier run wrote.
+    """
+    if Path(path) == Path("."):
+        raise UserError(f"{key} is required: name a folder for the results with --{key}=FOLDER")
+    need_place(path, key)
+    refuse_foreign(Path(path), key)
+
+
+def refuse_foreign(folder: Path, key: str) -> None:
+    """Check that everything in `folder` was written by an earlier run, so that it may be replaced.
+
+    Raises:
+        UserError: there is anything else.
+    """
+    ours = _written(folder)
+    written, starts = set(ours), _temporaries(ours)
+    try:
+        foreign = list(islice((name for name in _contents(folder) if name not in written
+                               and not _is_half_written(name, starts)), FOREIGN + 1))
+    except OSError as error:
+        raise UserError(f"{key}: cannot read {clipped(str(folder), 120)} ({error.strerror}); "
+                        "name another folder") from None
+    if foreign:
+        names = [clipped(name, 40) for name in sorted(foreign)]
+        number, some = str(len(names)), name_some(names, 3)
+        if len(names) > FOREIGN:
+            number, some = f"more than {FOREIGN}", ", ".join([*names[:3], "..."])
+        raise UserError(f"{key}: {clipped(str(folder), 120)} holds {number} files that no earlier "
+                        f"run wrote ({some}); name an empty or new folder")
+
+
+@contextmanager
+def _taken_over(folder: Path, key: str) -> Iterator[None]:
+    """Holds a folder of results for one command, without what a killed one left half written."""
+    with locked(folder / LOCK, key):
+        refuse_foreign(folder, key)
+        starts = _temporaries(_written(folder))
+        for name in [name for name in _contents(folder) if _is_half_written(name, starts)]:
+            (folder / name).unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def replacing_results(folder: Path, key: str) -> Iterator[Path]:
+    """Yields an empty folder for results; they take the place of an earlier run's when the block ends without an error.
+
+    Where the block fails, the earlier results stay as they were.
+
+    Raises:
+        UserError: `folder` holds files of others, or another run is writing to it.
+    """
+    with _taken_over(folder, key):
+        stage = folder / STAGE
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        signals.add_unfinished(stage)
+        try:
+            yield stage
+            old, new = _written(folder), sorted(_contents(stage))
+            _refuse_folders(folder, new, key)
+            # Both lists stand in the manifest while files move: a run killed here leaves nothing that looks foreign.
+            write_text(folder / MANIFEST, json.dumps(sorted({*old, *new}), indent=0))
+            for name in old:
+                (folder / name).unlink(missing_ok=True)
+            for name in new:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(stage / name, folder / name)
+            write_text(folder / MANIFEST, json.dumps(new, indent=0))
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            signals.remove_unfinished(stage)
+
+
+@contextmanager
+def adding_results(folder: Path, key: str, names: list[str], written: list[str]) -> Iterator[None]:
+    """Lets the block write files one by one, each whole; their folders are made.
+
+    When it ends without an error, what an earlier run left and the block did not write is removed. Where it fails, what it has
+    written stays, and so does the rest.
+
+    Args:
+        names: all that the block may write, relative to `folder`.
+        written: what it has written; the block adds to it.
+
+    Raises:
+        UserError: `folder` holds files of others, or another run is writing to it.
+    """
+    with _taken_over(folder, key):
+        old = _written(folder)
+        _refuse_folders(folder, names, key)
+        write_text(folder / MANIFEST, json.dumps(sorted({*old, *names}), indent=0))
+        for place in {(folder / name).parent for name in names}:
+            place.mkdir(parents=True, exist_ok=True)
+        yield
+        for name in set(old) - set(written):
+            (folder / name).unlink(missing_ok=True)
+        write_text(folder / MANIFEST, json.dumps(sorted(written), indent=0))
+
+
+@contextmanager
+def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
+    """Yields a folder in which to fill the folders `names`; they appear below `parent` when the block ends without an error.
+
+    Raises:
+        UserError: one of them is there already and not empty, or another run is writing to `parent`.
+    """
+    filled = [name for name in names
+              if os.path.lexists(parent / name) and not _is_empty_folder(parent / name)]
+    if filled:
+        raise UserError(f"{key}: {parent} has {name_some(filled)} already; name another folder")
+    with locked(parent / LOCK, key):
+        stage = parent / STAGE
+        shutil.rmtree(stage, ignore_errors=True)
+        signals.add_unfinished(stage)
+        try:
+            for name in names:
+                (stage / name).mkdir(parents=True)
+            yield stage
+            for name in names:
+                if (parent / name).is_dir():
+                    (parent / name).rmdir()
+                os.replace(stage / name, parent / name)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            signals.remove_unfinished(stage)
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder and no link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return _is_folder(path) and not any(path.iterdir())
+
+
+def _refuse_folders(folder: Path, names: list[str], key: str) -> None:
+    """UserError where a folder has the name of a result: nothing has been moved or removed then."""
+    taken = [name for name in names if _is_folder(folder / name)]
+    if taken:
+        raise UserError(f"{key}: {clipped(str(folder), 120)} holds a folder with the name of a "
+                        f"result, {quoted(taken[0])}; remove or rename it")
+
+
+def _written(folder: Path) -> list[str]:
+    """Return what the manifest says that earlier runs wrote.
+
+    Only names of files and links below the folder are believed, and none that a file cannot have. A
+    name behind a link is none of them: the link itself is a file then that no run wrote.
+    """
+    record = read_record(folder / MANIFEST)
+    listed = [name for name in record if isinstance(name, str)] if isinstance(record, list) else []
+    paths = list(dict.fromkeys(Path(name) for name in listed))
+    names = [str(path) for path in paths if not path.is_absolute() and ".." not in path.parts]
+    unfit = misnamed(folder, names)
+    return [name for name in names if name not in unfit and not _is_folder(folder / name)
+            and Path(name).parts[0] not in OWN]
+
+
+def _temporaries(written: list[str]) -> set[tuple[str, str, str]]:
+    """Return (folder, start, suffix) of the temporary names of results and of the manifest."""
+    paths = [Path(name) for name in (*written, MANIFEST)]
+    return {(str(path.parent), *temporary_parts(path)) for path in paths}
+
+
+def _is_half_written(name: str, starts: set[tuple[str, str, str]]) -> bool:
+    """Return whether replacing() of a killed process left a file.
+
+    Its name is one of `starts` with a number in it.
+    """
+    match = HALF_WRITTEN.fullmatch(Path(name).name)
+    return match is not None and (str(Path(name).parent), match[1], match[2]) in starts
+
+
+def _contents(folder: Path) -> Iterator[str]:
+    """Yield the files and links below `folder`, relative to it and in no order.
+
+    The commands' own bookkeeping is left out.
+    Folders below it that cannot be read count as empty.
+
+    Raises:
+        OSError: `folder` itself cannot be read.
+    """
+    if not os.path.lexists(folder):
+        return
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(folder / below) as entries:
+                for entry in entries:
+                    name = os.path.join(below, entry.name)
+                    if name in OWN:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(name)
+                    else:
+                        yield name
+        except OSError:
+            if not below:
+                raise

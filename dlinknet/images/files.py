@@ -1,0 +1,134 @@
+"""Image files: which there are, and whether they are whole."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterable
+
+from dlinknet.console import LOG
+from dlinknet.errors import UserError, name_some
+from dlinknet.images.decode import BadImage, decode_grey, prove, read_header
+
+IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+# Other types of images, which are named where they are left out.
+OTHER_TYPES = (".avif", ".bmp", ".dib", ".ecw", ".exr", ".gif", ".hdf", ".hdr", ".heic", ".heif", ".ico", ".img", ".j2k", ".jfif", ".jp2",
+               ".jpe", ".jpx", ".jxl", ".nc", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".sid", ".svg", ".tga", ".vrt", ".webp")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image without a mask.
+
+    size: (height, width) in pixels, as stored. fault: why it cannot be used, or empty. turn: its EXIF orientation; 1 is upright.
+    """
+
+    id: str
+    file: Path
+    size: tuple[int, int]
+    fault: str = ""
+    turn: int = 1
+
+
+def check_image(file: Path, whole: bool = True, grey: bool = False) -> tuple[tuple[int, int], int]:
+    """Return ((height, width), largest grey value from 0 to 255) of an image file.
+
+    Args:
+        whole: decode the file, as it will be decoded later; otherwise only its header is read.
+        grey: work out the grey value too, which requires `whole`; otherwise it is 0.
+
+    Raises:
+        BadImage: what decoding.decode rejects.
+    """
+    if not whole:
+        return read_header(file).size, 0
+    return prove(file).size, int(decode_grey(file).max()) if grey else 0
+
+
+def need_utf8(file: Path, key: str) -> None:
+    """UserError where a file's name is not UTF-8: no table could hold it."""
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{key}: {file.parent}: the name {ascii(file.name)} is not UTF-8; rename the file") from None
+
+
+def id_of(file: Path) -> str:
+    """What an image is called everywhere: its file's name without its type and without '_sat'."""
+    return file.stem.removesuffix("_sat") or file.stem
+
+
+def by_id(files: Iterable[Path], place: str | Path, key: str, name: Callable[[Path], str] = id_of) -> dict[str, Path]:
+    """ID -> file, sorted by ID.
+
+    Args:
+        place, key: where the files lie and the setting that said so, for the error's line.
+        name: the ID that a file has.
+
+    Raises:
+        UserError: two files have one ID, or a name is not UTF-8.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        need_utf8(file, key)
+        id = name(file)
+        if id in found:
+            raise UserError(f"{key}: {place}: two files for one ID: {found[id].name} and {file.name}")
+        found[id] = file
+    return dict(sorted(found.items()))
+
+
+def find_images(place: str, key: str) -> list[ImageFile]:
+    """The images of a folder, or the one image that `place` is, sorted by ID, with their sizes.
+
+    Masks (ID_mask.png) are left out. Only headers are read.
+
+    Args:
+        key: the setting that named the place, for the error's line.
+
+    Raises:
+        UserError: there is no such place or no image in it, or two images have one ID.
+    """
+    path = Path(place)
+    if not place:
+        raise UserError(f"{key} is empty: name an image or a folder with --{key}=PATH")
+    try:
+        files = [path] if path.is_file() else images_of(path, path.iterdir(), lambda file: not file.stem.endswith("_mask"))
+    except (OSError, ValueError) as error:      # ValueError: a NUL byte
+        raise UserError(f"{key}: cannot read {place}: {getattr(error, 'strerror', error)}") from None
+    if not files:
+        raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
+    return [_looked_at(id, file) for id, file in by_id(files, place, key).items()]
+
+
+def turned_line(images: list[ImageFile]) -> str:
+    """Return a line for the log on images that viewers show turned; empty if there are none."""
+    turned = [image.file.name for image in images if image.turn != 1]
+    if not turned:
+        return ""
+    return (f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), which is not followed: they are predicted, "
+            "and their masks written, as they are stored")
+
+
+def _looked_at(id: str, file: Path) -> ImageFile:
+    try:
+        header = read_header(file)
+    except BadImage as error:
+        return ImageFile(id, file, (0, 0), str(error))
+    return ImageFile(id, file, header.size, turn=header.turn)
+
+
+def images_of(folder: Path, files: Iterable[Path], wanted: Callable[[Path], bool] = lambda file: True,
+              types: tuple[str, ...] = IMAGE_TYPES) -> list[Path]:
+    """Return the files of `types` among `files`, sorted; hidden ones are left out.
+
+    The log names images of other types, which are left out too.
+
+    Args:
+        folder: where the files lie, for the log's line.
+        wanted: says of a file, whatever its type, whether it is looked for.
+    """
+    found = sorted(file for file in files if not file.name.startswith(".") and wanted(file))
+    others = [file.name for file in found if file.suffix.lower() in OTHER_TYPES]
+    if others:
+        LOG.info("%d files of other types were left out of %s (%s); %s are read", len(others), folder, name_some(others), ", ".join(types))
+    return [file for file in found if file.suffix.lower() in types]

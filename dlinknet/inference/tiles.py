@@ -1,0 +1,71 @@
+"""Where an image's tiles and canvases lie, and how overlapping tiles are blended. Pure NumPy."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+
+from dlinknet.data.preprocess import STRIDE, round_up
+
+# Tiles come in few sizes, multiples of this, because each size is a graph to compile.
+SIDES = 128
+
+
+def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Size -> padded size (height, width), few distinct ones, because each is a graph to compile.
+
+    Sizes share a canvas as long as it has at most twice the area that the smallest of them needs; images of similar sizes
+    therefore share one, and a small image beside a huge one does not pay for it.
+    """
+    groups: list[tuple[tuple[int, int], list[tuple[int, int]]]] = []
+    for size in sorted(sizes, key=lambda s: (-np.prod(round_up(*s)), s)):
+        own = round_up(*size)
+        for index, (canvas, members) in enumerate(groups):
+            joint = max(canvas[0], own[0]), max(canvas[1], own[1])
+            # Members come by falling area, so this size is the smallest.
+            if joint[0] * joint[1] <= 2 * own[0] * own[1]:
+                groups[index] = joint, members + [size]
+                break
+        else:
+            groups.append((own, [size]))
+    return {size: canvas for canvas, members in groups for size in members}
+
+
+def blend_weights(starts: list[int], side: int) -> list[np.ndarray]:
+    """How much each of the tiles along an axis counts at each of its pixels: arrays of `side` float32, 0 to 1.
+
+    At every pixel the blend_weights of all tiles sum to 1. A tile begins to count where it has 3/8 of the (smallest) overlap
+    between itself and its border; within the next quarter it takes over from its neighbour.
+    """
+    shared = min((start + side - after for start, after in zip(starts, starts[1:])), default=0)
+    ramp = max(1, shared // 4)
+    # taken[i] is the share at each pixel of the axis that tiles from i on have taken over.
+    pixel = np.arange(starts[-1] + side) + 0.5
+    middles = [(after + start + side) / 2 for start, after in zip(starts, starts[1:])]
+    taken = [np.ones_like(pixel), *(np.clip((pixel - middle) / ramp + 0.5, 0, 1) for middle in middles), np.zeros_like(pixel)]
+    return [(taken[i] - taken[i + 1])[start:start + side].astype(np.float32) for i, start in enumerate(starts)]
+
+
+def along(length: int, tile_size: int, overlap: int, fixed: int | None = None) -> tuple[int, list[int]]:
+    """Return (side of a tile, where the tiles start) along an axis of `length` pixels, all multiples of 32.
+
+    Choose the fewest tiles that overlap by at least `overlap` pixels.
+
+    Args:
+        tile_size: the longest side of a tile, a multiple of 32.
+        overlap: capped at tile_size - 32, or at a quarter of `fixed`.
+        fixed: the tile's side, if the engine accepts one size only.
+    """
+    padded, _ = round_up(length, length)
+    if padded <= (fixed or tile_size):
+        return fixed or padded, [0]
+    for number in count(2):
+        side = -(-(padded + (number - 1) * overlap) // number)
+        side = fixed or min(tile_size, -(-side // SIDES) * SIDES)
+        # Small tiles would take hundreds of times the work if they shared what large ones do.
+        shared = min(overlap, side // 4 if fixed else side, side - STRIDE)
+        starts = [i * ((padded - side) // STRIDE) // (number - 1) * STRIDE for i in range(number)]
+        if max(after - start for start, after in zip(starts, starts[1:])) <= side - shared:
+            return side, starts
+    raise AssertionError("a tile is longer than the overlap")

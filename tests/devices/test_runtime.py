@@ -1,0 +1,124 @@
+"""Devices: what is taken, what is refused, what is said."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dlinknet.devices import runtime
+from dlinknet.errors import UserError
+from tests.conftest import ROOT
+
+
+def no_devices(monkeypatch):
+    monkeypatch.setattr(runtime, "_plugged_in", lambda target: False)
+
+
+def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(mindspore, monkeypatch):
+    no_devices(monkeypatch)
+    device = runtime.start("auto", 0, 1)
+    assert device.target == "CPU" and str(device).startswith("*** device: CPU. Neither Ascend nor GPU works here")
+    assert mindspore.__version__ in str(device)
+    assert "***" not in str(runtime.start("CPU", 0, 1))
+
+
+@pytest.mark.parametrize("target, words", [("Ascend", "/dev/davinci"), ("GPU", "/dev/nvidia")])
+def test_a_device_that_is_not_there_is_one_line(mindspore, monkeypatch, target, words):
+    no_devices(monkeypatch)
+    with pytest.raises(UserError) as error:
+        runtime.start(target, 0, 1)
+    assert words in str(error.value) and "--device_target=auto" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_is_missing_for_a_device_is_named(mindspore, monkeypatch):
+    monkeypatch.setattr(runtime, "_plugged_in", lambda target: True)
+    for name in runtime.CANN:
+        monkeypatch.delenv(name, raising=False)
+    assert "CANN is not set up (ASCEND_TOOLKIT_HOME and ASCEND_HOME_PATH are empty)" in runtime._missing("Ascend")
+    monkeypatch.setenv("ASCEND_HOME_PATH", "/usr/local/Ascend/latest")
+    assert runtime._missing("Ascend") == ""
+    monkeypatch.setattr(mindspore, "__file__", "/elsewhere/mindspore/__init__.py")
+    assert "is a wheel without it (libmindspore_ascend.so* is missing)" in runtime._missing("Ascend")
+    assert "is a wheel without it (libmindspore_gpu.so* is missing)" in runtime._missing("GPU")
+
+
+@pytest.mark.parametrize("target, words", [("Ascend", "libge_runner.so: cannot open shared object file"), ("GPU", "GPU")])
+def test_a_device_whose_libraries_are_missing_is_one_line(target, words):
+    """The plugin of the wheel really fails to load here, with a page of C++."""
+    if runtime._plugged_in(target):
+        pytest.skip("this machine has such a device")
+    code = (f"from dlinknet import runtime as r; r._plugged_in = lambda target: True\n"
+            f"try:\n    r.start({target!r}, 3, 1)\nexcept r.UserError as error:\n    print(error)")
+    environment = {**os.environ, "ASCEND_HOME_PATH": "/usr/local/Ascend/latest"}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment).stdout
+    line, = [line for line in out.splitlines() if line.startswith("device_target: ")]
+    assert line.startswith(f"device_target: {target} 3 does not work: ") and words in line, line
+    assert line.endswith(runtime.NEEDS[target])
+
+
+def test_what_is_called_for_a_device_is_known_to_this_mindspore():
+    """The settings of devices that are not here, given to this MindSpore, which ignores or takes them on a CPU."""
+    code = """
+import inspect
+from dlinknet import runtime as r
+device = r.start("CPU", 0, 1)
+import mindspore
+from mindspore import communication
+mindspore.set_context(disable_format_transform=True)
+if not device.version.startswith("2.0"):
+    mindspore.set_context(gpu_config={"conv_allow_tf32": False, "matmul_allow_tf32": False})
+if hasattr(mindspore, "device_context"):
+    inspect.signature(mindspore.device_context.ascend.op_precision.conv_allow_hf32).bind(True)
+if hasattr(mindspore, "set_device"):
+    inspect.signature(mindspore.set_device).bind("Ascend", 3)
+else:
+    mindspore.set_context(device_target="CPU", device_id=3)
+mindspore.set_auto_parallel_context(parallel_mode="data_parallel", gradients_mean=True, device_num=2)
+for function in (communication.init, communication.get_rank, communication.get_group_size):
+    inspect.signature(function).bind()
+print("all are known")
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert said.stdout.endswith("all are known\n"), said.stderr
+
+
+def test_processes_of_a_launcher_are_not_taken_for_one(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_RANK", "1")
+    with pytest.raises(UserError, match=r"run_distribute is False, but 4 processes were started \(mpirun\)"):
+        runtime.refuse_lonely(False)
+    runtime.refuse_lonely(True)
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1")
+    runtime.refuse_lonely(False)
+
+
+def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeypatch):
+    if not mindspore.__version__.startswith("2.0"):
+        pytest.skip("this MindSpore can")
+    monkeypatch.setenv("MS_ROLE", "MS_WORKER")
+    monkeypatch.setenv("MS_WORKER_NUM", "2")
+    with pytest.raises(UserError, match="run_distribute: several processes on a CPU take MindSpore 2.7 or later, this one is 2.0"):
+        runtime.start("CPU", 0, 1, distribute=True)
+
+
+def test_without_a_launcher_there_are_no_others():
+    with pytest.raises(UserError, match="run_distribute: no launcher started this process"):
+        runtime.start("CPU", 0, 1, distribute=True)
+
+
+def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch):
+    """The probe really runs in a process of its own; a GPU that only looks plugged in fails there."""
+    if any(runtime._plugged_in(target) for target in runtime.NODES):
+        pytest.skip("this machine has a device")
+    monkeypatch.setattr(runtime, "_plugged_in", lambda target: target == "GPU")
+    device = runtime.start("auto", 0, 1)
+    assert device.target == "CPU" and "GPU: " in device.refused and "GPU: not on this machine" not in device.refused
+
+
+def test_what_the_user_has_set_in_the_environment_stays():
+    code = ("import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; from dlinknet import runtime; "
+            "runtime._prepare_environment(); print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['GLOG_v'])")
+    environment = {"PATH": "/usr/bin:/bin"}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment,
+                         cwd=runtime.os.path.dirname(runtime.os.path.dirname(runtime.__file__)))
+    assert out.stdout.split() == ["DEFAULT", "3"], out.stderr

@@ -1,0 +1,73 @@
+"""Images without masks: which there are, and which cannot be used."""
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlinknet.errors import UserError
+from dlinknet.images.files import BadImage, check_image, find_images
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_folders_images_are_found_by_id_without_its_masks(tmp_path):
+    for name in ("b_sat.jpg", "a.png", "c_mask.png", "d.tif", ".hidden.jpg"):
+        cv2.imwrite(str(tmp_path / name), noise(20, 30))
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "e_sat.jpg").write_bytes(b"")
+    found = find_images(str(tmp_path), "data_path")
+    assert [(image.id, image.file.name, image.size, image.fault) for image in found] == [
+        ("a", "a.png", (20, 30), ""), ("b", "b_sat.jpg", (20, 30), ""), ("d", "d.tif", (20, 30), ""),
+        ("e", "e_sat.jpg", (0, 0), "e_sat.jpg: is empty; download or copy it again")]
+    alone, = find_images(str(tmp_path / "c_mask.png"), "data_path")
+    assert alone.id == "c_mask", "a file that is named is taken as it is"
+
+
+def test_places_without_images_are_refused(tmp_path):
+    with pytest.raises(UserError, match="data_path: .* holds no image"):
+        find_images(str(tmp_path), "data_path")
+    with pytest.raises(UserError, match="data_path: cannot read .*gone: No such file"):
+        find_images(str(tmp_path / "gone"), "data_path")
+    with pytest.raises(UserError, match="data_path is empty"):
+        find_images("", "data_path")
+    for name in ("a.png", "a_sat.jpg"):
+        cv2.imwrite(str(tmp_path / name), noise(8, 8))
+    with pytest.raises(UserError, match="two files for one ID: a.png and a_sat.jpg"):
+        find_images(str(tmp_path), "data_path")
+
+
+def test_an_image_is_read_to_its_end(tmp_path):
+    file = tmp_path / "a.jpg"
+    cv2.imwrite(str(file), noise(64, 48))
+    assert check_image(file)[0] == check_image(file, whole=False)[0] == (64, 48)
+    file.write_bytes(file.read_bytes()[:-500])
+    assert check_image(file, whole=False)[0] == (64, 48)
+    with pytest.raises(BadImage, match="a.jpg: truncated"):
+        check_image(file)
+    Image.fromarray(noise(8, 8)[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    with pytest.raises(BadImage, match="deep.png: not 8 bits a channel"):
+        check_image(tmp_path / "deep.png")
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bit_colours_are_refused(tmp_path, name):
+    """Pillow calls them RGB as it does 8-bit ones, and OpenCV would divide them by 256: an 11-bit scene would be black."""
+    cv2.imwrite(str(tmp_path / name), noise(8, 8).astype(np.uint16) * 8)
+    with pytest.raises(BadImage, match=f"{name}: not 8 bits a channel"):
+        check_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (7, 100), (1, 1)])
+def test_tiny_images_are_whole(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "tiny.jpg"), noise(*size))
+    assert check_image(tmp_path / "tiny.jpg")[0] == size
+
+
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), noise(8, 8))
+    file.rename(tmp_path / "\udcff.png")
+    with pytest.raises(UserError, match="is not UTF-8; rename the file"):
+        find_images(str(tmp_path), "data_path")
