@@ -1,55 +1,5 @@
-"""Finds the roads, or the classes that the model knows, in images that have no masks: a folder of them, or a single one of any size."""
-from dlinknet import signals
-
-signals.prepare(__name__)       # before all that takes long to import
-from pathlib import Path
-
-from dlinknet import config, console
-from dlinknet.cloud.gate import as_job
-from dlinknet.errors import RunFailed, name_some, run_command
-from dlinknet.files.places import need_file
-from dlinknet.files.results import adding_results, need_results_place
-from dlinknet.images.files import find_images, turned_line
-
-
-def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__, command="predict")
-    console.start_log()
-    need_results_place(settings.predict_path, "predict_path")
-    need_file(settings.trained_ckpt, "trained_ckpt")
-    images = find_images(settings.data_path, "data_path")
-
-    # What computes takes seconds to import: after the checks.
-    from dlinknet.inference.open_model import open_model
-    from dlinknet.inference.predict_images import predict
-    from dlinknet.inference.predictor import Predictor, views_of
-    from dlinknet.inference.write_predictions import PredictionFiles
-    from dlinknet.threads import BackgroundWriter
-
-    opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
-                          resize=opened.preprocessing.resize)
-    console.LOG.info("%s", opened.device)
-    console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))
-    if line := turned_line(images):
-        console.LOG.info("%s", line)
-    folder = Path(settings.predict_path)
-    files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
-    images, faults = files.checked(images), []
-    sound = [image for image in images if not image.fault]
-    names = [files.TABLE, *(name for image in sound for name in files.names(image))]
-    with adding_results(folder, "predict_path", names, files.written):
-        with BackgroundWriter() as writer:
-            for predicted in predict(images, predictor, settings.threshold, settings.probabilities):
-                if predicted.fault:
-                    faults.append(predicted.fault)
-                    console.LOG.info("left out %s", predicted.fault)
-                writer.do(files.write, predicted)
-        files.write_table()
-    console.LOG.info("%d masks and %s are in %s", len(images) - len(faults), files.TABLE, folder)
-    if faults:
-        raise RunFailed(f"{len(faults)} of {len(images)} images could not be predicted ({name_some(faults)})")
-
+"""Predict images: python predict.py --help."""
+from dlinknet.__main__ import run
 
 if __name__ == "__main__":
-    run_command(as_job(main, ("data_path", "trained_ckpt"), "predict_path", "predict"), memory="--tile_size")
+    run("predict")

@@ -62,7 +62,7 @@ def in_turn(script: str, names: list[str], rounds: int, *arguments: str) -> dict
 
 def draw_scenes(folder: Path, count: int, size: int = 1024) -> Path:
     """Draws `count` scenes of size x size (JPEG, masks PNG); returns the folder that holds them."""
-    subprocess.run([sys.executable, str(ROOT / "draw_scenes.py"), f"--output_path={folder}", f"--scene_num={count}",
+    subprocess.run([sys.executable, "-m", "dlinknet", "draw-scenes", f"--output_path={folder}", f"--scene_num={count}",
                     f"--scene_size={size}"], check=True, stdout=subprocess.DEVNULL)
     return folder / "train"
 

@@ -11,8 +11,9 @@ import errno
 import os
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 from dlinknet import signals
 
@@ -38,6 +39,36 @@ class Told(Exception):
 
 class UserError(Told):
     """A mistake that the user can repair. The text is one line that names the file or key and the remedy."""
+
+
+class InputError(UserError):
+    """A file or a value that the library cannot use.
+
+    The library does not know which setting named it: `naming` adds that.
+
+    Args:
+        subject: the file or value.
+        reason: what is wrong with it and the remedy, so that "SUBJECT REASON" is a sentence.
+    """
+
+    def __init__(self, subject: object, reason: str):
+        self.subject, self.reason = str(subject), reason
+        super().__init__(f"{subject} {reason}")
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Have the errors of the block say which setting named the file or value.
+
+    An error that an inner block has named stays as it is.
+
+    Raises:
+        UserError: "SETTING: SUBJECT REASON" for an InputError of the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise UserError(f"{setting}: {error}") from None
 
 
 class RunFailed(Told):

@@ -181,13 +181,12 @@ class _Ending:
 _ending: _Ending | None = None
 
 
-def prepare(name: str, left: str = "") -> None:
-    """Has signals end this process as the module says, and makes its standard streams safe to use.
+def prepare(left: str = "") -> None:
+    """End this process by signals as the module says, and make its standard streams safe to use.
 
-    The first call of a command.
+    The program calls it before anything else. A library that is imported never does.
 
     Args:
-        name: the __name__ of the command's module; without effect in one that is imported.
         left: what is left of the work, as for say().
 
     Standard streams that are closed are opened, so that no file of ours gets their numbers: what is
@@ -195,8 +194,6 @@ def prepare(name: str, left: str = "") -> None:
     encoding lacks is written as \\uXXXX.
     """
     global _ending
-    if name != "__main__":
-        return
     _open_streams()
     _ending = _Ending()
     _ending.say(left)

@@ -31,6 +31,9 @@ foreground() {
 }
 end_child() { [ -z "$child" ] || kill "$child" 2>/dev/null || true; }
 
+# So that `"$PYTHON" -m dlinknet COMMAND` works wherever the user stands.
+export PYTHONPATH=$ROOT${PYTHONPATH:+:$PYTHONPATH}
+
 # Which environment make_environment makes. usage: use_environment FOLDER REQUIREMENTS OLDEST NEWEST; Pythons as in 3.10
 use_environment() {
     VENV=$ROOT/$1

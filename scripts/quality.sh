@@ -8,7 +8,7 @@ if [ $# -lt 2 ] || [ "$1" = --help ] || [ "$1" = -h ]; then
     cat <<EOF
 usage: bash scripts/quality.sh DATA OUTPUT [--key=value ...]
 
-  DATA         a folder with train (images and masks), valid (images) and valid_mask (masks), as split_data.py writes it
+  DATA         a folder with train (images and masks), valid (images) and valid_mask (masks), as `dlinknet split-data` writes it
   OUTPUT       receives the run, the masks of the validation images and quality_report/report.md
   --key=value  settings for train.py and eval.py (python train.py --help)
 
@@ -21,7 +21,7 @@ data=${1/#\~/$HOME}
 out=${2/#\~/$HOME}
 shift 2
 for part in train valid valid_mask; do
-    [ -d "$data/$part" ] || fail "there is no folder $data/$part; split_data.py makes train, valid and valid_mask"
+    [ -d "$data/$part" ] || fail "there is no folder $data/$part; dlinknet split-data makes train, valid and valid_mask"
 done
 device=--device_target=auto
 settings=(--train_size=384 --epoch_num=30 --batch_size=4 --learning_rate=0.0002 --augment=flips)
@@ -46,4 +46,4 @@ foreground "$PYTHON" "$ROOT/train.py" --data_path="$data/train" --val_path="$dat
     --output_path="$out" --log_name=quality "$device" "${settings[@]}" ${resume[@]+"${resume[@]}"}
 foreground "$PYTHON" "$ROOT/eval.py" --config_path="$out/quality_config.yaml" --data_path="$data/valid" --label_path="$data/valid_mask" "$device" \
     --trained_ckpt="$out/quality_best.ckpt" --predict_path="$out/best"
-foreground "$PYTHON" "$ROOT/report.py" --output_path="$out" --log_name=quality --predict_path="$out/best"
+foreground "$PYTHON" -m dlinknet report --output_path="$out" --log_name=quality --predict_path="$out/best"

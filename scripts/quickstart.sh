@@ -54,7 +54,7 @@ if [ -n "$data" ]; then
     if [ -d "$data/train" ] && [ -d "$data/valid" ] && [ -d "$data/valid_mask" ]; then
         scenes=$data
     elif clear_scenes; ! [ -d "$scenes" ]; then
-        foreground "$PYTHON" "$ROOT/split_data.py" --data_path="$data" --output_path="$scenes" --val_split=0.1
+        foreground "$PYTHON" -m dlinknet split-data --data_path="$data" --output_path="$scenes" --val_split=0.1
     fi
     recipe=(--train_size=256 --epoch_num=20 --learning_rate=0.0005)
 else
@@ -62,7 +62,7 @@ else
     scenes=$out/data
     clear_scenes
     if ! [ -d "$scenes" ]; then
-        foreground "$PYTHON" "$ROOT/draw_scenes.py" --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
+        foreground "$PYTHON" -m dlinknet draw-scenes --output_path="$scenes" --scene_num=92 --val_split=0.13 --scene_size=256
     fi
     recipe=(--train_size=128 --epoch_num=8 --learning_rate=0.001)
 fi

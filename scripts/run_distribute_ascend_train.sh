@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/processes.sh"
 read_arguments "run_distribute_ascend_train.sh RANK_TABLE_FILE DATASET CONFIG_PATH
 
-  RANK_TABLE_FILE  which rank is which Ascend; python rank_table.py --devices=all --rank_table=FILE makes one of a server
+  RANK_TABLE_FILE  which rank is which Ascend; python -m dlinknet rank-table --devices=all --rank_table=FILE makes one of a server
   DATASET       folder of ID_sat.jpg and ID_mask.png
   CONFIG_PATH   settings, for instance dlinknet_config.yaml
 Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output. A table of several servers: call this on each of them." 3 3 "$OWNED device_target" "$@"
@@ -17,7 +17,7 @@ case ${words[0]} in
     /*) table=${words[0]} ;;
     *) table=$PWD/${words[0]} ;;
 esac
-places=$("$PYTHON" "$ROOT/rank_table.py" --rank_table="$table") || exit
+places=$("$PYTHON" -m dlinknet rank-table --rank_table="$table") || exit
 while read -r _ rank _ size _ _ device; do
     starts[rank]="RANK_ID=$rank RANK_SIZE=$size DEVICE_ID=$device"
 done <<<"$places"

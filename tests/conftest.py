@@ -136,9 +136,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def command(name: str, *arguments: str, cwd: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess:
-    """Runs a command of the project in a process of its own, as a user does."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.run([sys.executable, str(ROOT / name), *arguments], capture_output=True, text=True, timeout=timeout,
+    """Run a command in a process of its own, as a user does: 'train.py', or 'split-data' of `python -m dlinknet`."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    program = [str(ROOT / name)] if name.endswith(".py") else ["-m", "dlinknet", name]
+    return subprocess.run([sys.executable, *program, *arguments], capture_output=True, text=True, timeout=timeout,
                           cwd=cwd or ROOT, env=environment)
 
 

@@ -104,7 +104,7 @@ def test_a_result_that_cannot_be_printed_is_a_failure(monkeypatch):
 
 def test_a_name_that_is_not_utf8_does_not_end_the_log(tmp_path):
     """In a process of its own: pytest-xdist cannot send such a text."""
-    code = ("import sys\nfrom pathlib import Path\nfrom dlinknet import console, signals\nsignals.prepare('__main__')\nconsole.start_log()\n"
+    code = ("import sys\nfrom pathlib import Path\nfrom dlinknet import console, signals\nsignals.prepare()\nconsole.start_log()\n"
             "console.log_to_file(Path(sys.argv[1]))\nconsole.LOG.info('left out %s', 'b\\udcff.jpg')\nsignals.be_over()")
     result = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run.log")], capture_output=True, cwd=ROOT, timeout=60)
     assert result.returncode == 0 and result.stderr == b"" and b"left out b\\udcff.jpg" in result.stdout

@@ -1,6 +1,7 @@
 """How a command ends: one line, a status, also where there is too little memory or nobody reads."""
 import errno
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -58,11 +59,11 @@ def test_other_errors_are_not_taken_for_too_little_memory(error):
 
 
 @pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
-@pytest.mark.parametrize("command", ["rank_table.py --rank_table=t.json", "train.py --help"])
+@pytest.mark.parametrize("command", ["-m dlinknet rank-table --rank_table=t.json", f"{ROOT}/train.py --help"])
 def test_a_result_that_nobody_gets_is_status_1(tmp_path, command, stdout):
     server = {"server_id": "s", "device": [{"device_id": "0", "device_ip": "192.168.100.1", "rank_id": "0"}]}
     (tmp_path / "t.json").write_text(json.dumps({"status": "completed", "server_list": [server]}))
-    result = subprocess.run(["bash", "-c", f'"{sys.executable}" "{ROOT}"/{command} {stdout}'], cwd=tmp_path, text=True, capture_output=True)
+    result = subprocess.run(["bash", "-c", f'"{sys.executable}" {command} {stdout}'], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True)
     refused(result, "the result cannot be printed: standard output: ", status=1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from typing import Callable
 
-from dlinknet.config.settings import wants_job
+from dlinknet.config import wants_job
 
 Main = Callable[[list], None]
 

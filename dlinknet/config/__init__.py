@@ -1,16 +1,8 @@
-"""The settings of the commands: their defaults, limits and help texts, and how a command line and a YAML file set them."""
-from dlinknet.config.settings import (
-    DEFAULT_FILE,
-    JOB,
-    TYPES,
-    Config,
-    check,
-    default,
-    load,
-    read_values,
-    split,
-    uses,
-    wants_job,
-)
+"""The settings of the commands: their defaults, limits and help texts, and how they are set."""
+from dlinknet.config.defaults import DEFAULT_FILE, defaults, read_values, uses
+from dlinknet.config.load import JOB, load, split, wants_job
+from dlinknet.config.settings import TYPES, Config, check, default
 
-__all__ = ["DEFAULT_FILE", "JOB", "TYPES", "Config", "check", "default", "load", "read_values", "split", "uses", "wants_job"]
+__all__ = [
+    "DEFAULT_FILE", "JOB", "TYPES", "Config", "check", "default", "defaults", "load", "read_values", "split", "uses",
+    "wants_job"]

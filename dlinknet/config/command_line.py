@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from typing import Any, Iterable
+from typing import Any, Iterable, NamedTuple
 
 from dlinknet.console import show
 from dlinknet.errors import UserError
@@ -17,15 +17,24 @@ class _Parser(argparse.ArgumentParser):
         show(self.format_help().rstrip())       # argparse's own says nothing where it cannot be printed
 
 
-def split(arguments: list[str], description: str, file: str, keys: dict[str, tuple[str, Any, Any]],
+class Setting(NamedTuple):
+    """What --help says of a setting: its text, its default, its limits; and whether it says anything."""
+
+    text: str
+    default: Any
+    limit: Any
+    listed: bool = True
+
+
+def split(arguments: list[str], description: str, settings: dict[str, Setting], headings: dict[str, list[str]],
           bare: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """(the keys that a command line gives, with config_path, as text; what is left of it).
+    """Return (the keys that a command line gives, with config_path, as text; the other words).
 
     Args:
         arguments: the command line without the program's name.
         description: what the command does, for --help.
-        file: name of the YAML file with the defaults, for --help.
-        keys: key -> (help text, default, limit or None).
+        settings: every key that is accepted.
+        headings: heading -> the keys that --help lists under it.
         bare: keys that may stand without a value, which then is True.
 
     Raises:
@@ -33,16 +42,27 @@ def split(arguments: list[str], description: str, file: str, keys: dict[str, tup
     """
     parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
                      usage="%(prog)s [--key=value ...]",
-                     formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110))
+                     formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=100))
     parser.add_argument("--config_path", metavar="FILE",
-                        help=f"YAML file whose keys replace the defaults (default: {file} beside the command)")
-    for key, (text, default, limit) in keys.items():
-        allowed = describe(limit)
-        text = f"{text} (default: {'empty' if default == '' else default}{'; ' + allowed if allowed else ''})"
-        parser.add_argument(f"--{key}", metavar="VALUE", help=text.replace("%", "%%"),
-                            **({"nargs": "?", "const": "True"} if key in bare else {}))
+                        help="YAML file whose keys replace the defaults (those of dlinknet_config.yaml)")
+    for heading, keys in headings.items():
+        group = parser.add_argument_group(heading)
+        for key in keys:
+            setting = settings[key]
+            group.add_argument(f"--{key}", metavar="VALUE", help=_explained(setting),
+                               **({"nargs": "?", "const": "True"} if key in bare else {}))
     known, unknown = parser.parse_known_args(arguments)
     return vars(known), unknown
+
+
+def _explained(setting: Setting) -> str:
+    """Return a setting's text for --help."""
+    if not setting.listed:
+        return argparse.SUPPRESS
+    default = "empty" if setting.default == "" else setting.default
+    allowed = describe(setting.limit)
+    text = f"{setting.text} (default: {default}{'; ' + allowed if allowed else ''})"
+    return text.replace("%", "%%")
 
 
 def nearest(word: str, words: Iterable[str], prefix: str = "") -> str:

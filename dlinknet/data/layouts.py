@@ -10,15 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from dlinknet.config.settings import Config, default
+from dlinknet.config import Config, default
 from dlinknet.data.classes import ROADS, Classes, read_table
 from dlinknet.data.masks import refuse_untrainable
 from dlinknet.data.pairs import MASK_TYPES, Pair, matched, read_pairs, split_pairs
 from dlinknet.errors import UserError
+from dlinknet.files.shipped import shipped
 from dlinknet.images.files import IMAGE_TYPES, by_id, id_of, images_of
 
-TABLES = Path(__file__).resolve().parent.parent.parent / "configs" / "classes"
-OWN_TABLES = {"camvid": "camvid.yaml", "cityscapes": "cityscapes19.yaml"}
+TABLES = shipped("configs/classes")
+OWN_TABLES = shipped("configs/classes")
 OWN_PARTS = ("camvid", "cityscapes")    # layouts with a training, a validation and a test set of their own
 
 

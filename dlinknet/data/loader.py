@@ -8,7 +8,7 @@ from typing import Iterator
 import numpy as np
 from mindspore import Tensor
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.data.augment import augment
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair

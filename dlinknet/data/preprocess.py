@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 
 STRIDE = 32                     # the encoder halves five times, so sides are multiples of 32
 

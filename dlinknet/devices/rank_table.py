@@ -119,7 +119,7 @@ def _look(path: Path) -> tuple[dict[str, Any], Any]:
         if pending:
             return {}, "no JSON"
         raise UserError(f"rank table: {_said(path)} is not one: {clipped(str(error), 100)}; "
-                        "rank_table.py makes one") from None
+                        "dlinknet rank-table makes one") from None
     if not isinstance(table, dict):
         raise _no_table(path)
     return table, table.get("status", COMPLETED)
@@ -187,7 +187,7 @@ def _said(file: str | Path) -> str:
 def _no_table(file: str | Path) -> UserError:
     return UserError(f"rank table: {_said(file)} is not one: it requires server_list with "
                      "server_id and device, and in each device device_id and rank_id; "
-                     "rank_table.py makes one")
+                     "dlinknet rank-table makes one")
 
 
 def places_here(places: list[Place], file: str) -> list[Place]:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.data.classes import SHOWN
 from dlinknet.errors import UserError, clipped, shown
 from dlinknet.files.fields import BadFields, Fields

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 import numpy as np
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.console import Progress
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair

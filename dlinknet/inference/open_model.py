@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Callable, TypeVar
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.data.classes import Classes, names_unlike
 from dlinknet.data.preprocess import Preprocessing
 from dlinknet.devices import runtime

@@ -13,7 +13,7 @@ from dlinknet import signals
 from dlinknet.checkpoints.load import load_network, load_state, set_value
 from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.devices.ranks import Ranks

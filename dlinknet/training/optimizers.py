@@ -6,7 +6,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Parameter, nn, ops
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 
 NOT_DECAYED = ("gamma", "beta")         # BatchNorm's: MindSpore's own optimizers leave these out by name, and so do we
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dlinknet.config.settings import Config, default, load, read_values
+from dlinknet.config import Config, default, load, read_values
 from dlinknet.config.values import NEWEST
 from dlinknet.console import LOG
 from dlinknet.data.classes import ROADS, Classes, names_unlike

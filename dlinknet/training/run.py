@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Iterator
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.console import LOG, log_to_file
 from dlinknet.data.pairs import Pair
 from dlinknet.files.atomic import left_beside, replacing, write_text

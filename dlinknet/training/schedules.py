@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Union
 
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.files.fields import BadFields, Fields
 
 

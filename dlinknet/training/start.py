@@ -7,7 +7,7 @@ from mindspore import nn
 
 from dlinknet.checkpoints.load import load_trained, set_value, start_network
 from dlinknet.checkpoints.model_card import ModelCard
-from dlinknet.config.settings import Config
+from dlinknet.config import Config
 from dlinknet.data.classes import Classes
 from dlinknet.data.preprocess import of_settings
 from dlinknet.errors import UserError, name_some

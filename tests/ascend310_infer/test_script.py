@@ -35,7 +35,7 @@ def build_folder(tmp_path_factory):
 def scored(spread_checkpoint, tmp_path_factory):
     """Drawn scenes, LinkNet18 with random weights, its ONNX file for 160 x 160, and what eval.py says of it."""
     folder, weights = tmp_path_factory.mktemp("way around"), f"--trained_ckpt={spread_checkpoint('linknet18')}"
-    steps = [("draw_scenes.py", "--output_path=data", "--scene_num=12", "--scene_size=150", "--val_split=0.5"),
+    steps = [("draw-scenes", "--output_path=data", "--scene_num=12", "--scene_size=150", "--val_split=0.5"),
              ("export.py", weights, "--file_name=./net", "--file_format=ONNX", "--batch_size=1", "--width=160", "--height=160"),
              ("eval.py", weights, "--data_path=data/valid", "--label_path=data/valid_mask", "--predict_path=scored",
               "--device_target=CPU")]
@@ -69,7 +69,7 @@ class TestTheWayAround:
             differ, total = differ + np.count_nonzero(mask != (found > 0.5)), total + mask.size
         assert total == 6 * 150 * 150 and differ <= total / 10_000
         assert highest > 0.9 and lowest < 0.1
-        rows = json.loads(command("parity.py", "--data_path=data/valid", "--label_path=data/valid_mask", "--device_target=CPU",
+        rows = json.loads(command("parity", "--data_path=data/valid", "--label_path=data/valid_mask", "--device_target=CPU",
                                   f"--trained_ckpt={spread_checkpoint('linknet18')}", "--exports=net.onnx,result_Files",
                                   "--as_json", cwd=scored).stdout)
         assert [row["model"] for row in rows[1:]] == ["net.onnx", "result_Files"]

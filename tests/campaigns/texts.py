@@ -311,14 +311,14 @@ def make_command_line(rng: Random) -> Case:
 
 def _warm() -> None:
     import dlinknet.cloud.node
-    import dlinknet.config.settings
+    import dlinknet.config
     import dlinknet.data.class_weights
     import dlinknet.devices.rank_table  # noqa: F401
     import dlinknet.evaluation.run_report  # noqa: E401, F401
     import dlinknet.inference.description
     import dlinknet.training.run
     class_table()
-    dlinknet.config.settings.load([], "")
+    dlinknet.config.load([], "")
 
 
 def _kind(name: str, share: int, make: Callable[[Random], Case]) -> Kind:

@@ -109,7 +109,7 @@ def test_a_signal_takes_what_is_whole_to_the_store(moxing, tmp_path, number, wor
     """At once, also while Python waits for a computation to come back."""
     code = """
 from dlinknet import signals
-signals.prepare("__main__")
+signals.prepare()
 import hashlib, sys
 from pathlib import Path
 from dlinknet.cloud import outputs

@@ -89,7 +89,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
     result = command("export.py", "--trained_ckpt=out/weight01_dink34_best.ckpt", "--file_name=./net", "--file_format=ONNX",
                      "--pixel_input", "--dynamic", "--batch_size=1", "--width=96", "--height=64", cwd=folder)
     assert result.returncode == 0, result.stderr
-    result = command("parity.py", *DATA, "--trained_ckpt=out/weight01_dink34_best.ckpt", "--exports=net.onnx", "--as_json",
+    result = command("parity", *DATA, "--trained_ckpt=out/weight01_dink34_best.ckpt", "--exports=net.onnx", "--as_json",
                      "--device_target=CPU", cwd=folder)
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
@@ -109,7 +109,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
 
 def test_a_report_on_several_classes(evaluated):
     folder, printed = evaluated
-    result = command("report.py", "--output_path=out", "--predict_path=scored", cwd=folder)
+    result = command("report", "--output_path=out", "--predict_path=scored", cwd=folder)
     assert result.returncode == 0, result.stderr
     report = folder / "out" / "weight01_dink34_report"
     text = (report / "report.md").read_text()
@@ -129,10 +129,10 @@ def test_masks_of_other_classes_are_refused(work):
 
 def test_class_weights_are_printed(work):
     folder, _ = work
-    result = command("class_weights.py", *DATA, "--output_path=counted", cwd=folder)
+    result = command("class-weights", *DATA, "--output_path=counted", cwd=folder)
     # A third of the pixels each: 1 / ln(1/3 + 1.02)
     assert result.returncode == 0, result.stderr
     assert [line.split() for line in result.stdout.splitlines()[-4:]][2] == ["a", "wood", "0.3333", "3.3050"]
     # 5 to 10 of the 90 columns are void.
     assert "8.33 % of all pixels are void and do not count" in result.stdout + result.stderr
-    refused(command("class_weights.py", "--data_path=streets", "--output_path=counted", cwd=folder), "masks know road alone")
+    refused(command("class-weights", "--data_path=streets", "--output_path=counted", cwd=folder), "masks know road alone")

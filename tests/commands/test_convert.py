@@ -23,7 +23,7 @@ def test_a_whole_network(files):
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.checkpoints.read import read_checkpoint
     folder, ours = files
-    result = command("convert.py", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
+    result = command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
     assert result.returncode == 0 and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout, result.stderr
     found = read_checkpoint(str(folder / "mine" / "net.ckpt"), "k")
     assert {key: found.meta[key] for key in ("model", "classes", "padding")} == {
@@ -31,10 +31,10 @@ def test_a_whole_network(files):
     assert found.tensors.keys() == ours.keys()
     assert all(np.allclose(found.tensors[name], ours[name], rtol=0, atol=1e-7) for name in ours)
     assert load_trained(str(folder / "mine" / "net.ckpt"), "k", "dlinknet34")[0] == "linknet18"
-    refused(command("convert.py", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder), "mine/net.ckpt exists")
-    refused(command("convert.py", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder), "is an encoder alone (mindcv's ResNet)")
+    refused(command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder), "mine/net.ckpt exists")
+    refused(command("convert", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder), "is an encoder alone (mindcv's ResNet)")
     (folder / "text.pth").write_text("hello")
-    refused(command("convert.py", "--trained_ckpt=text.pth", "--file_name=n", cwd=folder), "text.pth is not a whole MindSpore checkpoint")
+    refused(command("convert", "--trained_ckpt=text.pth", "--file_name=n", cwd=folder), "text.pth is not a whole MindSpore checkpoint")
     assert not (folder / "n.ckpt").exists()
 
 
@@ -43,7 +43,7 @@ def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.checkpoints.read import read_checkpoint
     folder, ours = files
-    result = command("convert.py", "--pretrained_ckpt=mindcv.ckpt", "--model_name=linknet18", "--file_name=encoder.ckpt", cwd=folder)
+    result = command("convert", "--pretrained_ckpt=mindcv.ckpt", "--model_name=linknet18", "--file_name=encoder.ckpt", cwd=folder)
     assert result.returncode == 0 and "(mindcv's ResNet, which pads as same_pool does); not needed: classifier.bias" in result.stdout
     found = read_checkpoint(str(folder / "encoder.ckpt"), "k")
     assert found.meta["padding"] == "same_pool" and "model" not in found.meta

@@ -42,7 +42,7 @@ def test_the_files_and_what_is_said_of_them(work):
 def test_parity_evaluation_and_prediction_with_exports(work):
     folder, checkpoint, _ = work
     exports = ",".join(f"out/net.{name.lower()}" for name in FORMATS)
-    result = command("parity.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}", f"--exports={exports}",
+    result = command("parity", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}", f"--exports={exports}",
                      "--device_target=CPU", "--as_json", cwd=folder)
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
@@ -154,13 +154,13 @@ def test_exports_that_cannot_be_taken(work):
     refused(command("predict.py", "--data_path=data", "--trained_ckpt=lonely.mindir", "--predict_path=p", cwd=folder),
             "trained_ckpt: lonely.mindir cannot be loaded by MindSpore")
     for exports, words in [("", "exports is empty"), ("out/net.mindir,out/net.mindir", "named twice"), ("no.mindir", "no file no.mindir")]:
-        refused(command("parity.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}",
+        refused(command("parity", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}",
                         f"--exports={exports}", cwd=folder), "exports", words)
 
 
 def test_describe(tmp_path):
-    result = command("describe.py", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path)
+    result = command("profile", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path)
     assert result.returncode == 0 and "linknet34, one image of 320x640: 21.642401 M parameters" in result.stdout, result.stderr
-    values = json.loads(command("describe.py", "--model_name=linknet34", "--width=320", "--height=640", "--as_json").stdout)
+    values = json.loads(command("profile", "--model_name=linknet34", "--width=320", "--height=640", "--as_json").stdout)
     assert values["parameters"] == 21_642_401 and values["layers"][-1]["output"] == [1, 640, 320]
     assert list(tmp_path.iterdir()) == []

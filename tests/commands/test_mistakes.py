@@ -23,11 +23,11 @@ def run(stripe_data, tmp_path):
         given = {"train.py": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
                  "eval.py": [f"--data_path={folder}", f"--label_path={folder}", f"--predict_path={tmp_path / 'pred'}",
                              f"--trained_ckpt={tmp_path / 'w.ckpt'}"],
-                 "split_data.py": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
+                 "split-data": [f"--data_path={folder}", f"--output_path={tmp_path / 'out'}"],
                  "predict.py": [f"--data_path={folder}", f"--predict_path={tmp_path / 'pred'}",
                                 f"--trained_ckpt={tmp_path / 'w.ckpt'}"],
-                 "report.py": [f"--output_path={tmp_path / 'out'}", f"--predict_path={tmp_path / 'pred'}"],
-                 "draw_scenes.py": [f"--output_path={tmp_path / 'out'}"]}[name]
+                 "report": [f"--output_path={tmp_path / 'out'}", f"--predict_path={tmp_path / 'pred'}"],
+                 "draw-scenes": [f"--output_path={tmp_path / 'out'}"]}[name]
         device = ["--device_target=CPU"] if name in ("train.py", "eval.py", "predict.py") else []
         return refused(command(name, *device, *given, *arguments, cwd=tmp_path), *words)
 
@@ -38,10 +38,10 @@ def run(stripe_data, tmp_path):
     assert after.keys() <= before.keys() | allowed, "a refused command wrote files"
 
 
-@pytest.mark.parametrize("name", ["train.py", "eval.py", "predict.py", "report.py", "split_data.py", "draw_scenes.py"])
+@pytest.mark.parametrize("name", ["train.py", "eval.py", "predict.py", "report", "split-data", "draw-scenes"])
 def test_settings(run, tmp_path, name):
     run(name, "--bach_size=3", words=[name, "--bach_size", "did you mean '--batch_size'?"])
-    run(name, "--height=64", words=["--height: " + name + " does not use this setting; it is of export.py, describe.py"])
+    run(name, "--height=64", words=["--height: " + name.removesuffix(".py") + " does not use this setting; it is of export, profile"])
     run(name, f"--config_path={tmp_path}/none.yaml", words=["cannot read", "none.yaml"])
     (tmp_path / "mine.yaml").write_text("epoch_nums: 3\n")
     run.allow({"mine.yaml"})
@@ -78,7 +78,7 @@ def spoiled(request, stripe_data):
     return [f"1 bad file ({file.name}: truncated)"]
 
 
-@pytest.mark.parametrize("name, arguments", [("train.py", []), ("eval.py", []), ("split_data.py", ["--val_split=0.5"])])
+@pytest.mark.parametrize("name, arguments", [("train.py", []), ("eval.py", []), ("split-data", ["--val_split=0.5"])])
 def test_data(spoiled, run, name, arguments):
     run(name, *arguments, words=["data_path", "stripe data", *spoiled])
 
@@ -92,11 +92,11 @@ def test_folders(run, tmp_path, stripe_data):
     run("train.py", f"--val_path={tmp_path / 'empty'}", words=["val_path", "no file named ID_sat.jpg"])
     run("train.py", "--val_split=0.1", f"--val_path={tmp_path / 'empty'}", words=["val_split and val_path both"])
     run("train.py", "--val_split=0.99", words=["val_split: 0.99 of 6 images leaves none"])
-    run("split_data.py", words=["val_split is 0", "--val_split=0.1"])
+    run("split-data", words=["val_split is 0", "--val_split=0.1"])
     run("train.py", f"--val_label_path={tmp_path / 'empty'}", words=["val_label_path names masks without images"])
     run("train.py", f"--val_path={stripe_data}", f"--val_label_path={tmp_path / 'empty'}",
         words=["val_label_path", "no file named ID_mask.png"])
-    run("draw_scenes.py", "--scene_num=2", "--val_split=0.9", words=["leaves none to train on"])
+    run("draw-scenes", "--scene_num=2", "--val_split=0.9", words=["leaves none to train on"])
 
 
 def test_places_that_cannot_be_written(run, tmp_path, stripe_data):
@@ -125,7 +125,7 @@ def test_a_split_is_not_written_over_another(run, stripe_data, tmp_path):
     (tmp_path / "have" / "train").mkdir(parents=True)
     (tmp_path / "have" / "train" / "x.txt").write_text("mine")
     run.allow({"have", "have/train", "have/train/x.txt"})
-    for name in ("split_data.py", "draw_scenes.py"):
+    for name in ("split-data", "draw-scenes"):
         run(name, "--val_split=0.5", f"--output_path={tmp_path / 'have'}", words=["has train already"])
     assert (tmp_path / "have" / "train" / "x.txt").read_text() == "mine"
 

@@ -128,10 +128,10 @@ def test_a_report_on_a_run(weights, work):
     (run / "w_config.yaml").write_text("model_name: linknet18\ndata_path: data\ntrain_size: 0\nbatch_size: 4\nlearning_rate: 0.0002\n"
                                        "augment: flips\npretrained_ckpt: ''\nseed: 1\noptimizer: adamw\nschedule: cosine\n")
     report = ["--output_path=run", "--log_name=w", f"--predict_path={scored}"]
-    refused(command("report.py", *report, cwd=work), "output_path: run/w_epochs.csv is missing")
+    refused(command("report", *report, cwd=work), "output_path: run/w_epochs.csv is missing")
     (run / "w_epochs.csv").write_text("epoch,train_loss,road_iou,seconds\n1,0.9,0.5,61.0\n2,0.8,,59.0\n")
     (run / "w_split.json").write_text(json.dumps({"train": ["a", "b"], "valid": ["m0", "m1", "m2"]}))
-    result = command("report.py", *report, cwd=work)
+    result = command("report", *report, cwd=work)
     assert result.returncode == 0, result.stderr
     text = (run / "w_report" / "report.md").read_text()
     figures = json.loads((scored / "figures.json").read_text())
@@ -144,7 +144,7 @@ def test_a_report_on_a_run(weights, work):
     for file in (scored / "overlays").iterdir():
         file.unlink()
     (scored / "images.csv").write_text((scored / "images.csv").read_text().replace("m2,", "m9,"))
-    result = command("report.py", *report, cwd=work)
+    result = command("report", *report, cwd=work)
     assert result.returncode == 0 and result.stderr == "", "a report without pictures"
     (scored / "figures.json").write_text("{")
-    refused(command("report.py", *report, cwd=work), "a table is damaged")
+    refused(command("report", *report, cwd=work), "a table is damaged")

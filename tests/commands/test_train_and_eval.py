@@ -192,10 +192,10 @@ def test_a_loss_that_is_not_a_number_is_one_line_and_keeps_what_was_saved(traine
 
 
 def test_commands_find_their_defaults_from_any_folder(tmp_path):
-    result = command("draw_scenes.py", "--output_path=scenes", "--scene_num=4", "--scene_size=64", "--val_split=0.5", cwd=tmp_path)
+    result = command("draw-scenes", "--output_path=scenes", "--scene_num=4", "--scene_size=64", "--val_split=0.5", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert sorted(p.name for p in (tmp_path / "scenes").iterdir()) == ["train", "valid", "valid_mask"]
-    result = command("split_data.py", "--data_path=scenes/train", "--output_path=split", "--val_split=0.5", "--split_files=copy",
+    result = command("split-data", "--data_path=scenes/train", "--output_path=split", "--val_split=0.5", "--split_files=copy",
                      cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "split" / "train").iterdir())) == 2

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from dlinknet import config
+from dlinknet.commands.command import FILES
 from dlinknet.errors import UserError
 
 SEED = {  # the seed's yaml with its values; the three that differ here are left out
@@ -34,11 +35,11 @@ def test_defaults_are_the_seeds_but_for_three():
 
 
 def test_every_key_has_a_type_a_default_and_a_text():
-    values, texts, limits, commands = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
+    values, texts, limits, commands, headings = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
     assert values.keys() == texts.keys() == config.TYPES.keys()
     assert limits.keys() <= values.keys() == commands.keys()
-    files = {file.stem for file in config.DEFAULT_FILE.parent.glob("*.py")}
-    assert all(used and set(used) <= files for used in commands.values()), "every key is some command's"
+    assert all(used and set(used) <= FILES.keys() for used in commands.values()), "every key is some command's"
+    assert sorted(key for keys in headings.values() for key in keys) == sorted(values), "under one heading each"
 
 
 def test_every_number_has_an_upper_limit_or_is_below_one():
@@ -51,12 +52,20 @@ def test_help_shows_every_key_with_text_default_and_choices(capsys):
     with pytest.raises(SystemExit) as end:
         load("--help")
     assert end.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    values, texts, _, _ = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
+    shown = "".join(capsys.readouterr().out.split())       # lines also end at hyphens
+    values, texts, *_ = yaml.safe_load_all(config.DEFAULT_FILE.read_text())
     for key, value in values.items():
-        assert f"--{key} " in shown or f"--{key}]" in shown
-        assert f"{texts[key]} (default: {'empty' if value == '' else value}" in shown, key
-    assert "one of auto, Ascend, GPU, CPU" in shown and "--config_path FILE" in shown
+        text = f"{texts[key]} (default: {'empty' if value == '' else value}"
+        assert f"--{key}" in shown and "".join(text.split()) in shown, key
+    assert "oneofauto,Ascend,GPU,CPU" in shown and "--config_pathFILE" in shown
+
+
+@pytest.mark.parametrize("command", FILES)
+def test_help_of_a_command_shows_its_settings_alone(command, capsys):
+    with pytest.raises(SystemExit):
+        config.load(["--help"], "", command=command)
+    shown = set(re.findall(r"^  --(\w+)", capsys.readouterr().out, re.M))
+    assert shown == {"config_path", *(key for key in config.TYPES if config.uses(command, key))}
 
 
 def test_the_command_line_beats_the_users_file_beats_the_defaults(tmp_path):
@@ -139,7 +148,7 @@ def test_mistakes_in_a_file(tmp_path, text, words):
 
 
 def test_the_command_line_names_only_settings_that_the_command_uses(tmp_path):
-    with pytest.raises(UserError, match="--probabilities: train.py does not use this setting; it is of predict.py"):
+    with pytest.raises(UserError, match="--probabilities: train does not use this setting; it is of predict"):
         config.load(["--probabilities=png"], "", command="train")
     (tmp_path / "all.yaml").write_text(load("--probabilities=png").as_yaml(), encoding="utf-8")
     settings = config.load([f"--config_path={tmp_path / 'all.yaml'}", "--batch_size=3"], "", command="train")

@@ -20,7 +20,7 @@ from tests.conftest import ROOT, stripes, wait_for, write_pair
 EPFL = ROOT.parent / "shared" / "data" / "roads_epfl"
 STAND_IN = """#!PYTHON
 import json, os, subprocess, sys, time
-if sys.argv[1] == "-c" or sys.argv[1].endswith("rank_table.py"):
+if sys.argv[1] == "-c" or sys.argv[1].endswith("rank-table"):
     sys.exit(subprocess.run(["PYTHON", *sys.argv[1:]]).returncode)
 rank = "scheduler" if os.environ.get("MS_ROLE") == "MS_SCHED" else os.environ.get("RANK_ID", "alone")
 print("stand-in", rank, flush=True)

@@ -1,18 +1,15 @@
-"""Writes a report on a finished training and its evaluation: figures by epoch, curves, the best and the worst images."""
-from dlinknet import signals
-
-signals.prepare(__name__)       # before all that takes long to import
+"""Write a report on a training and its evaluation: figures, curves, best and worst images."""
 from pathlib import Path
 
 from dlinknet import config, console
-from dlinknet.errors import run_command
+from dlinknet.commands.command import Command
 from dlinknet.evaluation.run_report import read_run, write_report
 from dlinknet.files.places import need_file
 from dlinknet.files.results import replacing_results
 from dlinknet.training.run import RunFiles
 
 
-def main(arguments: list) -> None:
+def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="report")
     console.start_log()
     files = RunFiles(Path(settings.output_path), settings.log_name)
@@ -25,5 +22,4 @@ def main(arguments: list) -> None:
     console.LOG.info("the report is %s", folder / "report.md")
 
 
-if __name__ == "__main__":
-    run_command(main)
+COMMAND = Command(main)

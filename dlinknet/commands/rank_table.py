@@ -1,15 +1,16 @@
-"""Makes the rank table of an Ascend server (--devices=0-7), or reads one and says which ranks run on this machine."""
-from dlinknet import signals
+"""Make the rank table of an Ascend server, or read one.
 
-signals.prepare(__name__)       # before all that takes long to import
+--devices=0-7 makes it. Both print the ranks that run on this machine.
+"""
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.devices.rank_table import make_rank_table, places_here, read_rank_table
-from dlinknet.errors import UserError, run_command
+from dlinknet.errors import UserError
 
 
-def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__, command="rank_table")
+def main(arguments: list[str]) -> None:
+    settings = config.load(arguments, __doc__, command="rank-table")
     if not settings.rank_table:
         raise UserError("rank_table is empty: name a file with --rank_table=FILE")
     if settings.devices:
@@ -20,5 +21,4 @@ def main(arguments: list) -> None:
     console.show("\n".join(f"rank {place.rank} of {len(places)} on device {place.device}" for place in here))
 
 
-if __name__ == "__main__":
-    run_command(main)
+COMMAND = Command(main)

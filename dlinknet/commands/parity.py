@@ -1,17 +1,18 @@
-"""Compares exported models, or folders of ID_sat.bin that the Ascend 310 program wrote, with the checkpoint that they were made
-of: the largest difference over a folder of images with masks, and the figures of each."""
-from dlinknet import signals
+"""Compare exported models or results of the Ascend 310 program with their checkpoint.
 
-signals.prepare(__name__)       # before all that takes long to import
+For each it prints the largest difference in probability over a folder of images with masks, the
+pixels whose class changes, and the scores. Results are folders of ID_sat.bin.
+"""
 from pathlib import Path
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.data.layouts import evaluation_set
-from dlinknet.errors import UserError, run_command
+from dlinknet.errors import UserError
 from dlinknet.files.places import need_file
 
 
-def main(arguments: list) -> None:
+def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="parity")
     if not settings.as_json:        # the log is on stdout too
         console.start_log()
@@ -44,5 +45,4 @@ def main(arguments: list) -> None:
     console.show(as_json(rows) if settings.as_json else as_table(rows))
 
 
-if __name__ == "__main__":
-    run_command(main, memory="--tile_size")
+COMMAND = Command(main, memory="--tile_size")

@@ -1,19 +1,20 @@
-"""Draws aerial scenes with road masks, for a try without data: --output_path=FOLDER receives train, valid, valid_mask."""
-from dlinknet import signals
+"""Draw aerial scenes with road masks, for a try without data.
 
-signals.prepare(__name__)       # before all that takes long to import
+--output_path receives train, valid and valid_mask.
+"""
 from pathlib import Path
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
-from dlinknet.errors import UserError, run_command
+from dlinknet.errors import UserError
 from dlinknet.files.places import need_place
 from dlinknet.files.results import new_folders
 
 
-def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__, command="draw_scenes")
+def main(arguments: list[str]) -> None:
+    settings = config.load(arguments, __doc__, command="draw-scenes")
     console.start_log()
     need_place(settings.output_path, "output_path")
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
@@ -27,5 +28,4 @@ def main(arguments: list) -> None:
                      settings.output_path)
 
 
-if __name__ == "__main__":
-    run_command(main)
+COMMAND = Command(main)

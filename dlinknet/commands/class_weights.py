@@ -1,21 +1,21 @@
-"""Counts how often each class is in the training masks and prints its share and the weight that the cross-entropy gives it with
---class_weights=log, 1 / ln(p + 1.02). The counts are kept in output_path, where train.py finds them."""
-from dlinknet import signals
+"""Count the classes in the training masks, and print their shares and weights.
 
-signals.prepare(__name__)       # before all that takes long to import
+The weight 1 / ln(p + 1.02) of a class with share p is what --class_weights=log gives the
+cross-entropy. The counts are kept in --output_path, where train.py finds them.
+"""
 from dataclasses import replace
 from pathlib import Path
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.data.class_weights import FILE, frequencies
 from dlinknet.data.layouts import training_sets
 from dlinknet.data.pairs import mask_lines
-from dlinknet.errors import run_command
 from dlinknet.files.places import need_place
 
 
-def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__, command="class_weights")
+def main(arguments: list[str]) -> None:
+    settings = config.load(arguments, __doc__, command="class-weights")
     console.start_log()
     need_place(settings.output_path, "output_path")
     classes, training, _ = training_sets(replace(settings, class_weights="log"))
@@ -29,5 +29,4 @@ def main(arguments: list) -> None:
         [name, f"{share:.4f}", f"{weight:.4f}"] for name, share, weight in zip(found.names, found.shares, found.weights))], right=2))
 
 
-if __name__ == "__main__":
-    run_command(main)
+COMMAND = Command(main)

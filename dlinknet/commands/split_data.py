@@ -1,17 +1,18 @@
-"""Writes a seeded split of --data_path as the seed's train, valid and valid_mask folders below --output_path."""
-from dlinknet import signals
+"""Split --data_path into the folders train, valid and valid_mask below --output_path.
 
-signals.prepare(__name__)       # before all that takes long to import
+The split depends on --seed and the IDs alone. It is the layout of the model zoo's D-LinkNet.
+"""
 from pathlib import Path
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
-from dlinknet.errors import UserError, run_command
+from dlinknet.errors import UserError
 from dlinknet.files.places import need_place
 
 
-def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__, command="split_data")
+def main(arguments: list[str]) -> None:
+    settings = config.load(arguments, __doc__, command="split-data")
     console.start_log()
     if settings.val_split == 0:
         raise UserError("val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth")
@@ -23,5 +24,4 @@ def main(arguments: list) -> None:
     console.LOG.info("%d pairs in %s/train, %d in valid and valid_mask", len(training), folder, len(validation))
 
 
-if __name__ == "__main__":
-    run_command(main)
+COMMAND = Command(main)

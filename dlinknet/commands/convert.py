@@ -1,18 +1,18 @@
-"""Turns weights of any kind that is known here into a checkpoint of ours, --file_name: a whole network (--trained_ckpt), or
-an encoder for a training of --model_name (--pretrained_ckpt)."""
-from dlinknet import signals
+"""Convert weights of any known kind to a checkpoint of dlinknet, --file_name.
 
-signals.prepare(__name__)       # before all that takes long to import
+--trained_ckpt names a whole network, --pretrained_ckpt an encoder for a training of --model_name.
+"""
 from pathlib import Path
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.data.preprocess import DLINKNET, INPUT
 from dlinknet.devices import runtime
-from dlinknet.errors import UserError, run_command
+from dlinknet.errors import UserError
 from dlinknet.files.places import need_file, need_place
 
 
-def main(arguments: list) -> None:
+def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="convert")
     console.start_log()
     key = "pretrained_ckpt" if settings.pretrained_ckpt else "trained_ckpt"
@@ -38,5 +38,4 @@ def main(arguments: list) -> None:
     console.LOG.info("%s; written to %s", what, target)
 
 
-if __name__ == "__main__":
-    run_command(main)
+COMMAND = Command(main)

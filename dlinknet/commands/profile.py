@@ -1,16 +1,16 @@
-"""Says what a network weighs: parameters, multiply-adds and activations of each layer, for one image of width x height."""
-from dlinknet import signals
+"""Print the parameters, multiply-adds and activations of each layer of a network.
 
-signals.prepare(__name__)       # before all that takes long to import
+They are those of one image of --width x --height.
+"""
 
 from dlinknet import config, console
+from dlinknet.commands.command import Command
 from dlinknet.data.layouts import classes_of
 from dlinknet.devices import runtime
-from dlinknet.errors import run_command
 
 
-def main(arguments: list) -> None:
-    settings = config.load(arguments, __doc__, command="describe")
+def main(arguments: list[str]) -> None:
+    settings = config.load(arguments, __doc__, command="profile")
     console.start_log()
     runtime.start("CPU", 0, settings.seed)
     runtime.run_eagerly()
@@ -28,5 +28,4 @@ def main(arguments: list) -> None:
                  f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32")
 
 
-if __name__ == "__main__":
-    run_command(main, memory="--width or --height")
+COMMAND = Command(main, memory="--width or --height")

@@ -1,0 +1,55 @@
+"""Score a trained network on images with masks: figures, masks and overlays."""
+from pathlib import Path
+
+from dlinknet import config, console
+from dlinknet.commands.command import Command
+from dlinknet.data.layouts import evaluation_set
+from dlinknet.data.pairs import mask_lines
+from dlinknet.files.places import need_file, refuse_misnamed
+from dlinknet.files.results import need_results_place, replacing_results
+from dlinknet.images.write import write_image
+
+
+def pictures_of(id: str) -> tuple[str, str]:
+    """Return the names of an image's mask and overlay, relative to the folder of results."""
+    return f"{id}_mask.png", f"overlays/{id}_overlay.jpg"
+
+
+def main(arguments: list[str]) -> None:
+    settings = config.load(arguments, __doc__, command="eval")
+    console.start_log()
+    folder = Path(settings.predict_path)
+    need_results_place(settings.predict_path, "predict_path")
+    need_file(settings.trained_ckpt, "trained_ckpt")
+    classes, pairs = evaluation_set(settings)
+    names = [name for pair in pairs for name in pictures_of(pair.id)]
+    refuse_misnamed(folder, names, "predict_path: a result would be", "rename the image and its mask")
+
+    # What computes takes seconds to import: after the checks.
+    from dlinknet.evaluation import tables
+    from dlinknet.evaluation.scoring import score
+    from dlinknet.inference.open_model import open_model
+    from dlinknet.inference.predictor import Predictor, views_of
+
+    opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
+    opened.need_classes(classes, settings.trained_ckpt, "trained_ckpt")
+    console.LOG.info("%s", opened.device)
+    console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
+    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
+                          resize=opened.preprocessing.resize)
+    for line in mask_lines(pairs, classes, "masks"):
+        console.LOG.info("%s", line)
+    rows = []
+    with replacing_results(folder, "predict_path") as results:
+        (results / "overlays").mkdir()
+        for scored in score(pairs, predictor, settings.threshold, "evaluation", classes=classes):
+            mask, overlay = pictures_of(scored.pair.id)
+            write_image(results / mask, tables.written_mask(scored.prediction, classes))
+            write_image(results / overlay, tables.picture(scored, classes))
+            rows.append((scored.pair.id, scored.counts))
+        lines = tables.write_evaluation(rows, classes, results)
+    console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
+    console.show("\n".join(lines))
+
+
+COMMAND = Command(main, memory="--tile_size", inputs=("data_path", "label_path", "class_table", "trained_ckpt"), output="predict_path")
