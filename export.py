@@ -1,4 +1,5 @@
 """Export a trained network: python export.py --help."""
+
 from dlinknet.__main__ import run
 
 if __name__ == "__main__":

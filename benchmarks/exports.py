@@ -4,6 +4,7 @@
 multiply-adds take at the speed of this machine's matrix product is measured too: less than that takes no engine that multiplies
 in float32 what the network says.
 """
+
 import subprocess
 import sys
 import tempfile
@@ -13,29 +14,50 @@ import measure
 import numpy as np
 import sides
 
-NAMES = {"pytorch": "PyTorch eager", "mindspore": "checkpoint", "mindir": "MINDIR, BatchNorm folded", "onnx": "ONNX Runtime"}
-SIDE = 2048                     # of the matrices
+NAMES = {
+    "pytorch": "PyTorch eager",
+    "mindspore": "checkpoint",
+    "mindir": "MINDIR, BatchNorm folded",
+    "onnx": "ONNX Runtime",
+}
+SIDE = 2048  # of the matrices
 
 
 def write_models(folder: Path, size: int) -> None:
     """The same random weights as PyTorch's arrays, checkpoint, MINDIR and ONNX."""
     from dlinknet.devices import runtime
+
     runtime.start("CPU", 0, sides.SEED)
     from dlinknet.checkpoints.save import save
     from dlinknet.models.linknet import BUILDERS
+
     network = BUILDERS["dlinknet34"](1)
     np.savez(folder / "weights.npz", **{p.name: p.asnumpy() for p in network.get_parameters()})
     save(folder / "model.ckpt", network.get_parameters(), {"model": "dlinknet34", "classes": 1})
-    subprocess.run([sys.executable, str(measure.ROOT / "export.py"), f"--trained_ckpt={folder / 'model.ckpt'}",
-                    f"--file_name={folder / 'model'}", "--file_format=MINDIR,ONNX", "--batch_size=1", f"--width={size}",
-                    f"--height={size}"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [
+            sys.executable,
+            str(measure.ROOT / "export.py"),
+            f"--trained_ckpt={folder / 'model.ckpt'}",
+            f"--file_name={folder / 'model'}",
+            "--file_format=MINDIR,ONNX",
+            "--batch_size=1",
+            f"--width={size}",
+            f"--height={size}",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def exported_inference(name: str, folder: Path, size: int):
     """A call that makes the probabilities of the image that the other sides compute."""
     from dlinknet import config
     from dlinknet.inference.open_model import open_model
-    engine = open_model(str(folder / f"model.{name}"), "exports", config.load(["--device_target=CPU"], "")).engine
+
+    engine = open_model(
+        str(folder / f"model.{name}"), "exports", config.load(["--device_target=CPU"], "")
+    ).engine
     images = sides.batch(1, size)[0]
     return lambda: engine(images)
 
@@ -43,14 +65,19 @@ def exported_inference(name: str, folder: Path, size: int):
 def measure_product(options) -> None:
     """Seconds of as many multiply-adds as the network has, by NumPy's product of two matrices that fit the cache well."""
     from dlinknet.devices import runtime
+
     runtime.start("CPU", 0, sides.SEED)
     runtime.run_eagerly()
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.models.profile import layers, totals
+
     work = totals(layers(BUILDERS["dlinknet34"](1), options.size, options.size))["multiply_adds"]
     matrix = np.random.default_rng(sides.SEED).normal(size=(SIDE, SIDE)).astype(np.float32)
-    share = work / SIDE ** 3
-    measure.answer(seconds=[seconds * share for seconds in measure.repeated(lambda: matrix @ matrix, 10, 2)], check=float(work))
+    share = work / SIDE**3
+    measure.answer(
+        seconds=[seconds * share for seconds in measure.repeated(lambda: matrix @ matrix, 10, 2)],
+        check=float(work),
+    )
 
 
 def measure_side(options) -> None:
@@ -82,11 +109,22 @@ def main() -> None:
     for name, text in NAMES.items():
         if name != "pytorch":
             ratios[name] = measure.compare(results, name, "pytorch")
-            print(f"{text}, {options.size}x{options.size}: {ratios[name]['seconds_ratio']:.2f} of PyTorch's time, "
-                  f"{ratios[name]['peak_gb_ratio']:.2f} of its memory")
+            print(
+                f"{text}, {options.size}x{options.size}: {ratios[name]['seconds_ratio']:.2f} of PyTorch's time, "
+                f"{ratios[name]['peak_gb_ratio']:.2f} of its memory"
+            )
     product = results["product"]["seconds"] / results["pytorch"]["seconds"]
     print(f"the same multiply-adds as a product of matrices: {product:.2f} of PyTorch's time")
-    measure.keep("exports", {"size": options.size, "calls": options.calls, **results, "ratios": ratios, "product_ratio": product})
+    measure.keep(
+        "exports",
+        {
+            "size": options.size,
+            "calls": options.calls,
+            **results,
+            "ratios": ratios,
+            "product_ratio": product,
+        },
+    )
 
 
 if __name__ == "__main__":

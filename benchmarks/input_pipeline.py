@@ -4,6 +4,7 @@ Draws 1024x1024 scenes as JPEG and PNG. On one core: what reading alone and the 
 normalising, batches of 4) make. Then one epoch of real training of D-LinkNet34 on all cores (512x512 crops, batch 2): the
 share of its time that it waited for the next batch, the first one included, the compilation not.
 """
+
 import argparse
 import os
 import statistics
@@ -17,6 +18,7 @@ import sides
 
 def pairs_of(folder: str) -> list:
     from dlinknet.data.pairs import read_pairs
+
     return read_pairs(folder, folder, "data", "data")
 
 
@@ -24,16 +26,20 @@ def one_core(folder: str, repeats: int) -> None:
     """Images a second on one core: reading alone, and the whole pipeline."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from dlinknet.devices import runtime
+
     runtime.start("CPU", 0, 1)
     import cv2
 
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.images.read import read_image, read_mask
+
     cv2.setNumThreads(1)
     pairs = pairs_of(folder)
     loader = TrainingLoader(pairs, 4, None, "full", 1, 1)
     epochs = iter(range(1, 1000))
-    reading = measure.repeated(lambda: [(read_image(p.image), read_mask(p.mask)) for p in pairs], repeats)
+    reading = measure.repeated(
+        lambda: [(read_image(p.image), read_mask(p.mask)) for p in pairs], repeats
+    )
     whole = measure.repeated(lambda: [batch for batch in loader.epoch(next(epochs))], repeats)
     measure.answer(seconds=whole, images=len(loader) * 4, reading=reading, read=len(pairs))
 
@@ -42,8 +48,9 @@ def waiting(folder: str) -> None:
     """The share of an epoch of training that waits for data."""
     _, step = sides.training_step()
     from dlinknet.data.loader import TrainingLoader
+
     loader = TrainingLoader(pairs_of(folder), 2, (512, 512), "full", 1, 4)
-    step(*next(iter(loader.epoch(1))))[0].asnumpy()        # compiles
+    step(*next(iter(loader.epoch(1))))[0].asnumpy()  # compiles
     waited, start = 0.0, time.perf_counter()
     batches = loader.epoch(2)
     while True:
@@ -57,25 +64,44 @@ def waiting(folder: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
-        return one_core(options.folder, options.repeats) if options.side == "one core" else waiting(options.folder)
+        return (
+            one_core(options.folder, options.repeats)
+            if options.side == "one core"
+            else waiting(options.folder)
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = measure.draw_scenes(Path(name), options.images)
-        rate = measure.side(__file__, "one core", f"--folder={folder}", f"--repeats={options.repeats}")
+        rate = measure.side(
+            __file__, "one core", f"--folder={folder}", f"--repeats={options.repeats}"
+        )
         epoch = measure.side(__file__, "waiting", f"--folder={folder}")
     per_core = rate["images"] / statistics.median(rate["seconds"])
     reading = rate["read"] / statistics.median(rate["reading"])
     share = epoch["waited"] / epoch["seconds"][0]
-    print(f"input pipeline, 1024x1024 JPEG, all augmentations: {per_core:.1f} images/s per core (reading alone: {reading:.1f})")
-    print(f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps (512x512, batch 2)")
-    measure.keep("input_pipeline", {"images_per_second_and_core": per_core, "reading_alone": reading,
-                                    "share_of_an_epoch_waiting": share, "steps": epoch["steps"]})
+    print(
+        f"input pipeline, 1024x1024 JPEG, all augmentations: {per_core:.1f} images/s per core (reading alone: {reading:.1f})"
+    )
+    print(
+        f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps (512x512, batch 2)"
+    )
+    measure.keep(
+        "input_pipeline",
+        {
+            "images_per_second_and_core": per_core,
+            "reading_alone": reading,
+            "share_of_an_epoch_waiting": share,
+            "steps": epoch["steps"],
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """What the benchmarks share: sides measured in turn, each in a process of its own; medians, ratios, JSON."""
+
 from __future__ import annotations
 
 import json
@@ -38,32 +39,55 @@ def answer(**values: Any) -> None:
 
 def side(script: str, name: str, *arguments: str, python: str = sys.executable) -> dict[str, Any]:
     """Measures one side: runs the script again with its name; returns what answer() was given there."""
-    result = subprocess.run([python, script, f"--side={name}", *arguments], capture_output=True, text=True)
+    result = subprocess.run(
+        [python, script, f"--side={name}", *arguments], capture_output=True, text=True
+    )
     lines = [line for line in result.stdout.splitlines() if line.startswith("ANSWER ")]
     if result.returncode or not lines:
         sys.exit(f"{name} failed:\n{result.stdout}{result.stderr}")
-    return json.loads(lines[-1][len("ANSWER "):])
+    return json.loads(lines[-1][len("ANSWER ") :])
 
 
-def in_turn(script: str, names: list[str], rounds: int, *arguments: str) -> dict[str, dict[str, Any]]:
+def in_turn(
+    script: str, names: list[str], rounds: int, *arguments: str
+) -> dict[str, dict[str, Any]]:
     """Measures the sides one after another, `rounds` times; returns {name: {seconds: median, peak_gb: largest, ...}}."""
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for number in range(1, rounds + 1):
         for name in names:
             found = side(script, name, *arguments)
             answers[name].append(found)
-            print(f"round {number} of {rounds}, {name}: median {statistics.median(found['seconds']):.3f} s, "
-                  f"peak {found['peak_gb']:.2f} GB", flush=True)
-    return {name: {"seconds": statistics.median(s for found in several for s in found["seconds"]),
-                   "medians_of_rounds": [statistics.median(found["seconds"]) for found in several],
-                   "peak_gb": max(found["peak_gb"] for found in several),
-                   "check": several[0].get("check")} for name, several in answers.items()}
+            print(
+                f"round {number} of {rounds}, {name}: median {statistics.median(found['seconds']):.3f} s, "
+                f"peak {found['peak_gb']:.2f} GB",
+                flush=True,
+            )
+    return {
+        name: {
+            "seconds": statistics.median(s for found in several for s in found["seconds"]),
+            "medians_of_rounds": [statistics.median(found["seconds"]) for found in several],
+            "peak_gb": max(found["peak_gb"] for found in several),
+            "check": several[0].get("check"),
+        }
+        for name, several in answers.items()
+    }
 
 
 def draw_scenes(folder: Path, count: int, size: int = 1024) -> Path:
     """Draws `count` scenes of size x size (JPEG, masks PNG); returns the folder that holds them."""
-    subprocess.run([sys.executable, "-m", "dlinknet", "draw-scenes", f"--output_path={folder}", f"--scene_num={count}",
-                    f"--scene_size={size}"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "dlinknet",
+            "draw-scenes",
+            f"--output_path={folder}",
+            f"--scene_num={count}",
+            f"--scene_size={size}",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return folder / "train"
 
 
@@ -72,7 +96,9 @@ def compare(results: dict[str, dict[str, Any]], ours: str, theirs: str) -> dict[
     a, b = results[ours]["check"], results[theirs]["check"]
     if abs(a - b) > 1e-4 * abs(b):
         sys.exit(f"the sides do not compute the same: {a} and {b}")
-    return {f"{key}_ratio": results[ours][key] / results[theirs][key] for key in ("seconds", "peak_gb")}
+    return {
+        f"{key}_ratio": results[ours][key] / results[theirs][key] for key in ("seconds", "peak_gb")
+    }
 
 
 def keep(name: str, values: dict[str, Any]) -> None:
@@ -84,8 +110,14 @@ def keep(name: str, values: dict[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                if line.startswith("model name")), platform.processor())
+    cpu = next(
+        (
+            line.split(":")[1].strip()
+            for line in open("/proc/cpuinfo", encoding="utf-8")
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
     found = {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
     for package in ("mindspore", "torch", "opencv-python-headless", "numpy"):
         try:

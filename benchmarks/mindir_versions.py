@@ -5,6 +5,7 @@ python benchmarks/mindir_versions.py .venv/bin/python .venv-2.0/bin/python
 Takes any number of Pythons, each with a MindSpore of its own. LinkNet34 with random weights, 64 x 96; planes in, pixels in
 (--pixel_input), any size (--dynamic).
 """
+
 import argparse
 import subprocess
 import sys
@@ -16,21 +17,31 @@ import measure
 import numpy as np
 
 KINDS = {"planes": [], "pixels": ["--pixel_input"], "any size": ["--dynamic"]}
-LIMIT = 1e-4                    # times the range of the probabilities, or 0.01
+LIMIT = 1e-4  # times the range of the probabilities, or 0.01
 
 
 def write_checkpoint(file: Path) -> None:
     """Random weights, in a format that every version reads."""
     from dlinknet.devices import runtime
+
     runtime.start("CPU", 0, 1)
     from dlinknet.checkpoints.save import save
     from dlinknet.models.linknet import BUILDERS
+
     save(file, BUILDERS["linknet34"](1).get_parameters(), {"model": "linknet34", "classes": 1})
 
 
 def version(python: str) -> str:
-    found = subprocess.run([python, "-c", "import mindspore; print(mindspore.__version__)"], capture_output=True, text=True)
-    return found.stdout.split()[-1] if found.returncode == 0 else sys.exit(f"{python} has no MindSpore: {found.stderr.strip()[-200:]}")
+    found = subprocess.run(
+        [python, "-c", "import mindspore; print(mindspore.__version__)"],
+        capture_output=True,
+        text=True,
+    )
+    return (
+        found.stdout.split()[-1]
+        if found.returncode == 0
+        else sys.exit(f"{python} has no MindSpore: {found.stderr.strip()[-200:]}")
+    )
 
 
 def expected_of(checkpoint: Path, planes: list) -> list:
@@ -39,6 +50,7 @@ def expected_of(checkpoint: Path, planes: list) -> list:
 
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.graph import exported_graph
+
     graph = exported_graph(load_trained(str(checkpoint), "checkpoint", "linknet34")[1], False)
     return [graph(Tensor(array)).asnumpy() for array in planes]
 
@@ -47,20 +59,28 @@ def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -
     """What comes of loading a file: the largest difference, or why not."""
     from dlinknet.errors import RunFailed
     from dlinknet.export.mindir import compute_fresh
+
     try:
         found = compute_fresh(file, inputs, folder, python=python)
     except RunFailed as error:
         return f"no: {str(error)[:110]}"
     off = max(float(np.abs(a - b).max()) for a, b in zip(found, expected))
-    return f"yes, {off:.1g}" if off <= LIMIT * max(float(np.ptp(expected[0])), 0.01) else f"no: differs by {off:.1g}"
+    return (
+        f"yes, {off:.1g}"
+        if off <= LIMIT * max(float(np.ptp(expected[0])), 0.01)
+        else f"no: differs by {off:.1g}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pythons", nargs="+")
     pythons = {version(python): python for python in parser.parse_args().pythons}
     from dlinknet.data.preprocess import to_input
     from dlinknet.data.synthetic import draw_scene
+
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,9 +91,20 @@ def main() -> None:
         for writer, python in pythons.items():
             for kind, words in KINDS.items():
                 file = folder / f"{writer}_{kind.replace(' ', '_')}.mindir"
-                done = subprocess.run([python, str(measure.ROOT / "export.py"), f"--trained_ckpt={folder / 'a.ckpt'}",
-                                       f"--file_name={file}", "--batch_size=1", "--width=96", "--height=64", *words],
-                                      capture_output=True, text=True)
+                done = subprocess.run(
+                    [
+                        python,
+                        str(measure.ROOT / "export.py"),
+                        f"--trained_ckpt={folder / 'a.ckpt'}",
+                        f"--file_name={file}",
+                        "--batch_size=1",
+                        "--width=96",
+                        "--height=64",
+                        *words,
+                    ],
+                    capture_output=True,
+                    text=True,
+                )
                 if done.returncode:
                     rows.append([kind, writer, "", f"not written: {done.stderr.strip()[:110]}"])
                     continue
@@ -81,7 +112,20 @@ def main() -> None:
                 planes = [to_input(one[0])[None] for one in pixels]
                 expected = expected_of(folder / "a.ckpt", planes)
                 for reader, other in pythons.items():
-                    rows.append([kind, writer, reader, tried(file, other, pixels if kind == "pixels" else planes, expected, folder)])
+                    rows.append(
+                        [
+                            kind,
+                            writer,
+                            reader,
+                            tried(
+                                file,
+                                other,
+                                pixels if kind == "pixels" else planes,
+                                expected,
+                                folder,
+                            ),
+                        ]
+                    )
     for row in [["input", "written by", "read by", "works"], *rows]:
         print("  ".join(word.ljust(width) for word, width in zip(row, (9, 11, 8, 0))).rstrip())
     measure.keep("mindir_versions", {"rows": rows})

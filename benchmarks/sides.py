@@ -3,6 +3,7 @@
 PyTorch's is the one of tests/models/torch_reference.py, which the tests hold equal to ours. PyTorch with CPU only:
 pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
 """
+
 from __future__ import annotations
 
 import argparse
@@ -30,12 +31,23 @@ def parser(text: str, **sizes: int) -> argparse.ArgumentParser:
 def versus(script: str, name: str, text: str, options: argparse.Namespace) -> None:
     """Measures MindSpore and PyTorch in turn, the second with the first's weights; prints and keeps times and memory."""
     need_torch()
-    sizes: dict[str, Any] = {key: value for key, value in vars(options).items() if key not in ("rounds", "weights", "side")}
+    sizes: dict[str, Any] = {
+        key: value
+        for key, value in vars(options).items()
+        if key not in ("rounds", "weights", "side")
+    }
     with tempfile.TemporaryDirectory() as folder:
-        results = measure.in_turn(script, ["mindspore", "pytorch"], options.rounds, f"--weights={folder}/weights.npz",
-                                  *(f"--{key}={value}" for key, value in sizes.items()))
+        results = measure.in_turn(
+            script,
+            ["mindspore", "pytorch"],
+            options.rounds,
+            f"--weights={folder}/weights.npz",
+            *(f"--{key}={value}" for key, value in sizes.items()),
+        )
     ratios = measure.compare(results, "mindspore", "pytorch")
-    print(f"{text}: {ratios['seconds_ratio']:.2f} of PyTorch's time, {ratios['peak_gb_ratio']:.2f} of its memory")
+    print(
+        f"{text}: {ratios['seconds_ratio']:.2f} of PyTorch's time, {ratios['peak_gb_ratio']:.2f} of its memory"
+    )
     measure.keep(name, {**sizes, **results, **ratios})
 
 
@@ -46,9 +58,12 @@ def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return images, (rng.random((count, 1, size, size)) < 0.1).astype(np.float32)
 
 
-def training_step(target: str = "CPU", precision: str = "float32") -> tuple[Any, Callable[..., Any]]:
+def training_step(
+    target: str = "CPU", precision: str = "float32"
+) -> tuple[Any, Callable[..., Any]]:
     """(D-LinkNet34, its training step as train.py takes it). precision: 'float32', 'tf32' or an amp_level."""
     from dlinknet.devices import runtime
+
     runtime.start(target, 0, SEED, tf32=precision != "float32")
     from mindspore import amp, nn
 
@@ -56,25 +71,37 @@ def training_step(target: str = "CPU", precision: str = "float32") -> tuple[Any,
     from dlinknet.models.precision import set_precision
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
-    network = set_precision(BUILDERS["dlinknet34"](1).set_train(True), precision if precision.startswith("O") else "O0")
-    return network, make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), learning_rate=2e-4),
-                              amp.DynamicLossScaler(2 ** 24, 2, 1000))
+
+    network = set_precision(
+        BUILDERS["dlinknet34"](1).set_train(True), precision if precision.startswith("O") else "O0"
+    )
+    return network, make_step(
+        network,
+        DiceBCELoss(),
+        nn.Adam(network.trainable_params(), learning_rate=2e-4),
+        amp.DynamicLossScaler(2**24, 2, 1000),
+    )
 
 
-def mindspore_training(count: int, size: int, weights: Path, target: str = "CPU",
-                       precision: str = "float32") -> Callable[[], float]:
+def mindspore_training(
+    count: int, size: int, weights: Path, target: str = "CPU", precision: str = "float32"
+) -> Callable[[], float]:
     """A call that takes one training step and returns its loss; writes the start weights."""
     network, step = training_step(target, precision)
     from mindspore import Tensor
+
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
     images, masks = (Tensor(array) for array in batch(count, size))
     return lambda: float(step(images, masks)[0].asnumpy())
 
 
-def pytorch_training(count: int, size: int, weights: Path, target: str = "CPU", precision: str = "float32") -> Callable[[], float]:
+def pytorch_training(
+    count: int, size: int, weights: Path, target: str = "CPU", precision: str = "float32"
+) -> Callable[[], float]:
     """The same in PyTorch; 'mixed' is its autocast to float16 with its gradient scaler (bfloat16 without on a CPU)."""
     torch = need_torch()
     from tests.models.torch_reference import Reference, dice_bce
+
     device = "cuda" if target == "GPU" else "cpu"
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
     torch.backends.cudnn.benchmark = True
@@ -82,7 +109,10 @@ def pytorch_training(count: int, size: int, weights: Path, target: str = "CPU", 
     scaler = torch.amp.GradScaler(device, enabled=mixed and device == "cuda")
     tensors = {name: torch.tensor(value, device=device) for name, value in np.load(weights).items()}
     learnt = [tensor.requires_grad_() for name, tensor in tensors.items() if "moving_" not in name]
-    network, optimizer = Reference(tensors, "dlinknet34", training=True), torch.optim.Adam(learnt, lr=2e-4)
+    network, optimizer = (
+        Reference(tensors, "dlinknet34", training=True),
+        torch.optim.Adam(learnt, lr=2e-4),
+    )
     images, masks = (torch.tensor(array, device=device) for array in batch(count, size))
 
     def step() -> float:
@@ -98,14 +128,18 @@ def pytorch_training(count: int, size: int, weights: Path, target: str = "CPU", 
     return step
 
 
-def mindspore_inference(height: int, width: int, weights: Path, target: str = "CPU", tf32: bool = True) -> Callable[[], np.ndarray]:
+def mindspore_inference(
+    height: int, width: int, weights: Path, target: str = "CPU", tf32: bool = True
+) -> Callable[[], np.ndarray]:
     """A call that makes the probabilities of one image, as the predictor does it; writes the weights."""
     from dlinknet.devices import runtime
+
     runtime.start(target, 0, SEED, tf32)
     from mindspore import Tensor
 
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.models.probability import Probability
+
     network = BUILDERS["dlinknet34"](1)
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
     graph = Probability(network).set_train(False)
@@ -117,7 +151,12 @@ def pytorch_inference(height: int, width: int, weights: Path) -> Callable[[], np
     """The same in PyTorch."""
     torch = need_torch()
     from tests.models.torch_reference import Reference
-    network = Reference({name: torch.tensor(value) for name, value in np.load(weights).items()}, "dlinknet34", training=False)
+
+    network = Reference(
+        {name: torch.tensor(value) for name, value in np.load(weights).items()},
+        "dlinknet34",
+        training=False,
+    )
     images = batch(1, max(height, width))[0][:, :, :height, :width].copy()
 
     def infer() -> np.ndarray:
@@ -131,5 +170,7 @@ def need_torch():
     try:
         import torch
     except ImportError:
-        sys.exit("PyTorch is missing: pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu")
+        sys.exit(
+            "PyTorch is missing: pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+        )
     return torch

@@ -2,6 +2,7 @@
 
 --size is the images' side in pixels, --batch their number; --steps are measured in each round, after two that are not.
 """
+
 from pathlib import Path
 
 import measure
@@ -11,10 +12,15 @@ import sides
 def main() -> None:
     options = sides.parser(__doc__, size=512, batch=2, steps=6).parse_args()
     if not options.side:
-        return sides.versus(__file__, "training_step", f"training step, {options.size}x{options.size}, batch {options.batch}",
-                            options)
+        return sides.versus(
+            __file__,
+            "training_step",
+            f"training step, {options.size}x{options.size}, batch {options.batch}",
+            options,
+        )
     step = {"mindspore": sides.mindspore_training, "pytorch": sides.pytorch_training}[options.side](
-        options.batch, options.size, Path(options.weights))
+        options.batch, options.size, Path(options.weights)
+    )
     first = step()
     measure.answer(seconds=measure.repeated(step, options.steps), check=first)
 

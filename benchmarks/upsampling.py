@@ -3,6 +3,7 @@ each alone, inference and a gradient. python benchmarks/upsampling.py
 
 --channels and --size are those of the feature map that comes in, --batch how many there are; --steps are measured in each round.
 """
+
 import argparse
 
 import measure
@@ -12,7 +13,9 @@ WAYS = ("inference", "training")
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, value in (("channels", 64), ("size", 64), ("batch", 4), ("steps", 20), ("rounds", 3)):
         found.add_argument(f"--{name}", type=int, default=value)
     found.add_argument("--side", default="")
@@ -22,17 +25,25 @@ def parser() -> argparse.ArgumentParser:
 def block(options: argparse.Namespace):
     """The call that is measured: one of KINDS, in one of WAYS."""
     from dlinknet.devices import runtime
+
     runtime.start("CPU", 0, 1)
     import mindspore as ms
     import numpy as np
 
     from dlinknet.models.blocks import SubPixel, double, double_depthwise, up_conv
+
     kind, way = options.side.split(", ")
     channels = options.channels
-    cell = {"transposed 3x3": lambda: double(channels, channels), "transposed 4x4": lambda: up_conv(channels, channels, 4, 1),
-            "depth-wise 4x4": lambda: double_depthwise(channels), "sub-pixel": lambda: SubPixel(channels, channels)}[kind]()
+    cell = {
+        "transposed 3x3": lambda: double(channels, channels),
+        "transposed 4x4": lambda: up_conv(channels, channels, 4, 1),
+        "depth-wise 4x4": lambda: double_depthwise(channels),
+        "sub-pixel": lambda: SubPixel(channels, channels),
+    }[kind]()
     rng = np.random.default_rng(0)
-    image = ms.Tensor(rng.normal(size=(options.batch, channels, options.size, options.size)).astype(np.float32))
+    image = ms.Tensor(
+        rng.normal(size=(options.batch, channels, options.size, options.size)).astype(np.float32)
+    )
     if way == "inference":
         compute = ms.jit(cell)
         return lambda: compute(image).asnumpy()
@@ -48,9 +59,15 @@ def main() -> None:
     options = parser().parse_args()
     if options.side:
         return measure.answer(seconds=measure.repeated(block(options), options.steps))
-    words = [f"--{name}={getattr(options, name)}" for name in ("channels", "size", "batch", "steps")]
-    results = measure.in_turn(__file__, [f"{kind}, {way}" for kind in KINDS for way in WAYS], options.rounds, *words)
-    sizes = {name: getattr(options, name) for name in ("channels", "size", "batch", "steps", "rounds")}
+    words = [
+        f"--{name}={getattr(options, name)}" for name in ("channels", "size", "batch", "steps")
+    ]
+    results = measure.in_turn(
+        __file__, [f"{kind}, {way}" for kind in KINDS for way in WAYS], options.rounds, *words
+    )
+    sizes = {
+        name: getattr(options, name) for name in ("channels", "size", "batch", "steps", "rounds")
+    }
     measure.keep("upsampling", {**sizes, "sides": results})
 
 

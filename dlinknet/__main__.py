@@ -1,4 +1,5 @@
 """`dlinknet COMMAND`, also `python -m dlinknet COMMAND`: runs the commands of dlinknet/commands."""
+
 from __future__ import annotations
 
 import sys

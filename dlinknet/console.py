@@ -1,4 +1,5 @@
 """What a person sees of a command: log lines, a progress bar where there is a terminal, tables in columns."""
+
 from __future__ import annotations
 
 import logging
@@ -16,13 +17,13 @@ from tqdm import tqdm
 from dlinknet.errors import RunFailed
 
 LOG = logging.getLogger("dlinknet")
-PLAIN_LINE_SECONDS = 30         # how often progress becomes a line where there is no terminal
+PLAIN_LINE_SECONDS = 30  # how often progress becomes a line where there is no terminal
 
 
 class _TerminalHandler(logging.Handler):
     """Lines to stdout, above a progress bar that may be there; once that fails, one line in the other logs, and no more."""
 
-    fault = ""          # why stdout cannot be written
+    fault = ""  # why stdout cannot be written
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.fault:
@@ -55,7 +56,11 @@ class _FileHandler(logging.FileHandler):
 
 def log_to_file(file: Path) -> None:
     """Sends the log to a file as well."""
-    faults = [handler.fault for handler in LOG.handlers if isinstance(handler, _TerminalHandler) and handler.fault]
+    faults = [
+        handler.fault
+        for handler in LOG.handlers
+        if isinstance(handler, _TerminalHandler) and handler.fault
+    ]
     _add(_FileHandler(file, encoding="utf-8", errors="backslashreplace"))
     for fault in faults:
         LOG.info("%s", fault)
@@ -70,7 +75,9 @@ def show(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        raise RunFailed(f"the result cannot be printed: standard output: {error.strerror}") from None
+        raise RunFailed(
+            f"the result cannot be printed: standard output: {error.strerror}"
+        ) from None
 
 
 def _add(handler: logging.Handler) -> None:
@@ -91,8 +98,13 @@ def columns(lines: Sequence[Sequence[str]], right: int = 0) -> str:
     """
     widths = [max(map(len, column)) for column in zip(*lines)]
     left = len(widths) - right
-    return "\n".join("  ".join(word.ljust(width) if number < left else word.rjust(width)
-                               for number, (word, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(
+            word.ljust(width) if number < left else word.rjust(width)
+            for number, (word, width) in enumerate(zip(line, widths))
+        ).rstrip()
+        for line in lines
+    )
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -120,8 +132,15 @@ class Progress:
         self.total, self.title, self.unit = total, title, unit
         self.done = self.before = done
         self.start = self.spoken = time.monotonic()
-        self.bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", leave=False, dynamic_ncols=True,
-                        disable=not sys.stderr.isatty())
+        self.bar = tqdm(
+            total=total,
+            initial=done,
+            desc=title,
+            unit=f" {unit}",
+            leave=False,
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
 
     def update(self, count: int, note: str = "") -> None:
         """Counts `count` more images; `note` is shown beside them."""
@@ -132,8 +151,17 @@ class Progress:
         if self.bar.disable and now - self.spoken >= PLAIN_LINE_SECONDS and self.done < self.total:
             self.spoken = now
             rate = (self.done - self.before) / (now - self.start)
-            LOG.info("%s: %d of %d %s%s, %.1f %s/s, %s left", self.title, self.done, self.total, self.unit,
-                     f", {note}" if note else "", rate, self.unit, clock((self.total - self.done) / rate))
+            LOG.info(
+                "%s: %d of %d %s%s, %.1f %s/s, %s left",
+                self.title,
+                self.done,
+                self.total,
+                self.unit,
+                f", {note}" if note else "",
+                rate,
+                self.unit,
+                clock((self.total - self.done) / rate),
+            )
 
     def __enter__(self) -> Progress:
         return self

@@ -1,10 +1,11 @@
 """How a command ends: one line on stderr and an exit status, in place of a traceback.
 
-    0   done
-    1   the run failed: the loss became NaN, the disk is full, there is too little memory
-    2   a mistake that the user can mend: a wrong key, a missing file
-    128 + number of the signal that ended it (signals.py): 130 of SIGINT, 143 of SIGTERM
+0   done
+1   the run failed: the loss became NaN, the disk is full, there is too little memory
+2   a mistake that the user can mend: a wrong key, a missing file
+128 + number of the signal that ended it (signals.py): 130 of SIGINT, 143 of SIGTERM
 """
+
 from __future__ import annotations
 
 import errno
@@ -22,12 +23,21 @@ from dlinknet import signals
 OUT_OF_MEMORY = re.compile(
     r"out[ _]of[ _]memory|memory (not|isn.?t|is not) enough|not enough memory|insufficient memory|bad[_ ]alloc"
     r"|could not create a (primitive(?! descriptor)|memory)|alloc\w*.{0,40}fail|(unable|fail\w*|cannot) to (\w{0,2})alloc"
-    r"|cannot allocate|failed to map segment|resource temporarily unavailable|can't start new thread", re.IGNORECASE)
+    r"|cannot allocate|failed to map segment|resource temporarily unavailable|can't start new thread",
+    re.IGNORECASE,
+)
 
 
 # What the system says of a path that cannot be meant.
-MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
-LINE = 1000                     # characters of an error's line
+MISTAKES = (
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+)
+LINE = 1000  # characters of an error's line
 
 
 class Told(Exception):
@@ -86,7 +96,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     status, text, short = 0, "", False
     try:
         main(sys.argv[1:])
-    except SystemExit as end:           # --help
+    except SystemExit as end:  # --help
         status = end.code or 0
     except Exception as error:
         signals.leave_to_signal()
@@ -101,7 +111,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
         try:
             print(f"{Path(sys.argv[0]).name}: error: {one_line(text)}", file=sys.stderr, flush=True)
         except OSError:
-            pass        # the disk of stderr is full
+            pass  # the disk of stderr is full
     if status:
         signals.leave(status, at_once=short)
 
@@ -114,7 +124,9 @@ def _told(error: Exception, memory: str) -> tuple[int, str]:
     if out_of_memory(error):
         return 1, f"out of memory: {first_line(error)}{lower}"
     if isinstance(error, OSError):
-        return (2 if error.errno in MISTAKES else 1), f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return (
+            2 if error.errno in MISTAKES else 1
+        ), f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return 1, ""
 
 
@@ -143,20 +155,20 @@ def one_line(text: str) -> str:
     line = " ".join(text.split())
     if not line.isprintable():
         line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
-    return line if len(line) <= LINE else f"{line[:LINE - 305]} ... {line[-300:]}"
+    return line if len(line) <= LINE else f"{line[: LINE - 305]} ... {line[-300:]}"
 
 
 def shown(value: object, most: int = 60) -> str:
     """Return a value as an error's line quotes it: its repr, cut to `most` characters."""
     # A str or bytes is cut first: the repr of a huge one would be built whole.
-    text = repr(value[:most + 1] if isinstance(value, (str, bytes)) else value)
-    return text if len(text) <= most else text[:most - 3] + "..."
+    text = repr(value[: most + 1] if isinstance(value, (str, bytes)) else value)
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def clipped(text: str, most: int = 300) -> str:
     """Return a text as one line of at most `most` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= most else line[:most - 3] + "..."
+    return line if len(line) <= most else line[: most - 3] + "..."
 
 
 def name_some(names: list[str], most: int = 5) -> str:

@@ -18,6 +18,7 @@ without a word: by SIGKILL, which the kernel sends where memory is short, or by 
 A command calls prepare() before it imports anything that takes long; without it, all functions here
 are without effect.
 """
+
 from __future__ import annotations
 
 import mmap
@@ -40,8 +41,8 @@ SIGNALS: dict[int, str] = {
     signal.SIGHUP: "ended by SIGHUP",
 }
 HANDLED = (signal.SIGTERM, signal.SIGHUP)
-PATIENCE = 4.0          # seconds for the thread to come to read a signal
-LONGEST = 2000          # bytes of the line, which a pipe accepts at once
+PATIENCE = 4.0  # seconds for the thread to come to read a signal
+LONGEST = 2000  # bytes of the line, which a pipe accepts at once
 # ENDING: a signal is ending the process. OVER: the command has said how it ended.
 RUNNING, ENDING, OVER = 0, 1, 2
 
@@ -92,7 +93,7 @@ class _Ending:
 
     def _wait(self) -> None:
         number = 0
-        while number not in SIGNALS:        # a library may handle signals of its own
+        while number not in SIGNALS:  # a library may handle signals of its own
             # recv() alone would take the number while another thread has the lock, and the
             # watcher would not see it.
             select.select([self.reader], [], [])
@@ -122,7 +123,7 @@ class _Ending:
         parent = os.getpid()
         try:
             child = os.fork()
-        except OSError:         # no more processes are allowed: the thread alone is nearly as good
+        except OSError:  # no more processes are allowed: the thread alone is nearly as good
             return
         if not child:
             try:
@@ -149,12 +150,15 @@ class _Ending:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             number = signal.SIGINT
         hung_up = select.poll()
-        hung_up.register(self.reader, 0)            # a hang-up is reported always
+        hung_up.register(self.reader, 0)  # a hang-up is reported always
         died = not number or hung_up.poll(PATIENCE * 1000) or os.getppid() != parent
         if self.shared[0] != RUNNING:
             return
-        words = "killed, or crashed as MindSpore does where memory is short" if died else (
-            f"{SIGNALS[number]}; killed, because MindSpore did not come back in time")
+        words = (
+            "killed, or crashed as MindSpore does where memory is short"
+            if died
+            else (f"{SIGNALS[number]}; killed, because MindSpore did not come back in time")
+        )
         self._write_line(words, bytes(self.shared[1:]).rstrip(b"\0").decode(errors="replace"))
         if not died:
             os.kill(parent, signal.SIGKILL)
@@ -272,7 +276,7 @@ def _open_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, flags), True)    # it gets the lowest free number
+            os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the lowest free number
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
@@ -283,13 +287,14 @@ def _remove(path: Path) -> None:
     try:
         if os.path.isdir(path):
             import shutil
+
             shutil.rmtree(path, ignore_errors=True)
             return
         for name in os.listdir(path.parent):
             if name.startswith(path.stem):
                 os.unlink(path.parent / name)
     except OSError:
-        pass            # the next run removes it
+        pass  # the next run removes it
 
 
 def _end_children() -> None:
@@ -299,7 +304,7 @@ def _end_children() -> None:
         for task in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
                 children += file.read().split()
-    except OSError:     # not Linux, a kernel without these lists, or a thread that has just ended
+    except OSError:  # not Linux, a kernel without these lists, or a thread that has just ended
         pass
     for child in children:
         try:

@@ -1,4 +1,5 @@
 """Work prefetch of who needs it: threads make the next inputs while a network computes."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -35,8 +36,9 @@ class BackgroundWriter:
                 task.result()
 
 
-def prefetch(items: Iterable[Item], function: Callable[[Item], Result], depth: int = 1,
-          workers: int = 1) -> Iterator[tuple[Item, Result]]:
+def prefetch(
+    items: Iterable[Item], function: Callable[[Item], Result], depth: int = 1, workers: int = 1
+) -> Iterator[tuple[Item, Result]]:
     """Yield (item, function(item)) in order, while threads work on up to `depth` items further on.
 
     What `function` raises is raised here, in its turn.

@@ -1,4 +1,5 @@
 """What tests share: MindSpore on the CPU, tiny data, and the commands run as a user runs them."""
+
 from __future__ import annotations
 
 import os
@@ -15,15 +16,31 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # The files that take longest, the longest first: where two run at a time, a long one at the end would leave a core idle.
-LONG = ("models/test_linknet.py", "export/test_exporter.py", "commands/test_survival.py", "training/test_resume.py",
-        "commands/test_train_and_eval.py", "ascend310_infer/test_program.py", "devices/test_launch_scripts.py", "commands/test_export.py",
-        "ascend310_infer/test_script.py", "training/test_loop.py", "commands/test_modelarts.py", "training/test_together.py",
-        "commands/test_predict.py", "commands/test_convert.py", "commands/test_classes.py", "commands/test_mistakes.py",
-        "models/test_precision.py")
+LONG = (
+    "models/test_linknet.py",
+    "export/test_exporter.py",
+    "commands/test_survival.py",
+    "training/test_resume.py",
+    "commands/test_train_and_eval.py",
+    "ascend310_infer/test_program.py",
+    "devices/test_launch_scripts.py",
+    "commands/test_export.py",
+    "ascend310_infer/test_script.py",
+    "training/test_loop.py",
+    "commands/test_modelarts.py",
+    "training/test_together.py",
+    "commands/test_predict.py",
+    "commands/test_convert.py",
+    "commands/test_classes.py",
+    "commands/test_mistakes.py",
+    "models/test_precision.py",
+)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="also the slow tests: whole matrices of models and sizes")
+    parser.addoption(
+        "--all", action="store_true", help="also the slow tests: whole matrices of models and sizes"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -39,8 +56,10 @@ def pytest_collection_modifyitems(config, items):
 def mindspore():
     """MindSpore prepared as the commands prepare it, on the CPU."""
     from dlinknet.devices import runtime
+
     runtime.start("CPU", 0, seed=1)
     import mindspore
+
     return mindspore
 
 
@@ -49,6 +68,7 @@ def networks(mindspore):
     """build(name, classes, decoder) -> a network with random weights and random BatchNorm statistics, built once a session."""
     from dlinknet.checkpoints.load import set_value
     from dlinknet.models.linknet import BUILDERS
+
     built = {}
 
     def build(name, classes=1, decoder="full"):
@@ -82,23 +102,41 @@ def spread_checkpoint(networks, tmp_path_factory):
 
             from dlinknet.checkpoints.save import save
             from dlinknet.data.preprocess import to_input
+
             network = networks(model, classes, decoder)
             logits = network.set_train(False)(Tensor(to_input(stripes(0)[0])[None])).asnumpy()
             values = {p.name: p.asnumpy() for p in network.get_parameters()}
             values["head.conv2.bias"] = values["head.conv2.bias"] - np.median(logits, (0, 2, 3))
             for name in ("head.conv2.weight", "head.conv2.bias"):
                 values[name] = values[name] * np.float32(3 / logits.std())
-            file = written[model, classes, decoder] = tmp_path_factory.mktemp("weights") / "random.ckpt"
-            table = {} if classes == 1 else {"class_table": {"classes": [
-                {"name": f"class {n}", "colour": [40 * n, 0, 250], "values": [7 * n]} for n in range(classes)]}}
-            save(file, [Parameter(Tensor(value), name=name) for name, value in values.items()],
-                 {"model": model, "classes": classes, "decoder": decoder, **table})
+            file = written[model, classes, decoder] = (
+                tmp_path_factory.mktemp("weights") / "random.ckpt"
+            )
+            table = (
+                {}
+                if classes == 1
+                else {
+                    "class_table": {
+                        "classes": [
+                            {"name": f"class {n}", "colour": [40 * n, 0, 250], "values": [7 * n]}
+                            for n in range(classes)
+                        ]
+                    }
+                }
+            )
+            save(
+                file,
+                [Parameter(Tensor(value), name=name) for name, value in values.items()],
+                {"model": model, "classes": classes, "decoder": decoder, **table},
+            )
         return written[model, classes, decoder]
 
     return write
 
 
-def write_pair(folder: Path, id: str, image: np.ndarray, mask: np.ndarray, mask_folder: Path | None = None) -> None:
+def write_pair(
+    folder: Path, id: str, image: np.ndarray, mask: np.ndarray, mask_folder: Path | None = None
+) -> None:
     """Writes ID_sat.jpg and ID_mask.png."""
     folder.mkdir(parents=True, exist_ok=True)
     mask_folder = mask_folder or folder
@@ -113,7 +151,7 @@ def stripes(seed: int, height: int = 64, width: int = 64) -> tuple[np.ndarray, n
     image = np.clip(rng.normal((40, 110, 60), 12, (height, width, 3)), 0, 255).astype(np.uint8)
     mask = np.zeros((height, width), np.uint8)
     at = int(rng.integers(8, height - 18))
-    mask[at:at + 10] = 255
+    mask[at : at + 10] = 255
     image[mask > 0] = 150
     return image, mask
 
@@ -135,12 +173,20 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def command(name: str, *arguments: str, cwd: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess:
+def command(
+    name: str, *arguments: str, cwd: Path | None = None, timeout: int = 300
+) -> subprocess.CompletedProcess:
     """Run a command in a process of its own, as a user does: 'train.py', or 'split-data' of `python -m dlinknet`."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     program = [str(ROOT / name)] if name.endswith(".py") else ["-m", "dlinknet", name]
-    return subprocess.run([sys.executable, *program, *arguments], capture_output=True, text=True, timeout=timeout,
-                          cwd=cwd or ROOT, env=environment)
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd or ROOT,
+        env=environment,
+    )
 
 
 def refused(result: subprocess.CompletedProcess, *words: str, status: int = 2) -> str:

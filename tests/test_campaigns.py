@@ -26,8 +26,11 @@ from tests.campaigns.ledger import Ledger
 def outcome_of(run, tmp_path, refuses=()):
     """What the machinery says of a function that is given a bad input."""
     return try_once(
-        Kind("planted", 1, lambda rng: Case("a fault", run, refuses)), "planted-0", "1:planted-0",
-        tmp_path / "trial")
+        Kind("planted", 1, lambda rng: Case("a fault", run, refuses)),
+        "planted-0",
+        "1:planted-0",
+        tmp_path / "trial",
+    )
 
 
 def raises(error):
@@ -47,24 +50,31 @@ def many_lines():
     [
         (lambda: "all well", "passed", "all well"),
         (
-            raises(UserError("data_path: a.png is truncated")), "refused",
-            "data_path: a.png is truncated"),
+            raises(UserError("data_path: a.png is truncated")),
+            "refused",
+            "data_path: a.png is truncated",
+        ),
         (raises(RunFailed("out of memory")), "refused", "out of memory"),
         (raises(KeyError("values")), "traceback", "KeyError: 'values'"),
         (raises(SystemExit(3)), "traceback", "SystemExit: 3"),
         (
-            raises(OSError(36, "File name too long")), "traceback",
-            "OSError: [Errno 36] File name too long"),
+            raises(OSError(36, "File name too long")),
+            "traceback",
+            "OSError: [Errno 36] File name too long",
+        ),
         (raises(BufferError("x" * 1001)), "message", "[1001 characters] xxx"),
         (raises(BufferError("one line\nanother")), "message", "[2 lines] one line"),
         (raises(BufferError("a name \x1b[31m in red")), "message", "[unprintable '\\x1b'] a name"),
         (
-            raises(forks.Disagrees("checked as 3 x 4, read as 4 x 3")), "disagrees",
-            "checked as 3 x 4"),
+            raises(forks.Disagrees("checked as 3 x 4, read as 4 x 3")),
+            "disagrees",
+            "checked as 3 x 4",
+        ),
         (lambda: os.kill(os.getpid(), signal.SIGSEGV), "crash", "ended by SIGSEGV"),
         (lambda: os._exit(7), "crash", "ended by status 7"),
         (lambda: bytearray(4 << 30), "memory", "MemoryError"),
-        (many_lines, "noise", "10 lines were printed: a library says something")],
+        (many_lines, "noise", "10 lines were printed: a library says something"),
+    ],
 )
 def test_each_outcome_is_told_from_the_others(run, outcome, text, tmp_path):
     record = outcome_of(run, tmp_path, (BufferError,))
@@ -134,8 +144,10 @@ def refusing(read):
         (lambda read: lambda file: read(file) // 2, "silently wrong pixels of a whole PNG"),
         (
             lambda read: lambda file: np.random.default_rng().permutation(read(file)),
-            "read_image gives other pixels the second time"),
-        (refusing, "the check passes, the reader does not")],
+            "read_image gives other pixels the second time",
+        ),
+        (refusing, "the check passes, the reader does not"),
+    ],
 )
 def test_a_reader_that_disagrees_with_its_check_is_seen(
     fault, text, tmp_path, monkeypatch, whole_png
@@ -151,7 +163,8 @@ def test_a_reader_that_disagrees_with_its_check_is_seen(
 
 @pytest.mark.parametrize(
     "colour, depth",
-    [(colour, depth) for colour, depths in png.DEPTHS.items() for depth in depths if depth < 16])
+    [(colour, depth) for colour, depths in png.DEPTHS.items() for depth in depths if depth < 16],
+)
 def test_the_pngs_that_are_drawn_hold_what_they_say(colour, depth, monkeypatch):
     monkeypatch.setattr(png, "CHANNELS", {colour: png.CHANNELS[colour]})
     monkeypatch.setattr(png, "DEPTHS", {colour: (depth,)})
@@ -211,33 +224,64 @@ DONE, LINE = "... training is done", ["train.py: error: interrupted; --resume go
         ("one process", plan("KILL"), -9, [], "", []),
         ("one process", plan("TERM"), 143, LINE, "", []),
         (
-            "one process", plan("TERM"), 0, [], "epoch 1/3",
-            ["status 0, not 143", "0 lines on stderr, not 1"]),
+            "one process",
+            plan("TERM"),
+            0,
+            [],
+            "epoch 1/3",
+            ["status 0, not 143", "0 lines on stderr, not 1"],
+        ),
         ("one process", plan("TERM"), 0, [], DONE, []),
         (
-            "one process", plan("INT twice"), 130, LINE * 2, "",
-            ["2 lines on stderr, not 1: train.py: error: interrupted; --resume goes on"]),
-        (
-            "one process", plan("INT"), 130, LINE, "Traceback (most recent call last)",
-            ["Traceback in what was printed"]),
-        ("one process", plan("TERM"), -15, [], "", ["status -15, not 143"]),
-        (
-            "one process", plan("TERM"), 143, ["train.py: error: ended"], COMPILES,
-            ["the line does not name what --resume goes on from: train.py: error: ended"]),
-        ("one process", plan("TERM"), 143, ["train.py: roads_last.ckpt"], COMPILES, []),
-        (
-            "one process", None, 1, LINE, "",
-            [
-                "status 1, not 0",
-                "1 lines on stderr, not 0: train.py: error: interrupted; --resume goes on"],
+            "one process",
+            plan("INT twice"),
+            130,
+            LINE * 2,
+            "",
+            ["2 lines on stderr, not 1: train.py: error: interrupted; --resume goes on"],
         ),
         (
-            "one process", None, 0, ["a warning"], DONE,
-            ["status 0 with 1 lines on stderr: a warning"]),
+            "one process",
+            plan("INT"),
+            130,
+            LINE,
+            "Traceback (most recent call last)",
+            ["Traceback in what was printed"],
+        ),
+        ("one process", plan("TERM"), -15, [], "", ["status -15, not 143"]),
+        (
+            "one process",
+            plan("TERM"),
+            143,
+            ["train.py: error: ended"],
+            COMPILES,
+            ["the line does not name what --resume goes on from: train.py: error: ended"],
+        ),
+        ("one process", plan("TERM"), 143, ["train.py: roads_last.ckpt"], COMPILES, []),
+        (
+            "one process",
+            None,
+            1,
+            LINE,
+            "",
+            [
+                "status 1, not 0",
+                "1 lines on stderr, not 0: train.py: error: interrupted; --resume goes on",
+            ],
+        ),
+        (
+            "one process",
+            None,
+            0,
+            ["a warning"],
+            DONE,
+            ["status 0 with 1 lines on stderr: a warning"],
+        ),
         ("script", plan("KILL"), 137, LINE, "", []),
         ("script", plan("KILL", "command"), -9, [], "", []),
         ("two processes", plan("KILL"), 1, LINE, "", []),
-        ("two processes", plan("TERM", "command"), 143, LINE, "", [])],
+        ("two processes", plan("TERM", "command"), 143, LINE, "", []),
+    ],
 )
 def test_how_an_end_is_judged(way, disturbed, status, lines, log, wrong):
     found = plans.judge(runs.WAYS[way], disturbed, status, lines, log)
@@ -257,12 +301,15 @@ def test_behind_its_last_line_a_training_may_end_by_the_signal():
 def test_a_changed_bit_and_another_best_are_seen():
     whole = {
         "last.ckpt": ({"a": b"1", "b": b"2"}, {"epoch": 2}),
-        "best.ckpt": ({"a": b"1"}, {"epoch": 2})}
+        "best.ckpt": ({"a": b"1"}, {"epoch": 2}),
+    }
     assert runs.differences(whole, whole) == []
     other = {"last.ckpt": ({"a": b"1", "b": b"3"}, {"epoch": 2}), "best.ckpt": ({}, {"epoch": 1})}
     assert runs.differences(whole, other) == [
-        "last.ckpt: 1 of 2 tensors differ, b first", "best.ckpt: 1 of 1 tensors differ, a first",
-        "best.ckpt: best is {'epoch': 1}, not {'epoch': 2}"]
+        "last.ckpt: 1 of 2 tensors differ, b first",
+        "best.ckpt: 1 of 1 tensors differ, a first",
+        "best.ckpt: best is {'epoch': 1}, not {'epoch': 2}",
+    ]
 
 
 def test_files_that_are_left_over_missing_or_not_whole_are_seen(tmp_path):
@@ -274,8 +321,11 @@ def test_files_that_are_left_over_missing_or_not_whole_are_seen(tmp_path):
     (out / ".roads.lock").write_text("")
     (out / "roads_epochs.csv").write_text("epoch,loss\n1,0.5\n2,0.4\n")
     assert runs.faults_of_files(way, tmp_path) == [
-        ".roads_last.123.ckpt was left over", "roads_plateau.ckpt is missing",
-        "roads_epochs.csv has the epochs ['1', '2']", "roads_curves.png is not whole"]
+        ".roads_last.123.ckpt was left over",
+        "roads_plateau.ckpt is missing",
+        "roads_epochs.csv has the epochs ['1', '2']",
+        "roads_curves.png is not whole",
+    ]
 
 
 TRAIN = """import os
@@ -292,12 +342,18 @@ open("elsewhere", "w").close()
 
 @pytest.mark.parametrize(
     "at, status, left",
-    [(0, 0, ["a", "b"]), (1, -9, []), (3, -9, [".a"]), (4, -9, ["a"]), (6, -9, [".b", "a"])])
+    [(0, 0, ["a", "b"]), (1, -9, []), (3, -9, [".a"]), (4, -9, ["a"]), (6, -9, [".b", "a"])],
+)
 def test_the_aim_lists_each_change_of_a_file_and_kills_before_it(at, status, left, tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
     environment = {
-        **os.environ, "PYTHONPATH": str(runs.AIM), "AIM_WATCHED": str(tmp_path / "out"),
-        "AIM_LIST": str(tmp_path / "list"), "AIM_AT": str(at), "AIM_SECONDS": "0"}
+        **os.environ,
+        "PYTHONPATH": str(runs.AIM),
+        "AIM_WATCHED": str(tmp_path / "out"),
+        "AIM_LIST": str(tmp_path / "list"),
+        "AIM_AT": str(at),
+        "AIM_SECONDS": "0",
+    }
     ended = subprocess.run(
         [sys.executable, "train.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

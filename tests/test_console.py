@@ -1,4 +1,5 @@
 """Progress: a bar on a terminal, plain lines elsewhere; what is said goes to stdout and to the run's log; tables."""
+
 import errno
 import io
 import subprocess
@@ -32,7 +33,11 @@ def test_without_a_terminal_progress_is_plain_lines(log, monkeypatch):
         progress.update(6, "loss 0.4")
     out, err = log.readouterr()
     assert len(out.splitlines()) == 1 and err == ""
-    assert "epoch 1/2: 4 of 10 images, loss 0.5, " in out and " images/s, 00:0" in out and out.endswith(" left\n")
+    assert (
+        "epoch 1/2: 4 of 10 images, loss 0.5, " in out
+        and " images/s, 00:0" in out
+        and out.endswith(" left\n")
+    )
 
 
 def test_lines_are_rare(log):
@@ -50,7 +55,12 @@ def test_on_a_terminal_progress_is_a_bar_with_loss_rate_and_time_left(log, monke
         progress.bar.mininterval = 0
         progress.update(4, "loss 0.5000")
     shown = terminal.getvalue()
-    assert "epoch 1/2:  40%" in shown and "4/10" in shown and "images/s, loss 0.5000" in shown and "<00:0" in shown
+    assert (
+        "epoch 1/2:  40%" in shown
+        and "4/10" in shown
+        and "images/s, loss 0.5000" in shown
+        and "<00:0" in shown
+    )
 
 
 def test_the_log_goes_to_a_file_as_well(log, tmp_path):
@@ -61,17 +71,25 @@ def test_the_log_goes_to_a_file_as_well(log, tmp_path):
 
 
 def test_times_are_short():
-    assert (console.clock(5), console.clock(95.4), console.clock(3725)) == ("00:05", "01:35", "1:02:05")
+    assert (console.clock(5), console.clock(95.4), console.clock(3725)) == (
+        "00:05",
+        "01:35",
+        "1:02:05",
+    )
 
 
 def test_columns_are_as_wide_as_their_longest_word():
     lines = [["layer", "kind", "weights"], ["a", "", "1,024"], ["both", "two layers", ""]]
-    assert console.columns(lines).splitlines() == ["layer  kind        weights",
-                                                   "a                  1,024",
-                                                   "both   two layers"]
-    assert console.columns(lines, right=1).splitlines() == ["layer  kind        weights",
-                                                            "a                    1,024",
-                                                            "both   two layers"]
+    assert console.columns(lines).splitlines() == [
+        "layer  kind        weights",
+        "a                  1,024",
+        "both   two layers",
+    ]
+    assert console.columns(lines, right=1).splitlines() == [
+        "layer  kind        weights",
+        "a                    1,024",
+        "both   two layers",
+    ]
 
 
 class Broken(io.StringIO):
@@ -82,7 +100,9 @@ class Broken(io.StringIO):
 
 
 @pytest.mark.parametrize("breaks", ["before the log has a file", "later"])
-def test_a_log_that_stdout_does_not_take_any_more_goes_on_in_the_file_and_says_why(log, tmp_path, monkeypatch, breaks):
+def test_a_log_that_stdout_does_not_take_any_more_goes_on_in_the_file_and_says_why(
+    log, tmp_path, monkeypatch, breaks
+):
     if breaks == "later":
         console.log_to_file(tmp_path / "run.log")
         console.LOG.info("one")
@@ -98,14 +118,27 @@ def test_a_log_that_stdout_does_not_take_any_more_goes_on_in_the_file_and_says_w
 
 def test_a_result_that_cannot_be_printed_is_a_failure(monkeypatch):
     monkeypatch.setattr(console.sys, "stdout", Broken())
-    with pytest.raises(RunFailed, match="^the result cannot be printed: standard output: Broken pipe$"):
+    with pytest.raises(
+        RunFailed, match="^the result cannot be printed: standard output: Broken pipe$"
+    ):
         console.show("1 image")
 
 
 def test_a_name_that_is_not_utf8_does_not_end_the_log(tmp_path):
     """In a process of its own: pytest-xdist cannot send such a text."""
-    code = ("import sys\nfrom pathlib import Path\nfrom dlinknet import console, signals\nsignals.prepare()\nconsole.start_log()\n"
-            "console.log_to_file(Path(sys.argv[1]))\nconsole.LOG.info('left out %s', 'b\\udcff.jpg')\nsignals.be_over()")
-    result = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run.log")], capture_output=True, cwd=ROOT, timeout=60)
-    assert result.returncode == 0 and result.stderr == b"" and b"left out b\\udcff.jpg" in result.stdout
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom dlinknet import console, signals\nsignals.prepare()\nconsole.start_log()\n"
+        "console.log_to_file(Path(sys.argv[1]))\nconsole.LOG.info('left out %s', 'b\\udcff.jpg')\nsignals.be_over()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run.log")],
+        capture_output=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert (
+        result.returncode == 0
+        and result.stderr == b""
+        and b"left out b\\udcff.jpg" in result.stdout
+    )
     assert "left out b\\udcff.jpg" in (tmp_path / "run.log").read_text()

@@ -1,4 +1,5 @@
 """The house: who may import whom, and which files do without MindSpore."""
+
 import ast
 import subprocess
 import sys
@@ -13,9 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"console", "errors", "files", "signals", "threads"}
 # Who may import whom, from the ground up; a room may import itself.
 ALLOWED = {
-    "signals": set(), "threads": set(), "errors": {"signals"}, "console": {"errors"}, "files": {"errors", "signals"},
-    "config": GROUND, "devices": GROUND, "images": GROUND,
-    "data": {"config", "images", *GROUND}, "models": GROUND,
+    "signals": set(),
+    "threads": set(),
+    "errors": {"signals"},
+    "console": {"errors"},
+    "files": {"errors", "signals"},
+    "config": GROUND,
+    "devices": GROUND,
+    "images": GROUND,
+    "data": {"config", "images", *GROUND},
+    "models": GROUND,
     "checkpoints": {"data", "models", *GROUND},
     "training": {"config", "devices", "data", "models", "checkpoints", *GROUND},
     "inference": {"config", "devices", "images", "data", "models", "checkpoints", *GROUND},
@@ -27,15 +35,58 @@ ALLOWED["commands"] = set(ALLOWED)
 ALLOWED["__main__"] = {"commands", "config", "cloud", *GROUND}
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
 PURE = [
-    "signals", "errors", "threads", "console", "cloud.gate", "cloud.job", "checkpoints.model_card", "checkpoints.origins",
-    "checkpoints.read", "config", "data.augment", "data.class_weights", "data.classes", "data.layouts", "data.pairs",
-    "data.preprocess", "data.synthetic", "devices.launcher", "devices.rank_table", "devices.ranks", "devices.runtime",
-    "evaluation.metrics", "evaluation.overlays", "evaluation.parity", "evaluation.results_310", "evaluation.run_report",
-    "evaluation.scoring", "evaluation.tables", "files.atomic", "files.fields", "files.foreign", "files.locks", "files.places",
-    "files.results", "files.texts", "images.decode", "images.files", "images.read", "images.tiff", "images.write",
-    "inference.description", "inference.engines", "inference.open_model", "inference.pictures", "inference.predict_images",
-    "inference.predictor", "inference.tiles", "inference.write_predictions", "training.resume", "training.run",
-    "training.schedules"]
+    "signals",
+    "errors",
+    "threads",
+    "console",
+    "cloud.gate",
+    "cloud.job",
+    "checkpoints.model_card",
+    "checkpoints.origins",
+    "checkpoints.read",
+    "config",
+    "data.augment",
+    "data.class_weights",
+    "data.classes",
+    "data.layouts",
+    "data.pairs",
+    "data.preprocess",
+    "data.synthetic",
+    "devices.launcher",
+    "devices.rank_table",
+    "devices.ranks",
+    "devices.runtime",
+    "evaluation.metrics",
+    "evaluation.overlays",
+    "evaluation.parity",
+    "evaluation.results_310",
+    "evaluation.run_report",
+    "evaluation.scoring",
+    "evaluation.tables",
+    "files.atomic",
+    "files.fields",
+    "files.foreign",
+    "files.locks",
+    "files.places",
+    "files.results",
+    "files.texts",
+    "images.decode",
+    "images.files",
+    "images.read",
+    "images.tiff",
+    "images.write",
+    "inference.description",
+    "inference.engines",
+    "inference.open_model",
+    "inference.pictures",
+    "inference.predict_images",
+    "inference.predictor",
+    "inference.tiles",
+    "inference.write_predictions",
+    "training.resume",
+    "training.run",
+    "training.schedules",
+]
 DOORS = sorted(ROOT.glob("*.py"))
 
 
@@ -61,20 +112,34 @@ def test_rooms_import_only_what_they_may(file):
     if file == ROOT / "dlinknet" / "__init__.py":
         assert not list(imports(file))
         return
-    used = {name.split(".")[1] for name in imports(file) if name.startswith("dlinknet.") and name != "dlinknet.__version__"}
+    used = {
+        name.split(".")[1]
+        for name in imports(file)
+        if name.startswith("dlinknet.") and name != "dlinknet.__version__"
+    }
     assert used <= ALLOWED[room(file)] | {room(file)}
     assert "torch" not in {name.split(".")[0] for name in imports(file)}
 
 
 def test_only_the_program_and_its_helpers_know_of_a_command_line():
     for file in FILES:
-        words = {"__main__.py": {"sys.argv"}, "signals.py": {"sys.argv"}, "errors.py": {"sys.argv"}, "command_line.py": {"argparse"}, "runtime.py": {"sys.argv"}}.get(file.name, set())
+        words = {
+            "__main__.py": {"sys.argv"},
+            "signals.py": {"sys.argv"},
+            "errors.py": {"sys.argv"},
+            "command_line.py": {"argparse"},
+            "runtime.py": {"sys.argv"},
+        }.get(file.name, set())
         found = {word for word in ("sys.argv", "argparse") if word in file.read_text()}
         assert found <= words, file
 
 
 def test_pure_files_do_without_mindspore():
-    code = "import sys\n" + "\n".join(f"import dlinknet.{name}" for name in PURE) + "\nassert 'mindspore' not in sys.modules"
+    code = (
+        "import sys\n"
+        + "\n".join(f"import dlinknet.{name}" for name in PURE)
+        + "\nassert 'mindspore' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -90,12 +155,16 @@ def test_only_runtime_knows_devices_and_versions():
 def test_the_commands_at_the_top_are_doors(file):
     name = file.stem
     assert file.read_text().split("\n", 1)[1] == (
-        "from dlinknet.__main__ import run\n\nif __name__ == \"__main__\":\n    run(\"" + name + "\")\n")
+        'from dlinknet.__main__ import run\n\nif __name__ == "__main__":\n    run("' + name + '")\n'
+    )
     assert name in command.FILES
 
 
 def test_every_command_is_listed_and_says_in_one_line_what_it_does():
-    files = {file.stem for file in (ROOT / "dlinknet" / "commands").glob("*.py")} - {"__init__", "command"}
+    files = {file.stem for file in (ROOT / "dlinknet" / "commands").glob("*.py")} - {
+        "__init__",
+        "command",
+    }
     assert sorted(command.FILES.values()) == sorted(files)
     for name in command.FILES:
         line = command.summary(name)

@@ -1,4 +1,5 @@
 """How signals end a command: status, one line, nothing half written, in every state; and standard streams that are not there."""
+
 import os
 import signal
 import subprocess
@@ -12,9 +13,15 @@ import pytest
 from dlinknet import signals
 from tests.conftest import ROOT, stripes, wait_for, write_pair
 
-BEGIN = ("from dlinknet import signals\nsignals.PATIENCE = 4\nsignals.prepare('a is whole')\n"
-         "import ctypes, os, signal, sys, time\n")
-WORDS = {signal.SIGTERM: "ended by SIGTERM", signal.SIGINT: "interrupted (SIGINT)", signal.SIGHUP: "ended by SIGHUP"}
+BEGIN = (
+    "from dlinknet import signals\nsignals.PATIENCE = 4\nsignals.prepare('a is whole')\n"
+    "import ctypes, os, signal, sys, time\n"
+)
+WORDS = {
+    signal.SIGTERM: "ended by SIGTERM",
+    signal.SIGINT: "interrupted (SIGINT)",
+    signal.SIGHUP: "ended by SIGHUP",
+}
 STATES = {
     "in Python": "print('ready', flush=True)\nwhile True: pass",
     "in C": "import hashlib\nprint('ready', flush=True)\nhashlib.pbkdf2_hmac('sha256', b'a', b'b', 10 ** 9)",
@@ -28,9 +35,21 @@ def plain():
 
 
 def start(*command, environment=None, **kwargs):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environment or {})}
-    return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-                            env=environment, **{"preexec_fn": plain, **kwargs})
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        **(environment or {}),
+    }
+    return subprocess.Popen(
+        [sys.executable, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        **{"preexec_fn": plain, **kwargs},
+    )
 
 
 @pytest.fixture
@@ -39,7 +58,9 @@ def run(tmp_path):
     started = []
 
     def run(code, patience=4, **kwargs):
-        (tmp_path / "c.py").write_text(BEGIN.replace("= 4", f"= {patience}") + textwrap.dedent(code))
+        (tmp_path / "c.py").write_text(
+            BEGIN.replace("= 4", f"= {patience}") + textwrap.dedent(code)
+        )
         started.append(start(str(tmp_path / "c.py"), **kwargs))
         assert started[-1].stdout.readline() == "ready\n", started[-1].stderr.read()
         return started[-1]
@@ -87,7 +108,10 @@ def test_what_holds_the_interpreter_is_killed_with_one_line(run):
     for process, number in ((asked, signal.SIGTERM), (interrupted, signal.SIGINT)):
         err = process.communicate(timeout=20)[1]
         assert process.returncode == -signal.SIGKILL
-        assert err == f"c.py: error: {WORDS[number]}; killed, because MindSpore did not come back in time; a is whole\n"
+        assert (
+            err
+            == f"c.py: error: {WORDS[number]}; killed, because MindSpore did not come back in time; a is whole\n"
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -96,7 +120,10 @@ def test_a_death_without_a_word_is_said(run, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == -number
-    assert err == "c.py: error: killed, or crashed as MindSpore does where memory is short; a is whole\n"
+    assert (
+        err
+        == "c.py: error: killed, or crashed as MindSpore does where memory is short; a is whole\n"
+    )
 
 
 def test_a_lock_that_comes_free_in_time_is_no_reason_to_kill(run):
@@ -121,10 +148,15 @@ def test_signals_that_were_ignored_at_the_start_stay_so(run):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    process = run("print('ready', flush=True)\ntime.sleep(1)\nprint('done')\nsignals.be_over()", preexec_fn=background)
+    process = run(
+        "print('ready', flush=True)\ntime.sleep(1)\nprint('done')\nsignals.be_over()",
+        preexec_fn=background,
+    )
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGINT)
-    assert process.stdout.read() == "done\n" and process.stderr.read() == "" and process.wait(20) == 0
+    assert (
+        process.stdout.read() == "done\n" and process.stderr.read() == "" and process.wait(20) == 0
+    )
 
 
 def test_what_is_half_written_goes_and_children_end_too(run, tmp_path):
@@ -146,11 +178,17 @@ def test_what_is_half_written_goes_and_children_end_too(run, tmp_path):
     process.send_signal(signal.SIGINT)
     ended(process, signal.SIGINT)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.py", "done.txt", "net.ckpt"]
-    wait_for(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2])
+    wait_for(
+        lambda: (
+            not Path(f"/proc/{child}").exists()
+            or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]
+        )
+    )
 
 
 def test_the_rescue_comes_first_and_may_take_its_time(run):
-    process = run("""
+    process = run(
+        """
         def rescue():
             signals.say("b is whole")
             time.sleep(2)       # longer than the patience with a process that does not answer
@@ -158,11 +196,16 @@ def test_the_rescue_comes_first_and_may_take_its_time(run):
         with signals.rescuing(rescue):
             print("ready", flush=True)
             time.sleep(60)
-        """, 1)
+        """,
+        1,
+    )
     process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    assert ended(process, signal.SIGTERM)[1] == "c.py: error: ended by SIGTERM; b is whole; all is in the store\n"
+    assert (
+        ended(process, signal.SIGTERM)[1]
+        == "c.py: error: ended by SIGTERM; b is whole; all is in the store\n"
+    )
 
 
 def test_a_forked_child_has_signals_of_its_own(run):
@@ -201,23 +244,34 @@ def test_a_failure_that_the_end_itself_causes_is_not_told(run):
 
 
 def test_a_full_pipe_does_not_keep_the_process(run):
-    process = run("print('ready', flush=True)\nos.set_blocking(2, False)\ntry:\n    while True: os.write(2, bytes(4096))\n"
-                  "except BlockingIOError: os.set_blocking(2, True)\nos.write(2, b'x')")
+    process = run(
+        "print('ready', flush=True)\nos.set_blocking(2, False)\ntry:\n    while True: os.write(2, bytes(4096))\n"
+        "except BlockingIOError: os.set_blocking(2, True)\nos.write(2, b'x')"
+    )
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 143
 
 
 def test_a_library_that_is_imported_prepares_nothing():
-    before = [signal.getsignal(number) for number in WORDS], signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = (
+        [signal.getsignal(number) for number in WORDS],
+        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+    )
     import dlinknet.commands.train  # noqa: F401
+
     signals.say("without effect")
-    assert before == ([signal.getsignal(number) for number in WORDS], signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    assert before == (
+        [signal.getsignal(number) for number in WORDS],
+        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+    )
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_files_do_not_get_the_numbers_of_closed_streams(tmp_path, closed):
-    (tmp_path / "c.py").write_text(BEGIN + textwrap.dedent("""
+    (tmp_path / "c.py").write_text(
+        BEGIN
+        + textwrap.dedent("""
         from dlinknet.errors import run_command
         def main(arguments):
             with open(arguments[0], "w") as file:
@@ -230,16 +284,24 @@ def test_files_do_not_get_the_numbers_of_closed_streams(tmp_path, closed):
                 print("to stderr", file=sys.stderr)
                 os.write(2, b"from C")
         run_command(main)
-        """))
+        """)
+    )
     command = f'"{sys.executable}" "{tmp_path}/c.py" "{tmp_path}/f" {closed}'
-    result = subprocess.run(["bash", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
+    result = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     assert result.returncode == 0
     assert (tmp_path / "f").read_text() == ("Bad file descriptor" if "1>" in closed else "printed")
 
 
 def test_a_name_that_the_encoding_of_stdout_lacks_is_escaped(run, tmp_path):
-    process = run("print('ready', flush=True)\nprint('道路', 'b\\udcff')\nsignals.be_over()", environment={"PYTHONIOENCODING": "ascii"})
+    process = run(
+        "print('ready', flush=True)\nprint('道路', 'b\\udcff')\nsignals.be_over()",
+        environment={"PYTHONIOENCODING": "ascii"},
+    )
     assert process.stdout.read() == "\\u9053\\u8def b\\udcff\n" and process.stderr.read() == ""
 
 
@@ -255,16 +317,37 @@ def has_children(process):
     return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text() != ""
 
 
-@pytest.mark.parametrize("moment, number, times", [
-    ("import", signal.SIGTERM, 1), ("compile", signal.SIGINT, 2), ("epoch", signal.SIGTERM, 2),
-    *(pytest.param(*each, marks=pytest.mark.long) for each in (
-        ("import", signal.SIGINT, 2), ("compile", signal.SIGTERM, 1), ("epoch", signal.SIGINT, 1), ("epoch", signal.SIGHUP, 1)))])
+@pytest.mark.parametrize(
+    "moment, number, times",
+    [
+        ("import", signal.SIGTERM, 1),
+        ("compile", signal.SIGINT, 2),
+        ("epoch", signal.SIGTERM, 2),
+        *(
+            pytest.param(*each, marks=pytest.mark.long)
+            for each in (
+                ("import", signal.SIGINT, 2),
+                ("compile", signal.SIGTERM, 1),
+                ("epoch", signal.SIGINT, 1),
+                ("epoch", signal.SIGHUP, 1),
+            )
+        ),
+    ],
+)
 def test_a_training_says_what_resume_accepts(data, tmp_path, moment, number, times):
-    process = start("train.py", f"--data_path={data}/data", f"--output_path={tmp_path}/out", "--model_name=linknet18", "--device_target=CPU",
-                    "--batch_size=2", "--epoch_num=1000", "--num_workers=1")
+    process = start(
+        "train.py",
+        f"--data_path={data}/data",
+        f"--output_path={tmp_path}/out",
+        "--model_name=linknet18",
+        "--device_target=CPU",
+        "--batch_size=2",
+        "--epoch_num=1000",
+        "--num_workers=1",
+    )
     try:
         if moment == "import":
-            wait_for(lambda: has_children(process))         # prepare() has started its watcher
+            wait_for(lambda: has_children(process))  # prepare() has started its watcher
         else:
             said = {"compile": "the first step compiles", "epoch": "epoch 1/1000: loss"}[moment]
             assert any(said in line for line in process.stdout)

@@ -18,8 +18,8 @@ from dlinknet.files.foreign import foreign_file
 from dlinknet.files.places import need_file
 from dlinknet.files.texts import BadText, parse_json
 
-META = "dlinknet_meta"          # the tensor of our checkpoints that holds a JSON text as uint8
-FORMAT = 1                      # of that text; a reader refuses a later one
+META = "dlinknet_meta"  # the tensor of our checkpoints that holds a JSON text as uint8
+FORMAT = 1  # of that text; a reader refuses a later one
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,16 @@ def read_checkpoint(file: str, key: str) -> Checkpoint:
     path = Path(file)
     try:
         tensors = _read_tensors(path, key)
-    except (OSError, MemoryError) as error:         # the file may be whole
+    except (OSError, MemoryError) as error:  # the file may be whole
         reason = getattr(error, "strerror", None) or str(error) or "out of memory"
         raise RunFailed(f"{key}: cannot read {path}: {reason}") from None
     try:
         meta = _read_meta(tensors.pop(META)) if META in tensors else {}
         written, version = meta.pop("crc32", None), Fields(meta).whole("format", FORMAT, least=1)
     except (BadText, BadFields) as error:
-        raise UserError(f"{key}: {path} is damaged: the text in it cannot be read: {error}") from None
+        raise UserError(
+            f"{key}: {path} is damaged: the text in it cannot be read: {error}"
+        ) from None
     if version > FORMAT:
         raise UserError(f"{key}: {path} is from a later dlinknet, which this one does not know")
     if written is not None and written != checksum(tensors, meta):
@@ -69,13 +71,17 @@ def _read_tensors(path: Path, key: str) -> dict[str, np.ndarray]:
         try:
             return read_torch(path)
         except BadTorchFile as error:
-            raise UserError(f"{key}: {path} is a PyTorch file that cannot be taken: {error}") from None
+            raise UserError(
+                f"{key}: {path} is a PyTorch file that cannot be taken: {error}"
+            ) from None
     if _is_safetensors(path):
         return _read_safetensors(path, key)
     try:
         return read_ckpt(path)
     except BadCkptFile as error:
-        raise UserError(f"{key}: {path} is not a whole MindSpore checkpoint, PyTorch file or safetensors file: {error}") from None
+        raise UserError(
+            f"{key}: {path} is not a whole MindSpore checkpoint, PyTorch file or safetensors file: {error}"
+        ) from None
 
 
 def _read_meta(text: np.ndarray) -> dict[str, Any]:
@@ -90,20 +96,31 @@ def _is_safetensors(path: Path) -> bool:
     """The format begins with the length of a JSON text, in 8 bytes, and the text."""
     with open(path, "rb") as file:
         start = file.read(9)
-    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+    return (
+        len(start) == 9
+        and start[8:] == b"{"
+        and int.from_bytes(start[:8], "little") < path.stat().st_size
+    )
 
 
 def _read_safetensors(path: Path, key: str) -> dict[str, np.ndarray]:
     try:
         from safetensors.numpy import load_file
     except ImportError:
-        raise UserError(f"{key}: {path} is a safetensors file, which takes: pip install safetensors") from None
+        raise UserError(
+            f"{key}: {path} is a safetensors file, which takes: pip install safetensors"
+        ) from None
     try:
-        return {name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in load_file(path).items()}
+        return {
+            name: value.astype(np.float32) if value.dtype == np.float16 else value
+            for name, value in load_file(path).items()
+        }
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  (the library's own kinds, and KeyError for a type that NumPy lacks)
-        raise UserError(f"{key}: {path} is not a whole safetensors file: {clipped(str(error), 120)}") from None
+        raise UserError(
+            f"{key}: {path} is not a whole safetensors file: {clipped(str(error), 120)}"
+        ) from None
 
 
 def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ LOG_NAME_last.ckpt also holds the optimizer's moments and the loss scaler's stat
 
 all that a resume needs; _best and _plateau hold the network only and are a third of its size.
 """
+
 from __future__ import annotations
 
 import json
@@ -34,14 +35,16 @@ from dlinknet.console import quiet
 from dlinknet.files.atomic import replacing
 
 
-def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], previous: Path | None = None) -> None:
+def save(
+    path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], previous: Path | None = None
+) -> None:
     """Writes a checkpoint under a temporary name and renames it; the one that was there becomes `previous`.
 
     Raises:
         OSError: it cannot be written (the disk is full); an older one is as it was.
     """
     parameters = list(parameters)
-    meta = json.loads(json.dumps({"format": FORMAT, **meta}))       # as a reader will find it
+    meta = json.loads(json.dumps({"format": FORMAT, **meta}))  # as a reader will find it
     crc32 = checksum({p.name: p.asnumpy() for p in parameters}, meta)
     text = json.dumps({**meta, "crc32": crc32}).encode()
     tensors = [{"name": p.name, "data": p} for p in parameters]
@@ -51,7 +54,11 @@ def save(path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], prev
             with quiet():
                 ms.save_checkpoint(tensors, str(temporary))
         except Exception as error:  # noqa: BLE001  (a full disk reaches us as several kinds)
-            temporary.with_suffix(".tmp").unlink(missing_ok=True)       # what MindSpore itself leaves
-            raise OSError(getattr(error, "errno", None), getattr(error, "strerror", None) or str(error), str(path)) from None
+            temporary.with_suffix(".tmp").unlink(missing_ok=True)  # what MindSpore itself leaves
+            raise OSError(
+                getattr(error, "errno", None),
+                getattr(error, "strerror", None) or str(error),
+                str(path),
+            ) from None
         # MindSpore writes read-only files, which users then cannot replace.
         temporary.chmod(0o644)

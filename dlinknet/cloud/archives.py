@@ -1,4 +1,5 @@
 """Unpacks .zip and .tar: nothing gets out of the folder, and nothing but files and folders gets in."""
+
 from __future__ import annotations
 
 import bz2
@@ -24,24 +25,47 @@ from dlinknet.files.places import quoted, refuse_misnamed
 ZIPS = (".zip",)
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STREAMS: dict[str, Callable[[Path], Any]] = {
-    "tar": lambda file: open(file, "rb"), "gz": gzip.open, "tgz": gzip.open, "bz2": bz2.open,
-    "xz": lzma.open}
-IGNORED = "__MACOSX"        # what macOS puts beside the files
-LINK = 0o120000             # in the file type of a .zip's member
+    "tar": lambda file: open(file, "rb"),
+    "gz": gzip.open,
+    "tgz": gzip.open,
+    "bz2": bz2.open,
+    "xz": lzma.open,
+}
+IGNORED = "__MACOSX"  # what macOS puts beside the files
+LINK = 0o120000  # in the file type of a .zip's member
 # zipfile decompresses the other methods without a bound: 1 kB of BZIP2 may hold 1 GB.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-MEMBERS = 200_000           # of a .tar: each needs about 1 kB of memory and 0.1 ms
-BLOCK = 1 << 20             # bytes: copied at once; the most in the headers of one file of a .tar
-PADDING = 64 << 20          # bytes behind the end mark of a .tar
-END = bytes(512)            # the end mark
+MEMBERS = 200_000  # of a .tar: each needs about 1 kB of memory and 0.1 ms
+BLOCK = 1 << 20  # bytes: copied at once; the most in the headers of one file of a .tar
+PADDING = 64 << 20  # bytes behind the end mark of a .tar
+END = bytes(512)  # the end mark
 # What zipfile, tarfile and the decompressors raise for bytes that they do not understand, and
 # RuntimeError also for a password.
-DAMAGES = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
-           RuntimeError, ValueError, LookupError, MemoryError)
+DAMAGES = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    MemoryError,
+)
 # Errors of the system that names and places in an archive cause; None is gzip's and bzip2's own.
 # Others are the disk's.
-CAUSED = (None, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR,
-          errno.EEXIST, errno.ELOOP, errno.EOVERFLOW)
+CAUSED = (
+    None,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ELOOP,
+    errno.EOVERFLOW,
+)
 
 
 @dataclass(frozen=True)
@@ -100,8 +124,10 @@ def _zip_members(opened: zipfile.ZipFile, said: str) -> Iterator[Member]:
         if member.external_attr >> 16 & 0o170000 == LINK:
             raise UserError(f"{said} holds a link, {quoted(member.filename)}; pack files only")
         if member.compress_type not in METHODS:
-            raise UserError(f"{said} holds {quoted(member.filename)}, compressed by method "
-                            f"{member.compress_type}; pack it with Deflate, the usual one")
+            raise UserError(
+                f"{said} holds {quoted(member.filename)}, compressed by method "
+                f"{member.compress_type}; pack it with Deflate, the usual one"
+            )
         if not member.filename.endswith("/"):
             yield Member(member.filename, member.file_size, partial(opened.open, member))
 
@@ -144,12 +170,14 @@ def _tar_members(opened: tarfile.TarFile, stream: _Stream, said: str) -> Iterato
         if member.size < 0:
             raise ValueError("a file has a negative size")
         if member.sparse is not None:
-            raise UserError(f"{said} holds a sparse file, {quoted(member.name)}; "
-                            "pack it without --sparse")
+            raise UserError(
+                f"{said} holds a sparse file, {quoted(member.name)}; pack it without --sparse"
+            )
         if not (member.isreg() or member.isdir()):
-            raise UserError(f"{said} holds a link or a device, {quoted(member.name)}; "
-                            "pack files only")
-        member.pax_headers = {}         # up to 1 MB each
+            raise UserError(
+                f"{said} holds a link or a device, {quoted(member.name)}; pack files only"
+            )
+        member.pax_headers = {}  # up to 1 MB each
         if member.isreg():
             yield Member(member.name, member.size, partial(_tar_file, opened, stream, member))
     _check_end(opened, stream)
@@ -176,7 +204,7 @@ def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
 
 
 def _write(found: Iterable[Member], folder: Path, said: str) -> None:
-    members: dict[Path, Member] = {}        # of files with one name the last remains, as in tar
+    members: dict[Path, Member] = {}  # of files with one name the last remains, as in tar
     total, free = 0, shutil.disk_usage(folder).free
     for member in found:
         if IGNORED in Path(member.name).parts:
@@ -184,14 +212,17 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
         members[Path(member.name)] = member
         total += member.size
         if total > free:
-            raise UserError(f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has "
-                            f"{free / 1e9:.1f} GB")
+            raise UserError(
+                f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has "
+                f"{free / 1e9:.1f} GB"
+            )
     names = [member.name for member in members.values()]
     refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
     for member in members.values():
         if not is_inside(member.name):
-            raise UserError(f"{said} holds {quoted(member.name)}, which leads out of its folder; "
-                            "pack it again")
+            raise UserError(
+                f"{said} holds {quoted(member.name)}, which leads out of its folder; pack it again"
+            )
     for member in members.values():
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
 """The gate to ModelArts: a command that is to run as a job gets what that takes; otherwise nothing of it is imported."""
+
 from __future__ import annotations
 
 import os
@@ -18,11 +19,13 @@ def as_job(main: Main, inputs: tuple[str, ...], output: str, name: str) -> Main:
         output: the setting that names what it writes.
         name: the command's, as in 'train'.
     """
+
     def run(arguments: list[str]) -> None:
         if not wants_job(arguments, os.environ):
             main(arguments)
             return
         from dlinknet.cloud import job
+
         job.run(job.Command(main, inputs, output, name), arguments)
 
     return run

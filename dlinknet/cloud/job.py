@@ -7,6 +7,7 @@ on this machine, cache_path is its parent and these folders stand for it, whethe
     checkpoint_path     checkpoint_url
     train               train_url
 """
+
 from __future__ import annotations
 
 import os
@@ -27,7 +28,7 @@ from dlinknet.devices.launcher import writes
 from dlinknet.errors import RunFailed, UserError
 
 DATA, CHECKPOINT, TRAIN = "data", "checkpoint_path", "train"
-FETCHED = {"state": dict, "made": dict}         # what is recorded of a run that was brought
+FETCHED = {"state": dict, "made": dict}  # what is recorded of a run that was brought
 DATA_SETS = ("data_path", "label_path", "val_path", "val_label_path")
 
 
@@ -53,7 +54,9 @@ class Command:
         return self.name == "train"
 
 
-def run(command: Command, arguments: list[str], environment: Mapping[str, str] = os.environ) -> None:
+def run(
+    command: Command, arguments: list[str], environment: Mapping[str, str] = os.environ
+) -> None:
     """Runs a command as a job.
 
     Raises:
@@ -63,14 +66,19 @@ def run(command: Command, arguments: list[str], environment: Mapping[str, str] =
     values, unknown = _given(command, arguments, environment)
     first = writes(environment)
     if first and unknown:
-        LOG.info("arguments that are no settings of this command, which nothing was done with: %s", console.command_line(unknown))
+        LOG.info(
+            "arguments that are no settings of this command, which nothing was done with: %s",
+            console.command_line(unknown),
+        )
     if not first and not command.trains:
         LOG.info("this is not the first of the job's processes, and one is enough")
         return
     Job(command, values, environment, first).run()
 
 
-def _given(command: Command, arguments: list[str], environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _given(
+    command: Command, arguments: list[str], environment: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
     """(the keys of the command that arguments and environment give, as text; arguments that are none).
 
     A console's parameters are often shared by jobs, so that one of another command is no mistake here.
@@ -82,7 +90,10 @@ def _given(command: Command, arguments: list[str], environment: Mapping[str, str
             config.check(key, value, "environment variable")
     values = {**said, **given}
     others = [key for key in values if key != "config_path" and not config.uses(command.name, key)]
-    return {key: value for key, value in values.items() if key not in others}, [*unknown, *(f"--{key}={values[key]}" for key in others)]
+    return {key: value for key, value in values.items() if key not in others}, [
+        *unknown,
+        *(f"--{key}={values[key]}" for key in others),
+    ]
 
 
 class Job:
@@ -93,14 +104,18 @@ class Job:
         first: whether it is the process that takes the outputs away.
     """
 
-    def __init__(self, command: Command, values: dict[str, str], environment: Mapping[str, str], first: bool):
+    def __init__(
+        self, command: Command, values: dict[str, str], environment: Mapping[str, str], first: bool
+    ):
         self.command, self.environment, self.first = command, environment, first
         self._store: Store | None = None
         self.default_cache = Path(config.load([], "").cache_path)
-        self.values = {**values, config.JOB: "False"}           # the command itself runs as it always does
+        self.values = {**values, config.JOB: "False"}  # the command itself runs as it always does
         if values.get("config_path"):
             inputs = self._inputs(values.get("cache_path") or self.default_cache)
-            self.values["config_path"] = str(inputs.path("config_path", values["config_path"], "config_path", choose=the_yaml))
+            self.values["config_path"] = str(
+                inputs.path("config_path", values["config_path"], "config_path", choose=the_yaml)
+            )
         self.settings = config.load(self._arguments(), "")
         self.cache = Path(self.settings.cache_path)
         self.inputs = self._inputs(self.cache)
@@ -108,7 +123,9 @@ class Job:
         self.out = Path(url).expanduser() if url and not is_remote(url) else self.cache / TRAIN
         self.resumes = bool(self.settings.resume)
         if is_remote(self.settings.resume):
-            raise UserError("resume: a job goes on with the training at train_url by itself; leave it out")
+            raise UserError(
+                "resume: a job goes on with the training at train_url by itself; leave it out"
+            )
 
     def run(self) -> None:
         """Brings, runs, takes away."""
@@ -123,7 +140,9 @@ class Job:
         if not (is_remote(url) and self.first):
             self.command.main(self._arguments())
             return
-        outputs = Outputs(self._open(), self.out, url, self.cache / ".upload", self.command.trains, known)
+        outputs = Outputs(
+            self._open(), self.out, url, self.cache / ".upload", self.command.trains, known
+        )
         with signals.rescuing(outputs.rescue):
             outputs.start()
             try:
@@ -138,12 +157,18 @@ class Job:
         """Whether the command will read what a setting names."""
         if not self.command.trains:
             return True
-        if key == "trained_ckpt":       # it is fine-tuned if the job names it, not if a YAML file that serves all jobs does
+        if (
+            key == "trained_ckpt"
+        ):  # it is fine-tuned if the job names it, not if a YAML file that serves all jobs does
             return key in self.values
-        if key == "pretrained_ckpt":    # a run that goes on has it already
+        if key == "pretrained_ckpt":  # a run that goes on has it already
             return not self.resumes and "trained_ckpt" not in self.values
-        if key == "label_path":         # likewise: DeepGlobe's masks usually lie beside the images
-            return key in self.values or self.settings.data_layout != "deepglobe" or is_remote(self.settings.label_path)
+        if key == "label_path":  # likewise: DeepGlobe's masks usually lie beside the images
+            return (
+                key in self.values
+                or self.settings.data_layout != "deepglobe"
+                or is_remote(self.settings.label_path)
+            )
         return True
 
     def _prepare_output(self) -> list[str]:
@@ -158,11 +183,18 @@ class Job:
         self.values[key] = str(self._place_of_output(getattr(self.settings, key)))
         newest = self.out / f"{self.settings.log_name}{NEWEST}"
         if self.command.trains and not self.resumes and newest.exists():
-            LOG.info("going on with the training that is at %s; another train_url or log_name starts a new one", url)
+            LOG.info(
+                "going on with the training that is at %s; another train_url or log_name starts a new one",
+                url,
+            )
             self.resumes, self.values["resume"] = True, str(newest)
-            self.values.pop("trained_ckpt", None)       # what it was fine-tuned from is in its own weights
+            self.values.pop(
+                "trained_ckpt", None
+            )  # what it was fine-tuned from is in its own weights
             own = newest.with_name(f"{self.settings.log_name}_config.yaml")
-            self.values["pretrained_ckpt"] = config.read_values(own).get("pretrained_ckpt", "") if own.exists() else ""
+            self.values["pretrained_ckpt"] = (
+                config.read_values(own).get("pretrained_ckpt", "") if own.exists() else ""
+            )
         return known
 
     def _fetch_run(self, last: Any) -> dict[str, Any]:
@@ -175,10 +207,18 @@ class Job:
         found = transfer.contents(self._open(), "train_url", url) if self.command.trains else {}
         if f"{name}{NEWEST}" not in found:
             found = {}
-        found = {path: what for path, what in found.items()
-                 if path.startswith(f"{name}_") and "/" not in path and not path.endswith(LEFT)}
+        found = {
+            path: what
+            for path, what in found.items()
+            if path.startswith(f"{name}_") and "/" not in path and not path.endswith(LEFT)
+        }
         state = {path: asdict(what) for path, what in found.items()}
-        if last and last["state"] == state and self.out.is_dir() and _states(self.out) == last["made"]:
+        if (
+            last
+            and last["state"] == state
+            and self.out.is_dir()
+            and _states(self.out) == last["made"]
+        ):
             return last
         if self.out.exists() and any(self.out.iterdir()):
             aside = self.out.with_name(f"{TRAIN}_before")
@@ -229,12 +269,14 @@ class Job:
         elif value and (is_data or choose):
             path = self.inputs.path(key, value, key, is_data, choose)
         else:
-            return          # empty, or a name that the command itself looks up
+            return  # empty, or a name that the command itself looks up
         self.values[key] = str(data_root(path) if is_data else path)
 
     def _means(self, key: str, value: str, place: str) -> bool:
         """Whether a setting means what data_url or checkpoint_url names: it lies there, or names nothing that is here."""
-        nothing = key in ("data_path", "trained_ckpt", "pretrained_ckpt") and not (value and Path(value).exists())
+        nothing = key in ("data_path", "trained_ckpt", "pretrained_ckpt") and not (
+            value and Path(value).exists()
+        )
         return nothing or self._below(value, place) is not None
 
     def _below(self, value: str, place: str) -> Path | None:
@@ -261,7 +303,11 @@ class Job:
 
 def _states(folder: Path) -> dict[str, list[int]]:
     """Every file of a folder with its size and time, so that any change shows."""
-    return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(folder.iterdir()) if file.is_file()}
+    return {
+        file.name: [file.stat().st_size, file.stat().st_mtime_ns]
+        for file in sorted(folder.iterdir())
+        if file.is_file()
+    }
 
 
 @contextmanager

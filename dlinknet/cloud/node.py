@@ -1,4 +1,5 @@
 """What only one of the processes of a machine does, while the others wait for how it ends."""
+
 from __future__ import annotations
 
 import fcntl
@@ -14,15 +15,18 @@ from dlinknet.files.atomic import write_text
 from dlinknet.files.texts import read_record
 
 RECORD, LOCK = ".dlinknet_job.json", ".dlinknet_job.lock"
-LOOK = 0.2              # seconds between two tries to get the lock
-TELL = 30               # seconds between two lines of one who waits
+LOOK = 0.2  # seconds between two tries to get the lock
+TELL = 30  # seconds between two lines of one who waits
 ERRORS = {"UserError": UserError, "RunFailed": RunFailed, "OSError": OSError}
 
 
 def _has(value: Any, fields: Mapping[str, type]) -> bool:
     """Return whether a value is a dict with these keys and types; without any, each value is."""
-    return not fields or isinstance(value, dict) and all(
-        isinstance(value.get(key), kind) for key, kind in fields.items())
+    return (
+        not fields
+        or isinstance(value, dict)
+        and all(isinstance(value.get(key), kind) for key, kind in fields.items())
+    )
 
 
 def _is_entry(entry: Any) -> bool:
@@ -48,8 +52,9 @@ class Node:
     def __init__(self, folder: Path):
         self.folder, self.start = folder, time.time()
 
-    def once(self, place: str, source: str, action: Callable[[Any], Any],
-             fields: Mapping[str, type] = {}) -> Any:
+    def once(
+        self, place: str, source: str, action: Callable[[Any], Any], fields: Mapping[str, type] = {}
+    ) -> Any:
         """What `action` returned in the process that called it.
 
         Args:
@@ -68,8 +73,10 @@ class Node:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / LOCK).touch()
         except OSError as error:
-            raise UserError(f"cache_path: cannot write to {self.folder} ({error.strerror}); name another folder with "
-                            "--cache_path=FOLDER") from None
+            raise UserError(
+                f"cache_path: cannot write to {self.folder} ({error.strerror}); name another folder with "
+                "--cache_path=FOLDER"
+            ) from None
         with self._alone(place):
             record = self._read()
             last = record.get(place, {})
@@ -83,7 +90,17 @@ class Node:
                 value = action(last.get("value"))
             except tuple(ERRORS.values()) as error:
                 kind = next(name for name, each in ERRORS.items() if isinstance(error, each))
-                self._write({**record, place: {"source": source, "time": time.time(), "error": kind, "text": str(error)}})
+                self._write(
+                    {
+                        **record,
+                        place: {
+                            "source": source,
+                            "time": time.time(),
+                            "error": kind,
+                            "text": str(error),
+                        },
+                    }
+                )
                 raise
             self._write({**record, place: {"source": source, "time": time.time(), "value": value}})
             return value
@@ -112,7 +129,9 @@ class Node:
                     break
                 except BlockingIOError:
                     time.sleep(LOOK)
-                except OSError:         # a file system without locks: what is done twice is done the same way
+                except (
+                    OSError
+                ):  # a file system without locks: what is done twice is done the same way
                     break
                 if time.monotonic() - told > TELL:
                     told = time.monotonic()

@@ -1,4 +1,5 @@
 """What a job writes, taken to the store while it runs: after each new file, at the end, and when the job is ended from outside."""
+
 from __future__ import annotations
 
 import os
@@ -13,10 +14,13 @@ from dlinknet.console import LOG
 from dlinknet.errors import RunFailed, UserError
 
 KEY = "train_url"
-LOOK = 2.0              # seconds between two looks at the folder
-REST = 60.0             # seconds until the next look where a file could not be sent
-NEWEST = "_last.ckpt"   # goes last: what it needs is there before it
-LEFT = ("_previous.ckpt", "_damaged.ckpt")      # of use beside a damaged file only, which the store has not
+LOOK = 2.0  # seconds between two looks at the folder
+REST = 60.0  # seconds until the next look where a file could not be sent
+NEWEST = "_last.ckpt"  # goes last: what it needs is there before it
+LEFT = (
+    "_previous.ckpt",
+    "_damaged.ckpt",
+)  # of use beside a damaged file only, which the store has not
 State = tuple[int, int, int]
 
 
@@ -33,10 +37,12 @@ class Outputs:
         known: paths that the store has already, as they are now.
     """
 
-    def __init__(self, store: Store, folder: Path, url: str, stage: Path, whole: bool, known: list[str]):
+    def __init__(
+        self, store: Store, folder: Path, url: str, stage: Path, whole: bool, known: list[str]
+    ):
         self.store, self.folder, self.url, self.stage, self.whole = store, folder, url, stage, whole
         self.sent = {name: state for name, state in self._states().items() if name in known}
-        self.before: dict[str, State] = {}          # at the last look
+        self.before: dict[str, State] = {}  # at the last look
         self.busy = threading.Lock()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="outputs", daemon=True)
@@ -82,8 +88,15 @@ class Outputs:
         with self.busy:
             now = self._states()
             # The newest checkpoint's moment comes first: what stands beside it may be newer than it, never older.
-            changed = sorted((name for name, state in now.items() if self.sent.get(name) != state
-                              and not (settled and self.before.get(name) != state)), key=lambda name: not name.endswith(NEWEST))
+            changed = sorted(
+                (
+                    name
+                    for name, state in now.items()
+                    if self.sent.get(name) != state
+                    and not (settled and self.before.get(name) != state)
+                ),
+                key=lambda name: not name.endswith(NEWEST),
+            )
             self.before = now
             try:
                 taken = [name for name in changed if self._take(name)]
@@ -104,7 +117,7 @@ class Outputs:
         copy = self.stage / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if name.endswith(".log"):       # others are replaced when they change; a log grows
+            if name.endswith(".log"):  # others are replaced when they change; a log grows
                 shutil.copyfile(self.folder / name, copy)
             else:
                 _link_or_copy(self.folder / name, copy)
@@ -131,5 +144,5 @@ class Outputs:
 def _link_or_copy(file: Path, copy: Path) -> None:
     try:
         os.link(file, copy)
-    except OSError:             # a file system without links, or no such file
+    except OSError:  # a file system without links, or no such file
         shutil.copyfile(file, copy)

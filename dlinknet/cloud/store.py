@@ -1,7 +1,8 @@
 """Objects in OBS, by moxing or by the OBS SDK, which know nothing of training.
 
-    s3://BUCKET/KEY, obs://BUCKET/KEY       the same; a folder is what shares a beginning of its keys up to a '/'
+s3://BUCKET/KEY, obs://BUCKET/KEY       the same; a folder is what shares a beginning of its keys up to a '/'
 """
+
 from __future__ import annotations
 
 import errno
@@ -13,15 +14,21 @@ from typing import Any, Callable, Mapping, Protocol
 from dlinknet.errors import UserError, first_line
 
 SCHEMES = ("s3://", "obs://")
-THREADS = 8             # requests at a time: small images are slow one by one
-PART = 64 << 20         # bytes; larger objects travel in parts of this size, of which only the broken ones are sent again
-TIMEOUT = 60            # seconds without a byte
+THREADS = 8  # requests at a time: small images are slow one by one
+PART = (
+    64 << 20
+)  # bytes; larger objects travel in parts of this size, of which only the broken ones are sent again
+TIMEOUT = 60  # seconds without a byte
 ENDPOINT = ("OBS_ENDPOINT", "S3_ENDPOINT")
-KEYS = (("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"),
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+KEYS = (
+    ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"),
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+)
 
 
-Again = Callable[[Callable[[], Any]], Any]      # calls a function until it does not raise Broken, and returns what it returned
+Again = Callable[
+    [Callable[[], Any]], Any
+]  # calls a function until it does not raise Broken, and returns what it returned
 
 
 class Broken(Exception):
@@ -36,8 +43,8 @@ class Refused(Exception):
 class Object:
     """What a store says of a file."""
 
-    size: int           # bytes
-    md5: str = ""       # hexadecimal; empty where the store does not say it
+    size: int  # bytes
+    md5: str = ""  # hexadecimal; empty where the store does not say it
 
 
 class Store(Protocol):
@@ -93,25 +100,45 @@ def open_store(environment: Mapping[str, str]) -> Store:
     """
     try:
         import moxing
+
         return MoxingStore(moxing.file)
     except ImportError:
         pass
     try:
         import obs
     except ImportError:
-        raise UserError("enable_modelarts: neither moxing, which ModelArts has, nor the OBS SDK is installed: "
-                        "pip install -r requirements-obs.txt") from None
+        raise UserError(
+            "enable_modelarts: neither moxing, which ModelArts has, nor the OBS SDK is installed: "
+            "pip install -r requirements-obs.txt"
+        ) from None
 
     endpoint = next((environment[name] for name in ENDPOINT if environment.get(name)), "")
-    key, secret, token = next((names for names in KEYS if environment.get(names[0])), KEYS[0])      # never some of one, some of another
-    missing = [name for name, value in ((ENDPOINT[0], endpoint), (key, environment.get(key)), (secret, environment.get(secret)))
-               if not value]
+    key, secret, token = next(
+        (names for names in KEYS if environment.get(names[0])), KEYS[0]
+    )  # never some of one, some of another
+    missing = [
+        name
+        for name, value in (
+            (ENDPOINT[0], endpoint),
+            (key, environment.get(key)),
+            (secret, environment.get(secret)),
+        )
+        if not value
+    ]
     if missing:
-        raise UserError(f"enable_modelarts: the OBS SDK takes {', '.join(missing)} from the environment, which is not there")
-    client = obs.ObsClient(access_key_id=environment[key], secret_access_key=environment[secret],
-                           security_token=environment.get(token) or None, server=endpoint, ssl_verify=True, max_retry_count=0,
-                           timeout=TIMEOUT)
-    if client.context is not None:          # the SDK itself would trust anybody's certificate
+        raise UserError(
+            f"enable_modelarts: the OBS SDK takes {', '.join(missing)} from the environment, which is not there"
+        )
+    client = obs.ObsClient(
+        access_key_id=environment[key],
+        secret_access_key=environment[secret],
+        security_token=environment.get(token) or None,
+        server=endpoint,
+        ssl_verify=True,
+        max_retry_count=0,
+        timeout=TIMEOUT,
+    )
+    if client.context is not None:  # the SDK itself would trust anybody's certificate
         client.context.check_hostname = True
         client.context.load_default_certs()
     return ObsStore(client, obs.PutObjectHeader)
@@ -137,9 +164,16 @@ class ObsStore:
         bucket, key = split(url)
         prefix, marker, objects = f"{key}/" if key else "", None, {}
         while True:
-            page = again(lambda: self._ask(self.client.listObjects, bucket, prefix=prefix, marker=marker)).body
-            objects.update({found.key[len(prefix):]: _object(found.size, found.etag) for found in page.contents
-                            if not found.key.endswith("/")})            # which marks a folder
+            page = again(
+                lambda: self._ask(self.client.listObjects, bucket, prefix=prefix, marker=marker)
+            ).body
+            objects.update(
+                {
+                    found.key[len(prefix) :]: _object(found.size, found.etag)
+                    for found in page.contents
+                    if not found.key.endswith("/")
+                }
+            )  # which marks a folder
             if not page.is_truncated:
                 return objects
             marker = page.next_marker or page.contents[-1].key
@@ -170,14 +204,20 @@ class ObsStore:
         try:
             answer = call(*arguments, **more)
         except Exception as error:  # noqa: BLE001  (the SDK passes on what sockets, HTTP and XML raise)
-            if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT)):
-                raise           # of this machine's own disk
+            if isinstance(error, OSError) and (
+                error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT)
+            ):
+                raise  # of this machine's own disk
             raise Broken(first_line(error)) from None
         if answer.status < 300:
             return answer
         if answer.status == missing:
             return None
-        text = " ".join(str(part) for part in (answer.status, answer.errorCode or answer.reason, answer.errorMessage) if part)
+        text = " ".join(
+            str(part)
+            for part in (answer.status, answer.errorCode or answer.reason, answer.errorMessage)
+            if part
+        )
         raise (Broken if answer.status in (408, 429) or answer.status >= 500 else Refused)(text)
 
 
@@ -199,18 +239,23 @@ class MoxingStore:
     def list(self, url: str, again: Again) -> dict[str, Object]:
         if not again(lambda: self._ask(self.file.exists, url)):
             return {}
-        names = [name.rstrip("/") for name in again(lambda: self._ask(self.file.list_directory, url, recursive=True))]
+        names = [
+            name.rstrip("/")
+            for name in again(lambda: self._ask(self.file.list_directory, url, recursive=True))
+        ]
         folders = {str(parent) for name in names for parent in Path(name).parents}
 
         def found(name: str) -> Object | None:
             place = join(url, name)
-            if again(lambda: self._ask(self.file.is_directory, place)):         # an empty one
+            if again(lambda: self._ask(self.file.is_directory, place)):  # an empty one
                 return None
             return Object(again(lambda: self._ask(self.file.get_size, place)))
 
         names = [name for name in names if name not in folders]
         with ThreadPoolExecutor(THREADS) as pool:
-            return {name: each for name, each in zip(names, pool.map(found, names)) if each is not None}
+            return {
+                name: each for name, each in zip(names, pool.map(found, names)) if each is not None
+            }
 
     def get(self, url: str, file: Path, size: int) -> None:
         self._ask(self.file.copy, url, str(file))
@@ -235,4 +280,7 @@ class MoxingStore:
 def _object(size: Any, etag: Any) -> Object:
     """An ETag is the MD5 of an object that came in one part."""
     tag = str(etag or "").strip('"').lower()
-    return Object(int(size), tag if len(tag) == 32 and all(digit in "0123456789abcdef" for digit in tag) else "")
+    return Object(
+        int(size),
+        tag if len(tag) == 32 and all(digit in "0123456789abcdef" for digit in tag) else "",
+    )

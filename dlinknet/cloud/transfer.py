@@ -1,4 +1,5 @@
 """Files between a store and this machine: tried again where a transfer breaks, and compared before they count as there."""
+
 from __future__ import annotations
 
 import glob
@@ -14,7 +15,7 @@ from dlinknet.errors import RunFailed, UserError
 from dlinknet.files.atomic import beside, digest
 
 T = TypeVar("T")
-PAUSES = (0.5, 1, 2, 4, 8, 16)      # seconds before each further try
+PAUSES = (0.5, 1, 2, 4, 8, 16)  # seconds before each further try
 
 
 def persist(key: str, url: str, action: Callable[[], T]) -> T:
@@ -34,7 +35,9 @@ def persist(key: str, url: str, action: Callable[[], T]) -> T:
             raise UserError(f"{key}: {url}: {error}") from None
         except Broken as error:
             if pause is None:
-                raise RunFailed(f"{key}: {url}: {error} (tried {len(PAUSES) + 1} times in {sum(PAUSES):g} s)") from None
+                raise RunFailed(
+                    f"{key}: {url}: {error} (tried {len(PAUSES) + 1} times in {sum(PAUSES):g} s)"
+                ) from None
             LOG.info("%s: %s; trying again in %g s", url, error, pause)
             time.sleep(pause)
     raise AssertionError("the last pause is None")
@@ -54,14 +57,18 @@ def contents(store: Store, key: str, url: str) -> dict[str, Object]:
     found = store.list(url, lambda request: persist(key, url, request))
     for name in found:
         if not is_inside(name):
-            raise UserError(f"{key}: {url} holds '{name}', which leads out of its folder; rename or remove it")
+            raise UserError(
+                f"{key}: {url} holds '{name}', which leads out of its folder; rename or remove it"
+            )
     return found
 
 
 def is_inside(name: str) -> bool:
     """Whether a path with '/' between its parts stays below where it starts."""
     path = PurePosixPath(name)
-    return not (path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts)
+    return not (
+        path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts
+    )
 
 
 def get_file(store: Store, key: str, url: str, what: Object, file: Path) -> None:
@@ -77,7 +84,7 @@ def get_file(store: Store, key: str, url: str, what: Object, file: Path) -> None
     try:
         persist(key, url, get)
     finally:
-        for left in file.parent.glob(f"{glob.escape(part.name)}*"):         # the SDK has files beside it
+        for left in file.parent.glob(f"{glob.escape(part.name)}*"):  # the SDK has files beside it
             left.unlink(missing_ok=True)
 
 
@@ -99,7 +106,7 @@ def get_files(store: Store, key: str, url: str, objects: dict[str, Object], fold
             for job in jobs:
                 job.result()
         finally:
-            for job in jobs:        # one that failed ends the rest
+            for job in jobs:  # one that failed ends the rest
                 job.cancel()
 
 

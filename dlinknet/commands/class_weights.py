@@ -3,6 +3,7 @@
 The weight 1 / ln(p + 1.02) of a class with share p is what --class_weights=log gives the
 cross-entropy. The counts are kept in --output_path, where train.py finds them.
 """
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,24 @@ def main(arguments: list[str]) -> None:
     found = frequencies(training, classes, folder)
     for line in mask_lines(training, classes, "training masks"):
         console.LOG.info("%s", line)
-    console.LOG.info("%.2f %% of all pixels are void and do not count; pixels and weights of %d masks are in %s",
-                     100 * found.void / (found.void + found.pixels.sum()), len(training), folder / FILE)
-    console.show(console.columns([["class", "share", "weight"], *(
-        [name, f"{share:.4f}", f"{weight:.4f}"] for name, share, weight in zip(found.names, found.shares, found.weights))], right=2))
+    console.LOG.info(
+        "%.2f %% of all pixels are void and do not count; pixels and weights of %d masks are in %s",
+        100 * found.void / (found.void + found.pixels.sum()),
+        len(training),
+        folder / FILE,
+    )
+    console.show(
+        console.columns(
+            [
+                ["class", "share", "weight"],
+                *(
+                    [name, f"{share:.4f}", f"{weight:.4f}"]
+                    for name, share, weight in zip(found.names, found.shares, found.weights)
+                ),
+            ],
+            right=2,
+        )
+    )
 
 
 COMMAND = Command(main)

@@ -1,4 +1,5 @@
 """Which commands there are, and what the program has to know of one."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

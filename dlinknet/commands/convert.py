@@ -2,6 +2,7 @@
 
 --trained_ckpt names a whole network, --pretrained_ckpt an encoder for a training of --model_name.
 """
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> None:
     runtime.start("CPU", 0, settings.seed)
     from dlinknet.checkpoints.load import load_trained, start_network
     from dlinknet.checkpoints.save import save
+
     if key == "trained_ckpt":
         model, network, card = load_trained(source, key, settings.model_name)
         what, parameters, about = f"{model} from {source}", network.get_parameters(), card.to_dict()

@@ -2,6 +2,7 @@
 
 --output_path receives train, valid and valid_mask.
 """
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -19,13 +20,26 @@ def main(arguments: list[str]) -> None:
     need_place(settings.output_path, "output_path")
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
     if training == 0:
-        raise UserError(f"val_split: {settings.val_split} of {settings.scene_num} scenes leaves none to train on")
+        raise UserError(
+            f"val_split: {settings.val_split} of {settings.scene_num} scenes leaves none to train on"
+        )
     with new_folders(Path(settings.output_path), LAYOUT, "output_path") as folder:
-        draw_pairs(range(training), folder / "train", folder / "train", settings.scene_size, settings.seed)
-        draw_pairs(range(training, settings.scene_num), folder / "valid", folder / "valid_mask", settings.scene_size,
-                   settings.seed)
-    console.LOG.info("drew %d scenes to train on and %d to validate on into %s", training, settings.scene_num - training,
-                     settings.output_path)
+        draw_pairs(
+            range(training), folder / "train", folder / "train", settings.scene_size, settings.seed
+        )
+        draw_pairs(
+            range(training, settings.scene_num),
+            folder / "valid",
+            folder / "valid_mask",
+            settings.scene_size,
+            settings.seed,
+        )
+    console.LOG.info(
+        "drew %d scenes to train on and %d to validate on into %s",
+        training,
+        settings.scene_num - training,
+        settings.output_path,
+    )
 
 
 COMMAND = Command(main)

@@ -1,4 +1,5 @@
 """Score a trained network on images with masks: figures, masks and overlays."""
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -23,7 +24,9 @@ def main(arguments: list[str]) -> None:
     need_file(settings.trained_ckpt, "trained_ckpt")
     classes, pairs = evaluation_set(settings)
     names = [name for pair in pairs for name in pictures_of(pair.id)]
-    refuse_misnamed(folder, names, "predict_path: a result would be", "rename the image and its mask")
+    refuse_misnamed(
+        folder, names, "predict_path: a result would be", "rename the image and its mask"
+    )
 
     # What computes takes seconds to import: after the checks.
     from dlinknet.evaluation import tables
@@ -35,8 +38,13 @@ def main(arguments: list[str]) -> None:
     opened.need_classes(classes, settings.trained_ckpt, "trained_ckpt")
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
-                          resize=opened.preprocessing.resize)
+    predictor = Predictor(
+        opened.engine,
+        settings.tile_size,
+        settings.tile_overlap,
+        views_of(settings.tta, settings.augment),
+        resize=opened.preprocessing.resize,
+    )
     for line in mask_lines(pairs, classes, "masks"):
         console.LOG.info("%s", line)
     rows = []
@@ -52,4 +60,9 @@ def main(arguments: list[str]) -> None:
     console.show("\n".join(lines))
 
 
-COMMAND = Command(main, memory="--tile_size", inputs=("data_path", "label_path", "class_table", "trained_ckpt"), output="predict_path")
+COMMAND = Command(
+    main,
+    memory="--tile_size",
+    inputs=("data_path", "label_path", "class_table", "trained_ckpt"),
+    output="predict_path",
+)

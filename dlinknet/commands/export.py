@@ -1,4 +1,5 @@
 """Export a trained network as MINDIR, AIR or ONNX, and compare it with the checkpoint."""
+
 import os
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def main(arguments: list[str]) -> None:
     if taken:
         raise UserError(f"file_name: {taken[0]} is a folder")
 
-    device = runtime.start("CPU", 0, settings.seed)         # a graph is the same for all; an Ascend's AIR has its own process
+    device = runtime.start(
+        "CPU", 0, settings.seed
+    )  # a graph is the same for all; an Ascend's AIR has its own process
     if "AIR" in formats:
         if settings.dynamic:
             raise UserError("dynamic: AIR takes one size; export it by itself")
@@ -44,17 +47,39 @@ def main(arguments: list[str]) -> None:
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.exporter import Export
     from dlinknet.export.onnx import need_onnx
+
     if "ONNX" in formats:
         need_onnx("file_format")
-    shape = Shape(settings.batch_size, (settings.height, settings.width), settings.dynamic, settings.pixel_input)
+    shape = Shape(
+        settings.batch_size,
+        (settings.height, settings.width),
+        settings.dynamic,
+        settings.pixel_input,
+    )
     console.LOG.info("%s", device)
-    export = Export(lambda: load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name), settings.trained_ckpt, shape,
-                    settings.threshold, settings.sample_image, settings.device_id)
-    console.LOG.info("%s from %s, input %s, BatchNorm %s", export.model, settings.trained_ckpt,
-                     " x ".join("any" if side is None else str(side) for side in shape.of_input()), export.batch_norm)
+    export = Export(
+        lambda: load_trained(settings.trained_ckpt, "trained_ckpt", settings.model_name),
+        settings.trained_ckpt,
+        shape,
+        settings.threshold,
+        settings.sample_image,
+        settings.device_id,
+    )
+    console.LOG.info(
+        "%s from %s, input %s, BatchNorm %s",
+        export.model,
+        settings.trained_ckpt,
+        " x ".join("any" if side is None else str(side) for side in shape.of_input()),
+        export.batch_norm,
+    )
     for each, target in targets.items():
         export.write(each, target)
         console.LOG.info("%s and %s.json are written", target, target.name)
 
 
-COMMAND = Command(main, memory="--batch_size, --width or --height", inputs=("trained_ckpt", "sample_image"), output="file_name")
+COMMAND = Command(
+    main,
+    memory="--batch_size, --width or --height",
+    inputs=("trained_ckpt", "sample_image"),
+    output="file_name",
+)

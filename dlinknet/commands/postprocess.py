@@ -4,6 +4,7 @@ python postprocess.py RESULT_FILES LABEL_PATH. RESULT_FILES (or --predict_path) 
 LABEL_PATH (or --label_path) ID_mask.png, of any size each. The masks of other data sets are found
 as eval.py finds them. MindSpore is not required.
 """
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -19,15 +20,24 @@ from dlinknet.inference.predictor import labels_of
 
 def main(arguments: list[str]) -> None:
     places = [word for word in arguments if not word.startswith("--")]
-    settings = config.load([*(word for word in arguments if word.startswith("--")),
-                            *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places))], __doc__,
-                           command="postprocess")
+    settings = config.load(
+        [
+            *(word for word in arguments if word.startswith("--")),
+            *(f"--{key}={place}" for key, place in zip(("predict_path", "label_path"), places)),
+        ],
+        __doc__,
+        command="postprocess",
+    )
     if len(places) > 2:
-        raise UserError(f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH")
+        raise UserError(
+            f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH"
+        )
     named = len(places) == 2 or any(word.split("=")[0] == "--label_path" for word in arguments)
     if named and settings.data_layout in OWN_PARTS:
-        raise UserError(f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder of theirs give "
-                        "--data_layout=folder --class_table=TABLE")
+        raise UserError(
+            f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder of theirs give "
+            "--data_layout=folder --class_table=TABLE"
+        )
     folder, classes = Path(settings.predict_path), classes_of(settings)
     if classes.road:
         masks = find_masks(settings.label_path, "label_path")
@@ -35,18 +45,33 @@ def main(arguments: list[str]) -> None:
         masks = {pair.id: pair.mask for pair in evaluation_set(settings)[1]}
     missing = [f"{id}{ENDING}" for id in masks if not (folder / f"{id}{ENDING}").is_file()]
     if missing:
-        raise UserError(f"predict_path: {folder} lacks {len(missing)} of {len(masks)} files ({name_some(missing)})")
+        raise UserError(
+            f"predict_path: {folder} lacks {len(missing)} of {len(masks)} files ({name_some(missing)})"
+        )
     rows = []
     for id, mask in masks.items():
         truth = classes.read(mask)
-        probability = read_binary(folder / f"{id}{ENDING}", *truth.shape, "predict_path", classes.outputs)
-        rows.append((id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known))))
+        probability = read_binary(
+            folder / f"{id}{ENDING}", *truth.shape, "predict_path", classes.outputs
+        )
+        rows.append(
+            (id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known)))
+        )
     values, counts = evaluated(rows, classes)
     if not classes.road:
         console.show("\n".join([f"{len(masks)} images", *class_lines(values)]))
         return
     console.show(f"{len(masks)} images, road above {settings.threshold}")
-    console.show("\n".join([*figure_lines(counts), "", "as the reference prints them, its iou being the background's:", *seed_lines(counts)]))
+    console.show(
+        "\n".join(
+            [
+                *figure_lines(counts),
+                "",
+                "as the reference prints them, its iou being the background's:",
+                *seed_lines(counts),
+            ]
+        )
+    )
 
 
 COMMAND = Command(main)

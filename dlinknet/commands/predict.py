@@ -1,4 +1,5 @@
 """Predict images that have no masks: a folder, or one image of any size."""
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -24,8 +25,13 @@ def main(arguments: list[str]) -> None:
     from dlinknet.threads import BackgroundWriter
 
     opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
-    predictor = Predictor(opened.engine, settings.tile_size, settings.tile_overlap, views_of(settings.tta, settings.augment),
-                          resize=opened.preprocessing.resize)
+    predictor = Predictor(
+        opened.engine,
+        settings.tile_size,
+        settings.tile_overlap,
+        views_of(settings.tta, settings.augment),
+        resize=opened.preprocessing.resize,
+    )
     console.LOG.info("%s", opened.device)
     console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))
     if line := turned_line(images):
@@ -45,7 +51,11 @@ def main(arguments: list[str]) -> None:
         files.write_table()
     console.LOG.info("%d masks and %s are in %s", len(images) - len(faults), files.TABLE, folder)
     if faults:
-        raise RunFailed(f"{len(faults)} of {len(images)} images could not be predicted ({name_some(faults)})")
+        raise RunFailed(
+            f"{len(faults)} of {len(images)} images could not be predicted ({name_some(faults)})"
+        )
 
 
-COMMAND = Command(main, memory="--tile_size", inputs=("data_path", "trained_ckpt"), output="predict_path")
+COMMAND = Command(
+    main, memory="--tile_size", inputs=("data_path", "trained_ckpt"), output="predict_path"
+)

@@ -16,16 +16,23 @@ def main(arguments: list[str]) -> None:
     runtime.run_eagerly()
     from dlinknet.models.linknet import BUILDERS
     from dlinknet.models.profile import as_json, as_table, layers, totals
+
     padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
-    found = layers(BUILDERS[settings.model_name](classes_of(settings).outputs, padding, settings.decoder), settings.height, settings.width)
+    found = layers(
+        BUILDERS[settings.model_name](classes_of(settings).outputs, padding, settings.decoder),
+        settings.height,
+        settings.width,
+    )
     if settings.as_json:
         console.show(as_json(settings.model_name, found, settings.height, settings.width))
         return
     sums = totals(found)
     console.show(as_table(found))
-    console.show(f"{settings.model_name}, one image of {settings.width}x{settings.height}: {sums['parameters'] / 1e6:.6f} M parameters, "
-                 f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, without transposed convolutions: "
-                 f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32")
+    console.show(
+        f"{settings.model_name}, one image of {settings.width}x{settings.height}: {sums['parameters'] / 1e6:.6f} M parameters, "
+        f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, without transposed convolutions: "
+        f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32"
+    )
 
 
 COMMAND = Command(main, memory="--width or --height")

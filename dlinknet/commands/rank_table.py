@@ -18,7 +18,9 @@ def main(arguments: list[str]) -> None:
     else:
         places = read_rank_table(settings.rank_table)
     here = places_here(places, settings.rank_table)
-    console.show("\n".join(f"rank {place.rank} of {len(places)} on device {place.device}" for place in here))
+    console.show(
+        "\n".join(f"rank {place.rank} of {len(places)} on device {place.device}" for place in here)
+    )
 
 
 COMMAND = Command(main)

@@ -1,4 +1,5 @@
 """Write a report on a training and its evaluation: figures, curves, best and worst images."""
+
 from pathlib import Path
 
 from dlinknet import config, console

@@ -2,6 +2,7 @@
 
 The split depends on --seed and the IDs alone. It is the layout of the model zoo's D-LinkNet.
 """
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -15,13 +16,17 @@ def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="split-data")
     console.start_log()
     if settings.val_split == 0:
-        raise UserError("val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth")
+        raise UserError(
+            "val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth"
+        )
     need_place(settings.output_path, "output_path")
     pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
     training, validation = split_pairs(pairs, settings.val_split, settings.seed)
     folder = Path(settings.output_path)
     write_split(training, validation, folder, link=settings.split_files == "link")
-    console.LOG.info("%d pairs in %s/train, %d in valid and valid_mask", len(training), folder, len(validation))
+    console.LOG.info(
+        "%d pairs in %s/train, %d in valid and valid_mask", len(training), folder, len(validation)
+    )
 
 
 COMMAND = Command(main)

@@ -2,6 +2,7 @@
 
 Roads: a folder of ID_sat.jpg and ID_mask.png. Several classes: --data_layout and --class_table.
 """
+
 from pathlib import Path
 
 from dlinknet import config, console
@@ -32,13 +33,20 @@ def main(arguments: list[str]) -> None:
     classes, training, validation = training_sets(settings)
     identity = data_identity(training, validation, classes)
     # MindSpore takes seconds to import and reads its environment then: after the checks, and after runtime has set it.
-    device = runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32, settings.run_distribute)
+    device = runtime.start(
+        settings.device_target,
+        settings.device_id,
+        settings.seed,
+        settings.tf32,
+        settings.run_distribute,
+    )
     from dlinknet.data.loader import make_loader
     from dlinknet.devices.ranks import Ranks
     from dlinknet.evaluation.scoring import validation_of
     from dlinknet.training.loop import Trainer
     from dlinknet.training.start import starting_network
     from dlinknet.training.stopped import read_newest
+
     if resumed:
         start = read_newest(resumed.checkpoints, "resume")
         refuse_changes(start.saved, settings, identity, start.file)
@@ -46,19 +54,55 @@ def main(arguments: list[str]) -> None:
     ranks = Ranks(device.rank, device.size)
     loader = make_loader(settings, training, classes, ranks.rank, ranks.size)
     files = RunFiles(Path(settings.output_path), settings.log_name)
-    weights = frequencies(training, classes, files.folder, ranks.first).weights if settings.class_weights == "log" else None
-    trainer = Trainer(settings, network, loader, files, validation_of(settings, network, validation, classes, loader.preprocessing,
-                                                                      ranks), identity, ranks, weights)
+    weights = (
+        frequencies(training, classes, files.folder, ranks.first).weights
+        if settings.class_weights == "log"
+        else None
+    )
+    trainer = Trainer(
+        settings,
+        network,
+        loader,
+        files,
+        validation_of(settings, network, validation, classes, loader.preprocessing, ranks),
+        identity,
+        ranks,
+        weights,
+    )
     if resumed:
         trainer.resume(start, resumed.files)
     trainer.agree()
     with files.held(settings, training, validation, resumed, start and start.file, ranks.first):
-        for line in ("python train.py " + console.command_line(arguments), device, *([] if resumed else [weights_line]),
-                     *mask_lines(training, classes, "training masks"), *mask_lines(validation, classes, "validation masks")):
+        for line in (
+            "python train.py " + console.command_line(arguments),
+            device,
+            *([] if resumed else [weights_line]),
+            *mask_lines(training, classes, "training masks"),
+            *mask_lines(validation, classes, "validation masks"),
+        ):
             console.LOG.info("%s", line)
-        console.LOG.info("%s: %d images to train on, %d to validate on, batches of %d x %d x %d", settings.model_name,
-                         len(training), len(validation), loader.step_images, loader.height, loader.width)
+        console.LOG.info(
+            "%s: %d images to train on, %d to validate on, batches of %d x %d x %d",
+            settings.model_name,
+            len(training),
+            len(validation),
+            loader.step_images,
+            loader.height,
+            loader.width,
+        )
         trainer.run()
 
 
-COMMAND = Command(main, inputs=("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt"), output="output_path")
+COMMAND = Command(
+    main,
+    inputs=(
+        "data_path",
+        "label_path",
+        "val_path",
+        "val_label_path",
+        "class_table",
+        "pretrained_ckpt",
+        "trained_ckpt",
+    ),
+    output="output_path",
+)

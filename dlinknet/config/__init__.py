@@ -1,8 +1,20 @@
 """The settings of the commands: their defaults, limits and help texts, and how they are set."""
+
 from dlinknet.config.defaults import DEFAULT_FILE, defaults, read_values, uses
 from dlinknet.config.load import JOB, load, split, wants_job
 from dlinknet.config.settings import TYPES, Config, check, default
 
 __all__ = [
-    "DEFAULT_FILE", "JOB", "TYPES", "Config", "check", "default", "defaults", "load", "read_values", "split", "uses",
-    "wants_job"]
+    "DEFAULT_FILE",
+    "JOB",
+    "TYPES",
+    "Config",
+    "check",
+    "default",
+    "defaults",
+    "load",
+    "read_values",
+    "split",
+    "uses",
+    "wants_job",
+]

@@ -1,4 +1,5 @@
 """The command line: --key=value for every setting, --help for their texts."""
+
 from __future__ import annotations
 
 import argparse
@@ -14,7 +15,7 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(message)
 
     def print_help(self, file: object = None) -> None:
-        show(self.format_help().rstrip())       # argparse's own says nothing where it cannot be printed
+        show(self.format_help().rstrip())  # argparse's own says nothing where it cannot be printed
 
 
 class Setting(NamedTuple):
@@ -26,8 +27,13 @@ class Setting(NamedTuple):
     listed: bool = True
 
 
-def split(arguments: list[str], description: str, settings: dict[str, Setting], headings: dict[str, list[str]],
-          bare: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+def split(
+    arguments: list[str],
+    description: str,
+    settings: dict[str, Setting],
+    headings: dict[str, list[str]],
+    bare: Iterable[str],
+) -> tuple[dict[str, str], list[str]]:
     """Return (the keys that a command line gives, with config_path, as text; the other words).
 
     Args:
@@ -40,17 +46,28 @@ def split(arguments: list[str], description: str, settings: dict[str, Setting], 
     Raises:
         UserError: a key without its value.
     """
-    parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
-                     usage="%(prog)s [--key=value ...]",
-                     formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=100))
-    parser.add_argument("--config_path", metavar="FILE",
-                        help="YAML file whose keys replace the defaults (those of dlinknet_config.yaml)")
+    parser = _Parser(
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        usage="%(prog)s [--key=value ...]",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=100),
+    )
+    parser.add_argument(
+        "--config_path",
+        metavar="FILE",
+        help="YAML file whose keys replace the defaults (those of dlinknet_config.yaml)",
+    )
     for heading, keys in headings.items():
         group = parser.add_argument_group(heading)
         for key in keys:
             setting = settings[key]
-            group.add_argument(f"--{key}", metavar="VALUE", help=_explained(setting),
-                               **({"nargs": "?", "const": "True"} if key in bare else {}))
+            group.add_argument(
+                f"--{key}",
+                metavar="VALUE",
+                help=_explained(setting),
+                **({"nargs": "?", "const": "True"} if key in bare else {}),
+            )
     known, unknown = parser.parse_known_args(arguments)
     return vars(known), unknown
 
@@ -77,5 +94,11 @@ def describe(limit: Any) -> str:
         return ""
     if isinstance(limit, list):
         return "one of " + ", ".join(limit)
-    words = {"min": "at least", "max": "at most", "above": "above", "below": "below", "multiple_of": "a multiple of"}
+    words = {
+        "min": "at least",
+        "max": "at most",
+        "above": "above",
+        "below": "below",
+        "multiple_of": "a multiple of",
+    }
     return " and ".join(f"{words[name]} {bound}" for name, bound in limit.items())

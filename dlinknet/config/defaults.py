@@ -1,4 +1,5 @@
 """dlinknet_config.yaml: what it says of each setting; and the settings in a user's YAML file."""
+
 from __future__ import annotations
 
 import functools

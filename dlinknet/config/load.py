@@ -1,4 +1,5 @@
 """dlinknet_config.yaml, a user's YAML file and a command line -> one Config. Every mistake is a UserError of one line."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,7 +15,9 @@ from dlinknet.errors import UserError, shown
 JOB = "enable_modelarts"
 
 
-def load(arguments: list[str], description: str, run: dict[str, Any] | None = None, command: str = "") -> Config:
+def load(
+    arguments: list[str], description: str, run: dict[str, Any] | None = None, command: str = ""
+) -> Config:
     """Resolve the settings of one command.
 
     Args:
@@ -36,17 +39,24 @@ def load(arguments: list[str], description: str, run: dict[str, Any] | None = No
             raise UserError(f"--{key}: {command} does not use this setting; it is of {others}")
     path = given.pop("config_path", None)
     values = {key: (value, DEFAULT_FILE.name) for key, value in defaults().values.items()}
-    values.update({key: (value, "the resumed run") for key, value in (run or {}).items() if key in TYPES})
+    values.update(
+        {key: (value, "the resumed run") for key, value in (run or {}).items() if key in TYPES}
+    )
     if path is not None:
         if "://" in path:
-            raise UserError(f"config_path: {path} lies in a store, from which a ModelArts job takes it: --{JOB}=True")
+            raise UserError(
+                f"config_path: {path} lies in a store, from which a ModelArts job takes it: --{JOB}=True"
+            )
         file = Path(path).expanduser()
         values.update({key: (value, file.name) for key, value in read_values(file).items()})
     values.update({key: (value, "command line") for key, value in given.items()})
     for key, (_, source) in values.items():
         if key not in TYPES:
             raise UserError(f"{source}: unknown key {shown(str(key))}{nearest(str(key), TYPES)}")
-    config = Config(**{key: check(key, value, source) for key, (value, source) in values.items()}, given=frozenset(given))
+    config = Config(
+        **{key: check(key, value, source) for key, (value, source) in values.items()},
+        given=frozenset(given),
+    )
     refuse_together(config)
     return config
 
@@ -60,7 +70,9 @@ def _unknown(word: str) -> UserError:
     return UserError(f"unknown key {shown(name)}{meant}; --help lists them all")
 
 
-def split(arguments: list[str], description: str, command: str = "") -> tuple[dict[str, str], list[str]]:
+def split(
+    arguments: list[str], description: str, command: str = ""
+) -> tuple[dict[str, str], list[str]]:
     """Return (the keys that a command line gives, with config_path, as text; the other words).
 
     Args:
@@ -69,8 +81,13 @@ def split(arguments: list[str], description: str, command: str = "") -> tuple[di
     bare = [key for key, kind in TYPES.items() if kind in (bool, Resume)]
     settings = {
         key: command_line.Setting(
-            defaults().texts[key], defaults().values[key], defaults().limits.get(key), not command or uses(command, key))
-        for key in TYPES}
+            defaults().texts[key],
+            defaults().values[key],
+            defaults().limits.get(key),
+            not command or uses(command, key),
+        )
+        for key in TYPES
+    }
     return command_line.split(arguments, description, settings, defaults().headings, bare)
 
 
@@ -83,7 +100,10 @@ def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
         UserError: what arguments or environment say of it is neither True nor False.
     """
     given, _ = split([argument for argument in arguments if argument not in ("-h", "--help")], "")
-    for said, source in ((given.get(JOB), "command line"), (environment.get(JOB), "environment variable")):
+    for said, source in (
+        (given.get(JOB), "command line"),
+        (environment.get(JOB), "environment variable"),
+    ):
         if said:
             return bool(check(JOB, said, source))
     path = given.get("config_path") or environment.get("config_path", "")
@@ -95,4 +115,4 @@ def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
         said = read_values(files[0]) if len(files) == 1 else {}
         return bool(check(JOB, {**defaults().values, **said}[JOB], path))
     except UserError:
-        return False            # load() says what is wrong with the file
+        return False  # load() says what is wrong with the file

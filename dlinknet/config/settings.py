@@ -1,4 +1,5 @@
 """Every setting, resolved and typed."""
+
 from __future__ import annotations
 
 import os
@@ -117,7 +118,9 @@ class Config:
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-TYPES: dict[str, Any] = {key: kind for key, kind in get_type_hints(Config).items() if key != "given"}
+TYPES: dict[str, Any] = {
+    key: kind for key, kind in get_type_hints(Config).items() if key != "given"
+}
 
 
 def check(key: str, value: Any, source: str) -> Any:
@@ -131,9 +134,11 @@ def check(key: str, value: Any, source: str) -> Any:
     """
     value = checked(key, value, TYPES[key], defaults().limits.get(key), source)
     if key == "model_name" and value.startswith("dinknet"):
-        value = "dlinknet" + value[len("dinknet"):]
+        value = "dlinknet" + value[len("dinknet") :]
     if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
-        raise UserError(f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'")
+        raise UserError(
+            f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'"
+        )
     return value
 
 
@@ -145,8 +150,14 @@ def default(key: str) -> Any:
 def refuse_together(config: Config) -> None:
     """Raise UserError if two settings contradict each other."""
     if config.tile_overlap > config.tile_size - 32:
-        raise UserError(f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}")
+        raise UserError(
+            f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}"
+        )
     if bool(config.resize_width) != bool(config.resize_height):
-        raise UserError("resize_width and resize_height belong together: give both, or 0 for neither")
+        raise UserError(
+            "resize_width and resize_height belong together: give both, or 0 for neither"
+        )
     if config.train_height and not config.train_size:
-        raise UserError("train_height is the height of crops whose width is train_size: give train_size too")
+        raise UserError(
+            "train_height is the height of crops whose width is train_size: give train_size too"
+        )

@@ -1,4 +1,5 @@
 """One setting's value: its kind and its limits. YAML's values and the command line's words go the same way."""
+
 from __future__ import annotations
 
 import os
@@ -7,12 +8,12 @@ from typing import Any, NewType
 from dlinknet.config.command_line import describe, nearest
 from dlinknet.errors import UserError, shown
 
-FilePath = NewType("FilePath", str)     # a path: '~' is expanded; empty means not given
-Resume = NewType("Resume", str)         # a checkpoint's path, NEWEST, or empty: start anew
-Several = NewType("Several", str)       # words with commas between them: 'MINDIR,ONNX'; a list in YAML
+FilePath = NewType("FilePath", str)  # a path: '~' is expanded; empty means not given
+Resume = NewType("Resume", str)  # a checkpoint's path, NEWEST, or empty: start anew
+Several = NewType("Several", str)  # words with commas between them: 'MINDIR,ONNX'; a list in YAML
 
 NEWEST = "newest"
-LONGEST = 4096                          # letters of a text; no path is longer
+LONGEST = 4096  # letters of a text; no path is longer
 
 
 def checked(key: str, value: Any, kind: Any, limit: Any, source: str) -> Any:
@@ -34,8 +35,13 @@ def checked(key: str, value: Any, kind: Any, limit: Any, source: str) -> Any:
         words = [word.strip() for word in value.split(",")] if kind is Several else [value]
         return ",".join(dict.fromkeys(_chosen(key, word, limit, source) for word in words))
     if limit is not None:
-        fits = {"min": lambda bound: value >= bound, "max": lambda bound: value <= bound, "above": lambda bound: value > bound,
-                "below": lambda bound: value < bound, "multiple_of": lambda bound: value % bound == 0}
+        fits = {
+            "min": lambda bound: value >= bound,
+            "max": lambda bound: value <= bound,
+            "above": lambda bound: value > bound,
+            "below": lambda bound: value < bound,
+            "multiple_of": lambda bound: value % bound == 0,
+        }
         if not all(fits[name](bound) for name, bound in limit.items()):
             raise UserError(f"{source}: {key} must be {describe(limit)}, not {shown(value)}")
     return value
@@ -45,7 +51,9 @@ def _chosen(key: str, word: str, choices: list[str], source: str) -> str:
     """The choice that a word means, whatever its capitals."""
     by_lower = {choice.lower(): choice for choice in choices}
     if word.lower() not in by_lower:
-        raise UserError(f"{source}: {key} must be {describe(choices)}, not {shown(word)}{nearest(word.lower(), by_lower)}")
+        raise UserError(
+            f"{source}: {key} must be {describe(choices)}, not {shown(word)}{nearest(word.lower(), by_lower)}"
+        )
     return by_lower[word.lower()]
 
 
@@ -64,7 +72,11 @@ def _typed(value: Any, kind: Any) -> Any:
             number = float(value)
         except (ValueError, OverflowError):
             raise ValueError(wanted) from None
-        if number != number or number in (float("inf"), float("-inf")) or (kind is int and number != int(number)):
+        if (
+            number != number
+            or number in (float("inf"), float("-inf"))
+            or (kind is int and number != int(number))
+        ):
             raise ValueError(wanted)
         return kind(number)
     if value is None:
@@ -76,6 +88,14 @@ def _typed(value: Any, kind: Any) -> Any:
     if len(str(value)) > LONGEST:
         raise ValueError(f"a text of at most {LONGEST} letters")
     if kind is Resume:
-        words = {"true": NEWEST, "yes": NEWEST, "1": NEWEST, NEWEST: NEWEST, "false": "", "no": "", "0": ""}
+        words = {
+            "true": NEWEST,
+            "yes": NEWEST,
+            "1": NEWEST,
+            NEWEST: NEWEST,
+            "false": "",
+            "no": "",
+            "0": "",
+        }
         return words.get(str(value).lower(), os.path.expanduser(str(value)))
     return os.path.expanduser(str(value)) if kind is FilePath else str(value)

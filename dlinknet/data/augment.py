@@ -2,6 +2,7 @@
 
 Images are H x W x 3 uint8 BGR, masks H x W uint8. Colour, place and each flip and quarter turn change with probability 1/2.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 Window = tuple  # (top, left, height, width) in pixels of the image that it is cut from
-UPRIGHT = ("street", "mirror")      # levels for scenes with a sky above
+UPRIGHT = ("street", "mirror")  # levels for scenes with a sky above
 
 
 @dataclass(frozen=True)
@@ -30,35 +31,54 @@ class Amounts:
     aspect: float
 
 
-AERIAL = Amounts(30, 5, 15, 1.0, 0.1, 0.1, 0.1)         # the D-LinkNet authors' code
+AERIAL = Amounts(30, 5, 15, 1.0, 0.1, 0.1, 0.1)  # the D-LinkNet authors' code
 # Ours: things come in all distances and are lit by dusk and noon, but trees are green.
 STREET = Amounts(8, 25, 15, 1.8, 0.1, 0.3, 0.1)
 
 
-def hue_saturation_value(rng: np.random.Generator, image: np.ndarray, most: Amounts = AERIAL) -> np.ndarray:
+def hue_saturation_value(
+    rng: np.random.Generator, image: np.ndarray, most: Amounts = AERIAL
+) -> np.ndarray:
     """Moves the hue of all pixels by one amount, round the circle (OpenCV's hue ends at 180), saturation and value too.
 
     The value is first multiplied by light ** u, u drawn from -1 to 1.
     """
     if rng.random() >= 0.5:
         return image
-    hue, saturation, value = (int(rng.integers(-limit, limit + 1)) for limit in (most.hue, most.saturation, most.value))
+    hue, saturation, value = (
+        int(rng.integers(-limit, limit + 1)) for limit in (most.hue, most.saturation, most.value)
+    )
     # No draw where light stays: one more would change every later draw of the aerial examples, and with them a run's weights.
     light = most.light ** rng.uniform(-1, 1) if most.light > 1 else 1.0
     levels = np.arange(256)
-    table = np.stack([(levels + hue) % 180, np.clip(levels + saturation, 0, 255), np.clip(levels * light + value, 0, 255)], axis=1)
+    table = np.stack(
+        [
+            (levels + hue) % 180,
+            np.clip(levels + saturation, 0, 255),
+            np.clip(levels * light + value, 0, 255),
+        ],
+        axis=1,
+    )
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
     cv2.LUT(hsv, table.astype(np.uint8)[None], dst=hsv)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
 
-def random_window(rng: np.random.Generator, height: int, width: int, size: tuple[int, int]) -> Window:
+def random_window(
+    rng: np.random.Generator, height: int, width: int, size: tuple[int, int]
+) -> Window:
     """A window of size (height, width), every place in the image equally likely."""
     return int(rng.integers(height - size[0] + 1)), int(rng.integers(width - size[1] + 1)), *size
 
 
-def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, window: Window,
-                       outside: int = 0, most: Amounts = AERIAL) -> tuple[np.ndarray, np.ndarray]:
+def shift_scale_aspect(
+    rng: np.random.Generator,
+    image: np.ndarray,
+    mask: np.ndarray,
+    window: Window,
+    outside: int = 0,
+    most: Amounts = AERIAL,
+) -> tuple[np.ndarray, np.ndarray]:
     """Cuts a window out, moved, scaled and stretched about its centre; what lies outside the image is black, in the mask `outside`.
 
     With scale s and aspect a, a pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
@@ -66,24 +86,28 @@ def shift_scale_aspect(rng: np.random.Generator, image: np.ndarray, mask: np.nda
     """
     top, left, height, width = window
     if rng.random() >= 0.5:
-        cut = np.s_[top:top + height, left:left + width]
+        cut = np.s_[top : top + height, left : left + width]
         return image[cut], mask[cut]
     scale = 1 + rng.uniform(-most.scale, most.scale)
     aspect = 1 + rng.uniform(-most.aspect, most.aspect)
     dx = round(rng.uniform(-most.shift, most.shift) * width)
     dy = round(rng.uniform(-most.shift, most.shift) * height)
-    sx, sy = scale * aspect ** 0.5, scale / aspect ** 0.5
+    sx, sy = scale * aspect**0.5, scale / aspect**0.5
     cx, cy = (width - 1) / 2, (height - 1) / 2
     matrix = np.array([[sx, 0, cx + dx - sx * (cx + left)], [0, sy, cy + dy - sy * (cy + top)]])
-    return (cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR),
-            cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=outside))
+    return (
+        cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR),
+        cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=outside),
+    )
 
 
-def flip_and_turn(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def flip_and_turn(
+    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Left-right, top-down, and a quarter turn; the turn only of squares, since batches have one shape."""
     left_right, top_down, turn = rng.random(3) < 0.5
     turn = turn and image.shape[0] == image.shape[1]
-    if turn:        # a quarter turn to the left is a transposition and a flip top-down, done after the other two
+    if turn:  # a quarter turn to the left is a transposition and a flip top-down, done after the other two
         left_right, top_down = top_down, not left_right
     return tuple(_moved(pixels, turn, left_right, top_down) for pixels in (image, mask))
 
@@ -97,15 +121,23 @@ def _moved(pixels: np.ndarray, transpose: bool, left_right: bool, top_down: bool
     return pixels
 
 
-def mirror(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mirror(
+    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Left-right only: streets have a sky above."""
     if rng.random() >= 0.5:
         return image, mask
     return cv2.flip(image, 1), cv2.flip(mask, 1)
 
 
-def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level: str,
-            crop: tuple[int, int] | None = None, outside: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def augment(
+    rng: np.random.Generator,
+    image: np.ndarray,
+    mask: np.ndarray,
+    level: str,
+    crop: tuple[int, int] | None = None,
+    outside: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
     """One training example: a random crop (or the whole image), augmented.
 
     Args:
@@ -122,7 +154,10 @@ def augment(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, level
         image = hue_saturation_value(rng, image, most)
     else:
         top, left, height, width = window
-        image, mask = image[top:top + height, left:left + width], mask[top:top + height, left:left + width]
+        image, mask = (
+            image[top : top + height, left : left + width],
+            mask[top : top + height, left : left + width],
+        )
     if level in ("full", "flips"):
         image, mask = flip_and_turn(rng, image, mask)
     elif level in UPRIGHT:

@@ -1,4 +1,5 @@
 """How often each class is in a training set, and the weights that make up for it. Pure NumPy."""
+
 from __future__ import annotations
 
 import json
@@ -13,8 +14,8 @@ from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError
 from dlinknet.files.atomic import write_text
 
-FILE = "class_weights.json"     # in output_path
-SMALLEST = 1.02                 # ENet's constant: weights are at most 1 / ln(1.02) = 50.5
+FILE = "class_weights.json"  # in output_path
+SMALLEST = 1.02  # ENet's constant: weights are at most 1 / ln(1.02) = 50.5
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Frequencies:
         return 1 / np.log(self.shares + SMALLEST)
 
 
-def frequencies(pairs: list[Pair], classes: Classes, folder: Path, writes: bool = True) -> Frequencies:
+def frequencies(
+    pairs: list[Pair], classes: Classes, folder: Path, writes: bool = True
+) -> Frequencies:
     """Return those of a training set, from what its masks mark, and write them to `folder`'s class_weights.json for people.
 
     Args:
@@ -49,11 +52,23 @@ def frequencies(pairs: list[Pair], classes: Classes, folder: Path, writes: bool 
         UserError: every pixel is void.
     """
     labels = sum((pair.marks or survey(pair.mask, classes)).labels for pair in pairs)
-    found = Frequencies(classes.names, labels[:len(classes.known)], int(labels[IGNORED]))
+    found = Frequencies(classes.names, labels[: len(classes.known)], int(labels[IGNORED]))
     if not found.pixels.sum():
-        raise UserError("class_weights: every pixel of the training masks is void, so no class can be weighed")
+        raise UserError(
+            "class_weights: every pixel of the training masks is void, so no class can be weighed"
+        )
     if writes:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / FILE, json.dumps({"classes": found.names, "pixels": found.pixels.tolist(), "void": found.void,
-                                              "weights": found.weights.round(6).tolist()}, indent=1))
+        write_text(
+            folder / FILE,
+            json.dumps(
+                {
+                    "classes": found.names,
+                    "pixels": found.pixels.tolist(),
+                    "void": found.void,
+                    "weights": found.weights.round(6).tolist(),
+                },
+                indent=1,
+            ),
+        )
     return found

@@ -10,6 +10,7 @@ A table is a YAML file:
 colour (red, green, blue) is what pictures show. values are what index masks hold, colours what colour masks hold, where it is not
 `colour` alone; several of them are fused into one class. void is optional: what counts neither in training nor in figures.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -25,14 +26,17 @@ from dlinknet.files.texts import BadText, read_yaml
 from dlinknet.images.decode import decode_values
 from dlinknet.images.read import read_mask, readable
 
-IGNORED = 255                   # the label of a pixel that counts nowhere
-MOST = 250                      # classes of a table
-NAME = 60                       # letters of a class's name
+IGNORED = 255  # the label of a pixel that counts nowhere
+MOST = 250  # classes of a table
+NAME = 60  # letters of a class's name
 
 # The figures that people follow, of several classes and of roads; the first says which epoch was the best.
-SHOWN = {False: ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"), True: ("road_iou", "precision", "recall", "f1")}
+SHOWN = {
+    False: ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy"),
+    True: ("road_iou", "precision", "recall", "f1"),
+}
 
-Colour = tuple                  # (red, green, blue), 0 to 255
+Colour = tuple  # (red, green, blue), 0 to 255
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,12 @@ class Class:
 
     def described(self) -> dict[str, Any]:
         """As the table holds it."""
-        return {"name": self.name, "colour": list(self.colour), "values": list(self.values),
-                "colours": [list(colour) for colour in self.colours]}
+        return {
+            "name": self.name,
+            "colour": list(self.colour),
+            "values": list(self.values),
+            "colours": [list(colour) for colour in self.colours],
+        }
 
 
 @dataclass(frozen=True)
@@ -125,11 +133,16 @@ class Classes:
         """Raise UserError unless a pixel of no class may be void: a colour may."""
         if pixel.ndim == 0 or not self.void:
             what = f"value {pixel}" if pixel.ndim == 0 else f"colour {tuple(map(int, pixel))}"
-            raise UserError(f"{file}: the {what} is of no class; add it to the class table, or to its void")
+            raise UserError(
+                f"{file}: the {what} is of no class; add it to the class table, or to its void"
+            )
 
     def _labelled(self) -> list[tuple[Class, int]]:
         """Every class with its label; void too."""
-        return [*zip(self.listed, range(len(self.listed))), *([(self.void, self.void_label)] if self.void else [])]
+        return [
+            *zip(self.listed, range(len(self.listed))),
+            *([(self.void, self.void_label)] if self.void else []),
+        ]
 
     @cached_property
     def _coding(self) -> Coding:
@@ -161,8 +174,11 @@ class Classes:
 
     def described(self) -> dict[str, Any]:
         """As a checkpoint holds it; parse_classes takes it."""
-        return {"classes": [each.described() for each in self.listed], "void": self.void and self.void.described(),
-                "void_counted": self.counted}
+        return {
+            "classes": [each.described() for each in self.listed],
+            "void": self.void and self.void.described(),
+            "void_counted": self.counted,
+        }
 
 
 ROADS = Classes((Class("background", (0, 0, 0)), Class("road", (255, 255, 255))), road=True)
@@ -173,8 +189,14 @@ def names_unlike(trained: Iterable[str], masks: Iterable[str], what: str) -> str
     trained, masks = list(trained), list(masks)
     if trained == masks:
         return ""
-    said = [f"{name_some(some)} only in the {where}" for some, where in (
-        ([name for name in trained if name not in masks], what), ([name for name in masks if name not in trained], "masks")) if some]
+    said = [
+        f"{name_some(some)} only in the {where}"
+        for some, where in (
+            ([name for name in trained if name not in masks], what),
+            ([name for name in masks if name not in trained], "masks"),
+        )
+        if some
+    ]
     return f"the classes differ ({', '.join(said) or 'in their order'})"
 
 
@@ -190,11 +212,17 @@ def read_table(file: Path, key: str, count_void: bool) -> Classes:
     """
     try:
         documents = read_yaml(file)
-        return replace(parse_classes(documents[0] if len(documents) == 1 else None), counted=count_void)
+        return replace(
+            parse_classes(documents[0] if len(documents) == 1 else None), counted=count_void
+        )
     except OSError as error:
         raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
     except (BadText, LookupError, TypeError, ValueError) as error:
-        raise UserError(clipped(f"{key}: {file} is no class table ({error}); dlinknet/data/classes.py shows one")) from None
+        raise UserError(
+            clipped(
+                f"{key}: {file} is no class table ({error}); dlinknet/data/classes.py shows one"
+            )
+        ) from None
 
 
 def parse_classes(values: Any) -> Classes:
@@ -211,11 +239,17 @@ def parse_classes(values: Any) -> Classes:
     void, counted = values.get("void"), values.get("void_counted", False)
     if not isinstance(counted, bool):
         raise ValueError(f"void_counted is true or false, not {shown(counted)}")
-    found = Classes(tuple(map(_parse_class, values["classes"])), None if void is None else _parse_class(void), counted)
+    found = Classes(
+        tuple(map(_parse_class, values["classes"])),
+        None if void is None else _parse_class(void),
+        counted,
+    )
     every = [*found.listed, *([found.void] if found.void else [])]
     # A figure's name has '_' for a space.
-    for what, things in (("name", [each.name.replace(" ", "_") for each in every]),
-                         ("value", [value for each in every for value in each.values])):
+    for what, things in (
+        ("name", [each.name.replace(" ", "_") for each in every]),
+        ("value", [value for each in every for value in each.values]),
+    ):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
             raise ValueError(f"{what} {shown(twice)} stands there twice")
@@ -227,10 +261,17 @@ def _parse_class(values: Any) -> Class:
         raise ValueError(f"a class has a name and a colour, and {shown(values)} does not")
     _refuse_keys(values, {"name", "colour", "values", "colours"})
     name, numbers, colours = values["name"], values.get("values", []), values.get("colours", [])
-    if not isinstance(name, (str, int)) or isinstance(name, bool) or not 0 < len(str(name)) <= NAME or not str(name).isprintable():
+    if (
+        not isinstance(name, (str, int))
+        or isinstance(name, bool)
+        or not 0 < len(str(name)) <= NAME
+        or not str(name).isprintable()
+    ):
         raise ValueError(f"a class's name is a text of 1 to {NAME} letters, not {shown(name)}")
     if not _are_bytes(numbers):
-        raise ValueError(f"{name}: values are a list of numbers from 0 to 255, not {shown(numbers)}")
+        raise ValueError(
+            f"{name}: values are a list of numbers from 0 to 255, not {shown(numbers)}"
+        )
     if not isinstance(colours, list) or len(colours) > 256:
         raise ValueError(f"{name}: colours are a list of at most 256 colours, not {shown(colours)}")
     return Class(str(name), _colour(values["colour"]), tuple(numbers), tuple(map(_colour, colours)))
@@ -250,4 +291,6 @@ def _colour(values: Any) -> Colour:
 
 def _are_bytes(values: Any) -> bool:
     """Whether it is a list of whole numbers from 0 to 255."""
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 256 for value in values)
+    return isinstance(values, list) and all(
+        type(value) is int and 0 <= value < 256 for value in values
+    )

@@ -1,4 +1,5 @@
 """A mask's stored values -> labels, by a table. Decides which of two readings is meant: values or colours, 8 bits or fewer."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ import numpy as np
 
 from dlinknet.images.decode import Values
 
-UNKNOWN = 254                   # the label of a value or colour that the table does not have
+UNKNOWN = 254  # the label of a value or colour that the table does not have
 
 
 class Unclear(Exception):
@@ -31,7 +32,9 @@ class Coding:
     def of_colours(self, colours: np.ndarray) -> np.ndarray:
         """Return the labels, ... uint8, of colours, ... x 3 uint8, RGB. Unclear if a colour stands for two labels."""
         if self.colours is None:
-            raise Unclear(f"class_table: colour {self.twice} is of two classes; such masks are read by values only")
+            raise Unclear(
+                f"class_table: colour {self.twice} is of two classes; such masks are read by values only"
+            )
         packed = colours.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
         keys = np.array(sorted(self.colours), np.uint32)
         places = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
@@ -59,7 +62,7 @@ def _of_palette(mask: Values, coding: Coding) -> np.ndarray:
     """
     used = np.unique(mask.pixels)
     entries = np.zeros((256, 3), np.uint8)
-    entries[:len(mask.palette)] = mask.palette
+    entries[: len(mask.palette)] = mask.palette
     by_colour = coding.of_colours(entries)
     unlike = by_colour[used] != coding.values[used]
     if not unlike.any() or (by_colour[used] == UNKNOWN).any():
@@ -68,8 +71,10 @@ def _of_palette(mask: Values, coding: Coding) -> np.ndarray:
     spare = np.setdiff1d(np.flatnonzero(entries.any(1)), used)
     if (by_colour[spare] == UNKNOWN).any():
         index = used[unlike][0]
-        raise Unclear(f"a palette image whose colours and indices say different things (index {index} is the colour "
-                      f"{tuple(entries[index].tolist())}); save it as RGB if its colours count, as grey if its indices do")
+        raise Unclear(
+            f"a palette image whose colours and indices say different things (index {index} is the colour "
+            f"{tuple(entries[index].tolist())}); save it as RGB if its colours count, as grey if its indices do"
+        )
     return by_colour[mask.pixels]
 
 
@@ -78,14 +83,16 @@ def _of_bits(mask: Values, coding: Coding) -> np.ndarray:
 
     Fewer than 8 bits come from programs that make files smaller (255 of 0 and 255 became 1) or from ones that count classes (1 is class 1).
     """
-    step = 255 // (2 ** mask.bits - 1)
+    step = 255 // (2**mask.bits - 1)
     if step == 1 or mask.palette is not None:
         return coding.values
     scaled, counted = coding.values, np.full(256, UNKNOWN, np.uint8)
-    counted[::step] = coding.values[:2 ** mask.bits]
+    counted[::step] = coding.values[: 2**mask.bits]
     used = np.unique(mask.pixels)
     fits = [not (table[used] == UNKNOWN).any() for table in (counted, scaled)]
     if all(fits) and (counted[used] != scaled[used]).any():
-        raise Unclear(f"a mask of {mask.bits} bits a pixel, of which both {(used // step).tolist()} and {used.tolist()} are values of the "
-                      "class table; save it with 8 bits")
+        raise Unclear(
+            f"a mask of {mask.bits} bits a pixel, of which both {(used // step).tolist()} and {used.tolist()} are values of the "
+            "class table; save it with 8 bits"
+        )
     return scaled if fits[1] else counted

@@ -1,10 +1,11 @@
 """Where the images and masks of a data set lie: the setting `data_layout`.
 
-    deepglobe   ID_sat.jpg beside ID_mask.png (pairs.py): road or not
-    camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png, and val, test in the same way
-    cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png + gtFine/train/CITY/NAME_gtFine_labelIds.png, and val, test
-    folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png, as CamVid's own)
+deepglobe   ID_sat.jpg beside ID_mask.png (pairs.py): road or not
+camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png, and val, test in the same way
+cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png + gtFine/train/CITY/NAME_gtFine_labelIds.png, and val, test
+folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png, as CamVid's own)
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,18 +21,29 @@ from dlinknet.images.files import IMAGE_TYPES, by_id, id_of, images_of
 
 TABLES = shipped("configs/classes")
 OWN_TABLES = shipped("configs/classes")
-OWN_PARTS = ("camvid", "cityscapes")    # layouts with a training, a validation and a test set of their own
+OWN_PARTS = (
+    "camvid",
+    "cityscapes",
+)  # layouts with a training, a validation and a test set of their own
 
 
 def classes_of(settings: Config) -> Classes:
     """What the masks mean: class_table, or the table of the layout. UserError where there is none."""
     if settings.data_layout == "deepglobe":
         if settings.class_table:
-            raise UserError("class_table: DeepGlobe's masks know road alone; name the layout with --data_layout=folder")
+            raise UserError(
+                "class_table: DeepGlobe's masks know road alone; name the layout with --data_layout=folder"
+            )
         return ROADS
     if not settings.class_table and settings.data_layout not in OWN_TABLES:
-        raise UserError("class_table is empty: a folder's masks need one; configs/classes holds some")
-    file = Path(settings.class_table) if settings.class_table else TABLES / OWN_TABLES[settings.data_layout]
+        raise UserError(
+            "class_table is empty: a folder's masks need one; configs/classes holds some"
+        )
+    file = (
+        Path(settings.class_table)
+        if settings.class_table
+        else TABLES / OWN_TABLES[settings.data_layout]
+    )
     if not file.suffix and not file.is_file():
         file = TABLES / f"{file.name}.yaml"
     classes = read_table(file, "class_table", settings.ignore_index == "none")
@@ -49,10 +61,14 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
     """
     classes, layout = classes_of(settings), settings.data_layout
     if classes.road and settings.class_weights != "none":
-        raise UserError("class_weights: DeepGlobe's masks know road alone, whose loss takes no weights")
+        raise UserError(
+            "class_weights: DeepGlobe's masks know road alone, whose loss takes no weights"
+        )
     if layout in OWN_PARTS:
         if settings.val_path or settings.val_split:
-            raise UserError(f"val_path and val_split: {layout} has a validation set of its own; leave them empty")
+            raise UserError(
+                f"val_path and val_split: {layout} has a validation set of its own; leave them empty"
+            )
         return classes, _part(settings, "train", classes), _part(settings, "val", classes)
     if settings.val_path and settings.val_split:
         raise UserError("val_split and val_path both name a validation set: give one of them")
@@ -64,7 +80,11 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
     if not settings.val_path:
         return classes, *split_pairs(training, settings.val_split, settings.seed)
     masks = settings.val_label_path or (settings.val_path if layout == "deepglobe" else "")
-    return classes, training, _folder(settings.val_path, masks, "val_path", "val_label_path", classes)
+    return (
+        classes,
+        training,
+        _folder(settings.val_path, masks, "val_path", "val_label_path", classes),
+    )
 
 
 def _masks_lie_beside(settings: Config) -> bool:
@@ -76,9 +96,12 @@ def _masks_lie_beside(settings: Config) -> bool:
     if "label_path" in settings.given:
         return False
     try:
-        beside = any(file.stem.endswith("_mask") and file.suffix.lower() in MASK_TYPES for file in Path(settings.data_path).iterdir())
+        beside = any(
+            file.stem.endswith("_mask") and file.suffix.lower() in MASK_TYPES
+            for file in Path(settings.data_path).iterdir()
+        )
     except OSError:
-        return True             # _folder says what is wrong with it
+        return True  # _folder says what is wrong with it
     return beside or settings.label_path == default("label_path")
 
 
@@ -91,7 +114,9 @@ def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
     classes = classes_of(settings)
     if settings.data_layout in OWN_PARTS:
         return classes, _part(settings, settings.eval_set, classes)
-    return classes, _folder(settings.data_path, settings.label_path, "data_path", "label_path", classes)
+    return classes, _folder(
+        settings.data_path, settings.label_path, "data_path", "label_path", classes
+    )
 
 
 def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
@@ -101,12 +126,23 @@ def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
         raise UserError("data_path is empty: name a folder with --data_path=FOLDER")
     if settings.data_layout == "camvid":
         images, masks = root / part, root / f"{part}annot"
-        return matched(_listed(images, "*", IMAGE_TYPES), _listed(masks, "*", MASK_TYPES), (str(images), str(masks)), keys, classes)
+        return matched(
+            _listed(images, "*", IMAGE_TYPES),
+            _listed(masks, "*", MASK_TYPES),
+            (str(images), str(masks)),
+            keys,
+            classes,
+        )
     images, masks = root / "leftImg8bit" / part, root / "gtFine" / part
     # An ID is an image's whole stem, as predict.py and the C++ program have it.
     pictures = _listed(images, "*/*_leftImg8bit", (".png",))
-    labels = _listed(masks, "*/*_gtFine_labelIds", (".png",), "data_path",
-                     lambda mask: mask.stem.replace("_gtFine_labelIds", "_leftImg8bit"))
+    labels = _listed(
+        masks,
+        "*/*_gtFine_labelIds",
+        (".png",),
+        "data_path",
+        lambda mask: mask.stem.replace("_gtFine_labelIds", "_leftImg8bit"),
+    )
     return matched(pictures, labels, (str(images), str(masks)), keys, classes)
 
 
@@ -117,13 +153,23 @@ def _folder(images: str, masks: str, image_key: str, mask_key: str, classes: Cla
         if not folder:
             raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
     pictures = _listed(Path(images), "*", IMAGE_TYPES, image_key)
-    labels = _listed(Path(masks), "*", MASK_TYPES, mask_key,
-                     lambda mask: id_of(mask) if id_of(mask) in pictures else id_of(mask).removesuffix("_L"))
+    labels = _listed(
+        Path(masks),
+        "*",
+        MASK_TYPES,
+        mask_key,
+        lambda mask: id_of(mask) if id_of(mask) in pictures else id_of(mask).removesuffix("_L"),
+    )
     return matched(pictures, labels, (images, masks), (image_key, mask_key), classes)
 
 
-def _listed(folder: Path, pattern: str, types: tuple[str, ...], key: str = "data_path",
-            name: Callable[[Path], str] = id_of) -> dict[str, Path]:
+def _listed(
+    folder: Path,
+    pattern: str,
+    types: tuple[str, ...],
+    key: str = "data_path",
+    name: Callable[[Path], str] = id_of,
+) -> dict[str, Path]:
     """ID (`name` gives it) -> file, for the files below `folder` whose path without its type matches."""
     if not folder.is_dir():
         raise UserError(f"{key}: there is no folder {folder}")

@@ -1,4 +1,5 @@
 """Training batches: pairs on disk -> shuffled, augmented, normalised batches."""
+
 from __future__ import annotations
 
 import hashlib
@@ -50,8 +51,19 @@ class TrainingLoader:
     images do not fill a crop.
     """
 
-    def __init__(self, pairs: list[Pair], batch_size: int, crop: tuple[int, int] | None, level: str, seed: int, workers: int,
-                 rank: int = 0, size: int = 1, classes: Classes = ROADS, preprocessing: Preprocessing = DLINKNET):
+    def __init__(
+        self,
+        pairs: list[Pair],
+        batch_size: int,
+        crop: tuple[int, int] | None,
+        level: str,
+        seed: int,
+        workers: int,
+        rank: int = 0,
+        size: int = 1,
+        classes: Classes = ROADS,
+        preprocessing: Preprocessing = DLINKNET,
+    ):
         self.pairs, self.classes, self.preprocessing = pairs, classes, preprocessing
         self.batch_size, self.rank, self.size = batch_size, rank, size
         self.step_images = batch_size * size
@@ -61,8 +73,12 @@ class TrainingLoader:
         self.workers = min(workers, os.cpu_count() or 1)
         sizes = [preprocessing.size_of(pair.height, pair.width) for pair in pairs]
         # Their missing part is mirrored, which a crop for larger images would show too much of.
-        self.small = sum(height < crop[0] or width < crop[1] for height, width in sizes) if crop else 0
-        self.height, self.width = crop or round_up(max(height for height, _ in sizes), max(width for _, width in sizes))
+        self.small = (
+            sum(height < crop[0] or width < crop[1] for height, width in sizes) if crop else 0
+        )
+        self.height, self.width = crop or round_up(
+            max(height for height, _ in sizes), max(width for _, width in sizes)
+        )
 
     def __len__(self) -> int:
         """Steps an epoch."""
@@ -79,7 +95,9 @@ class TrainingLoader:
             start: how many of the epoch's images have been served already.
         """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pairs))
-        return np.resize(order, start + self.steps(start) * self.step_images)[start:].reshape(-1, self.size, self.batch_size)
+        return np.resize(order, start + self.steps(start) * self.step_images)[start:].reshape(
+            -1, self.size, self.batch_size
+        )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (images, masks): N x 3 x H x W float32 and N x 1 x H x W float32 of 0 and 1 (or classes, or IGNORED).
@@ -93,7 +111,9 @@ class TrainingLoader:
         # MindSpore's GeneratorDataset would do the same, but it takes over SIGTERM, needs a tenth of a second to start each
         # epoch, and wraps what a worker raises into pages of text.
         batches = self.order(epoch, start)[:, self.rank]
-        for _, arrays in prefetch(batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers):
+        for _, arrays in prefetch(
+            batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers
+        ):
             yield tuple(map(Tensor, arrays))
 
     def batch(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,30 +123,60 @@ class TrainingLoader:
         for place, index in enumerate(indices):
             pair = self.pairs[index]
             size = self.preprocessing.size_of(pair.height, pair.width)
-            image, mask = resized(read_image(pair.image), size), resized(self.classes.read(pair.mask), size, labels=True)
+            image, mask = (
+                resized(read_image(pair.image), size),
+                resized(self.classes.read(pair.mask), size, labels=True),
+            )
             image, mask = pad(image, self.height, self.width), pad(mask, self.height, self.width)
-            image, mask = augment(_rng(self.seed, epoch, pair.id), image, mask, self.level, self.crop, self.classes.outside)
+            image, mask = augment(
+                _rng(self.seed, epoch, pair.id),
+                image,
+                mask,
+                self.level,
+                self.crop,
+                self.classes.outside,
+            )
             to_input(image, images[place], self.preprocessing)
             masks[place, 0] = mask
         return images, masks
 
 
-def make_loader(settings: Config, pairs: list[Pair], classes: Classes, rank: int = 0, size: int = 1) -> TrainingLoader:
+def make_loader(
+    settings: Config, pairs: list[Pair], classes: Classes, rank: int = 0, size: int = 1
+) -> TrainingLoader:
     """Return the training set's loader as the settings ask for it, in one process of `size`.
 
     Raises:
         UserError: a step is too small for BatchNorm.
     """
-    crop = (settings.train_height or settings.train_size, settings.train_size) if settings.train_size else None
-    loader = TrainingLoader(pairs, settings.batch_size, crop, settings.augment, settings.seed, settings.num_workers, rank, size,
-                            classes, of_settings(settings))
-    if loader.batch_size * loader.height * loader.width == STRIDE ** 2:
+    crop = (
+        (settings.train_height or settings.train_size, settings.train_size)
+        if settings.train_size
+        else None
+    )
+    loader = TrainingLoader(
+        pairs,
+        settings.batch_size,
+        crop,
+        settings.augment,
+        settings.seed,
+        settings.num_workers,
+        rank,
+        size,
+        classes,
+        of_settings(settings),
+    )
+    if loader.batch_size * loader.height * loader.width == STRIDE**2:
         # The variance of one value is 0 / 0: NaN goes into BatchNorm's statistics, while the loss stays a number.
-        raise UserError(f"batch_size and train_size: a step of 1 x {STRIDE} x {STRIDE} gives BatchNorm one value a channel in the last layers, of "
-                        "which there is no variance; use larger crops or batches")
+        raise UserError(
+            f"batch_size and train_size: a step of 1 x {STRIDE} x {STRIDE} gives BatchNorm one value a channel in the last layers, of "
+            "which there is no variance; use larger crops or batches"
+        )
     return loader
 
 
 def _rng(seed: int, epoch: int, id: str) -> np.random.Generator:
     """The rng of one image in one epoch, the same on every machine."""
-    return np.random.default_rng([seed, epoch, int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "little")])
+    return np.random.default_rng(
+        [seed, epoch, int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "little")]
+    )

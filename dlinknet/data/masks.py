@@ -1,4 +1,5 @@
 """What the masks of a data set mark, looked at before the first step: masks that say nothing are silent faults otherwise."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from dlinknet.errors import UserError, name_some
 from dlinknet.images.decode import BadImage, decode, decode_alpha, decode_grey
 from dlinknet.images.read import ROAD_MINIMUM, readable
 
-MOST_UNKNOWN = 0.5              # the share of pixels with a colour of no class from which a table cannot be that of the masks
+MOST_UNKNOWN = 0.5  # the share of pixels with a colour of no class from which a table cannot be that of the masks
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ def survey(file: Path, classes: Classes) -> Marks:
         alpha = decode_alpha(file)
         varies = alpha is not None and int(alpha.min()) != int(alpha.max())
         if varies and (np.ptp(decode(file), (0, 1)) == 0).all():
-            raise BadImage(f"{file.name}: one colour all over, and a drawing in its alpha channel, which is not read; save it without alpha")
+            raise BadImage(
+                f"{file.name}: one colour all over, and a drawing in its alpha channel, which is not read; save it without alpha"
+            )
     if classes.road:
         with readable(file):
             grey = decode_grey(file)
@@ -67,19 +70,27 @@ def refuse_meaningless(marks: dict[str, Marks], classes: Classes, key: str, fold
         ones = [name for name, each in marks.items() if each.largest == 1]
         most = max((each.largest for each in marks.values()), default=0)
         if faint and most < ROAD_MINIMUM:
-            raise UserError(f"{where}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), the largest value in these masks "
-                            f"is {most}")
+            raise UserError(
+                f"{where}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), the largest value in these masks "
+                f"is {most}"
+            )
         if ones:
-            raise UserError(f"{where}: {_masks(ones)} 0 and 1 only ({name_some(ones)}), in which nothing is road: road must be 255 (at least "
-                            f"{ROAD_MINIMUM}); multiply them by 255")
+            raise UserError(
+                f"{where}: {_masks(ones)} 0 and 1 only ({name_some(ones)}), in which nothing is road: road must be 255 (at least "
+                f"{ROAD_MINIMUM}); multiply them by 255"
+            )
         return
     labels, unknown = _total(marks.values())
     if unknown > MOST_UNKNOWN * labels.sum():
-        raise UserError(f"{where}: {_percent(unknown, labels)} of the masks' pixels have a colour that is of no class; is the class table that of "
-                        "these masks? (Colour masks must not have been JPEG files; index masks have one channel.)")
-    if not labels[:len(classes.known)].sum():
-        raise UserError(f"{where}: every pixel of every mask is void; is the class table that of these masks? "
-                        "(Index masks have one channel, colour masks three.)")
+        raise UserError(
+            f"{where}: {_percent(unknown, labels)} of the masks' pixels have a colour that is of no class; is the class table that of "
+            "these masks? (Colour masks must not have been JPEG files; index masks have one channel.)"
+        )
+    if not labels[: len(classes.known)].sum():
+        raise UserError(
+            f"{where}: every pixel of every mask is void; is the class table that of these masks? "
+            "(Index masks have one channel, colour masks three.)"
+        )
 
 
 def refuse_untrainable(marks: Sequence[Optional[Marks]], classes: Classes, key: str) -> None:
@@ -90,9 +101,13 @@ def refuse_untrainable(marks: Sequence[Optional[Marks]], classes: Classes, key: 
     """
     labels, _ = _total(each for each in marks if each is not None)
     if classes.road and labels.sum() and not labels[1]:
-        raise UserError(f"{key}: no mask marks any road: all {len(marks)} masks are black (road is 255)")
+        raise UserError(
+            f"{key}: no mask marks any road: all {len(marks)} masks are black (road is 255)"
+        )
     if classes.road and labels.sum() and not labels[0]:
-        raise UserError(f"{key}: every pixel of all {len(marks)} masks is road; background must be below {ROAD_MINIMUM}")
+        raise UserError(
+            f"{key}: every pixel of all {len(marks)} masks is road; background must be below {ROAD_MINIMUM}"
+        )
 
 
 def findings(marks: Iterable[Optional[Marks]], classes: Classes, what: str) -> list[str]:
@@ -106,20 +121,30 @@ def findings(marks: Iterable[Optional[Marks]], classes: Classes, what: str) -> l
     lines = []
     alpha = sum(each.alpha for each in known)
     if alpha:
-        lines.append(f"{what}: {alpha} have an alpha channel that is not the same everywhere; it is not read")
+        lines.append(
+            f"{what}: {alpha} have an alpha channel that is not the same everywhere; it is not read"
+        )
     if classes.road:
         faint = sum(0 < each.largest < ROAD_MINIMUM for each in known)
         full = sum(bool(each.labels[1]) and not each.labels[0] for each in known)
         if faint:
-            lines.append(f"{what}: {faint} mark no road, though they hold values from 1 to {ROAD_MINIMUM - 1} (road is from {ROAD_MINIMUM} on)")
+            lines.append(
+                f"{what}: {faint} mark no road, though they hold values from 1 to {ROAD_MINIMUM - 1} (road is from {ROAD_MINIMUM} on)"
+            )
         if full:
             lines.append(f"{what}: {full} are road all over")
         return lines
     void = labels[classes.void_label] if classes.void or labels[classes.void_label] else 0
     missing = [name for name, count in zip(classes.names, labels) if not count]
     if void:
-        lines.append(f"{what}: {_percent(void, labels)} of the pixels are void"
-                     + (f", {_percent(unknown, labels)} because their colour is of no class" if unknown else ""))
+        lines.append(
+            f"{what}: {_percent(void, labels)} of the pixels are void"
+            + (
+                f", {_percent(unknown, labels)} because their colour is of no class"
+                if unknown
+                else ""
+            )
+        )
     if missing and known:
         lines.append(f"{what}: no pixel is {name_some(missing)}")
     return lines

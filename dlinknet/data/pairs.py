@@ -1,4 +1,5 @@
 """Finds, checks and splits pairs of images and masks: ID_sat.jpg beside ID_mask.png, as DeepGlobe names them."""
+
 from __future__ import annotations
 
 import hashlib
@@ -17,8 +18,12 @@ from dlinknet.images.decode import BadImage, prove, read_header
 from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
 
 MASK_TYPES = (".png", ".tif", ".tiff")
-LARGE = 2 ** 25                 # pixels of an image that is checked alone, so that the memory in use stays bounded
-LAYOUT = ["train", "valid", "valid_mask"]       # the seed's folders: images and masks to train on, images, their masks
+LARGE = 2**25  # pixels of an image that is checked alone, so that the memory in use stays bounded
+LAYOUT = [
+    "train",
+    "valid",
+    "valid_mask",
+]  # the seed's folders: images and masks to train on, images, their masks
 
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -53,8 +58,13 @@ def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: st
     return matched(images, masks, (image_folder, mask_folder), (image_key, mask_key), ROADS)
 
 
-def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str, str], keys: tuple[str, str],
-            classes: Classes) -> list[Pair]:
+def matched(
+    images: dict[str, Path],
+    masks: dict[str, Path],
+    folders: tuple[str, str],
+    keys: tuple[str, str],
+    classes: Classes,
+) -> list[Pair]:
     """The pairs of images and masks by ID, sorted, each file decoded once and checked.
 
     Args:
@@ -67,18 +77,36 @@ def matched(images: dict[str, Path], masks: dict[str, Path], folders: tuple[str,
     """
     key, where = keys[0], " and ".join(dict.fromkeys(folders))
     faults = [
-        _fault(sorted(images.keys() - masks.keys()), images, "image without a mask", "images without a mask"),
-        _fault(sorted(masks.keys() - images.keys()), masks, "mask without an image", "masks without an image"),
+        _fault(
+            sorted(images.keys() - masks.keys()),
+            images,
+            "image without a mask",
+            "images without a mask",
+        ),
+        _fault(
+            sorted(masks.keys() - images.keys()),
+            masks,
+            "mask without an image",
+            "masks without an image",
+        ),
     ]
     found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
     # Decoding releases Python's lock, so threads use every core.
     sized = _in_threads(_sized, found)
     small = [(pair, fault) for pair, fault in sized if pair.height * pair.width <= LARGE]
-    checked = [*_in_threads(lambda each: _check(*each, classes), small),
-               *(_check(pair, fault, classes) for pair, fault in sized if pair.height * pair.width > LARGE)]
+    checked = [
+        *_in_threads(lambda each: _check(*each, classes), small),
+        *(
+            _check(pair, fault, classes)
+            for pair, fault in sized
+            if pair.height * pair.width > LARGE
+        ),
+    ]
     broken = sorted(fault for _, fault in checked if fault)
     if broken:
-        faults.append(f"{len(broken)} bad file{'s' if len(broken) > 1 else ''} ({name_some(broken)})")
+        faults.append(
+            f"{len(broken)} bad file{'s' if len(broken) > 1 else ''} ({name_some(broken)})"
+        )
     faults = [fault for fault in faults if fault]
     if faults:
         raise UserError(f"{key}: {where}: {'; '.join(faults)}; repair or remove them")
@@ -118,8 +146,11 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
         folder: receives the three folders; UserError where one of them is there and not empty.
         link: symbolic links to the files instead of copies.
     """
-    layout = {"train": [path for pair in training for path in (pair.image, pair.mask)],
-              "valid": [pair.image for pair in validation], "valid_mask": [pair.mask for pair in validation]}
+    layout = {
+        "train": [path for pair in training for path in (pair.image, pair.mask)],
+        "valid": [pair.image for pair in validation],
+        "valid_mask": [pair.mask for pair in validation],
+    }
     with new_folders(folder, LAYOUT, "output_path") as stage:
         for name, files in layout.items():
             for file in files:
@@ -140,19 +171,27 @@ def _named(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[s
         raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
     try:
         every = list(Path(folder).iterdir())
-    except (OSError, ValueError) as error:      # ValueError: a NUL byte
-        raise UserError(f"{key}: cannot read the folder {folder}: {getattr(error, 'strerror', error)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte
+        raise UserError(
+            f"{key}: cannot read the folder {folder}: {getattr(error, 'strerror', error)}"
+        ) from None
     files = sorted(file for file in every if file.suffix.lower() in types)
     named = images_of(Path(folder), every, lambda file: file.stem.endswith(ending), types)
-    found = by_id(named, folder, key, lambda file: file.stem[:-len(ending)])
+    found = by_id(named, folder, key, lambda file: file.stem[: -len(ending)])
     if not found:
-        raise UserError(f"{key}: {folder} holds no file named ID{ending}{types[0]}"
-                        + (f" (but {name_some([file.name for file in files], 3)})" if files else ""))
+        raise UserError(
+            f"{key}: {folder} holds no file named ID{ending}{types[0]}"
+            + (f" (but {name_some([file.name for file in files], 3)})" if files else "")
+        )
     return found
 
 
 def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
-    return f"{len(ids)} {one if len(ids) == 1 else many} ({name_some([files[id].name for id in ids])})" if ids else ""
+    return (
+        f"{len(ids)} {one if len(ids) == 1 else many} ({name_some([files[id].name for id in ids])})"
+        if ids
+        else ""
+    )
 
 
 def _sized(pair: Pair) -> tuple[Pair, str]:
@@ -162,10 +201,15 @@ def _sized(pair: Pair) -> tuple[Pair, str]:
     except BadImage as error:
         return pair, str(error)
     if image.turn != mask.turn:
-        return pair, (f"{pair.image.name}: its EXIF orientation is {image.turn}, its mask's {mask.turn} (1 is upright), so that they do not "
-                      "match as stored: save both upright; or, if they match as stored, remove the orientation")
+        return pair, (
+            f"{pair.image.name}: its EXIF orientation is {image.turn}, its mask's {mask.turn} (1 is upright), so that they do not "
+            "match as stored: save both upright; or, if they match as stored, remove the orientation"
+        )
     if image.size != mask.size:
-        return pair, f"{pair.mask.name}: {mask.size[1]}x{mask.size[0]}, its image {image.size[1]}x{image.size[0]}"
+        return (
+            pair,
+            f"{pair.mask.name}: {mask.size[1]}x{mask.size[0]}, its image {image.size[1]}x{image.size[0]}",
+        )
     return replace(pair, height=image.size[0], width=image.size[1]), ""
 
 

@@ -1,4 +1,5 @@
 """Pixels <-> network input. The only home of the constants that turn one into the other."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ import numpy as np
 
 from dlinknet.config import Config
 
-STRIDE = 32                     # the encoder halves five times, so sides are multiples of 32
+STRIDE = 32  # the encoder halves five times, so sides are multiples of 32
 
 INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32"}
 
@@ -30,7 +31,11 @@ class Preprocessing:
     def described(self) -> dict[str, Any]:
         """scale, shift (one number where the channels share it) and, where there is one, resize, as files hold them."""
         shift = self.shift[0] if len(set(self.shift)) == 1 else list(self.shift)
-        return {"scale": self.scale, "shift": shift, **({"resize": list(self.resize)} if self.resize else {})}
+        return {
+            "scale": self.scale,
+            "shift": shift,
+            **({"resize": list(self.resize)} if self.resize else {}),
+        }
 
     @property
     def known(self) -> bool:
@@ -39,14 +44,16 @@ class Preprocessing:
 
     def table(self) -> np.ndarray:
         """What each of the 256 values becomes, 3 x 256 float32: rounded once, from float64."""
-        return (np.arange(256) / 255 * self.scale + np.array(self.shift)[:, None]).astype(np.float32)
+        return (np.arange(256) / 255 * self.scale + np.array(self.shift)[:, None]).astype(
+            np.float32
+        )
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) that an image of this size is given to the network in."""
         return self.resize or (height, width)
 
 
-DLINKNET = Preprocessing(3.2, (-1.6, -1.6, -1.6))       # from -1.6 (black) to 1.6 (white)
+DLINKNET = Preprocessing(3.2, (-1.6, -1.6, -1.6))  # from -1.6 (black) to 1.6 (white)
 # The setting `preprocessing`. ImageNet's means are 0.485 of red, 0.456 of green, 0.406 of blue.
 CHOICES = {"dlinknet": DLINKNET, "imagenet_mean": Preprocessing(1.0, (-0.406, -0.456, -0.485))}
 
@@ -57,7 +64,9 @@ def of_settings(settings: Config) -> Preprocessing:
     return replace(CHOICES[settings.preprocessing], resize=resize)
 
 
-def to_input(image: np.ndarray, out: np.ndarray | None = None, preprocessing: Preprocessing = DLINKNET) -> np.ndarray:
+def to_input(
+    image: np.ndarray, out: np.ndarray | None = None, preprocessing: Preprocessing = DLINKNET
+) -> np.ndarray:
     """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * scale + shift; written to `out` where that is given."""
     # A table gives every pixel the value that float64 arithmetic would, at the price of a look-up.
     planes = np.empty((3, *image.shape[:2]), np.float32) if out is None else out

@@ -3,6 +3,7 @@
 For the quick start and the tests: made on the spot, each scene a pure function of an rng. Everything is painted at twice the
 scene's size and then halved, which gives edges the softness of a photograph. One pixel stands for about half a metre.
 """
+
 from __future__ import annotations
 
 import os
@@ -17,12 +18,32 @@ from dlinknet.images.write import write_image
 
 Rng = np.random.Generator
 
-SUN = (5, 7)                    # where shadows fall, in painted pixels per unit of height
-FIELDS = ((62, 108, 92), (70, 128, 118), (96, 150, 158), (78, 116, 138), (110, 158, 176), (58, 92, 70), (88, 122, 108))
-ROOFS = ((72, 82, 148), (60, 66, 112), (92, 96, 104), (120, 124, 132), (84, 104, 156), (150, 152, 160))
+SUN = (5, 7)  # where shadows fall, in painted pixels per unit of height
+FIELDS = (
+    (62, 108, 92),
+    (70, 128, 118),
+    (96, 150, 158),
+    (78, 116, 138),
+    (110, 158, 176),
+    (58, 92, 70),
+    (88, 122, 108),
+)
+ROOFS = (
+    (72, 82, 148),
+    (60, 66, 112),
+    (92, 96, 104),
+    (120, 124, 132),
+    (84, 104, 156),
+    (150, 152, 160),
+)
 # Surfaces (BGR) and half widths in painted pixels: asphalt new and old, concrete, gravel, earth.
-ROADS = (((108, 106, 104), (9, 13)), ((138, 136, 134), (7, 11)), ((172, 174, 176), (7, 11)), ((160, 176, 188), (5, 8)),
-         ((136, 162, 184), (5, 7)))
+ROADS = (
+    ((108, 106, 104), (9, 13)),
+    ((138, 136, 134), (7, 11)),
+    ((172, 174, 176), (7, 11)),
+    ((160, 176, 188), (5, 8)),
+    ((136, 162, 184), (5, 7)),
+)
 
 
 @dataclass
@@ -65,6 +86,7 @@ def draw_pairs(numbers: range, image_folder: Path, mask_folder: Path, size: int,
 
     Scene N is a function of (seed, N), whatever else is drawn.
     """
+
     def draw(number: int) -> None:
         image, mask = draw_scene(np.random.default_rng([seed, number]), size)
         write_image(image_folder / f"scene{number:03d}_sat.jpg", image)
@@ -96,7 +118,10 @@ def _paint_fields(scene: _Scene) -> None:
     rng, side = scene.rng, scene.side
     centres = rng.uniform(-0.1, 1.1, (int(rng.integers(7, 16)), 2)) * side
     angle = rng.uniform(0, np.pi)
-    stretch = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * [1.0, rng.uniform(1.2, 2.2)]
+    stretch = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * [
+        1.0,
+        rng.uniform(1.2, 2.2),
+    ]
     y, x = np.mgrid[:side, :side].astype(np.float32)
     wobble = 5 * _noise(rng, side, 60, 3)
     u = (x + wobble) * np.float32(stretch[0, 0]) + (y - wobble) * np.float32(stretch[1, 0])
@@ -116,10 +141,14 @@ def _paint_fields(scene: _Scene) -> None:
         colour = np.array(FIELDS[rng.integers(len(FIELDS))], np.float32) + rng.normal(0, 7, 3)
         turn, pitch = angle + rng.choice([0, np.pi / 2]) + rng.normal(0, 0.05), rng.uniform(5, 13)
         slope = np.float32([np.cos(turn), np.sin(turn)]) * np.float32(2 * np.pi / pitch)
-        rows = np.sin(x[inside] * slope[0] + y[inside] * slope[1]) * rng.choice([0.0, 2.0, 5.0, 8.0])
+        rows = np.sin(x[inside] * slope[0] + y[inside] * slope[1]) * rng.choice(
+            [0.0, 2.0, 5.0, 8.0]
+        )
         scene.picture[inside] = colour + (rows + soil[inside])[:, None]
     hedge = second - nearest < rng.uniform(1, 8) * (1 + 0.6 * _noise(rng, side, 30, 2))
-    scene.picture[hedge] = (np.array([42, 72, 52], np.float32) + 12 * _noise(rng, side, 8, 2)[..., None])[hedge]
+    scene.picture[hedge] = (
+        np.array([42, 72, 52], np.float32) + 12 * _noise(rng, side, 8, 2)[..., None]
+    )[hedge]
 
 
 def _paint_water(scene: _Scene) -> None:
@@ -130,7 +159,9 @@ def _paint_water(scene: _Scene) -> None:
         width = int(rng.integers(30, 70))
         cv2.polylines(shape, [_curve(rng, scene, bend=0.35)], False, 1, width)
     else:
-        hull = cv2.convexHull((np.array(scene.place()) + rng.normal(0, side / 9, (9, 2))).astype(np.int32))
+        hull = cv2.convexHull(
+            (np.array(scene.place()) + rng.normal(0, side / 9, (9, 2))).astype(np.int32)
+        )
         cv2.fillPoly(shape, [hull], 1)
         shape = (cv2.GaussianBlur(shape.astype(np.float32), (0, 0), 14) > 0.5).astype(np.uint8)
     shore = cv2.dilate(shape, np.ones((13, 13), np.uint8)) > 0
@@ -146,14 +177,19 @@ def _curve(rng: Rng, scene: _Scene, bend: float, start: np.ndarray | None = None
     """A smooth line as n x 2 int32 points (x, y), from a side of the scene (or `start`) to another side."""
     side = scene.side
     sides = rng.permutation(4)
-    ends = [{0: (-30, t), 1: (side + 30, t), 2: (t, -30), 3: (t, side + 30)}[int(s)]
-            for s, t in zip(sides, rng.uniform(0.1, 0.9, 4) * side)]
+    ends = [
+        {0: (-30, t), 1: (side + 30, t), 2: (t, -30), 3: (t, side + 30)}[int(s)]
+        for s, t in zip(sides, rng.uniform(0.1, 0.9, 4) * side)
+    ]
     first, last = np.array(ends[0] if start is None else start, float), np.array(ends[1], float)
     t = np.linspace(0, 1, 60)[:, None]
     along = last - first
     across = np.array([-along[1], along[0]])
-    sway = bend * (rng.normal(0, 0.6) * np.sin(np.pi * t) + rng.normal(0, 0.35) * np.sin(2 * np.pi * t)
-                   + rng.normal(0, 0.12) * np.sin(4 * np.pi * t))
+    sway = bend * (
+        rng.normal(0, 0.6) * np.sin(np.pi * t)
+        + rng.normal(0, 0.35) * np.sin(2 * np.pi * t)
+        + rng.normal(0, 0.12) * np.sin(4 * np.pi * t)
+    )
     return np.round(first + along * t + across * sway).astype(np.int32)
 
 
@@ -163,12 +199,20 @@ def _road_network(scene: _Scene) -> list[tuple[np.ndarray, tuple, int]]:
     lines = []
     for _ in range(int(rng.integers(1, 3))):
         kind = ROADS[rng.integers(3)]
-        lines.append((_curve(rng, scene, bend=0.2), kind[0], int(rng.integers(kind[1][0], kind[1][1] + 1))))
+        lines.append(
+            (_curve(rng, scene, bend=0.2), kind[0], int(rng.integers(kind[1][0], kind[1][1] + 1)))
+        )
     for _ in range(int(rng.integers(1, 4))):
         trunk = lines[rng.integers(len(lines))][0]
         kind = ROADS[rng.integers(1, len(ROADS))]
         start = trunk[rng.integers(8, len(trunk) - 8)]
-        lines.append((_curve(rng, scene, 0.18, start), kind[0], int(rng.integers(kind[1][0], kind[1][1] + 1))))
+        lines.append(
+            (
+                _curve(rng, scene, 0.18, start),
+                kind[0],
+                int(rng.integers(kind[1][0], kind[1][1] + 1)),
+            )
+        )
     return lines
 
 
@@ -179,13 +223,21 @@ def _paint_roads(scene: _Scene, lines: list) -> None:
         verge = np.zeros((side, side), np.uint8)
         cv2.polylines(verge, [points], False, 1, 2 * half + int(rng.integers(6, 14)))
         soft = cv2.GaussianBlur(verge.astype(np.float32), (0, 0), 3)[..., None] * 0.55
-        ground = np.array([96, 128, 132], np.float32) + rng.normal(0, 8, 3) + 8 * _noise(rng, side, 12, 2)[..., None]
+        ground = (
+            np.array([96, 128, 132], np.float32)
+            + rng.normal(0, 8, 3)
+            + 8 * _noise(rng, side, 12, 2)[..., None]
+        )
         scene.picture += soft * (ground - scene.picture)
     for points, colour, half in sorted(lines, key=lambda line: line[2]):
         surface = np.zeros((side, side), np.uint8)
         cv2.polylines(surface, [points], False, 1, 2 * half)
-        tone = np.array(colour, np.float32) + rng.normal(0, 6) + 4 * _noise(rng, side, 50) [..., None] \
+        tone = (
+            np.array(colour, np.float32)
+            + rng.normal(0, 6)
+            + 4 * _noise(rng, side, 50)[..., None]
             + 3 * _noise(rng, side, 4, 1)[..., None]
+        )
         inside = surface > 0
         scene.picture[inside] = np.broadcast_to(tone, scene.picture.shape)[inside]
         tracks = np.zeros((side, side), np.float32)
@@ -193,7 +245,14 @@ def _paint_roads(scene: _Scene, lines: list) -> None:
         scene.picture -= (cv2.GaussianBlur(tracks, (0, 0), 2) * 9)[..., None] * inside[..., None]
         if half >= 9:
             for a, b in zip(points[0::2], points[1::2]):
-                cv2.line(scene.picture, tuple(map(int, a)), tuple(map(int, b)), (206, 210, 212), 2, cv2.LINE_AA)
+                cv2.line(
+                    scene.picture,
+                    tuple(map(int, a)),
+                    tuple(map(int, b)),
+                    (206, 210, 212),
+                    2,
+                    cv2.LINE_AA,
+                )
         scene.road |= surface
         scene.taken |= cv2.dilate(surface, np.ones((9, 9), np.uint8))
 
@@ -220,7 +279,9 @@ def _paint_houses(scene: _Scene, lines: list) -> None:
         cv2.fillConvexPoly(scene.picture, box.astype(np.int32), (roof * 0.82).tolist(), cv2.LINE_AA)
         ridge = np.array([(box[0] + box[1]) / 2, (box[2] + box[3]) / 2])
         sunny = np.array([box[1], box[2], ridge[1], ridge[0]])
-        cv2.fillConvexPoly(scene.picture, sunny.astype(np.int32), (roof * 1.15).tolist(), cv2.LINE_AA)
+        cv2.fillConvexPoly(
+            scene.picture, sunny.astype(np.int32), (roof * 1.15).tolist(), cv2.LINE_AA
+        )
         scene.taken |= mark
 
 
@@ -267,7 +328,14 @@ def _paint_crowns(scene: _Scene, places: np.ndarray, radii: tuple[int, int]) -> 
         for part, light in ((1.0, 0.72), (0.78, 1.0), (0.42, 1.25)):
             lift = radius * (1 - part) * 0.45
             centre = (int(x - lift), int(y - lift))
-            cv2.circle(scene.picture, centre, max(1, int(radius * part)), (green * light).tolist(), -1, cv2.LINE_AA)
+            cv2.circle(
+                scene.picture,
+                centre,
+                max(1, int(radius * part)),
+                (green * light).tolist(),
+                -1,
+                cv2.LINE_AA,
+            )
 
 
 def _photograph(scene: _Scene, size: int) -> np.ndarray:
@@ -278,7 +346,11 @@ def _photograph(scene: _Scene, size: int) -> np.ndarray:
     grey = picture.mean(axis=2, keepdims=True)
     picture = (grey + (picture - grey) * rng.uniform(0.6, 0.85)) * rng.uniform(0.9, 1.15)
     picture = picture + np.array([6, 2, 0]) * rng.uniform(0, 2)
-    picture = picture + 5 * _noise(rng, size, size // 2, 2)[..., None] + rng.normal(0, 3.0, (size, size, 1))
+    picture = (
+        picture
+        + 5 * _noise(rng, size, size // 2, 2)[..., None]
+        + rng.normal(0, 3.0, (size, size, 1))
+    )
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 

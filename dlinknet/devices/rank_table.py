@@ -4,6 +4,7 @@ A table is a JSON file with a server_list, as HCCL takes it (version 1.0). Insid
 `jobstart_hccl.json`, named by itself or by its folder, that is filled in after the processes have started and may have a
 group_list of pods instead (version 0.1): it is waited for, and turned into a server_list.
 """
+
 from __future__ import annotations
 
 import glob
@@ -28,12 +29,12 @@ from dlinknet.files.texts import BadText, read_json
 
 HCCN_CONF = Path("/etc/hccn.conf")
 HCCN_TOOL = "hccn_tool"
-ASK = 10                # seconds for hccn_tool
+ASK = 10  # seconds for hccn_tool
 JOBSTART = "jobstart_hccl.json"
 COMPLETED = "completed"
-WAIT = 600              # seconds for a JOBSTART to be completed
-LOOK = 0.5              # seconds between two looks at it
-DEVICES = 4096          # the most that a table made here may have
+WAIT = 600  # seconds for a JOBSTART to be completed
+LOOK = 0.5  # seconds between two looks at it
+DEVICES = 4096  # the most that a table made here may have
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Place:
     """Where a rank runs."""
 
     rank: int
-    server: str         # its address, as the table names it
-    device: int         # which Ascend of that server
+    server: str  # its address, as the table names it
+    device: int  # which Ascend of that server
 
 
 def read_rank_table(file: str) -> list[Place]:
@@ -56,10 +57,15 @@ def read_rank_table(file: str) -> list[Place]:
     """
     table = _with_servers(_ready(file), file)
     try:
-        listed = [(_word(server["server_id"]), device)
-                  for server in table["server_list"] for device in server["device"]]
-        places = [Place(_number(device["rank_id"]), server, _number(device["device_id"]))
-                  for server, device in listed]
+        listed = [
+            (_word(server["server_id"]), device)
+            for server in table["server_list"]
+            for device in server["device"]
+        ]
+        places = [
+            Place(_number(device["rank_id"]), server, _number(device["device_id"]))
+            for server, device in listed
+        ]
     except (ValueError, KeyError, TypeError):
         raise _no_table(file) from None
     places.sort(key=lambda place: place.rank)
@@ -77,8 +83,12 @@ def for_hccl(file: str) -> str:
     if table is found:
         return str(_file(file))
     text = json.dumps(table, indent=1) + "\n"
-    name = f"dlinknet_rank_table_{os.getuid()}_{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-    translation = Path(tempfile.gettempdir()) / name            # the same of all processes: the name is the content's
+    name = (
+        f"dlinknet_rank_table_{os.getuid()}_{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    )
+    translation = (
+        Path(tempfile.gettempdir()) / name
+    )  # the same of all processes: the name is the content's
     write_text(translation, text)
     return str(translation)
 
@@ -96,8 +106,10 @@ def _ready(file: str) -> dict[str, Any]:
             return table
         if path.name != JOBSTART or time.monotonic() - start > WAIT:
             waited = f" for {WAIT} s" if path.name == JOBSTART else ""
-            raise UserError(f"rank table: {_said(path)} says {shown(status)}, not '{COMPLETED}'"
-                            f"{waited}: what writes it has not ended")
+            raise UserError(
+                f"rank table: {_said(path)} says {shown(status)}, not '{COMPLETED}'"
+                f"{waited}: what writes it has not ended"
+            )
         if not told:
             LOG.info("waiting for %s to be completed", path)
             told = True
@@ -118,8 +130,10 @@ def _look(path: Path) -> tuple[dict[str, Any], Any]:
     except BadText as error:
         if pending:
             return {}, "no JSON"
-        raise UserError(f"rank table: {_said(path)} is not one: {clipped(str(error), 100)}; "
-                        "dlinknet rank-table makes one") from None
+        raise UserError(
+            f"rank table: {_said(path)} is not one: {clipped(str(error), 100)}; "
+            "dlinknet rank-table makes one"
+        ) from None
     if not isinstance(table, dict):
         raise _no_table(path)
     return table, table.get("status", COMPLETED)
@@ -134,17 +148,24 @@ def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:
     if "group_list" not in table:
         return table
     try:
-        pods = [(group, _number(pod["pod_name"].rpartition("-")[2]), pod)
-                for group, content in enumerate(table["group_list"])
-                for pod in content["instance_list"] if pod["devices"]]
+        pods = [
+            (group, _number(pod["pod_name"].rpartition("-")[2]), pod)
+            for group, content in enumerate(table["group_list"])
+            for pod in content["instance_list"]
+            if pod["devices"]
+        ]
         pods.sort(key=lambda pod: pod[:2])
         servers: dict[str, list[dict[str, str]]] = {}
         rank = 0
         for _, _, pod in pods:
             for device in pod["devices"]:
                 servers.setdefault(_word(pod["server_id"]), []).append(
-                    {"device_id": str(_number(device["device_id"])),
-                     "device_ip": _word(device["device_ip"], 0), "rank_id": str(rank)})
+                    {
+                        "device_id": str(_number(device["device_id"])),
+                        "device_ip": _word(device["device_ip"], 0),
+                        "rank_id": str(rank),
+                    }
+                )
                 rank += 1
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _no_table(file) from None
@@ -175,9 +196,15 @@ def _word(value: Any, least: int = 1) -> str:
 
 def _table(servers: Mapping[str, list[dict[str, str]]]) -> dict[str, Any]:
     """A rank table of these servers' devices."""
-    return {"version": "1.0", "server_count": str(len(servers)), "status": COMPLETED,
-            "server_list": [{"server_id": server, "device": devices, "host_nic_ip": "reserve"}
-                            for server, devices in servers.items()]}
+    return {
+        "version": "1.0",
+        "server_count": str(len(servers)),
+        "status": COMPLETED,
+        "server_list": [
+            {"server_id": server, "device": devices, "host_nic_ip": "reserve"}
+            for server, devices in servers.items()
+        ],
+    }
 
 
 def _said(file: str | Path) -> str:
@@ -185,9 +212,11 @@ def _said(file: str | Path) -> str:
 
 
 def _no_table(file: str | Path) -> UserError:
-    return UserError(f"rank table: {_said(file)} is not one: it requires server_list with "
-                     "server_id and device, and in each device device_id and rank_id; "
-                     "dlinknet rank-table makes one")
+    return UserError(
+        f"rank table: {_said(file)} is not one: it requires server_list with "
+        "server_id and device, and in each device device_id and rank_id; "
+        "dlinknet rank-table makes one"
+    )
 
 
 def places_here(places: list[Place], file: str) -> list[Place]:
@@ -198,7 +227,7 @@ def places_here(places: list[Place], file: str) -> list[Place]:
     Raises:
         UserError: none is.
     """
-    servers = list(dict.fromkeys(place.server for place in places))         # in the order of their ranks
+    servers = list(dict.fromkeys(place.server for place in places))  # in the order of their ranks
     if len(servers) == 1:
         return places
     own = addresses()
@@ -208,8 +237,10 @@ def places_here(places: list[Place], file: str) -> list[Place]:
     here = [place for place in places if place.server in own]
     if not here:
         named = name_some([clipped(name, 40) for name in servers], 2)
-        raise UserError(f"rank table: none of the servers in {_said(file)} ({named}) is this "
-                        f"machine ({name_some(sorted(own), 2)})")
+        raise UserError(
+            f"rank table: none of the servers in {_said(file)} ({named}) is this "
+            f"machine ({name_some(sorted(own), 2)})"
+        )
     return here
 
 
@@ -220,7 +251,7 @@ def addresses() -> set[str]:
     try:
         found.update(socket.gethostbyname_ex(name)[2])
     except OSError:
-        pass                    # a machine whose own name has no address
+        pass  # a machine whose own name has no address
     try:
         said = subprocess.run(["hostname", "-I"], capture_output=True, text=True, timeout=ASK)
         found.update(said.stdout.split())
@@ -247,8 +278,10 @@ def make_rank_table(file: str, devices: str, server_ip: str) -> list[Place]:
     refuse_misnamed(folder, [Path(file).name], "rank_table names", "name another file")
     numbers = _device_numbers(devices)
     server = server_ip or _own_address()
-    listed = [{"device_id": str(device), "device_ip": _device_ip(device), "rank_id": str(rank)}
-              for rank, device in enumerate(numbers)]
+    listed = [
+        {"device_id": str(device), "device_ip": _device_ip(device), "rank_id": str(rank)}
+        for rank, device in enumerate(numbers)
+    ]
     Path(file).absolute().parent.mkdir(parents=True, exist_ok=True)
     write_text(Path(file), json.dumps(_table({server: listed}), indent=1) + "\n")
     return read_rank_table(file)
@@ -256,16 +289,23 @@ def make_rank_table(file: str, devices: str, server_ip: str) -> list[Place]:
 
 def _device_numbers(devices: str) -> list[int]:
     if devices == "all":
-        found = sorted(int(name[len("/dev/davinci"):]) for name in glob.glob("/dev/davinci[0-9]*") if name[12:].isdigit())
+        found = sorted(
+            int(name[len("/dev/davinci") :])
+            for name in glob.glob("/dev/davinci[0-9]*")
+            if name[12:].isdigit()
+        )
         if not found:
-            raise UserError("devices: this machine has no Ascend (/dev/davinci0 is missing); name them, as in --devices=0-7")
+            raise UserError(
+                "devices: this machine has no Ascend (/dev/davinci0 is missing); name them, as in --devices=0-7"
+            )
         return found
     numbers: list[int] = []
     for part in devices.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,20})(?:-([0-9]{1,20}))?\s*", part)
         if not match:
-            raise UserError("devices must be 'all' or numbers as in 0,1,2,3 or 0-7, "
-                            f"not {shown(devices)}")
+            raise UserError(
+                f"devices must be 'all' or numbers as in 0,1,2,3 or 0-7, not {shown(devices)}"
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         if len(numbers) + last - first >= DEVICES:
             raise UserError(f"devices must name at most {DEVICES} devices, not {shown(devices)}")
@@ -279,7 +319,7 @@ def _own_address() -> str:
     """The address that this machine has towards others."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("10.255.255.255", 9))        # sends nothing: it only asks for the route
+            probe.connect(("10.255.255.255", 9))  # sends nothing: it only asks for the route
             return probe.getsockname()[0]
         except OSError:
             return "127.0.0.1"
@@ -288,7 +328,9 @@ def _own_address() -> str:
 def _device_ip(device: int) -> str:
     """The address of an Ascend's own network port: from hccn_tool, or from /etc/hccn.conf."""
     try:
-        said = subprocess.run([HCCN_TOOL, "-i", str(device), "-ip", "-g"], capture_output=True, text=True, timeout=ASK)
+        said = subprocess.run(
+            [HCCN_TOOL, "-i", str(device), "-ip", "-g"], capture_output=True, text=True, timeout=ASK
+        )
         match = re.search(r"ipaddr:\s*([\d.]+)", said.stdout)
         if match:
             return match[1]
@@ -298,10 +340,16 @@ def _device_ip(device: int) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         reason = f"hccn_tool failed ({error})"
     try:
-        match = re.search(rf"^\s*address_{device}\s*=\s*([\d.]+)", HCCN_CONF.read_text(encoding="utf-8"), re.M)
+        match = re.search(
+            rf"^\s*address_{device}\s*=\s*([\d.]+)", HCCN_CONF.read_text(encoding="utf-8"), re.M
+        )
     except OSError as error:
-        raise UserError(f"devices: the address of device {device} is not known: {reason}, and {HCCN_CONF} cannot be read "
-                        f"({error.strerror}); both come with the Ascend driver") from None
+        raise UserError(
+            f"devices: the address of device {device} is not known: {reason}, and {HCCN_CONF} cannot be read "
+            f"({error.strerror}); both come with the Ascend driver"
+        ) from None
     if match is None:
-        raise UserError(f"devices: the address of device {device} is not known: {reason}, and {HCCN_CONF} has no address_{device}")
+        raise UserError(
+            f"devices: the address of device {device} is not known: {reason}, and {HCCN_CONF} has no address_{device}"
+        )
     return match[1]

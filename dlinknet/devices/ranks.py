@@ -1,4 +1,5 @@
 """What the processes of one training tell each other. With one process nothing is sent, and MindSpore is not imported."""
+
 from __future__ import annotations
 
 import zlib
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     from mindspore import Parameter
 
 T = TypeVar("T")
-DIGIT = 1 << 20         # float32 holds these exactly; int64 and float64 are not sent everywhere
-DIGITS = 3              # so counts up to 2^60
+DIGIT = 1 << 20  # float32 holds these exactly; int64 and float64 are not sent everywhere
+DIGITS = 3  # so counts up to 2^60
 
 
 class Ranks:
@@ -30,7 +31,7 @@ class Ranks:
 
     def share(self, things: Sequence[T]) -> Sequence[T]:
         """This process's part of a list: each thing is in exactly one."""
-        return things[self.rank::self.size]
+        return things[self.rank :: self.size]
 
     def total(self, counts: np.ndarray) -> np.ndarray:
         """The sum over all processes of an int64 array of counts, 0 to 2^60, exact."""
@@ -46,9 +47,14 @@ class Ranks:
         if self.size == 1:
             return counts[None]
         from mindspore import Tensor, ops
-        digits = np.stack([counts // DIGIT ** place % DIGIT for place in range(DIGITS)]).astype(np.float32)
-        gathered = ops.AllGather()(Tensor(digits[None])).asnumpy().astype(np.int64)     # size x DIGITS x ...
-        return sum(gathered[:, place] * DIGIT ** place for place in range(DIGITS))
+
+        digits = np.stack([counts // DIGIT**place % DIGIT for place in range(DIGITS)]).astype(
+            np.float32
+        )
+        gathered = (
+            ops.AllGather()(Tensor(digits[None])).asnumpy().astype(np.int64)
+        )  # size x DIGITS x ...
+        return sum(gathered[:, place] * DIGIT**place for place in range(DIGITS))
 
     def equalise(self, parameters: Iterable[Parameter]) -> None:
         """Gives these float32 parameters the values that they have in rank 0."""
@@ -56,6 +62,7 @@ class Ranks:
             return
         import mindspore as ms
         from mindspore import ops
+
         send = ops.Broadcast(0)
         for parameter in parameters:
             ops.assign(parameter, send((ops.cast(parameter, ms.float32),))[0])
@@ -66,6 +73,7 @@ class Ranks:
         if self.size == 1 or not parameters:
             return
         from mindspore import Tensor, ops
+
         flat = np.concatenate([parameter.asnumpy().ravel() for parameter in parameters])
         mean = ops.AllReduce()(Tensor(flat)).asnumpy() / np.float32(self.size)
         for parameter in parameters:

@@ -1,4 +1,5 @@
 """The only file that knows devices and MindSpore versions. Call start() before any other part imports MindSpore."""
+
 from __future__ import annotations
 
 import ctypes
@@ -17,8 +18,11 @@ from dlinknet.errors import RunFailed, UserError, first_line
 
 # What a machine has where a device of this kind is plugged in and its driver is loaded.
 NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
-NEEDS = {"Ascend": "an Ascend with its driver and CANN", "GPU": "an NVIDIA GPU with its driver and CUDA"}
-KEEP_MB = 32                    # the largest that glibc allows
+NEEDS = {
+    "Ascend": "an Ascend with its driver and CANN",
+    "GPU": "an NVIDIA GPU with its driver and CUDA",
+}
+KEEP_MB = 32  # the largest that glibc allows
 CANN = ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH")
 PROBE = "import sys; from dlinknet.devices import runtime as r; r._choose(sys.argv[1], int(sys.argv[2]), True); r._compute(sys.argv[1])"
 
@@ -27,21 +31,25 @@ PROBE = "import sys; from dlinknet.devices import runtime as r; r._choose(sys.ar
 class Device:
     """Where a command computes."""
 
-    target: str             # 'Ascend', 'GPU' or 'CPU'
-    version: str            # MindSpore's
-    refused: str = ""       # why 'auto' did not take a better one; empty where nothing was passed over
-    rank: int = 0           # which of the processes of a training this is
-    size: int = 1           # how many there are
+    target: str  # 'Ascend', 'GPU' or 'CPU'
+    version: str  # MindSpore's
+    refused: str = ""  # why 'auto' did not take a better one; empty where nothing was passed over
+    rank: int = 0  # which of the processes of a training this is
+    size: int = 1  # how many there are
 
     def __str__(self) -> str:
         many = f", rank {self.rank} of {self.size}, process {os.getpid()}" if self.size > 1 else ""
         if self.target == "CPU" and self.refused:
-            return (f"*** device: CPU. Neither Ascend nor GPU works here ({self.refused}), and a CPU is slow *** "
-                    f"(MindSpore {self.version}, {os.cpu_count()} cores{many})")
+            return (
+                f"*** device: CPU. Neither Ascend nor GPU works here ({self.refused}), and a CPU is slow *** "
+                f"(MindSpore {self.version}, {os.cpu_count()} cores{many})"
+            )
         return f"device: {self.target} (MindSpore {self.version}{many})"
 
 
-def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute: bool = False) -> Device:
+def start(
+    target: str, device_id: int, seed: int, tf32: bool = True, distribute: bool = False
+) -> Device:
     """Prepares MindSpore: device, graph mode, seed, and the connection to the other processes of a training.
 
     Args:
@@ -66,13 +74,17 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
     try:
         import mindspore
     except ImportError as error:
-        raise UserError(f"MindSpore cannot be imported ({error}): pip install -r requirements.txt") from None
+        raise UserError(
+            f"MindSpore cannot be imported ({error}): pip install -r requirements.txt"
+        ) from None
     _count_file_cache_as_free()
     refused = ""
     if target == "auto":
         target, refused = _best(device_id)
     elif target != "CPU" and (lack := _missing(target)):
-        raise UserError(f"device_target: no {target} can be used: {lack}; --device_target=auto takes what there is")
+        raise UserError(
+            f"device_target: no {target} can be used: {lack}; --device_target=auto takes what there is"
+        )
     rank, size = 0, 1
     try:
         _choose(target, device_id, tf32)
@@ -82,8 +94,10 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
     except (UserError, RunFailed):
         raise
     except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds here)
-        raise UserError(f"device_target: {target} {device_id} does not work: {_reason(error, target)}; it takes "
-                        f"{NEEDS.get(target, 'a CPU build of MindSpore')}") from None
+        raise UserError(
+            f"device_target: {target} {device_id} does not work: {_reason(error, target)}; it takes "
+            f"{NEEDS.get(target, 'a CPU build of MindSpore')}"
+        ) from None
     mindspore.set_seed(seed)
     signals.take_back()
     return Device(target, mindspore.__version__, refused, rank, size)
@@ -92,13 +106,16 @@ def start(target: str, device_id: int, seed: int, tf32: bool = True, distribute:
 def version() -> str:
     """MindSpore's."""
     import mindspore
+
     return mindspore.__version__
 
 
 def need_dynamic_shapes(key: str) -> None:
     """UserError where this MindSpore cannot run a MINDIR file for images of any size."""
     if version().startswith("2.0"):
-        raise UserError(f"{key}: MindSpore {version()} dies on the second size of such a MINDIR file; it takes 2.7 or later")
+        raise UserError(
+            f"{key}: MindSpore {version()} dies on the second size of such a MINDIR file; it takes 2.7 or later"
+        )
 
 
 def need_ascend(key: str, why: str) -> None:
@@ -110,6 +127,7 @@ def need_ascend(key: str, why: str) -> None:
 def run_eagerly() -> None:
     """Has networks run operator by operator, without compiling a graph; for a look into them."""
     import mindspore
+
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
 
 
@@ -129,18 +147,22 @@ def refuse_lonely(distribute: bool) -> None:
     try:
         launch = None if distribute else launched(os.environ)
     except UserError:
-        return          # variables that an earlier job has left
+        return  # variables that an earlier job has left
     if launch is not None and launch.size > 1:
-        raise UserError(f"run_distribute is False, but {launch.size} processes were started ({launch.way}), each of which would "
-                        "train on its own into the same files: set it to True")
+        raise UserError(
+            f"run_distribute is False, but {launch.size} processes were started ({launch.way}), each of which would "
+            "train on its own into the same files: set it to True"
+        )
 
 
 def _launch() -> Launch:
     launch = launched(os.environ)
     if launch is None:
-        raise UserError("run_distribute: no launcher started this process (neither MS_ROLE, OMPI_COMM_WORLD_SIZE nor "
-                        "RANK_TABLE_FILE with RANK_ID is in the environment): use scripts/run_distribute_*_train.sh or msrun, or "
-                        "--run_distribute=False for one process")
+        raise UserError(
+            "run_distribute: no launcher started this process (neither MS_ROLE, OMPI_COMM_WORLD_SIZE nor "
+            "RANK_TABLE_FILE with RANK_ID is in the environment): use scripts/run_distribute_*_train.sh or msrun, or "
+            "--run_distribute=False for one process"
+        )
     return launch
 
 
@@ -156,17 +178,21 @@ def _prepare_environment() -> None:
     # Compiled kernels go to a folder of their own rather than to wherever the user stands.
     kernels = os.path.join(tempfile.gettempdir(), f"dlinknet_kernels_{os.getuid()}")
     os.environ.setdefault("MS_COMPILER_CACHE_PATH", kernels)
-    os.environ.setdefault("MS_OM_PATH", kernels)        # rank_0/om/analyze_fail.ir, where a network does not compile
+    os.environ.setdefault(
+        "MS_OM_PATH", kernels
+    )  # rank_0/om/analyze_fail.ir, where a network does not compile
 
 
 def _keep_freed_memory() -> None:
     """Has glibc keep the memory of images for the next ones instead of giving it back; reading is a tenth faster."""
     try:
         library = ctypes.CDLL(None)
-        library.mallopt(-3, KEEP_MB << 20)      # M_MMAP_THRESHOLD: blocks up to this size come from the heap
-        library.mallopt(-1, 1 << 30)            # M_TRIM_THRESHOLD: so much of it is kept
+        library.mallopt(
+            -3, KEEP_MB << 20
+        )  # M_MMAP_THRESHOLD: blocks up to this size come from the heap
+        library.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD: so much of it is kept
     except (AttributeError, OSError):
-        return                                  # another C library: as it is
+        return  # another C library: as it is
 
 
 def _count_file_cache_as_free() -> None:
@@ -174,6 +200,7 @@ def _count_file_cache_as_free() -> None:
     # 2.10's load_checkpoint refuses a file that is larger than the memory nobody uses, and takes that cache, which is given up
     # when it is needed, for used. A server that has read its data set once has hardly any memory that is free in this sense.
     from mindspore.train import serialization
+
     if hasattr(serialization, "_get_available_memory"):
         serialization._get_available_memory = lambda: None
 
@@ -184,6 +211,7 @@ def _missing(target: str) -> str:
         return f"none is plugged in, or its driver is not loaded ({' or '.join(NODES[target])} is missing)"
     plugin = f"libmindspore_{target.lower()}.so*"
     import mindspore
+
     if not glob.glob(os.path.join(os.path.dirname(mindspore.__file__), "lib", "plugin", plugin)):
         return f"this MindSpore {mindspore.__version__} is a wheel without it ({plugin} is missing)"
     if target == "Ascend" and not any(os.environ.get(name) for name in CANN):
@@ -198,14 +226,28 @@ def _plugged_in(target: str) -> bool:
 def _why_not(target: str, device_id: int) -> str:
     """Why a device cannot be used, in a few words; empty where it computes."""
     # In a process of its own: a device that fails while it starts can take the whole process with it.
-    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MS_ROLE", "OMPI_"))}
+    alone = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MS_ROLE", "OMPI_"))
+    }
     try:
-        probe = subprocess.run([sys.executable, "-c", PROBE, target, str(device_id)], capture_output=True, text=True, env=alone,
-                               timeout=300, cwd=Path(__file__).resolve().parents[2])
+        probe = subprocess.run(
+            [sys.executable, "-c", PROBE, target, str(device_id)],
+            capture_output=True,
+            text=True,
+            env=alone,
+            timeout=300,
+            cwd=Path(__file__).resolve().parents[2],
+        )
     except subprocess.TimeoutExpired:
         return "did not answer in 300 s"
     lines = [line for line in probe.stderr.splitlines() if line.strip()]
-    return "" if probe.returncode == 0 else (lines[-1][:200] if lines else f"ended with status {probe.returncode}")
+    return (
+        ""
+        if probe.returncode == 0
+        else (lines[-1][:200] if lines else f"ended with status {probe.returncode}")
+    )
 
 
 def _choose(target: str, device_id: int, tf32: bool) -> None:
@@ -213,10 +255,12 @@ def _choose(target: str, device_id: int, tf32: bool) -> None:
     import mindspore
 
     number = device_id if target != "CPU" else 0
-    if hasattr(mindspore, "set_device"):        # from 2.5 on
+    if hasattr(mindspore, "set_device"):  # from 2.5 on
         mindspore.set_device(target, number)
     else:
-        mindspore.set_context(device_target=target, **({"device_id": number} if target != "CPU" else {}))
+        mindspore.set_context(
+            device_target=target, **({"device_id": number} if target != "CPU" else {})
+        )
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     if target == "GPU":
         # Without this the gradients of dilated convolutions are refused in float16.
@@ -236,7 +280,9 @@ def _set_tf32(tf32: bool, **settings: dict) -> None:
         mindspore.set_context(**settings)
     except ValueError:
         if not tf32:
-            raise UserError(f"tf32: MindSpore {mindspore.__version__} cannot switch it off; it takes a later one") from None
+            raise UserError(
+                f"tf32: MindSpore {mindspore.__version__} cannot switch it off; it takes a later one"
+            ) from None
 
 
 def _join(target: str, launch: Launch) -> tuple[int, int]:
@@ -245,16 +291,22 @@ def _join(target: str, launch: Launch) -> tuple[int, int]:
     from mindspore import communication
 
     if target == "CPU" and mindspore.__version__.startswith("2.0"):
-        raise UserError("run_distribute: several processes on a CPU take MindSpore 2.7 or later, "
-                        f"this one is {mindspore.__version__}")
+        raise UserError(
+            "run_distribute: several processes on a CPU take MindSpore 2.7 or later, "
+            f"this one is {mindspore.__version__}"
+        )
     try:
         communication.init()
     except Exception as error:  # noqa: BLE001  (RuntimeError and others, with pages of C++)
-        raise RunFailed(f"run_distribute: the {launch.size} processes did not come together: {first_line(error)}") from None
+        raise RunFailed(
+            f"run_distribute: the {launch.size} processes did not come together: {first_line(error)}"
+        ) from None
     if launch.schedules:
         sys.exit()
     rank, size = communication.get_rank(), communication.get_group_size()
-    mindspore.set_auto_parallel_context(parallel_mode="data_parallel", gradients_mean=True, device_num=size)
+    mindspore.set_auto_parallel_context(
+        parallel_mode="data_parallel", gradients_mean=True, device_num=size
+    )
     return rank, size
 
 
@@ -272,5 +324,9 @@ def _compute(target: str) -> None:
 def _reason(error: Exception, target: str) -> str:
     """Why a device does not work: the library that it lacks, else what MindSpore says first."""
     plugin = f"Load dynamic library: libmindspore_{target.lower()}."
-    lacks = [line.strip().split(" failed. ")[-1] for line in str(error).splitlines() if line.strip().startswith(plugin)]
+    lacks = [
+        line.strip().split(" failed. ")[-1]
+        for line in str(error).splitlines()
+        if line.strip().startswith(plugin)
+    ]
     return lacks[0][:200] if lacks else first_line(error)

@@ -1,4 +1,5 @@
 """Confusion counts -> named figures. Counts are added over a data set, then divided."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ import numpy as np
 from dlinknet.data.classes import Classes
 
 FIGURES = ("road_iou", "background_iou", "mean_iou", "precision", "recall", "f1", "acc", "acc_cls")
-DICE_UNIT = 1 << 30             # sums of Dice are kept as whole numbers of this part: exact in any order, in any process
+DICE_UNIT = (
+    1 << 30
+)  # sums of Dice are kept as whole numbers of this part: exact in any order, in any process
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int = 2) -> np.ndarray:
@@ -19,28 +22,35 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int = 2) -> np
     truth, prediction = truth.ravel(), prediction.ravel()
     if truth.dtype != bool and (outside := truth >= classes).any():
         truth, prediction = truth[~outside], prediction[~outside]
-    counts = np.bincount(classes * truth.astype(np.int64) + prediction, minlength=classes ** 2)
+    counts = np.bincount(classes * truth.astype(np.int64) + prediction, minlength=classes**2)
     return counts.reshape(classes, classes)
 
 
 def figures(counts: np.ndarray) -> dict[str, float]:
     """The figures of confusion counts of roads, each 0 to 1; NaN where a figure is 0 / 0 (no road in truth and prediction).
 
-        road_iou        TP / (TP + FP + FN), road being positive
-        background_iou  TN / (TN + FP + FN); what the reference printed as its IoU
-        mean_iou        the mean of the two
-        precision       TP / (TP + FP)
-        recall          TP / (TP + FN)
-        f1              2 TP / (2 TP + FP + FN)
-        acc             (TP + TN) / all pixels
-        acc_cls         the mean of the recalls of road and background, of those that are defined
+    road_iou        TP / (TP + FP + FN), road being positive
+    background_iou  TN / (TN + FP + FN); what the reference printed as its IoU
+    mean_iou        the mean of the two
+    precision       TP / (TP + FP)
+    recall          TP / (TP + FN)
+    f1              2 TP / (2 TP + FP + FN)
+    acc             (TP + TN) / all pixels
+    acc_cls         the mean of the recalls of road and background, of those that are defined
     """
     (tn, fp), (fn, tp) = counts.astype(float)
     road, background = _ratio(tp, tp + fp + fn), _ratio(tn, tn + fp + fn)
     recalls = [r for r in (_ratio(tp, tp + fn), _ratio(tn, tn + fp)) if r == r]
-    return {"road_iou": road, "background_iou": background, "mean_iou": (road + background) / 2,
-            "precision": _ratio(tp, tp + fp), "recall": _ratio(tp, tp + fn), "f1": _ratio(2 * tp, 2 * tp + fp + fn),
-            "acc": _ratio(tp + tn, counts.sum()), "acc_cls": _ratio(sum(recalls), len(recalls))}
+    return {
+        "road_iou": road,
+        "background_iou": background,
+        "mean_iou": (road + background) / 2,
+        "precision": _ratio(tp, tp + fp),
+        "recall": _ratio(tp, tp + fn),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
+        "acc": _ratio(tp + tn, counts.sum()),
+        "acc_cls": _ratio(sum(recalls), len(recalls)),
+    }
 
 
 @dataclass
@@ -81,24 +91,30 @@ def image_dice(counts: np.ndarray) -> float:
     """Mean Dice, 2 TP / (2 TP + FP + FN), of the classes that an image's truth or prediction has, 0 to 1; NaN where none."""
     right, truth, found = _sums(counts)
     there = truth + found > 0
-    return float(np.mean(2 * right[there] / (truth + found)[there])) if there.any() else float("nan")
+    return (
+        float(np.mean(2 * right[there] / (truth + found)[there])) if there.any() else float("nan")
+    )
 
 
 def class_figures(counts: np.ndarray, names: tuple[str, ...], dice: float) -> dict[str, float]:
     """The figures of K x K confusion counts, each 0 to 1; NaN where a figure is 0 / 0.
 
-        mean_iou            the mean of the classes' IoU, of those that truth or prediction have
-        mean_class_recall   the mean of TP / (TP + FN) of the classes that the truth has; the LinkNet paper calls this IoU
-        mean_image_dice     `dice`: the mean over images of image_dice; what the NNFL project reports
-        pixel_accuracy      right pixels / all pixels
-        iou_NAME            TP / (TP + FP + FN) of a class
+    mean_iou            the mean of the classes' IoU, of those that truth or prediction have
+    mean_class_recall   the mean of TP / (TP + FN) of the classes that the truth has; the LinkNet paper calls this IoU
+    mean_image_dice     `dice`: the mean over images of image_dice; what the NNFL project reports
+    pixel_accuracy      right pixels / all pixels
+    iou_NAME            TP / (TP + FP + FN) of a class
     """
     right, truth, found = _sums(counts)
     ious = [_ratio(r, t + f - r) for r, t, f in zip(right, truth, found)]
     recalls = [_ratio(r, t) for r, t in zip(right, truth)]
-    return {"mean_iou": _mean(ious), "mean_class_recall": _mean(recalls), "mean_image_dice": dice,
-            "pixel_accuracy": _ratio(right.sum(), counts.sum()),
-            **{figure_name(name): iou for name, iou in zip(names, ious)}}
+    return {
+        "mean_iou": _mean(ious),
+        "mean_class_recall": _mean(recalls),
+        "mean_image_dice": dice,
+        "pixel_accuracy": _ratio(right.sum(), counts.sum()),
+        **{figure_name(name): iou for name, iou in zip(names, ious)},
+    }
 
 
 def figure_name(name: str) -> str:

@@ -1,4 +1,5 @@
 """Pictures of several classes: images beside truth and prediction in the classes' colours with a legend, and the confusion matrix."""
+
 from __future__ import annotations
 
 import math
@@ -35,7 +36,9 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> No
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        LOG.info("no picture of the confusion matrix: matplotlib is not installed (pip install matplotlib)")
+        LOG.info(
+            "no picture of the confusion matrix: matplotlib is not installed (pip install matplotlib)"
+        )
         return
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 2.5 + 0.45 * len(names)
@@ -48,11 +51,20 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> No
     axes.set_ylabel("true")
     axes.set_title("per cent of the true class's pixels", fontsize=9)
     for row, column in np.argwhere(shares >= 0.5):
-        axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", fontsize=7,
-                  color="white" if shares[row, column] > 55 else "black")
+        axes.text(
+            column,
+            row,
+            f"{shares[row, column]:.0f}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if shares[row, column] > 55 else "black",
+        )
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)
-CAPTION = 26                    # height in pixels of the strip below an overlay
+
+
+CAPTION = 26  # height in pixels of the strip below an overlay
 
 
 def overlay(scored: Scored) -> np.ndarray:
@@ -62,7 +74,11 @@ def overlay(scored: Scored) -> np.ndarray:
     """
     truth, prediction = scored.truth > 0, scored.prediction > 0
     painted = scored.image.copy()
-    for where, colour in ((truth & prediction, TRUE), (truth & ~prediction, MISSED), (~truth & prediction, FALSE)):
+    for where, colour in (
+        (truth & prediction, TRUE),
+        (truth & ~prediction, MISSED),
+        (~truth & prediction, FALSE),
+    ):
         paint(painted, where, colour)
     gap = np.full((len(painted), 4, 3), 255, np.uint8)
     picture = np.hstack([scored.image, gap, painted])
@@ -74,7 +90,9 @@ def _caption(scored: Scored, width: int) -> np.ndarray:
     x = 6
     for word, colour in (("true", TRUE), ("missed", MISSED), ("false", FALSE)):
         cv2.rectangle(strip, (x, 8), (x + 10, 18), colour, -1)
-        cv2.putText(strip, word, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.putText(
+            strip, word, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA
+        )
         x += 30 + 8 * len(word)
     iou = figures(scored.counts)["road_iou"]
     text = f"{scored.pair.id}: " + ("no road" if math.isnan(iou) else f"road IoU {iou:.3f}")

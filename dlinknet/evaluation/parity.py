@@ -1,4 +1,5 @@
 """A checkpoint and what was exported of it, over one set of images: how far apart they are, and the figures of each."""
+
 from __future__ import annotations
 
 import json
@@ -20,7 +21,9 @@ from dlinknet.inference.engines import Engine
 from dlinknet.inference.predictor import Predictor, Views, labels_of
 from dlinknet.threads import prefetch
 
-Model = Union[Engine, Path]     # what computes, or a folder of ID_sat.bin that something else has computed
+Model = Union[
+    Engine, Path
+]  # what computes, or a folder of ID_sat.bin that something else has computed
 
 
 @dataclass
@@ -50,8 +53,12 @@ class Compared:
     def row(self) -> dict:
         """As JSON holds it; undefined figures are null, and so is the difference of a model that gives what is no number."""
         values = {"largest_difference": self.difference, **self.figures()}
-        return {"model": self.name, "pixels_changed": self.changed, "pixels": self.pixels,
-                **{name: value if math.isfinite(value) else None for name, value in values.items()}}
+        return {
+            "model": self.name,
+            "pixels_changed": self.changed,
+            "pixels": self.pixels,
+            **{name: value if math.isfinite(value) else None for name, value in values.items()},
+        }
 
 
 def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
@@ -60,15 +67,31 @@ def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
     Raises:
         UserError: they take different ones, so that images would be padded or cut in tiles differently.
     """
-    sizes = {name: model.size for name, model in models.items() if not isinstance(model, Path) and model.size}
+    sizes = {
+        name: model.size
+        for name, model in models.items()
+        if not isinstance(model, Path) and model.size
+    }
     if len(set(sizes.values())) > 1:
-        words = ", ".join(f"{name} takes {width}x{height}" for name, (height, width) in sizes.items())
-        raise UserError(f"exports: models of different sizes see different images ({words}): compare them one at a time")
+        words = ", ".join(
+            f"{name} takes {width}x{height}" for name, (height, width) in sizes.items()
+        )
+        raise UserError(
+            f"exports: models of different sizes see different images ({words}): compare them one at a time"
+        )
     return next(iter(sizes.values()), None)
 
 
-def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, tile_overlap: int, views: Views,
-            threshold: float, classes: Classes = ROADS, resize: tuple[int, int] | None = None) -> list[Compared]:
+def compare(
+    pairs: Sequence[Pair],
+    models: dict[str, Model],
+    tile_size: int,
+    tile_overlap: int,
+    views: Views,
+    threshold: float,
+    classes: Classes = ROADS,
+    resize: tuple[int, int] | None = None,
+) -> list[Compared]:
     """Runs all models over all images; the first is the one that the others are held against.
 
     Args:
@@ -81,27 +104,40 @@ def compare(pairs: Sequence[Pair], models: dict[str, Model], tile_size: int, til
         UserError: models take different sizes, a folder lacks the file of an image, or stands there without the model that it is of.
     """
     size = shared_size(models)
-    if any(isinstance(model, Path) for model in models.values()) and (len(views) > 1 or size is None):
-        raise UserError("exports: a folder of results was computed in one view, with a model of one size: name that export beside it, "
-                        "and leave --tta away")
-    predictors = {name: Predictor(model, tile_size, tile_overlap, views, size, resize) for name, model in models.items()
-                  if not isinstance(model, Path)}
+    if any(isinstance(model, Path) for model in models.values()) and (
+        len(views) > 1 or size is None
+    ):
+        raise UserError(
+            "exports: a folder of results was computed in one view, with a model of one size: name that export beside it, "
+            "and leave --tta away"
+        )
+    predictors = {
+        name: Predictor(model, tile_size, tile_overlap, views, size, resize)
+        for name, model in models.items()
+        if not isinstance(model, Path)
+    }
     canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
 
     def probability(name: str, pair: Pair, image: np.ndarray) -> np.ndarray:
         if name in predictors:
             return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
-        return read_binary(models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports", classes.outputs)
+        return read_binary(
+            models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports", classes.outputs
+        )
 
     rows = [Compared(name, classes, Tally.of(classes)) for name in models]
     with Progress(len(pairs), "comparison") as progress:
-        for pair, (image, truth) in prefetch(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask))):
+        for pair, (image, truth) in prefetch(
+            pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask))
+        ):
             first = None
             for row in rows:
                 found = probability(row.name, pair, image)
                 first = found if first is None else first
                 off = np.abs(found - first)
-                row.difference = max(row.difference, float(off.max()) if np.isfinite(off).all() else math.inf)
+                row.difference = max(
+                    row.difference, float(off.max()) if np.isfinite(off).all() else math.inf
+                )
                 labels = labels_of(found, threshold)
                 row.pixels += labels.size
                 row.changed += int(np.count_nonzero(labels != labels_of(first, threshold)))
@@ -116,8 +152,14 @@ def as_table(rows: list[Compared]) -> str:
     lines = [["model", "largest difference", "pixels changed", *shown]]
     for row in rows:
         values = row.figures()
-        lines.append([row.name, f"{row.difference:.2g}", f"{row.changed} of {row.pixels}",
-                      *(f"{values[name]:.6f}" for name in shown)])
+        lines.append(
+            [
+                row.name,
+                f"{row.difference:.2g}",
+                f"{row.changed} of {row.pixels}",
+                *(f"{values[name]:.6f}" for name in shown),
+            ]
+        )
     return columns(lines)
 
 

@@ -1,5 +1,6 @@
 """Probabilities as the Ascend 310 program leaves them: ID_sat.bin, float32, row by row, of the image's own size; those of
 several classes one map after the other. Pure NumPy."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from dlinknet.errors import UserError
 
 ENDING = "_sat.bin"
-ROUNDING = 1e-4                 # blended tiles may add up to a little more than 1
+ROUNDING = 1e-4  # blended tiles may add up to a little more than 1
 
 
 def read_binary(file: Path, height: int, width: int, key: str, maps: int = 1) -> np.ndarray:
@@ -23,9 +24,11 @@ def read_binary(file: Path, height: int, width: int, key: str, maps: int = 1) ->
         UserError: it is missing, of another size, or holds what is no probability.
     """
     try:
-        size = file.stat().st_size      # compared first: a file of another size may not fit in memory
+        size = file.stat().st_size  # compared first: a file of another size may not fit in memory
         if size != 4 * maps * height * width:
-            raise UserError(f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each")
+            raise UserError(
+                f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each"
+            )
         values = np.fromfile(file, np.float32)
     except OSError as error:
         raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None

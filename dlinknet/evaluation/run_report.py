@@ -1,4 +1,5 @@
 """A report on one run for people: what was trained, figures by epoch, curves, the best and the worst images."""
+
 from __future__ import annotations
 
 import csv
@@ -19,8 +20,8 @@ from dlinknet.files.texts import BadText, read_json
 from dlinknet.images.read import read_image
 from dlinknet.images.write import write_image
 
-PICTURED = 3                    # best and worst images in the pictures
-WIDTH = 1200                    # of the pictures, in pixels
+PICTURED = 3  # best and worst images in the pictures
+WIDTH = 1200  # of the pictures, in pixels
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,39 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: Confi
         figures = _figures(scored / "figures.json")
         road = "road_iou" in figures
         counts = ("true_road", "false_road", "missed_road") if road else ()
-        return Run(_table(trained / f"{log_name}_epochs.csv", ("seconds",), ("epoch",)), settings,
-                   _split(trained / f"{log_name}_split.json"), trained / f"{log_name}_curves.png", figures,
-                   _table(scored / "images.csv", (SHOWN[road][0],), counts), scored / "overlays")
+        return Run(
+            _table(trained / f"{log_name}_epochs.csv", ("seconds",), ("epoch",)),
+            settings,
+            _split(trained / f"{log_name}_split.json"),
+            trained / f"{log_name}_curves.png",
+            figures,
+            _table(scored / "images.csv", (SHOWN[road][0],), counts),
+            scored / "overlays",
+        )
     except OSError as error:
-        key = "predict_path" if Path(error.filename).name in ("figures.json", "images.csv") else "output_path"
-        raise UserError(f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of") from None
+        key = (
+            "predict_path"
+            if Path(error.filename).name in ("figures.json", "images.csv")
+            else "output_path"
+        )
+        raise UserError(
+            f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of"
+        ) from None
     except (BadText, BadFields, ValueError, csv.Error) as error:
-        raise UserError(clipped(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again")) from None
+        raise UserError(
+            clipped(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again")
+        ) from None
 
 
 def _figures(file: Path) -> dict[str, Any]:
     """eval.py's figures. BadText where they are not."""
     values = read_json(file)
     lists = ("classes", "counts")
-    if not isinstance(values, dict) or not isinstance(values.get("images"), int) or not {"road_iou", "mean_iou"} & values.keys():
+    if (
+        not isinstance(values, dict)
+        or not isinstance(values.get("images"), int)
+        or not {"road_iou", "mean_iou"} & values.keys()
+    ):
         raise BadText(f"{file.name} has no figures")
     for name, value in values.items():
         if name not in lists and value is not None and not isinstance(value, (int, float)):
@@ -106,10 +125,14 @@ def _table(file: Path, needed: tuple[str, ...], whole: tuple[str, ...]) -> list[
     with open(file, newline="", encoding="utf-8") as text:
         rows = list(csv.DictReader(text))
     if not rows or not {*needed, *whole} <= rows[0].keys():
-        raise BadText(f"{file.name} lacks a row or one of the columns {', '.join((*needed, *whole))}")
+        raise BadText(
+            f"{file.name} lacks a row or one of the columns {', '.join((*needed, *whole))}"
+        )
     for number, row in enumerate(rows, 2):
         for name, value in row.items():
-            fits = isinstance(value, str) and (name == "id" or not value or math.isfinite(float(value)))
+            fits = isinstance(value, str) and (
+                name == "id" or not value or math.isfinite(float(value))
+            )
             if name is None or not fits or (name in whole and not value.isdigit()):
                 raise BadText(f"{file.name}, line {number}: {shown(name)} is {shown(value)}")
     return rows
@@ -118,9 +141,16 @@ def _table(file: Path, needed: tuple[str, ...], whole: tuple[str, ...]) -> list[
 def write_report(run: Run, folder: Path) -> None:
     """Writes report.md and pictures into `folder`: curves.png, of several classes confusion.png, best.jpg and worst.jpg where images
     were scored that have road, or a pixel that counts."""
-    there = [row for row in run.images if row[run.main] and (not run.road or int(row["true_road"]) + int(row["missed_road"]))]
+    there = [
+        row
+        for row in run.images
+        if row[run.main] and (not run.road or int(row["true_road"]) + int(row["missed_road"]))
+    ]
     ranked = sorted(there, key=lambda row: -float(row[run.main]))
-    for name, file in (("curves.png", run.curves), ("confusion.png", run.overlays.parent / "confusion.png")):
+    for name, file in (
+        ("curves.png", run.curves),
+        ("confusion.png", run.overlays.parent / "confusion.png"),
+    ):
         if file.exists():
             shutil.copyfile(file, folder / name)
     for name, rows in (("best", ranked[:PICTURED]), ("worst", ranked[::-1][:PICTURED])):
@@ -128,64 +158,106 @@ def write_report(run: Run, folder: Path) -> None:
         pictures = [read_image(file) for file in files if file.exists()]
         if pictures:
             write_image(folder / f"{name}.jpg", _stacked(pictures))
-    (folder / "report.md").write_text("\n\n".join(_sections(run, ranked, folder)) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(
+        "\n\n".join(_sections(run, ranked, folder)) + "\n", encoding="utf-8"
+    )
 
 
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
     """Pictures below each other, each WIDTH wide."""
-    return np.vstack([cv2.resize(picture, (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])),
-                                 interpolation=cv2.INTER_AREA) for picture in pictures])
+    return np.vstack(
+        [
+            cv2.resize(
+                picture,
+                (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])),
+                interpolation=cv2.INTER_AREA,
+            )
+            for picture in pictures
+        ]
+    )
 
 
 def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]:
     """The report's paragraphs; the pictures lie in `folder` already."""
     asked, rows = run.settings, run.rows
     seconds = sum(float(row["seconds"]) for row in rows)
-    size = f"{asked.train_size}x{asked.train_height or asked.train_size} crops" if asked.train_size else "whole images"
-    start = f"encoder from {asked.pretrained_ckpt}" if asked.pretrained_ckpt else "random start weights"
+    size = (
+        f"{asked.train_size}x{asked.train_height or asked.train_size} crops"
+        if asked.train_size
+        else "whole images"
+    )
+    start = (
+        f"encoder from {asked.pretrained_ckpt}" if asked.pretrained_ckpt else "random start weights"
+    )
     sections = [
         f"# {asked.model_name} on {asked.data_path}",
         f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. {len(rows)} epochs of "
         f"{size}, batches of {asked.batch_size}, {asked.optimizer} from {asked.learning_rate:g}, schedule "
         f"'{asked.schedule}', augmentation '{asked.augment}', {start}, seed {asked.seed}. "
-        f"Training took {seconds / 60:.1f} minutes, validation left out."]
+        f"Training took {seconds / 60:.1f} minutes, validation left out.",
+    ]
     if run.main in rows[0]:
         best = max(rows, key=lambda row: (float(row[run.main] or -1), int(row["epoch"])))
-        sections.append(f"{'Road' if run.road else 'Mean'} IoU in validation: **{_shown(rows[-1][run.main])} in the last epoch** "
-                        f"({rows[-1]['epoch']}), which no choice by validation made better; {_shown(best[run.main])} in the best "
-                        f"({best['epoch']}).")
-    sections += [f"## Evaluation of {run.figures['images']} images", _lines(
-        ["figure", "value"], [[name, _shown(run.figures[name])] for name in run.named])]
+        sections.append(
+            f"{'Road' if run.road else 'Mean'} IoU in validation: **{_shown(rows[-1][run.main])} in the last epoch** "
+            f"({rows[-1]['epoch']}), which no choice by validation made better; {_shown(best[run.main])} in the best "
+            f"({best['epoch']})."
+        )
+    sections += [
+        f"## Evaluation of {run.figures['images']} images",
+        _lines(["figure", "value"], [[name, _shown(run.figures[name])] for name in run.named]),
+    ]
     if not run.road:
         sections.append(_picture(folder, "confusion.png"))
     empty = [row for row in run.images if row not in ranked]
     if empty and run.road:
-        sections.append(f"{len(empty)} of the images have no road; false road was found in "
-                        f"{sum(int(row['false_road']) > 0 for row in empty)} of them, "
-                        f"{sum(int(row['false_road']) for row in empty)} pixels in all.")
+        sections.append(
+            f"{len(empty)} of the images have no road; false road was found in "
+            f"{sum(int(row['false_road']) > 0 for row in empty)} of them, "
+            f"{sum(int(row['false_road']) for row in empty)} pixels in all."
+        )
     if ranked:
         for name, some in (("best", ranked[:PICTURED]), ("worst", ranked[::-1][:PICTURED])):
-            sections.append(f"The {name} images{' with road' if run.road else ''} "
-                            f"({', '.join(r['id'] + ' ' + _shown(r[run.main]) for r in some)}); "
-                            f"{'found in teal, missed in red, false in yellow' if run.road else 'image, truth and prediction'}:")
+            sections.append(
+                f"The {name} images{' with road' if run.road else ''} "
+                f"({', '.join(r['id'] + ' ' + _shown(r[run.main]) for r in some)}); "
+                f"{'found in teal, missed in red, false in yellow' if run.road else 'image, truth and prediction'}:"
+            )
             sections.append(_picture(folder, f"{name}.jpg"))
-    shown = [key for key in ("epoch", "train_loss", *SHOWN[run.road], "learning_rate", "seconds") if key in rows[0]]
-    cells = [[row[key] if key in ("epoch", "seconds") else _shown(row[key]) for key in shown] for row in rows]
+    shown = [
+        key
+        for key in ("epoch", "train_loss", *SHOWN[run.road], "learning_rate", "seconds")
+        if key in rows[0]
+    ]
+    cells = [
+        [row[key] if key in ("epoch", "seconds") else _shown(row[key]) for key in shown]
+        for row in rows
+    ]
     sections += ["## Epochs", _picture(folder, "curves.png"), _lines(shown, cells)]
     return sections
 
 
 def _picture(folder: Path, name: str) -> str:
-    return f"![{Path(name).stem}]({name})" if (folder / name).exists() else f"({name} could not be made)"
+    return (
+        f"![{Path(name).stem}]({name})"
+        if (folder / name).exists()
+        else f"({name} could not be made)"
+    )
 
 
 def _shown(value: Any) -> str:
     """A figure with four digits; a dash where it is undefined."""
     if value in ("", None) or math.isnan(float(value)):
         return "-"
-    return f"{float(value):.4f}" if float(value) >= 0.001 or not float(value) else f"{float(value):.2g}"
+    return (
+        f"{float(value):.4f}"
+        if float(value) >= 0.001 or not float(value)
+        else f"{float(value):.2g}"
+    )
 
 
 def _lines(heads: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows])
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows]
+    )

@@ -1,4 +1,5 @@
 """Predicts the images of a labelled set one by one and counts what is right."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -30,11 +31,17 @@ class Scored:
     image: np.ndarray
     truth: np.ndarray
     prediction: np.ndarray
-    counts: np.ndarray          # as metrics.confusion gives them
+    counts: np.ndarray  # as metrics.confusion gives them
 
 
-def score(pairs: Sequence[Pair], predictor: Predictor, threshold: float, title: str,
-          among: Sequence[Pair] | None = None, classes: Classes = ROADS) -> Iterator[Scored]:
+def score(
+    pairs: Sequence[Pair],
+    predictor: Predictor,
+    threshold: float,
+    title: str,
+    among: Sequence[Pair] | None = None,
+    classes: Classes = ROADS,
+) -> Iterator[Scored]:
     """Yields every pair with its prediction: road where the probability is above `threshold`, else the most probable class.
 
     Images share few padded sizes, so that few graphs are compiled; the next images are read while one is computed.
@@ -45,28 +52,54 @@ def score(pairs: Sequence[Pair], predictor: Predictor, threshold: float, title: 
     """
     canvases = predictor.canvases((pair.height, pair.width) for pair in among or pairs)
     with Progress(len(pairs), title) as progress:
-        for pair, (image, truth) in prefetch(pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask)), 2):
+        for pair, (image, truth) in prefetch(
+            pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask)), 2
+        ):
             probability = predictor.probability(image, canvases.get((pair.height, pair.width)))
             prediction = labels_of(probability, threshold)
-            yield Scored(pair, image, truth, prediction, confusion(truth, prediction, len(classes.known)))
+            yield Scored(
+                pair, image, truth, prediction, confusion(truth, prediction, len(classes.known))
+            )
             progress.update(1)
 
 
-def score_all(pairs: list[Pair], predictor: Predictor, threshold: float, title: str, ranks: Ranks = Ranks(),
-              classes: Classes = ROADS) -> dict[str, float]:
+def score_all(
+    pairs: list[Pair],
+    predictor: Predictor,
+    threshold: float,
+    title: str,
+    ranks: Ranks = Ranks(),
+    classes: Classes = ROADS,
+) -> dict[str, float]:
     """The figures of a whole set, as metrics.figures or metrics.class_figures names them; several processes share the work and all
     get the figures."""
     tally = Tally.of(classes)
     for scored in score(ranks.share(pairs), predictor, threshold, title, pairs, classes):
         tally.add(scored.counts)
-    *counts, dice, images = ranks.total(np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64))
+    *counts, dice, images = ranks.total(
+        np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64)
+    )
     whole = Tally(np.array(counts).reshape(tally.counts.shape), int(dice), int(images))
     return set_figures(whole, classes)
 
 
-def validation_of(settings: Config, network: nn.Cell, pairs: list[Pair], classes: Classes, preprocessing: Preprocessing,
-                  ranks: Ranks) -> Callable[[], dict[str, float]] | None:
+def validation_of(
+    settings: Config,
+    network: nn.Cell,
+    pairs: list[Pair],
+    classes: Classes,
+    preprocessing: Preprocessing,
+    ranks: Ranks,
+) -> Callable[[], dict[str, float]] | None:
     """What scores a network that is being trained on a validation set, each time it is called; None without a set."""
-    predictor = Predictor(NetworkEngine(network, classes.outputs, preprocessing), settings.tile_size, settings.tile_overlap,
-                          resize=preprocessing.resize)
-    return (lambda: score_all(pairs, predictor, settings.threshold, "validation", ranks, classes)) if pairs else None
+    predictor = Predictor(
+        NetworkEngine(network, classes.outputs, preprocessing),
+        settings.tile_size,
+        settings.tile_overlap,
+        resize=preprocessing.resize,
+    )
+    return (
+        (lambda: score_all(pairs, predictor, settings.threshold, "validation", ranks, classes))
+        if pairs
+        else None
+    )

@@ -1,4 +1,5 @@
 """The course of an export: written under a temporary name, loaded and computed anew, compared with the checkpoint, renamed."""
+
 from __future__ import annotations
 
 import os
@@ -24,11 +25,15 @@ from dlinknet.inference import description
 from dlinknet.inference.description import Shape
 from dlinknet.inference.engines import OnnxEngine
 
-LIMIT = 1e-4                    # of a difference in probability, times the range of the probabilities
-NARROW = 0.01                   # that range counts as this at least: float32 has 7 digits
+LIMIT = 1e-4  # of a difference in probability, times the range of the probabilities
+NARROW = 0.01  # that range counts as this at least: float32 has 7 digits
 FOLD_LIMIT = 1e-5
-SEED = 1                        # of the drawn scene
-MORE = (1, 32, 64)              # images, rows and columns that a dynamic export's second comparison has more than the first
+SEED = 1  # of the drawn scene
+MORE = (
+    1,
+    32,
+    64,
+)  # images, rows and columns that a dynamic export's second comparison has more than the first
 
 
 def sample(file: str, size: tuple[int, int], batch: int) -> np.ndarray:
@@ -37,7 +42,9 @@ def sample(file: str, size: tuple[int, int], batch: int) -> np.ndarray:
     The image is cropped, or padded by reflection, to `size`; each of the batch is mirrored against the one before.
     """
     height, width = size
-    image = read_image(Path(file)) if file else draw_scene(np.random.default_rng(SEED), max(size))[0]
+    image = (
+        read_image(Path(file)) if file else draw_scene(np.random.default_rng(SEED), max(size))[0]
+    )
     pixels = pad(image, height, width)[:height, :width]
     return np.stack([pixels[:, ::-1] if number % 2 else pixels for number in range(batch)])
 
@@ -68,9 +75,21 @@ class Export:
         device_id: which Ascend writes AIR.
     """
 
-    def __init__(self, load: Callable[[], tuple[str, Any, ModelCard]], checkpoint: str, shape: Shape, threshold: float,
-                 image: str = "", device_id: int = 0):
-        self.checkpoint, self.shape, self.threshold, self.device_id = checkpoint, shape, threshold, device_id
+    def __init__(
+        self,
+        load: Callable[[], tuple[str, Any, ModelCard]],
+        checkpoint: str,
+        shape: Shape,
+        threshold: float,
+        image: str = "",
+        device_id: int = 0,
+    ):
+        self.checkpoint, self.shape, self.threshold, self.device_id = (
+            checkpoint,
+            shape,
+            threshold,
+            device_id,
+        )
         self.model, network, self.card = load()
         self.card.known_classes(checkpoint, "trained_ckpt")
         self.preprocessing = self.card.preprocessing
@@ -78,8 +97,15 @@ class Export:
         if shape.dynamic:
             sides.append(tuple(side + more for side, more in zip(sides[0], MORE)))
         self.pixels = [sample(image, (height, width), batch) for batch, height, width in sides]
-        self.planes = [np.stack([to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing) for one in pixels])
-                       for pixels in self.pixels]
+        self.planes = [
+            np.stack(
+                [
+                    to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing)
+                    for one in pixels
+                ]
+            )
+            for pixels in self.pixels
+        ]
         self.inputs = self.pixels if shape.pixels else self.planes
         self.expected = self._computed(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
@@ -94,13 +120,16 @@ class Export:
     @staticmethod
     def _computed(graph: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
         from mindspore import Tensor
+
         return [graph(Tensor(array)).asnumpy() for array in inputs]
 
     def _difference(self, found: list[np.ndarray]) -> float:
         """The largest distance from what the checkpoint's network computes; infinite where shapes differ or something is NaN."""
         if any(a.shape != b.shape for a, b in zip(found, self.expected)):
             return float("inf")
-        largest = np.max([np.abs(a.astype(np.float64) - b).max() for a, b in zip(found, self.expected)])
+        largest = np.max(
+            [np.abs(a.astype(np.float64) - b).max() for a, b in zip(found, self.expected)]
+        )
         return float(largest) if np.isfinite(largest) else float("inf")
 
     def write(self, file_format: str, target: Path) -> None:
@@ -114,25 +143,50 @@ class Export:
         with _work_folder(target) as work:
             file = work / target.name
             try:
-                written = {"MINDIR": self._write_mindir, "AIR": self._write_air, "ONNX": self._write_onnx}[file_format](file)
+                written = {
+                    "MINDIR": self._write_mindir,
+                    "AIR": self._write_air,
+                    "ONNX": self._write_onnx,
+                }[file_format](file)
             except OSError:
                 raise
             except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds, onnx its own)
-                raise RunFailed(f"{target.name}: {file_format} could not be written: {first_line(error)}") from None
+                raise RunFailed(
+                    f"{target.name}: {file_format} could not be written: {first_line(error)}"
+                ) from None
             compared = self.compare(file_format, file)
-            description.write(file, {"file": target.name, "file_format": file_format, "sha256": description.sha256(file),
-                                 **self.card.to_dict(), **self.shape.described(self.card.classes, self.preprocessing),
-                                 "threshold": self.threshold, "mindspore": runtime.version(), **written,
-                                 "batch_norm": self.batch_norm, "checkpoint": Path(self.checkpoint).name, "compared": compared})
+            description.write(
+                file,
+                {
+                    "file": target.name,
+                    "file_format": file_format,
+                    "sha256": description.sha256(file),
+                    **self.card.to_dict(),
+                    **self.shape.described(self.card.classes, self.preprocessing),
+                    "threshold": self.threshold,
+                    "mindspore": runtime.version(),
+                    **written,
+                    "batch_norm": self.batch_norm,
+                    "checkpoint": Path(self.checkpoint).name,
+                    "compared": compared,
+                },
+            )
             # Without its JSON a model is not taken for an export; so there is never one with another's.
             description.path_of(target).unlink(missing_ok=True)
             file.replace(target)
             description.path_of(file).replace(description.path_of(target))
         for engine, difference in compared.items():
-            LOG.info("%s: %s gives the checkpoint's probabilities (%.3g to %.3g) to %.1g", target.name, engine, *self.range,
-                     difference)
+            LOG.info(
+                "%s: %s gives the checkpoint's probabilities (%.3g to %.3g) to %.1g",
+                target.name,
+                engine,
+                *self.range,
+                difference,
+            )
         if not compared:
-            LOG.info("%s is written; nothing here can read it back, so it was not compared", target.name)
+            LOG.info(
+                "%s is written; nothing here can read it back, so it was not compared", target.name
+            )
 
     def _graph(self) -> Any:
         # A new one for each file: MindSpore changes what it exports, and would not export it again.
@@ -145,7 +199,14 @@ class Export:
         return write_onnx(self._graph(), self.shape, file)
 
     def _write_air(self, file: Path) -> dict[str, int]:
-        write_air(str(Path(self.checkpoint).absolute()), self.model, self.shape, self.batch_norm == "folded", self.device_id, file)
+        write_air(
+            str(Path(self.checkpoint).absolute()),
+            self.model,
+            self.shape,
+            self.batch_norm == "folded",
+            self.device_id,
+            file,
+        )
         return {}
 
     def compare(self, file_format: str, file: Path) -> dict[str, float]:
@@ -160,23 +221,38 @@ class Export:
             try:
                 found[engine] = self._difference(outputs())
             except Exception as error:  # noqa: BLE001  (each engine's own kinds)
-                raise RunFailed(f"{file.name}: {engine} cannot run what was written: {first_line(error)}") from None
+                raise RunFailed(
+                    f"{file.name}: {engine} cannot run what was written: {first_line(error)}"
+                ) from None
             if not found[engine] <= self.limit:
-                raise RunFailed(f"{file.name}: {engine} computes probabilities that differ by {found[engine]:.1g} from the "
-                                f"checkpoint's ({self.limit:.1g} is allowed); nothing is left of it")
+                raise RunFailed(
+                    f"{file.name}: {engine} computes probabilities that differ by {found[engine]:.1g} from the "
+                    f"checkpoint's ({self.limit:.1g} is allowed); nothing is left of it"
+                )
 
         if file_format == "MINDIR":
-            note(f"MindSpore {runtime.version()} in a process of its own",
-                 lambda: compute_fresh(file, self.inputs, file.parent))
+            note(
+                f"MindSpore {runtime.version()} in a process of its own",
+                lambda: compute_fresh(file, self.inputs, file.parent),
+            )
         elif file_format == "ONNX":
             try:
                 check_onnx(file)
                 engine = OnnxEngine(file, self.shape, "file_format", self.preprocessing)
             except Exception as error:  # noqa: BLE001  (the kinds of ONNX Runtime, and ours)
-                raise RunFailed(f"{file.name}: what was written is no right ONNX: {first_line(error)}") from None
-            note(f"ONNX Runtime {engine.version}", lambda: [engine(array).reshape(wanted.shape)
-                                                            for array, wanted in zip(self.inputs, self.expected)])
-            if not self.shape.pixels and not self.shape.dynamic:        # which OpenCV does not take
-                note(f"OpenCV {cv2.__version__}", lambda: [compute_opencv(file, array) for array in self.planes])
+                raise RunFailed(
+                    f"{file.name}: what was written is no right ONNX: {first_line(error)}"
+                ) from None
+            note(
+                f"ONNX Runtime {engine.version}",
+                lambda: [
+                    engine(array).reshape(wanted.shape)
+                    for array, wanted in zip(self.inputs, self.expected)
+                ],
+            )
+            if not self.shape.pixels and not self.shape.dynamic:  # which OpenCV does not take
+                note(
+                    f"OpenCV {cv2.__version__}",
+                    lambda: [compute_opencv(file, array) for array in self.planes],
+                )
         return found
-

@@ -1,4 +1,5 @@
 """A trained network -> the graph that is exported: pixels or planes in, probabilities out, BatchNorm in the convolutions."""
+
 from __future__ import annotations
 
 import mindspore as ms
@@ -19,14 +20,18 @@ class FromPixels(nn.Cell):
         shift = preprocessing.described()["shift"]
         # A multiplication: the division by 255 is an operator that no version of MindSpore reads from another's files.
         self.scale = Tensor(preprocessing.scale / 255, ms.float32)
-        self.shift = Tensor(np.reshape(shift, (1, 3, 1, 1)) if isinstance(shift, list) else shift, ms.float32)
+        self.shift = Tensor(
+            np.reshape(shift, (1, 3, 1, 1)) if isinstance(shift, list) else shift, ms.float32
+        )
 
     def construct(self, image):
         planes = ops.transpose(ops.cast(image, ms.float32), (0, 3, 1, 2))
         return self.graph(planes * self.scale + self.shift)
 
 
-def exported_graph(network: nn.Cell, pixels: bool, preprocessing: Preprocessing = DLINKNET) -> nn.Cell:
+def exported_graph(
+    network: nn.Cell, pixels: bool, preprocessing: Preprocessing = DLINKNET
+) -> nn.Cell:
     """What is exported of a network: probabilities N x C x H x W out of planes (or of pixels), in inference mode."""
     graph = Probability(network, network.classes)
     return (FromPixels(graph, preprocessing) if pixels else graph).set_train(False)
@@ -43,7 +48,9 @@ def fold_batch_norm(network: nn.Cell) -> nn.Cell:
     for _, cell in network.cells_and_names():
         before = None
         for name, child in list(cell.name_cells().items()):
-            if isinstance(child, nn.BatchNorm2d) and isinstance(before, (nn.Conv2d, nn.Conv2dTranspose)):
+            if isinstance(child, nn.BatchNorm2d) and isinstance(
+                before, (nn.Conv2d, nn.Conv2dTranspose)
+            ):
                 _fold(before, child)
                 if isinstance(cell, nn.SequentialCell):
                     cell[list(cell.name_cells()).index(name)] = nn.Identity()
@@ -54,18 +61,33 @@ def fold_batch_norm(network: nn.Cell) -> nn.Cell:
 
 
 def _fold(conv: nn.Cell, norm: nn.BatchNorm2d) -> None:
-    weight, gamma, beta, mean, variance = (parameter.asnumpy().astype(np.float64) for parameter in (
-        conv.weight, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
+    weight, gamma, beta, mean, variance = (
+        parameter.asnumpy().astype(np.float64)
+        for parameter in (
+            conv.weight,
+            norm.gamma,
+            norm.beta,
+            norm.moving_mean,
+            norm.moving_variance,
+        )
+    )
     factor = gamma / np.sqrt(variance + norm.eps)
     bias = conv.bias.asnumpy() if conv.has_bias else 0.0
     # The axis of the output channels; a transposed convolution of each channel by itself has one axis for both.
     outputs = 1 if isinstance(conv, nn.Conv2dTranspose) and conv.group == 1 else 0
     # A sub-pixel convolution has the channels that BatchNorm sees four times, one after the other.
-    factor, beta, mean = (np.tile(value, weight.shape[outputs] // len(value)) for value in (factor, beta, mean))
-    set_value(conv.weight, (weight * np.expand_dims(factor, [axis for axis in range(4) if axis != outputs])).astype(np.float32))
+    factor, beta, mean = (
+        np.tile(value, weight.shape[outputs] // len(value)) for value in (factor, beta, mean)
+    )
+    set_value(
+        conv.weight,
+        (weight * np.expand_dims(factor, [axis for axis in range(4) if axis != outputs])).astype(
+            np.float32
+        ),
+    )
     shifted = ((bias - mean) * factor + beta).astype(np.float32)
     if conv.has_bias:
         set_value(conv.bias, shifted)
     else:
-        conv.bias = Parameter(Tensor(shifted), name=conv.weight.name[:-len("weight")] + "bias")
+        conv.bias = Parameter(Tensor(shifted), name=conv.weight.name[: -len("weight")] + "bias")
         conv.has_bias = True

@@ -7,6 +7,7 @@ What MindSpore's writer (2.0 to 2.10) gets wrong, and what is made of it:
     zeros beside the max-pool's input are constants of the image's size: two copies of the largest map. ONNX: pads
     no dynamic shapes
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,6 +34,7 @@ def need_onnx(key: str) -> None:
 def write_onnx(graph: Any, shape: Shape, file: Path) -> dict[str, int]:
     """Writes a graph (nn.Cell) of graph.exported_graph as ONNX; returns {'opset': the version of its operators}."""
     import onnx
+
     # MindSpore writes fixed sizes only; mend() makes them free.
     write_graph(graph, Shape(shape.batch, shape.size, False, shape.pixels), file, "ONNX")
     model = onnx.load(str(file))
@@ -54,15 +56,24 @@ def mend(model: Any, shape: Shape) -> None:
                 node.output[number] = "probability"
     output.name = "probability"
     if shape.dynamic:
-        named = {"batch": 0, **({"height": 1, "width": 2} if shape.pixels else {"height": 2, "width": 3})}
-        for value, axes in ((model.graph.input[0], named), (output, {"batch": 0, "height": 2, "width": 3})):
+        named = {
+            "batch": 0,
+            **({"height": 1, "width": 2} if shape.pixels else {"height": 2, "width": 3}),
+        }
+        for value, axes in (
+            (model.graph.input[0], named),
+            (output, {"batch": 0, "height": 2, "width": 3}),
+        ):
             for name, axis in axes.items():
                 value.type.tensor_type.shape.dim[axis].dim_param = name
 
 
 def _mend_pads(node: Any) -> None:
     from onnx import helper
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+    attributes = {
+        attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute
+    }
     top, bottom, left, right = attributes["pads"]
     attributes["pads"] = [top, left, bottom, right]
     if node.op_type == "ConvTranspose":
@@ -75,10 +86,11 @@ def _mend_pads(node: Any) -> None:
 def _mend_pool(graph: Any) -> None:
     """Concat(zeros, Concat(zeros, x)) -> MaxPool becomes MaxPool with pads, which is equal because x has passed a ReLU."""
     from onnx import helper, numpy_helper
+
     makers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for pool in list(graph.node):
-        beside = []                                 # the two Concats, the last first
+        beside = []  # the two Concats, the last first
         below = pool.input[0]
         while pool.op_type == "MaxPool" and below in makers and makers[below].op_type == "Concat":
             beside.append(makers[below])
@@ -88,8 +100,10 @@ def _mend_pool(graph: Any) -> None:
         zeros = [next(name for name in node.input if name in constants) for node in beside]
         if any(numpy_helper.to_array(constants[name]).any() for name in zeros):
             continue
-        before = beside[0].input[0] in constants    # on the top and left
-        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in pool.attribute}
+        before = beside[0].input[0] in constants  # on the top and left
+        attributes = {
+            attribute.name: helper.get_attribute_value(attribute) for attribute in pool.attribute
+        }
         attributes.pop("auto_pad", None)
         attributes["pads"] = [1, 1, 0, 0] if before else [0, 0, 1, 1]
         _set_attributes(pool, attributes)
@@ -102,6 +116,7 @@ def _mend_pool(graph: Any) -> None:
 
 def _set_attributes(node: Any, attributes: dict[str, Any]) -> None:
     from onnx import helper
+
     del node.attribute[:]
     node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
 
@@ -109,6 +124,7 @@ def _set_attributes(node: Any, attributes: dict[str, Any]) -> None:
 def check_onnx(file: Path) -> None:
     """RunFailed where ONNX's own checker finds the file at fault."""
     import onnx
+
     try:
         onnx.checker.check_model(str(file), full_check=True)
     except Exception as error:  # noqa: BLE001  (a kind of its own, whose name has changed)

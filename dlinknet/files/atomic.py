@@ -1,4 +1,5 @@
 """Files that are whole or not there: written under a temporary name, then renamed. Locks, and records for later commands."""
+
 from __future__ import annotations
 
 import errno
@@ -11,7 +12,7 @@ from typing import Iterator
 
 from dlinknet import signals
 
-STEM_BYTES = 100                        # of a name that is kept whole in its temporary name
+STEM_BYTES = 100  # of a name that is kept whole in its temporary name
 
 
 @contextmanager
@@ -29,9 +30,13 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
         if previous is not None and path.exists():
             os.replace(path, previous)
         os.replace(temporary, path)
-    except OSError as error:        # it may name the temporary file
+    except OSError as error:  # it may name the temporary file
         # NumPy counts what it could not write, and does not say why.
-        number = errno.ENOSPC if error.errno is None and "requested and" in str(error) else error.errno or errno.EIO
+        number = (
+            errno.ENOSPC
+            if error.errno is None and "requested and" in str(error)
+            else error.errno or errno.EIO
+        )
         raise OSError(number, error.strerror or os.strerror(number), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
@@ -56,11 +61,11 @@ def left_beside(path: Path) -> list[Path]:
 def temporary_parts(path: Path) -> tuple[str, str]:
     """Return the start of a path's temporary names, which ends with a dot, and their suffix."""
     stem, suffix = path.stem, path.suffix
-    if len(os.fsencode(suffix)) > 20:       # it is no type: a long name with a dot in it
+    if len(os.fsencode(suffix)) > 20:  # it is no type: a long name with a dot in it
         stem, suffix = path.name, ""
     name = os.fsencode(stem)
     if len(name) > STEM_BYTES:
-        start = name[:STEM_BYTES - 20].decode(errors="ignore")
+        start = name[: STEM_BYTES - 20].decode(errors="ignore")
         stem = f"{start}~{hashlib.sha256(name).hexdigest()[:12]}"
     return f".{stem}.", suffix
 

@@ -1,4 +1,5 @@
 """Files that are not what their name says: a Git LFS pointer, a web page, an empty file. Standard library only."""
+
 from __future__ import annotations
 
 from pathlib import Path

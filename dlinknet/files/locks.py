@@ -41,7 +41,9 @@ def _take(lock: Path, key: str) -> int:
             # A file system without locks is no reason not to work.
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 os.close(file)
-                raise UserError(f"{key}: another run is writing to {lock.parent}; name another folder or wait") from None
+                raise UserError(
+                    f"{key}: another run is writing to {lock.parent}; name another folder or wait"
+                ) from None
             return file
         # Its holder may have removed it after it was opened here: then another process locks a new
         # file of this name.

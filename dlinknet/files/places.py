@@ -1,4 +1,5 @@
 """Whether files and folders that settings name can be read, made and written to. Nothing is left behind."""
+
 from __future__ import annotations
 
 import os
@@ -9,9 +10,9 @@ from typing import Iterable
 
 from dlinknet.errors import UserError, clipped, shown
 
-NAME_BYTES = 255                        # of one name, where a file system does not say its limit
-PATH_BYTES = 4000                       # Linux accepts 4095; the rest is for temporary names
-LEVELS = 100                            # folders in a path: Python walks into them by recursion
+NAME_BYTES = 255  # of one name, where a file system does not say its limit
+PATH_BYTES = 4000  # Linux accepts 4095; the rest is for temporary names
+LEVELS = 100  # folders in a path: Python walks into them by recursion
 
 
 def need_file(path: str, key: str) -> None:
@@ -30,7 +31,7 @@ def need_file(path: str, key: str) -> None:
             return
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{key}: there is no file {place}") from None
-    except (OSError, ValueError) as error:          # ValueError: a NUL byte
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{key}: cannot read {place}: {reason}") from None
     what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
@@ -62,8 +63,9 @@ def need_place(path: str, key: str) -> None:
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         what = "follow the link" if nearest.is_symlink() and not nearest.exists() else "write to"
-        raise UserError(f"{key}: cannot {what} {clipped(str(nearest), 120)} ({error.strerror}); "
-                        f"{remedy}") from None
+        raise UserError(
+            f"{key}: cannot {what} {clipped(str(nearest), 120)} ({error.strerror}); {remedy}"
+        ) from None
 
 
 def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -75,8 +77,11 @@ def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
     room = PATH_BYTES - len(os.fsencode(folder.absolute()))
     faults = {name: _name_fault(name, most, room) for name in names}
     folders = {parent for name in faults if not faults[name] for parent in Path(name).parents}
-    return {name: fault or "the same name as a folder" for name, fault in faults.items()
-            if fault or Path(name) in folders}
+    return {
+        name: fault or "the same name as a folder"
+        for name, fault in faults.items()
+        if fault or Path(name) in folders
+    }
 
 
 def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) -> None:

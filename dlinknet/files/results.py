@@ -1,4 +1,5 @@
 """Folders of results: only those that earlier runs filled are emptied, and a run that fails leaves them as they were."""
+
 from __future__ import annotations
 
 import json
@@ -17,11 +18,11 @@ from dlinknet.files.locks import locked
 from dlinknet.files.places import misnamed, need_place, quoted
 from dlinknet.files.texts import read_record
 
-MANIFEST = ".dlinknet_output.json"      # lists, in a folder of results, what a command wrote there
-STAGE = ".dlinknet_unfinished"          # where the results lie until all of them are written
-LOCK = ".dlinknet_lock"                 # held while a command writes to a folder
+MANIFEST = ".dlinknet_output.json"  # lists, in a folder of results, what a command wrote there
+STAGE = ".dlinknet_unfinished"  # where the results lie until all of them are written
+LOCK = ".dlinknet_lock"  # held while a command writes to a folder
 OWN = (MANIFEST, STAGE, LOCK)
-FOREIGN = 1000                          # files of others that are counted before the search ends
+FOREIGN = 1000  # files of others that are counted before the search ends
 HALF_WRITTEN = re.compile(r"(\..+\.)[0-9]+(\.\w+)")
 
 
@@ -46,18 +47,30 @@ def refuse_foreign(folder: Path, key: str) -> None:
     ours = _written(folder)
     written, starts = set(ours), _temporaries(ours)
     try:
-        foreign = list(islice((name for name in _contents(folder) if name not in written
-                               and not _is_half_written(name, starts)), FOREIGN + 1))
+        foreign = list(
+            islice(
+                (
+                    name
+                    for name in _contents(folder)
+                    if name not in written and not _is_half_written(name, starts)
+                ),
+                FOREIGN + 1,
+            )
+        )
     except OSError as error:
-        raise UserError(f"{key}: cannot read {clipped(str(folder), 120)} ({error.strerror}); "
-                        "name another folder") from None
+        raise UserError(
+            f"{key}: cannot read {clipped(str(folder), 120)} ({error.strerror}); "
+            "name another folder"
+        ) from None
     if foreign:
         names = [clipped(name, 40) for name in sorted(foreign)]
         number, some = str(len(names)), name_some(names, 3)
         if len(names) > FOREIGN:
             number, some = f"more than {FOREIGN}", ", ".join([*names[:3], "..."])
-        raise UserError(f"{key}: {clipped(str(folder), 120)} holds {number} files that no earlier "
-                        f"run wrote ({some}); name an empty or new folder")
+        raise UserError(
+            f"{key}: {clipped(str(folder), 120)} holds {number} files that no earlier "
+            f"run wrote ({some}); name an empty or new folder"
+        )
 
 
 @contextmanager
@@ -135,8 +148,11 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
     Raises:
         UserError: one of them is there already and not empty, or another run is writing to `parent`.
     """
-    filled = [name for name in names
-              if os.path.lexists(parent / name) and not _is_empty_folder(parent / name)]
+    filled = [
+        name
+        for name in names
+        if os.path.lexists(parent / name) and not _is_empty_folder(parent / name)
+    ]
     if filled:
         raise UserError(f"{key}: {parent} has {name_some(filled)} already; name another folder")
     with locked(parent / LOCK, key):
@@ -169,8 +185,10 @@ def _refuse_folders(folder: Path, names: list[str], key: str) -> None:
     """UserError where a folder has the name of a result: nothing has been moved or removed then."""
     taken = [name for name in names if _is_folder(folder / name)]
     if taken:
-        raise UserError(f"{key}: {clipped(str(folder), 120)} holds a folder with the name of a "
-                        f"result, {quoted(taken[0])}; remove or rename it")
+        raise UserError(
+            f"{key}: {clipped(str(folder), 120)} holds a folder with the name of a "
+            f"result, {quoted(taken[0])}; remove or rename it"
+        )
 
 
 def _written(folder: Path) -> list[str]:
@@ -184,8 +202,11 @@ def _written(folder: Path) -> list[str]:
     paths = list(dict.fromkeys(Path(name) for name in listed))
     names = [str(path) for path in paths if not path.is_absolute() and ".." not in path.parts]
     unfit = misnamed(folder, names)
-    return [name for name in names if name not in unfit and not _is_folder(folder / name)
-            and Path(name).parts[0] not in OWN]
+    return [
+        name
+        for name in names
+        if name not in unfit and not _is_folder(folder / name) and Path(name).parts[0] not in OWN
+    ]
 
 
 def _temporaries(written: list[str]) -> set[tuple[str, str, str]]:

@@ -1,4 +1,5 @@
 """Files that come with dlinknet: dlinknet_config.yaml and configs/."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -3,6 +3,7 @@
 A text is bounded before it is parsed (its size, its depth, the digits of its numbers) and checked after: a program that receives its
 values meets plain dicts, lists, texts without NUL bytes, finite numbers, and nothing else.
 """
+
 from __future__ import annotations
 
 import json
@@ -16,13 +17,15 @@ import yaml
 from dlinknet.errors import clipped, shown
 from dlinknet.files.foreign import foreign
 
-YAML_BYTES = 256 << 10          # a class table of 250 classes has 30 kB
-JSON_BYTES = 64 << 20           # a split of a million images
-DEPTH = 20                      # lists and dicts within each other
-DIGITS = 40                     # of one number
+YAML_BYTES = 256 << 10  # a class table of 250 classes has 30 kB
+JSON_BYTES = 64 << 20  # a split of a million images
+DEPTH = 20  # lists and dicts within each other
+DIGITS = 40  # of one number
 
 INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|[-+]?0[xb][0-9a-fA-F_]+")
-NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+NUMBER = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 OCTAL = re.compile(r"[-+]?0[0-9_]+")
 
 
@@ -40,7 +43,7 @@ def read_bytes(file: Path, most: int) -> bytes:
         OSError: the file cannot be read.
         BadText: the file has more than `most` bytes, is empty, or is a Git LFS pointer or a web page.
     """
-    with open(file, "rb") as data:          # also a pipe, whose size nobody knows
+    with open(file, "rb") as data:  # also a pipe, whose size nobody knows
         content = data.read(most + 1)
     if len(content) > most:
         raise BadText(f"it has more than {most >> 10} kB")
@@ -70,7 +73,7 @@ def parse_yaml(content: bytes) -> list[Any]:
     """
     text = _decoded(content)
     try:
-        documents = list(yaml.load_all(text, _Loader))        # noqa: S506 (a SafeLoader without tags)
+        documents = list(yaml.load_all(text, _Loader))  # noqa: S506 (a SafeLoader without tags)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -103,7 +106,9 @@ def parse_json(content: Union[bytes, str], finite: bool = True) -> Any:
     """
     text = _decoded(content) if isinstance(content, bytes) else content
     try:
-        value = json.loads(text, parse_int=_whole, parse_constant=_refuse_constant if finite else float)
+        value = json.loads(
+            text, parse_int=_whole, parse_constant=_refuse_constant if finite else float
+        )
     except json.JSONDecodeError as error:
         raise BadText(f"line {error.lineno}: not JSON: {error.msg}") from None
     except RecursionError:
@@ -174,9 +179,13 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            raise BadText(f"line {line}: an alias (*{clipped(event.anchor, 60)}) is not accepted; write the value out")
+            raise BadText(
+                f"line {line}: an alias (*{clipped(event.anchor, 60)}) is not accepted; write the value out"
+            )
         if getattr(event, "tag", None) is not None:
-            raise BadText(f"line {line}: a tag ({shown(event.tag)}) is not accepted; write the value alone")
+            raise BadText(
+                f"line {line}: a tag ({shown(event.tag)}) is not accepted; write the value alone"
+            )
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > DEPTH:
             raise BadText(f"line {line}: more than {DEPTH} levels of lists and dicts")
@@ -198,8 +207,10 @@ class _Loader(yaml.SafeLoader):
     def construct_whole(self, node: Any) -> int:
         text, line = node.value, node.start_mark.line + 1
         if OCTAL.fullmatch(text) and text.strip("+-0_"):
-            raise BadText(f"line {line}: {shown(text)} has a leading 0, which YAML reads as an octal number; "
-                          f"write {text.lstrip('+-0_')}, or '{text}' in quotes for a text")
+            raise BadText(
+                f"line {line}: {shown(text)} has a leading 0, which YAML reads as an octal number; "
+                f"write {text.lstrip('+-0_')}, or '{text}' in quotes for a text"
+            )
         if len(text) > DIGITS:
             raise BadText(f"line {line}: the number {shown(text)} has more than {DIGITS} digits")
         return int(text.replace("_", ""), 0 if "x" in text or "b" in text else 10)
@@ -207,10 +218,17 @@ class _Loader(yaml.SafeLoader):
 
 # YAML 1.1 also knows dates, numbers to the base of 60 (1:30), and << for merging: here they are texts.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "null")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(f"^(?:{INTEGER.pattern})$"), list("-+0123456789"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^(?:{NUMBER.pattern})$"), list("-+0123456789."))
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "null")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(f"^(?:{INTEGER.pattern})$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(f"^(?:{NUMBER.pattern})$"), list("-+0123456789.")
+)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole)
 
 
@@ -220,6 +238,6 @@ def read_record(file: Path) -> Any:
     It is None if the file is missing or broken: then it is made again.
     """
     try:
-        return read_json(file) if file.is_file() else None      # a pipe would never end
+        return read_json(file) if file.is_file() else None  # a pipe would never end
     except (OSError, BadText):
         return None

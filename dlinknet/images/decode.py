@@ -2,6 +2,7 @@
 
 Pillow decodes. Its decoders of other formats are never asked: one of them (EPS) runs another program.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -25,19 +26,41 @@ from dlinknet.images.tiff import fault_of_tiff
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 # How files of these and of some other formats begin: (offset, bytes, name).
-STARTS = ((0, b"\xff\xd8\xff", "JPEG"), (0, b"\x89PNG\r\n\x1a\n", "PNG"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"),
-          (0, b"II+\0", "TIFF"), (0, b"MM\0+", "TIFF"), (8, b"WEBP", "WEBP"), (0, b"BM", "BMP"),
-          (0, b"GIF8", "GIF"), (4, b"jP  \r\n\x87\n", "JPEG 2000"), (0, b"\xff\x4f\xff\x51", "JPEG 2000"), (4, b"ftypavif", "AVIF"),
-          (4, b"ftypavis", "AVIF"), (4, b"ftyphei", "HEIC"), (4, b"ftypmif1", "HEIF"), (0, b"%!PS", "EPS"), (0, b"\xc5\xd0\xd3\xc6", "EPS"),
-          (0, b"%PDF", "PDF"), (0, b"\0\0\1\0", "ICO"), (0, b"qoif", "QOI"), (0, b"8BPS", "Photoshop"), (0, b"\x89HDF", "HDF5"),
-          (0, b"CDF", "NetCDF"), (0, b"NITF", "NITF"), (0, b"EHFA_HEADER_TAG", "Erdas Imagine"), (0, b"v/1\1", "OpenEXR"),
-          (0, b"<VRTDataset", "GDAL virtual raster"))
+STARTS = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"BM", "BMP"),
+    (0, b"GIF8", "GIF"),
+    (4, b"jP  \r\n\x87\n", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftypavis", "AVIF"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIF"),
+    (0, b"%!PS", "EPS"),
+    (0, b"\xc5\xd0\xd3\xc6", "EPS"),
+    (0, b"%PDF", "PDF"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"qoif", "QOI"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"\x89HDF", "HDF5"),
+    (0, b"CDF", "NetCDF"),
+    (0, b"NITF", "NITF"),
+    (0, b"EHFA_HEADER_TAG", "Erdas Imagine"),
+    (0, b"v/1\1", "OpenEXR"),
+    (0, b"<VRTDataset", "GDAL virtual raster"),
+)
 # Pillow's names for 8 bits and fewer a channel.
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-PIXELS = 2 ** 30                # the most that OpenCV computes with
-SIDE = 2 ** 20
-ORIENTATION = 274               # the EXIF tag
-EXIF = 1 << 16                  # bytes; a JPEG has no room for more
+PIXELS = 2**30  # the most that OpenCV computes with
+SIDE = 2**20
+ORIENTATION = 274  # the EXIF tag
+EXIF = 1 << 16  # bytes; a JPEG has no room for more
 # The most that one byte of a file can stand for: deflate repeats up to 258 bytes in 2 bits, a progressive JPEG has a block of 64 pixels
 # in a bit. A header that claims more than this lies.
 DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
@@ -143,7 +166,7 @@ def _opened(file: Path, whole: bool = True) -> Iterator[Image.Image]:
     """
     _prepare()
     try:
-        if not stat.S_ISREG(os.stat(file).st_mode):         # a pipe that nobody writes to would never open
+        if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe that nobody writes to would never open
             raise BadImage("is no file, but a folder, a pipe or a device")
         with open(file, "rb") as data:
             kind = _kind(data)
@@ -183,9 +206,13 @@ def _prepare() -> None:
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # libtiff writes its errors to stderr, past Pillow, which raises them as well.
-    with suppress(OSError, AttributeError):         # another system than Linux: the lines stay
+    with suppress(OSError, AttributeError):  # another system than Linux: the lines stay
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-            libraries = {f"/{line.partition('/')[2].rstrip()}" for line in maps if "libtiff" in line.rpartition("/")[2]}
+            libraries = {
+                f"/{line.partition('/')[2].rstrip()}"
+                for line in maps
+                if "libtiff" in line.rpartition("/")[2]
+            }
         for library in libraries:
             for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
                 getattr(ctypes.CDLL(library), name)(None)
@@ -196,7 +223,11 @@ def _kind(data: BinaryIO) -> str:
     start = data.read(256)
     kind = next((name for offset, word, name in STARTS if start.startswith(word, offset)), "")
     if kind not in FORMATS:
-        fault = f"is {kind}, which is not read; save it as PNG or TIFF" if kind else foreign(start) or "is no image"
+        fault = (
+            f"is {kind}, which is not read; save it as PNG or TIFF"
+            if kind
+            else foreign(start) or "is no image"
+        )
         raise BadImage(fault)
     return kind
 
@@ -205,18 +236,26 @@ def _header(image: Image.Image) -> Header:
     turn = 1
     # Without an EXIF in its info, Pillow would decode a whole PNG to look for one.
     if image.format != "PNG" or "exif" in image.info:
-        with suppress(Exception):       # a broken EXIF says nothing
+        with suppress(Exception):  # a broken EXIF says nothing
             turn = int(image.getexif().get(ORIENTATION, 1))
-    return Header("JPEG" if image.format == "MPO" else image.format, (image.height, image.width), turn if 1 <= turn <= 8 else 1)
+    return Header(
+        "JPEG" if image.format == "MPO" else image.format,
+        (image.height, image.width),
+        turn if 1 <= turn <= 8 else 1,
+    )
 
 
 def _check_claims(image: Image.Image, kind: str, size: int) -> None:
     """Raise BadImage if the header claims what cannot be decoded, before memory is given to it."""
-    if image.mode not in MODES or ";16" in str(image.tile):         # Pillow calls 16-bit colours RGB as well
+    if image.mode not in MODES or ";16" in str(
+        image.tile
+    ):  # Pillow calls 16-bit colours RGB as well
         raise BadImage(f"not 8 bits a channel ({image.mode}); save it with 8")
     pixels = image.height * image.width
     if pixels > PIXELS or max(image.size) > SIDE:
-        raise BadImage(f"{image.width}x{image.height} pixels are too many (at most {PIXELS} and {SIDE} a side); cut it into parts")
+        raise BadImage(
+            f"{image.width}x{image.height} pixels are too many (at most {PIXELS} and {SIDE} a side); cut it into parts"
+        )
     bits = 1 if image.mode == "1" else 2
     most = {"JPEG": JPEG_PIXELS * size, "PNG": DEFLATE * size * 8 // bits}.get(kind, ANY * size)
     if pixels > most:

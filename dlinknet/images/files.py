@@ -1,4 +1,5 @@
 """Image files: which there are, and whether they are whole."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,8 +12,38 @@ from dlinknet.images.decode import BadImage, decode_grey, prove, read_header
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # Other types of images, which are named where they are left out.
-OTHER_TYPES = (".avif", ".bmp", ".dib", ".ecw", ".exr", ".gif", ".hdf", ".hdr", ".heic", ".heif", ".ico", ".img", ".j2k", ".jfif", ".jp2",
-               ".jpe", ".jpx", ".jxl", ".nc", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".sid", ".svg", ".tga", ".vrt", ".webp")
+OTHER_TYPES = (
+    ".avif",
+    ".bmp",
+    ".dib",
+    ".ecw",
+    ".exr",
+    ".gif",
+    ".hdf",
+    ".hdr",
+    ".heic",
+    ".heif",
+    ".ico",
+    ".img",
+    ".j2k",
+    ".jfif",
+    ".jp2",
+    ".jpe",
+    ".jpx",
+    ".jxl",
+    ".nc",
+    ".pbm",
+    ".pgm",
+    ".pnm",
+    ".ppm",
+    ".psd",
+    ".qoi",
+    ".sid",
+    ".svg",
+    ".tga",
+    ".vrt",
+    ".webp",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +80,9 @@ def need_utf8(file: Path, key: str) -> None:
     try:
         file.name.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{key}: {file.parent}: the name {ascii(file.name)} is not UTF-8; rename the file") from None
+        raise UserError(
+            f"{key}: {file.parent}: the name {ascii(file.name)} is not UTF-8; rename the file"
+        ) from None
 
 
 def id_of(file: Path) -> str:
@@ -57,7 +90,9 @@ def id_of(file: Path) -> str:
     return file.stem.removesuffix("_sat") or file.stem
 
 
-def by_id(files: Iterable[Path], place: str | Path, key: str, name: Callable[[Path], str] = id_of) -> dict[str, Path]:
+def by_id(
+    files: Iterable[Path], place: str | Path, key: str, name: Callable[[Path], str] = id_of
+) -> dict[str, Path]:
     """ID -> file, sorted by ID.
 
     Args:
@@ -72,7 +107,9 @@ def by_id(files: Iterable[Path], place: str | Path, key: str, name: Callable[[Pa
         need_utf8(file, key)
         id = name(file)
         if id in found:
-            raise UserError(f"{key}: {place}: two files for one ID: {found[id].name} and {file.name}")
+            raise UserError(
+                f"{key}: {place}: two files for one ID: {found[id].name} and {file.name}"
+            )
         found[id] = file
     return dict(sorted(found.items()))
 
@@ -92,9 +129,15 @@ def find_images(place: str, key: str) -> list[ImageFile]:
     if not place:
         raise UserError(f"{key} is empty: name an image or a folder with --{key}=PATH")
     try:
-        files = [path] if path.is_file() else images_of(path, path.iterdir(), lambda file: not file.stem.endswith("_mask"))
-    except (OSError, ValueError) as error:      # ValueError: a NUL byte
-        raise UserError(f"{key}: cannot read {place}: {getattr(error, 'strerror', error)}") from None
+        files = (
+            [path]
+            if path.is_file()
+            else images_of(path, path.iterdir(), lambda file: not file.stem.endswith("_mask"))
+        )
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte
+        raise UserError(
+            f"{key}: cannot read {place}: {getattr(error, 'strerror', error)}"
+        ) from None
     if not files:
         raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
     return [_looked_at(id, file) for id, file in by_id(files, place, key).items()]
@@ -105,8 +148,10 @@ def turned_line(images: list[ImageFile]) -> str:
     turned = [image.file.name for image in images if image.turn != 1]
     if not turned:
         return ""
-    return (f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), which is not followed: they are predicted, "
-            "and their masks written, as they are stored")
+    return (
+        f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), which is not followed: they are predicted, "
+        "and their masks written, as they are stored"
+    )
 
 
 def _looked_at(id: str, file: Path) -> ImageFile:
@@ -117,8 +162,12 @@ def _looked_at(id: str, file: Path) -> ImageFile:
     return ImageFile(id, file, header.size, turn=header.turn)
 
 
-def images_of(folder: Path, files: Iterable[Path], wanted: Callable[[Path], bool] = lambda file: True,
-              types: tuple[str, ...] = IMAGE_TYPES) -> list[Path]:
+def images_of(
+    folder: Path,
+    files: Iterable[Path],
+    wanted: Callable[[Path], bool] = lambda file: True,
+    types: tuple[str, ...] = IMAGE_TYPES,
+) -> list[Path]:
     """Return the files of `types` among `files`, sorted; hidden ones are left out.
 
     The log names images of other types, which are left out too.
@@ -130,5 +179,11 @@ def images_of(folder: Path, files: Iterable[Path], wanted: Callable[[Path], bool
     found = sorted(file for file in files if not file.name.startswith(".") and wanted(file))
     others = [file.name for file in found if file.suffix.lower() in OTHER_TYPES]
     if others:
-        LOG.info("%d files of other types were left out of %s (%s); %s are read", len(others), folder, name_some(others), ", ".join(types))
+        LOG.info(
+            "%d files of other types were left out of %s (%s); %s are read",
+            len(others),
+            folder,
+            name_some(others),
+            ", ".join(types),
+        )
     return [file for file in found if file.suffix.lower() in types]

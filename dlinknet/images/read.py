@@ -12,7 +12,7 @@ import numpy as np
 from dlinknet.errors import UserError
 from dlinknet.images.decode import BadImage, decode, decode_grey
 
-ROAD_MINIMUM = 128              # a mask's pixel is road from here on
+ROAD_MINIMUM = 128  # a mask's pixel is road from here on
 
 
 def read_image(file: Path) -> np.ndarray:

@@ -1,4 +1,5 @@
 """What a TIFF says of itself, from its tags: whether Pillow reads it as what it is, and if not, why and what to do."""
+
 from __future__ import annotations
 
 from typing import Any, BinaryIO
@@ -6,13 +7,52 @@ from typing import Any, BinaryIO
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-STRIPS, SAMPLES, STRIP_BYTES, PLANAR, TILES, TILE_BYTES, EXTRA, FORMAT, TURN, MAP = 273, 277, 279, 284, 324, 325, 338, 339, 274, 320
+STRIPS, SAMPLES, STRIP_BYTES, PLANAR, TILES, TILE_BYTES, EXTRA, FORMAT, TURN, MAP = (
+    273,
+    277,
+    279,
+    284,
+    324,
+    325,
+    338,
+    339,
+    274,
+    320,
+)
 MINISWHITE, MINISBLACK, RGB, PALETTE = 0, 1, 2, 3
-KINDS = {MINISWHITE: "grey", MINISBLACK: "grey", RGB: "RGB", PALETTE: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab"}
-READ = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000)         # compressions: none, fax, LZW, JPEG, deflate, PackBits, LZMA, ZSTD
-NAMES = {6: "old-style JPEG", 32809: "ThunderScan", 34661: "JBIG", 34712: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL"}
-PAGES = 64                      # that are looked at
-REDUCED_OR_MASK = 5             # bits of SUBFILE: an overview, or a mask of transparency
+KINDS = {
+    MINISWHITE: "grey",
+    MINISBLACK: "grey",
+    RGB: "RGB",
+    PALETTE: "palette",
+    5: "CMYK",
+    6: "YCbCr",
+    8: "CIELab",
+}
+READ = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    32773,
+    32946,
+    34925,
+    50000,
+)  # compressions: none, fax, LZW, JPEG, deflate, PackBits, LZMA, ZSTD
+NAMES = {
+    6: "old-style JPEG",
+    32809: "ThunderScan",
+    34661: "JBIG",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    50001: "WebP",
+    50002: "JPEG XL",
+}
+PAGES = 64  # that are looked at
+REDUCED_OR_MASK = 5  # bits of SUBFILE: an overview, or a mask of transparency
 
 
 def fault_of_tiff(data: BinaryIO) -> str:
@@ -26,14 +66,16 @@ def fault_of_tiff(data: BinaryIO) -> str:
     tags, following = _page(data, None)
     if WIDTH not in tags or HEIGHT not in tags:
         return "truncated or damaged: its tags are missing"
-    return _fault_of_samples(tags) or _fault_of_layout(tags) or _fault_of_pages(data, tags, following)
+    return (
+        _fault_of_samples(tags) or _fault_of_layout(tags) or _fault_of_pages(data, tags, following)
+    )
 
 
 def _page(data: BinaryIO, offset: Any) -> tuple[ImageFileDirectory_v2, int]:
     """(the tags of a page, the offset of the next page or 0); the first page is at the offset None."""
     data.seek(0)
     start = data.read(8)
-    if 43 in start[2:4]:        # a BigTIFF
+    if 43 in start[2:4]:  # a BigTIFF
         start += data.read(8)
     tags = ImageFileDirectory_v2(start)
     data.seek(tags.next if offset is None else offset)
@@ -47,7 +89,9 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
     bits, kinds = set(_numbers(tags, BITS, 1)), set(_numbers(tags, FORMAT, 1))
     colours = _number(tags, PHOTOMETRIC, MINISBLACK)
     if 3 in kinds or max(bits) > 32:
-        return f"float values of {max(bits)} bits; scale it to 8 bits: gdal_translate -ot Byte -scale"
+        return (
+            f"float values of {max(bits)} bits; scale it to 8 bits: gdal_translate -ot Byte -scale"
+        )
     if 2 in kinds:
         return f"signed values of {max(bits)} bits; scale it to unsigned 8 bits: gdal_translate -ot Byte -scale"
     if max(bits) > 8:
@@ -60,7 +104,9 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
         return f"{count} bands that are not marked as colours; choose three of them: {_choose(count)} -co PHOTOMETRIC=RGB"
     if count == 2 and colours != MINISBLACK or count < 3 and colours in (RGB, 5, 6):
         return f"{count} bands marked as {KINDS[colours]}; save it as grey: gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK"
-    if colours == PALETTE and 0 < max(_numbers(tags, MAP, 0)) < 256:      # Pillow would take them for 16 bits, which makes black of all
+    if (
+        colours == PALETTE and 0 < max(_numbers(tags, MAP, 0)) < 256
+    ):  # Pillow would take them for 16 bits, which makes black of all
         return "a palette whose entries have 8 bits in place of 16; save it as RGB: gdal_translate -expand rgb"
     if count > 4:
         return f"{count} bands; choose three of them: {_choose(count)}"
@@ -74,8 +120,13 @@ def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
     kind = _number(tags, COMPRESSION, 1)
     if kind not in READ:
         return f"compression {NAMES.get(kind, kind)}, which is not read; save it with another: gdal_translate -co COMPRESS=DEFLATE"
-    count, plain = _number(tags, SAMPLES, 1), tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,)
-    if _number(tags, PLANAR, 1) == 2 and count != 3 and not (count == 1 and plain):        # Pillow reads them wrongly or not at all
+    count, plain = (
+        _number(tags, SAMPLES, 1),
+        tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,),
+    )
+    if (
+        _number(tags, PLANAR, 1) == 2 and count != 3 and not (count == 1 and plain)
+    ):  # Pillow reads them wrongly or not at all
         return f"{count} band{'s' * (count > 1)} in planes; save by pixel: gdal_translate -co INTERLEAVE=PIXEL"
     if TILES in tags and max(_numbers(tags, BITS, 1)) < 8:
         return "tiles of fewer than 8 bits a pixel; save it with 8: gdal_translate -co NBITS=8"
@@ -97,8 +148,10 @@ def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int
         alike += same and not _number(tags, SUBFILE, 0) & REDUCED_OR_MASK
     if alike == 1:
         return ""
-    return (f"{alike} pages of one size, of which the first alone would be read; if they are its bands, save them as one page; "
-            "else save the page to read by itself")
+    return (
+        f"{alike} pages of one size, of which the first alone would be read; if they are its bands, save them as one page; "
+        "else save the page to read by itself"
+    )
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:

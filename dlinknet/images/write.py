@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-JPEG_SIDE = 65500                       # pixels, the longest that OpenCV writes
+JPEG_SIDE = 65500  # pixels, the longest that OpenCV writes
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
@@ -18,11 +18,23 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     """
     longest = max(pixels.shape[:2])
     if path.suffix == ".jpg" and longest > JPEG_SIDE:
-        pixels = cv2.resize(pixels, None, fx=JPEG_SIDE / longest, fy=JPEG_SIDE / longest, interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(
+            pixels,
+            None,
+            fx=JPEG_SIDE / longest,
+            fy=JPEG_SIDE / longest,
+            interpolation=cv2.INTER_AREA,
+        )
     done, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
     if not done:
-        raise OSError(errno.EFBIG, f"{pixels.shape[1]}x{pixels.shape[0]} pixels are too many for {path.suffix}", str(path))
+        raise OSError(
+            errno.EFBIG,
+            f"{pixels.shape[1]}x{pixels.shape[0]} pixels are too many for {path.suffix}",
+            str(path),
+        )
     try:
-        path.write_bytes(data.tobytes())      # cv2.imwrite would only return False where the disk is full
+        path.write_bytes(
+            data.tobytes()
+        )  # cv2.imwrite would only return False where the disk is full
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None

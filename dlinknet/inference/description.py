@@ -1,20 +1,21 @@
 """The JSON beside an exported model, FILE.json: all that a program needs to feed it. Pure Python.
 
-    format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its bytes
-    model, classes, padding, decoder    which network it is, and how many maps it gives
-    class_table                         names, colours and mask values of its classes, as data/classes.py has them; not of roads
-    input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels (BGR), shape; a null in the
-                                        shape may be any number, for height and width any multiple of 32
-    preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
-                                        does and takes the pixels), scale, shift (one number, or blue's, green's and red's), resize
-                                        (height and width to which the caller resizes images first, where it is there), pad
-                                        ('reflect_101': at the bottom and the right, mirrored at the last pixel, which is not repeated)
-    output                              name, type, layout, shape: the probabilities, 0 to 1; those of several classes sum to 1
-    threshold                           road is above it, for programs; our commands go by their setting
-    mindspore, mindir or opset          what wrote it, and the version of its format
-    batch_norm                          'folded' into the convolutions, or 'kept'
-    checkpoint, compared                what it was made of; the largest difference found in each engine that was tried
+format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its bytes
+model, classes, padding, decoder    which network it is, and how many maps it gives
+class_table                         names, colours and mask values of its classes, as data/classes.py has them; not of roads
+input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels (BGR), shape; a null in the
+                                    shape may be any number, for height and width any multiple of 32
+preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
+                                    does and takes the pixels), scale, shift (one number, or blue's, green's and red's), resize
+                                    (height and width to which the caller resizes images first, where it is there), pad
+                                    ('reflect_101': at the bottom and the right, mirrored at the last pixel, which is not repeated)
+output                              name, type, layout, shape: the probabilities, 0 to 1; those of several classes sum to 1
+threshold                           road is above it, for programs; our commands go by their setting
+mindspore, mindir or opset          what wrote it, and the version of its format
+batch_norm                          'folded' into the convolutions, or 'kept'
+checkpoint, compared                what it was made of; the largest difference found in each engine that was tried
 """
+
 from __future__ import annotations
 
 import json
@@ -32,7 +33,7 @@ from dlinknet.files.places import need_file
 from dlinknet.files.texts import BadText, read_json
 
 FORMAT = 1
-BATCH = 65536                   # the largest; export.py's own limit is lower
+BATCH = 65536  # the largest; export.py's own limit is lower
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 
 
@@ -62,11 +63,25 @@ class Shape:
         """The parts of the JSON that the shape decides."""
         batch, height, width = self._sides()
         return {
-            "input": {"name": "image", "type": "uint8" if self.pixels else "float32", "layout": "NHWC" if self.pixels else "NCHW",
-                      "channels": INPUT["channels"], "shape": self.of_input()},
-            "preprocessing": {"where": "graph" if self.pixels else "host", **preprocessing.described(),
-                              "pad": "reflect_101"},
-            "output": {"name": "probability", "type": "float32", "layout": "NCHW", "shape": [batch, classes, height, width]}}
+            "input": {
+                "name": "image",
+                "type": "uint8" if self.pixels else "float32",
+                "layout": "NHWC" if self.pixels else "NCHW",
+                "channels": INPUT["channels"],
+                "shape": self.of_input(),
+            },
+            "preprocessing": {
+                "where": "graph" if self.pixels else "host",
+                **preprocessing.described(),
+                "pad": "reflect_101",
+            },
+            "output": {
+                "name": "probability",
+                "type": "float32",
+                "layout": "NCHW",
+                "shape": [batch, classes, height, width],
+            },
+        }
 
 
 def path_of(model: Path) -> Path:
@@ -108,23 +123,35 @@ def read(file: str, key: str) -> Exported:
         if what:
             raise UserError(f"{key}: {model} {what}")
         if not beside.is_file():
-            raise UserError(f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes")
+            raise UserError(
+                f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes"
+            )
         values = read_json(beside)
         fields = Fields(values)
         if fields.whole("format", least=1) > FORMAT:
-            raise UserError(f"{key}: {beside} is from a later dlinknet, which this one does not know")
+            raise UserError(
+                f"{key}: {beside} is from a later dlinknet, which this one does not know"
+            )
         card, shape = ModelCard.from_dict(values), _shape(fields.inner("input"))
         found = Exported(card, shape, fields.text("mindspore", "an unknown version", 60))
-        known = card.preprocessing.known and _agrees(values, shape.described(card.classes, card.preprocessing))
+        known = card.preprocessing.known and _agrees(
+            values, shape.described(card.classes, card.preprocessing)
+        )
         written = fields.text("sha256", "")
     except OSError as error:
-        raise UserError(f"{key}: cannot read {error.filename or beside}: {error.strerror or error}") from None
+        raise UserError(
+            f"{key}: cannot read {error.filename or beside}: {error.strerror or error}"
+        ) from None
     except (BadText, BadFields) as error:
-        raise UserError(f"{key}: {beside} is not what export.py writes beside a model: {error}") from None
+        raise UserError(
+            f"{key}: {beside} is not what export.py writes beside a model: {error}"
+        ) from None
     if not known:
         raise UserError(f"{key}: {beside} is of a kind that this dlinknet does not know")
     if written != sha256(model):
-        raise UserError(f"{key}: {model} is not the file that {beside} was written for: it is damaged or was replaced")
+        raise UserError(
+            f"{key}: {model} is not the file that {beside} was written for: it is damaged or was replaced"
+        )
     return found
 
 
@@ -135,7 +162,17 @@ def _shape(fields: Fields) -> Shape:
         raise BadFields(f"input.shape has {len(sides)} numbers, not 4")
     if sides[0] is None:
         return Shape(1, (STRIDE, STRIDE), True, pixels)
-    numbers = Fields(dict(zip(("batch", "height", "width") if pixels else ("batch", "channels", "height", "width"), sides)), "input.shape")
+    numbers = Fields(
+        dict(
+            zip(
+                ("batch", "height", "width")
+                if pixels
+                else ("batch", "channels", "height", "width"),
+                sides,
+            )
+        ),
+        "input.shape",
+    )
     height, width = (numbers.whole(side, least=STRIDE, most=SIDE) for side in ("height", "width"))
     if height % STRIDE or width % STRIDE:
         raise BadFields(f"input.shape is {height} x {width}, and sides are multiples of {STRIDE}")
@@ -144,4 +181,7 @@ def _shape(fields: Fields) -> Shape:
 
 def _agrees(values: dict[str, Any], expected: dict[str, Any]) -> bool:
     """Whether the JSON says of input, preprocessing and output what the model's shape and card demand, and perhaps more."""
-    return all(isinstance(values.get(part), dict) and {**values[part], **expected[part]} == values[part] for part in expected)
+    return all(
+        isinstance(values.get(part), dict) and {**values[part], **expected[part]} == values[part]
+        for part in expected
+    )

@@ -3,6 +3,7 @@
 Exported models are the others; deploy/engines.py opens them. MindSpore is imported where it is needed only, for an ONNX file
 does without.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """A batch of inputs -> the probability of road, or of each class."""
 
-    batch: int                          # how many inputs a call takes
-    size: tuple[int, int] | None        # the inputs' height and width; None: any multiples of 32
+    batch: int  # how many inputs a call takes
+    size: tuple[int, int] | None  # the inputs' height and width; None: any multiples of 32
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """H x W x 3 uint8 BGR -> one input."""
@@ -45,6 +46,7 @@ class NetworkEngine:
 
     def __init__(self, network: nn.Cell, classes: int = 1, preprocessing: Preprocessing = DLINKNET):
         from dlinknet.models.probability import Probability
+
         self.graph, self.preprocessing = Probability(network, classes), preprocessing
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
@@ -52,6 +54,7 @@ class NetworkEngine:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         from mindspore import Tensor
+
         self.graph.set_train(False)
         return maps(self.graph(Tensor(inputs)).asnumpy(), "the network")
 
@@ -66,7 +69,9 @@ def maps(probabilities: np.ndarray, model: str) -> np.ndarray:
         RunFailed: a probability is NaN or infinite. A mask would be drawn of it as if it were no road.
     """
     if not np.isfinite(probabilities).all():
-        raise RunFailed(f"{model} computes probabilities that are not finite numbers: its weights or the device are at fault")
+        raise RunFailed(
+            f"{model} computes probabilities that are not finite numbers: its weights or the device are at fault"
+        )
     return probabilities[:, 0] if probabilities.shape[1] == 1 else probabilities
 
 
@@ -79,7 +84,11 @@ class _ExportedEngine:
 
     def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing, classes: int = 0):
         self.file, self.preprocessing, self.classes = file, preprocessing, classes
-        self.batch, self.size, self.pixels = shape.batch, None if shape.dynamic else shape.size, shape.pixels
+        self.batch, self.size, self.pixels = (
+            shape.batch,
+            None if shape.dynamic else shape.size,
+            shape.pixels,
+        )
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         return pixels if self.pixels else to_input(pixels, preprocessing=self.preprocessing)
@@ -90,8 +99,10 @@ class _ExportedEngine:
             sides = inputs.shape[1:3] if self.pixels else inputs.shape[2:]
             expected = (len(inputs), self.classes or found.shape[1], *sides)
             if found.shape != expected:
-                raise RunFailed(f"{self.file} gives probabilities of shape {found.shape} in place of {expected}; export "
-                                "it again")
+                raise RunFailed(
+                    f"{self.file} gives probabilities of shape {found.shape} in place of {expected}; export "
+                    "it again"
+                )
             return maps(found, str(self.file))
         except RunFailed:
             raise
@@ -109,7 +120,9 @@ class MindirEngine(_ExportedEngine):
         Exception: MindSpore cannot load it; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing = DLINKNET, classes: int = 0):
+    def __init__(
+        self, file: Path, shape: Shape, preprocessing: Preprocessing = DLINKNET, classes: int = 0
+    ):
         super().__init__(file, shape, preprocessing, classes)
         with quiet(native=True):
             self.compute = read_mindir(file)
@@ -127,17 +140,28 @@ class OnnxEngine(_ExportedEngine):
         Exception: it cannot load the file; it raises many kinds.
     """
 
-    def __init__(self, file: Path, shape: Shape, key: str, preprocessing: Preprocessing = DLINKNET, classes: int = 0):
+    def __init__(
+        self,
+        file: Path,
+        shape: Shape,
+        key: str,
+        preprocessing: Preprocessing = DLINKNET,
+        classes: int = 0,
+    ):
         try:
             import onnxruntime
         except ImportError as error:
-            raise UserError(f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}") from None
+            raise UserError(
+                f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}"
+            ) from None
         super().__init__(file, shape, preprocessing, classes)
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3          # errors
+        options.log_severity_level = 3  # errors
         # Without a fallback it does not print lines of its own before it raises.
-        self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        self.session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
 
     def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
         return self.session.run(None, {"image": inputs})[0]
@@ -151,6 +175,9 @@ def read_mindir(file: Path) -> Callable[[np.ndarray], np.ndarray]:
     """
     import mindspore as ms
     from mindspore import Tensor, nn
+
     graph = nn.GraphCell(ms.load(str(file)))
     return lambda inputs: graph(Tensor(inputs)).asnumpy()
+
+
 EXTRA = "pip install -r requirements-onnx.txt"

@@ -16,9 +16,11 @@ def paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) ->
     # By a table, because arithmetic on half of a large image's pixels takes gigabytes.
     blend = (0.35 * np.arange(256)[:, None] + 0.65 * np.array(colour)).astype(np.uint8)
     cv2.copyTo(cv2.LUT(image, blend[None]), where.view(np.uint8), image)
-GAP = 4                         # white pixels between the parts of a picture
-LINE = 20                       # height in pixels of a line of the legend
-LETTER = 8                      # width of a letter of it
+
+
+GAP = 4  # white pixels between the parts of a picture
+LINE = 20  # height in pixels of a line of the legend
+LETTER = 8  # width of a letter of it
 
 
 def class_overlay(image: np.ndarray, labels: np.ndarray, classes: Classes) -> np.ndarray:
@@ -40,5 +42,14 @@ def legend(classes: Classes, width: int) -> np.ndarray:
     for each, (x, y) in zip(classes.known, places):
         cv2.rectangle(strip, (x, y + 6), (x + 12, y + 18), each.colour[::-1], -1)
         cv2.rectangle(strip, (x, y + 6), (x + 12, y + 18), (90, 90, 90), 1)
-        cv2.putText(strip, each.name, (x + 17, y + 17), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.putText(
+            strip,
+            each.name,
+            (x + 17, y + 17),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.42,
+            (0, 0, 0),
+            1,
+            cv2.LINE_AA,
+        )
     return strip

@@ -1,4 +1,5 @@
 """Predicts images that have no masks, one after another, whatever becomes of single files."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from dlinknet.images.files import ImageFile
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
 
-FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}       # how probabilities are kept
+FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}  # how probabilities are kept
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Predicted:
     fault: str = ""
 
 
-def predict(images: list[ImageFile], predictor: Predictor, threshold: float, probabilities: str) -> Iterator[Predicted]:
+def predict(
+    images: list[ImageFile], predictor: Predictor, threshold: float, probabilities: str
+) -> Iterator[Predicted]:
     """Yields every image with its roads, where the probability is above `threshold`, or with its classes; the next is read meanwhile.
 
     Besides the image, its mask and the probabilities asked for, one row of tiles and the next image are held.
@@ -39,20 +42,31 @@ def predict(images: list[ImageFile], predictor: Predictor, threshold: float, pro
         probabilities: 'none', 'png' (uint16) or 'npy' (float32).
     """
     canvases = predictor.canvases(image.size for image in images if not image.fault)
-    with Progress(sum(predictor.tiles(*image.size) for image in images if not image.fault), "prediction",
-                  unit="tiles") as progress:
+    with Progress(
+        sum(predictor.tiles(*image.size) for image in images if not image.fault),
+        "prediction",
+        unit="tiles",
+    ) as progress:
         for source, (pixels, fault) in prefetch(images, _read):
             if fault:
                 progress.total -= predictor.tiles(*source.size) if not source.fault else 0
-                yield Predicted(source, np.empty((0, 0, 3), np.uint8), np.empty((0, 0), np.uint8), fault=fault)
+                yield Predicted(
+                    source, np.empty((0, 0, 3), np.uint8), np.empty((0, 0), np.uint8), fault=fault
+                )
                 continue
             mask = np.empty(source.size, np.uint8)
             kept = None
-            for top, rows in predictor.bands(pixels, canvases.get(source.size), lambda: progress.update(1)):
+            for top, rows in predictor.bands(
+                pixels, canvases.get(source.size), lambda: progress.update(1)
+            ):
                 here = slice(top, top + rows.shape[-2])
                 mask[here] = labels_of(rows, threshold)
                 if probabilities != "none":
-                    kept = np.empty((*rows.shape[:-2], *source.size), FORMATS[probabilities]) if kept is None else kept
+                    kept = (
+                        np.empty((*rows.shape[:-2], *source.size), FORMATS[probabilities])
+                        if kept is None
+                        else kept
+                    )
                     kept[..., here, :] = np.round(rows * 65535) if probabilities == "png" else rows
             yield Predicted(source, pixels, mask, kept)
 

@@ -1,4 +1,5 @@
 """An image -> its probability map: padding, tiles, test-time augmentation, batches. Pure NumPy; an engine computes."""
+
 from __future__ import annotations
 
 from itertools import islice, product
@@ -15,7 +16,7 @@ from dlinknet.inference.tiles import along, blend_weights, shared_canvases
 from dlinknet.threads import prefetch
 
 ALL, UP, LEFT, BOTH = np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]
-Views = list                    # of (quarter turns, the flip after them)
+Views = list  # of (quarter turns, the flip after them)
 ONE_VIEW: Views = [(0, ALL)]
 TWO_VIEWS: Views = [(0, ALL), (0, LEFT)]
 EIGHT_VIEWS: Views = [(turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH)]
@@ -43,13 +44,22 @@ class Predictor:
         UserError: views with quarter turns, of tiles of one size that are not square.
     """
 
-    def __init__(self, engine: Engine, tile_size: int, tile_overlap: int, views: Views = ONE_VIEW,
-                 size: tuple[int, int] | None = None, resize: tuple[int, int] | None = None):
+    def __init__(
+        self,
+        engine: Engine,
+        tile_size: int,
+        tile_overlap: int,
+        views: Views = ONE_VIEW,
+        size: tuple[int, int] | None = None,
+        resize: tuple[int, int] | None = None,
+    ):
         self.engine, self.size, self.resize = engine, engine.size or size, resize
         self.tile_size, self.overlap = tile_size, tile_overlap
         self.views = views
         if self.size and self.size[0] != self.size[1] and any(turns for turns, _ in views):
-            raise UserError(f"tta: the model takes {self.size[1]}x{self.size[0]} pixels, and quarter turns need a square")
+            raise UserError(
+                f"tta: the model takes {self.size[1]}x{self.size[0]} pixels, and quarter turns need a square"
+            )
 
     def tiles(self, height: int, width: int) -> int:
         """How many tiles an image is computed in."""
@@ -68,11 +78,15 @@ class Predictor:
         for top, rows in self.bands(image, canvas):
             if result is None:
                 result = np.empty((*rows.shape[:-2], *image.shape[:2]), np.float32)
-            result[..., top:top + rows.shape[-2], :] = rows
+            result[..., top : top + rows.shape[-2], :] = rows
         return result
 
-    def bands(self, image: np.ndarray, canvas: tuple[int, int] | None = None,
-              tile_done: Callable[[], None] = lambda: None) -> Iterator[tuple[int, np.ndarray]]:
+    def bands(
+        self,
+        image: np.ndarray,
+        canvas: tuple[int, int] | None = None,
+        tile_done: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """Yields (first row, probabilities) of the image from top to bottom, one row of tiles at a time.
 
         What is held besides the image does not grow with its height, unless it is resized. An array that was yielded is overwritten
@@ -87,53 +101,77 @@ class Predictor:
         if self.resize is None or self.resize == image.shape[:2]:
             yield from self._bands(image, canvas, tile_done)
             return
-        whole = np.concatenate([rows.copy() for _, rows in self._bands(resized(image, self.resize), canvas, tile_done)], -2)
-        back = [cv2.resize(one, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) for one in whole.reshape(-1, *self.resize)]
+        whole = np.concatenate(
+            [
+                rows.copy()
+                for _, rows in self._bands(resized(image, self.resize), canvas, tile_done)
+            ],
+            -2,
+        )
+        back = [
+            cv2.resize(one, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+            for one in whole.reshape(-1, *self.resize)
+        ]
         yield 0, np.stack(back).reshape(*whole.shape[:-2], *image.shape[:2])
 
-    def _bands(self, image: np.ndarray, canvas: tuple[int, int] | None,
-               tile_done: Callable[[], None]) -> Iterator[tuple[int, np.ndarray]]:
+    def _bands(
+        self, image: np.ndarray, canvas: tuple[int, int] | None, tile_done: Callable[[], None]
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """As bands, of an image that is not resized."""
         height, width = image.shape[:2]
         (tall, tops), (wide, lefts) = self._axes(height, width)
         if self.size is None and canvas is not None and len(tops) == len(lefts) == 1:
             tall, wide = canvas
         weights_down, weights_across = blend_weights(tops, tall), blend_weights(lefts, wide)
-        held = None                                         # the rows that are not yet complete
+        held = None  # the rows that are not yet complete
         places = ((top, left, view) for top, left, view in product(tops, lefts, self.views))
 
         def make_input(place: tuple) -> np.ndarray:
             top, left, (turns, flip) = place
-            tile = pad(image[top:top + tall, left:left + wide], tall, wide)
+            tile = pad(image[top : top + tall, left : left + wide], tall, wide)
             return self.engine.prepare(np.ascontiguousarray(np.rot90(tile, turns)[flip]))
 
         computed = self._computed(prefetch(places, make_input, self.engine.batch))
         for number, top in enumerate(tops):
             for left, across in zip(lefts, weights_across):
-                tile = sum(np.rot90(probability[(..., *flip)], -turns, (-2, -1))
-                           for (_, _, (turns, flip)), probability in islice(computed, len(self.views)))
-                held = np.zeros((*tile.shape[:-2], tall, width), np.float32) if held is None else held
+                tile = sum(
+                    np.rot90(probability[(..., *flip)], -turns, (-2, -1))
+                    for (_, _, (turns, flip)), probability in islice(computed, len(self.views))
+                )
+                held = (
+                    np.zeros((*tile.shape[:-2], tall, width), np.float32) if held is None else held
+                )
                 rows, columns = min(tall, height - top), min(wide, width - left)
                 weight = weights_down[number][:rows, None] * across[:columns]
-                held[..., :rows, left:left + columns] += weight * (tile[..., :rows, :columns] / len(self.views))
+                held[..., :rows, left : left + columns] += weight * (
+                    tile[..., :rows, :columns] / len(self.views)
+                )
                 tile_done()
             complete = (tops[number + 1] if number + 1 < len(tops) else height) - top
             yield top, held[..., :complete, :]
             held[..., :-complete, :] = held[..., complete:, :].copy()
             held[..., -complete:, :] = 0
 
-    def _computed(self, inputs: Iterable[tuple[tuple, np.ndarray]]) -> Iterator[tuple[tuple, np.ndarray]]:
+    def _computed(
+        self, inputs: Iterable[tuple[tuple, np.ndarray]]
+    ) -> Iterator[tuple[tuple, np.ndarray]]:
         """(place, input) -> (place, H x W probabilities), in order; the engine gets full batches, the last by repetition."""
         inputs = iter(inputs)
         while group := list(islice(inputs, self.engine.batch)):
             batch = [pixels for _, pixels in group]
             batch += batch[-1:] * (self.engine.batch - len(group))
-            yield from zip((place for place, _ in group), self.engine(np.stack(batch) if len(batch) > 1 else batch[0][None]))
+            yield from zip(
+                (place for place, _ in group),
+                self.engine(np.stack(batch) if len(batch) > 1 else batch[0][None]),
+            )
 
     def _axes(self, height: int, width: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
         """Where the tiles of an image lie, vertically and horizontally, as tiles.along has it."""
         fixed = self.size or (None, None)
-        return tuple(along(length, self.tile_size, self.overlap, side) for length, side in zip((height, width), fixed))
+        return tuple(
+            along(length, self.tile_size, self.overlap, side)
+            for length, side in zip((height, width), fixed)
+        )
 
 
 def views_of(tta: bool, augment: str) -> Views:
@@ -148,4 +186,8 @@ def views_of(tta: bool, augment: str) -> Views:
 
 def labels_of(probability: np.ndarray, threshold: float) -> np.ndarray:
     """H x W uint8: 1 (road) where H x W probabilities are above the threshold; of C x H x W the most probable class."""
-    return (probability > threshold).astype(np.uint8) if probability.ndim == 2 else probability.argmax(0).astype(np.uint8)
+    return (
+        (probability > threshold).astype(np.uint8)
+        if probability.ndim == 2
+        else probability.argmax(0).astype(np.uint8)
+    )

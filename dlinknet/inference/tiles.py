@@ -43,11 +43,20 @@ def blend_weights(starts: list[int], side: int) -> list[np.ndarray]:
     # taken[i] is the share at each pixel of the axis that tiles from i on have taken over.
     pixel = np.arange(starts[-1] + side) + 0.5
     middles = [(after + start + side) / 2 for start, after in zip(starts, starts[1:])]
-    taken = [np.ones_like(pixel), *(np.clip((pixel - middle) / ramp + 0.5, 0, 1) for middle in middles), np.zeros_like(pixel)]
-    return [(taken[i] - taken[i + 1])[start:start + side].astype(np.float32) for i, start in enumerate(starts)]
+    taken = [
+        np.ones_like(pixel),
+        *(np.clip((pixel - middle) / ramp + 0.5, 0, 1) for middle in middles),
+        np.zeros_like(pixel),
+    ]
+    return [
+        (taken[i] - taken[i + 1])[start : start + side].astype(np.float32)
+        for i, start in enumerate(starts)
+    ]
 
 
-def along(length: int, tile_size: int, overlap: int, fixed: int | None = None) -> tuple[int, list[int]]:
+def along(
+    length: int, tile_size: int, overlap: int, fixed: int | None = None
+) -> tuple[int, list[int]]:
     """Return (side of a tile, where the tiles start) along an axis of `length` pixels, all multiples of 32.
 
     Choose the fewest tiles that overlap by at least `overlap` pixels.

@@ -26,8 +26,10 @@ def written_mask(labels: np.ndarray, classes: Classes) -> np.ndarray:
 def _with_fault(image: ImageFile, faults: list[str]) -> ImageFile:
     if image.fault or not faults:
         return image
-    return replace(image, fault=f"{clipped(image.file.name, 60)}: a result would have {faults[0]}; "
-                                "rename the image")
+    return replace(
+        image,
+        fault=f"{clipped(image.file.name, 60)}: a result would have {faults[0]}; rename the image",
+    )
 
 
 class PredictionFiles:
@@ -43,29 +45,52 @@ class PredictionFiles:
     TABLE = "predictions.csv"
 
     def __init__(self, folder: Path, probabilities: str, overlays: bool, classes: Classes = ROADS):
-        self.folder, self.probabilities, self.overlays, self.classes = folder, probabilities, overlays, classes
+        self.folder, self.probabilities, self.overlays, self.classes = (
+            folder,
+            probabilities,
+            overlays,
+            classes,
+        )
         if probabilities == "png" and not classes.road:
-            raise UserError("probabilities: a PNG has room for one class, this model has several; ask for npy")
+            raise UserError(
+                "probabilities: a PNG has room for one class, this model has several; ask for npy"
+            )
         self.rows: list[list] = []
-        self.written: list[str] = []            # relative to the folder
+        self.written: list[str] = []  # relative to the folder
 
     def names(self, image: ImageFile) -> list[str]:
         """The files of one image, relative to the folder."""
-        return [f"{image.id}_mask.png",
-                *([] if self.probabilities == "none" else [f"{image.id}_probability.{self.probabilities}"]),
-                *([f"overlays/{image.id}_overlay.jpg"] if self.overlays else [])]
+        return [
+            f"{image.id}_mask.png",
+            *(
+                []
+                if self.probabilities == "none"
+                else [f"{image.id}_probability.{self.probabilities}"]
+            ),
+            *([f"overlays/{image.id}_overlay.jpg"] if self.overlays else []),
+        ]
 
     def checked(self, images: list[ImageFile]) -> list[ImageFile]:
         """Return the images; one whose results would have names that are too long gets a fault."""
         faults = misnamed(self.folder, (name for image in images for name in self.names(image)))
-        return [_with_fault(image, [faults[name] for name in self.names(image) if name in faults])
-                for image in images]
+        return [
+            _with_fault(image, [faults[name] for name in self.names(image) if name in faults])
+            for image in images
+        ]
 
     def write(self, predicted: Predicted) -> None:
         """Writes the files of one image and notes its row of the table; of one that has a fault, the row only."""
         source, (height, width) = predicted.source, predicted.mask.shape
-        self.rows.append([source.id, source.file.name, width or "", height or "",
-                          *self._shares(predicted), predicted.fault])
+        self.rows.append(
+            [
+                source.id,
+                source.file.name,
+                width or "",
+                height or "",
+                *self._shares(predicted),
+                predicted.fault,
+            ]
+        )
         if predicted.fault:
             return
         for name in self.names(source):
@@ -90,13 +115,20 @@ class PredictionFiles:
     def _shares(self, predicted: Predicted) -> list[str]:
         """The share of an image's pixels that are road, or of each class; empty where it has a fault."""
         labels = [1] if self.classes.road else range(len(self.classes.known))
-        return ["" if predicted.fault else f"{np.mean(predicted.mask == label):.6f}" for label in labels]
+        return [
+            "" if predicted.fault else f"{np.mean(predicted.mask == label):.6f}" for label in labels
+        ]
 
     def write_table(self) -> None:
         """Writes predictions.csv: ID, file, size, the share of its pixels that are road (or of each class), what was wrong with it."""
-        with replacing(self.folder / self.TABLE) as file, open(file, "w", newline="", encoding="utf-8") as text:
+        with (
+            replacing(self.folder / self.TABLE) as file,
+            open(file, "w", newline="", encoding="utf-8") as text,
+        ):
             writer = csv.writer(text)
             names = ("road",) if self.classes.road else self.classes.names
-            writer.writerow(["id", "file", "width", "height", *(f"{name}_share" for name in names), "fault"])
+            writer.writerow(
+                ["id", "file", "width", "height", *(f"{name}_share" for name in names), "fault"]
+            )
             writer.writerows(self.rows)
         self.written.append(self.TABLE)

@@ -4,6 +4,7 @@ Sources: Zhou et al., "D-LinkNet" (CVPR workshops 2018); Chaurasia and Culurciel
 Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network" (2016). Convolutions here have
 biases, as in the authors' code, but for those that a BatchNorm follows in the kind 'depthwise', as in the LinkNet notebook.
 """
+
 from __future__ import annotations
 
 import math
@@ -18,21 +19,50 @@ from dlinknet.models.encoders.resnet import batch_norm
 
 def random_start(fan_in: int, bias: bool = True) -> dict:
     """Initial values uniform in +-1 / sqrt(fan_in), PyTorch's; MindSpore's own differ between its versions."""
-    return {"has_bias": bias, "weight_init": HeUniform(math.sqrt(5)), "bias_init": Uniform(1 / math.sqrt(fan_in))}
+    return {
+        "has_bias": bias,
+        "weight_init": HeUniform(math.sqrt(5)),
+        "bias_init": Uniform(1 / math.sqrt(fan_in)),
+    }
 
 
-def plain_conv(in_channels: int, out_channels: int, kernel: int, padding: int = 0, dilation: int = 1,
-               bias: bool = True) -> nn.Conv2d:
+def plain_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    padding: int = 0,
+    dilation: int = 1,
+    bias: bool = True,
+) -> nn.Conv2d:
     """A convolution of stride 1 with `padding` zeros on every side."""
-    return nn.Conv2d(in_channels, out_channels, kernel, pad_mode="pad", padding=padding, dilation=dilation,
-                     **random_start(in_channels * kernel ** 2, bias))
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel,
+        pad_mode="pad",
+        padding=padding,
+        dilation=dilation,
+        **random_start(in_channels * kernel**2, bias),
+    )
 
 
-def up_conv(in_channels: int, out_channels: int, kernel: int, padding: int | tuple[int, ...],
-            bias: bool = True) -> nn.Conv2dTranspose:
+def up_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    padding: int | tuple[int, ...],
+    bias: bool = True,
+) -> nn.Conv2dTranspose:
     """A transposed convolution of stride 2; `padding` is how much of its result is left away on each side."""
-    return nn.Conv2dTranspose(in_channels, out_channels, kernel, stride=2, pad_mode="pad", padding=padding,
-                              **random_start(out_channels * kernel ** 2, bias))
+    return nn.Conv2dTranspose(
+        in_channels,
+        out_channels,
+        kernel,
+        stride=2,
+        pad_mode="pad",
+        padding=padding,
+        **random_start(out_channels * kernel**2, bias),
+    )
 
 
 def double(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
@@ -47,8 +77,16 @@ def double(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
 
 def double_depthwise(channels: int) -> nn.Conv2dTranspose:
     """The notebook's 4x4 transposed convolution of each channel by itself, without a bias: N x C x H x W -> N x C x 2H x 2W."""
-    return nn.Conv2dTranspose(channels, channels, 4, stride=2, pad_mode="pad", padding=1, group=channels,
-                              **random_start(16, bias=False))
+    return nn.Conv2dTranspose(
+        channels,
+        channels,
+        4,
+        stride=2,
+        pad_mode="pad",
+        padding=1,
+        group=channels,
+        **random_start(16, bias=False),
+    )
 
 
 class SubPixel(nn.Conv2d):
@@ -60,7 +98,14 @@ class SubPixel(nn.Conv2d):
     """
 
     def __init__(self, in_channels: int, out_channels: int):
-        super().__init__(in_channels, 4 * out_channels, 3, pad_mode="pad", padding=1, **random_start(in_channels * 9))
+        super().__init__(
+            in_channels,
+            4 * out_channels,
+            3,
+            pad_mode="pad",
+            padding=1,
+            **random_start(in_channels * 9),
+        )
         self.to_pixels = ops.DepthToSpace(2)
 
     def construct(self, x):
@@ -87,7 +132,9 @@ class DilatedCentre(nn.Cell):
 
     def __init__(self, channels: int, dilations: tuple[int, ...]):
         super().__init__()
-        self.dilate = nn.CellList([plain_conv(channels, channels, 3, padding=d, dilation=d) for d in dilations])
+        self.dilate = nn.CellList(
+            [plain_conv(channels, channels, 3, padding=d, dilation=d) for d in dilations]
+        )
         self.relu = nn.ReLU()
 
     def construct(self, x):
@@ -131,7 +178,9 @@ class ToOneMap(nn.Conv2d):
     """
 
     def __init__(self, in_channels: int):
-        super().__init__(in_channels, 1, 3, pad_mode="pad", padding=1, **random_start(in_channels * 9))
+        super().__init__(
+            in_channels, 1, 3, pad_mode="pad", padding=1, **random_start(in_channels * 9)
+        )
         self.products = ops.Conv2D(9, 1, pad_mode="valid")
         self.gather = ops.Conv2D(1, 3, pad_mode="pad", pad=1)
         self.ones = Tensor(np.eye(9, dtype=np.float32).reshape(1, 9, 3, 3))
@@ -140,8 +189,12 @@ class ToOneMap(nn.Conv2d):
         if not self.training:
             return super().construct(x)
         # Casts for mixed precision, which converts a cell's input, but not the parameters that its operators take here.
-        weight, bias, ones = ops.cast(self.weight, x.dtype), ops.cast(self.bias, x.dtype), ops.cast(self.ones, x.dtype)
-        taps = weight.reshape(-1, 9).T.reshape(9, -1, 1, 1)             # 9 x in x 1 x 1
+        weight, bias, ones = (
+            ops.cast(self.weight, x.dtype),
+            ops.cast(self.bias, x.dtype),
+            ops.cast(self.ones, x.dtype),
+        )
+        taps = weight.reshape(-1, 9).T.reshape(9, -1, 1, 1)  # 9 x in x 1 x 1
         return ops.bias_add(self.gather(self.products(x, taps), ones), bias)
 
 
@@ -163,7 +216,9 @@ class Head(nn.Cell):
     def __init__(self, in_channels: int, classes: int, form: str):
         super().__init__()
         if form in ("dlinknet", "subpixel"):
-            self.up = SubPixel(in_channels, 32) if form == "subpixel" else up_conv(in_channels, 32, 4, 1)
+            self.up = (
+                SubPixel(in_channels, 32) if form == "subpixel" else up_conv(in_channels, 32, 4, 1)
+            )
             self.norm1 = nn.Identity()
             self.conv1 = plain_conv(32, 32, 3, padding=1)
             self.norm2 = nn.Identity()

@@ -3,6 +3,7 @@
 Sources: LinkNet, Chaurasia and Culurciello 2017 (arXiv 1707.03718); D-LinkNet, Zhou et al., CVPR workshops 2018. LinkNet34
 here is the one in D-LinkNet's own repository.
 """
+
 from __future__ import annotations
 
 from typing import Callable
@@ -24,10 +25,21 @@ class LinkNet(nn.Cell):
             ones with a head of their own (the LinkNet notebook's), or 'subpixel' convolutions.
     """
 
-    def __init__(self, encoder: resnet.ResNet, classes: int = 1, dilations: tuple[int, ...] = (), decoder: str = "full"):
+    def __init__(
+        self,
+        encoder: resnet.ResNet,
+        classes: int = 1,
+        dilations: tuple[int, ...] = (),
+        decoder: str = "full",
+    ):
         super().__init__()
         c1, c2, c3, c4 = encoder.channels
-        self.encoder, self.padding, self.classes, self.decoder = encoder, encoder.padding, classes, decoder
+        self.encoder, self.padding, self.classes, self.decoder = (
+            encoder,
+            encoder.padding,
+            classes,
+            decoder,
+        )
         self.centre = DilatedCentre(c4, dilations) if dilations else nn.Identity()
         self.decoder4 = DecoderBlock(c4, c3, decoder)
         self.decoder3 = DecoderBlock(c3, c2, decoder)
@@ -38,12 +50,12 @@ class LinkNet(nn.Cell):
 
     def construct(self, x):
         _, stage1, stage2, stage3, stage4 = self.encoder(x)
-        x = self.centre(stage4)                 # N x c4 x H/32 x W/32
-        x = self.decoder4(x) + stage3           # N x c3 x H/16 x W/16
-        x = self.decoder3(x) + stage2           # N x c2 x H/8  x W/8
-        x = self.decoder2(x) + stage1           # N x c1 x H/4  x W/4
-        x = self.decoder1(x)                    # N x c1 x H/2  x W/2
-        return self.head(x)                     # N x classes x H x W
+        x = self.centre(stage4)  # N x c4 x H/32 x W/32
+        x = self.decoder4(x) + stage3  # N x c3 x H/16 x W/16
+        x = self.decoder3(x) + stage2  # N x c2 x H/8  x W/8
+        x = self.decoder2(x) + stage1  # N x c1 x H/4  x W/4
+        x = self.decoder1(x)  # N x c1 x H/2  x W/2
+        return self.head(x)  # N x classes x H x W
 
 
 def dlinknet34(classes: int = 1, padding: str = "explicit", decoder: str = "full") -> LinkNet:

@@ -1,4 +1,5 @@
 """Mixed precision: which parts of a network compute in float16. Parameters, checkpoints and the loss stay float32."""
+
 from __future__ import annotations
 
 import mindspore as ms

@@ -1,4 +1,5 @@
 """A network of logits with its sigmoid or softmax."""
+
 from __future__ import annotations
 
 import mindspore as ms
@@ -19,7 +20,7 @@ class Probability(nn.Cell):
         self.network, self.several = network, classes > 1
 
     def construct(self, image):
-        logits = ops.cast(self.network(image), ms.float32)      # in mixed precision logits are float16
+        logits = ops.cast(self.network(image), ms.float32)  # in mixed precision logits are float16
         if not self.several:
             return ops.sigmoid(logits)
         # Over the last axis: ONNX up to opset 12, which MindSpore writes, takes the maps' axis and all behind it together.

@@ -3,6 +3,7 @@
 Nothing is run at that size. Sides of feature maps are linear in the input's sides as long as these are multiples of 32, so two
 runs on tiny inputs, layer by layer, say what they are at any size.
 """
+
 from __future__ import annotations
 
 import json
@@ -13,7 +14,7 @@ from mindspore import Tensor, nn
 
 from dlinknet.console import columns
 
-SMALL, LARGER = 32, 64          # sides of the tiny inputs
+SMALL, LARGER = 32, 64  # sides of the tiny inputs
 FLOAT_BYTES = 4
 
 
@@ -54,13 +55,26 @@ def layers(network: nn.Cell, height: int, width: int) -> list[Layer]:
         output = _at(after, after_larger, height, width)
         parameters = 0 if id(cell) in seen else sum(p.size for p in cell.trainable_params())
         seen.add(id(cell))
-        found.append(Layer(names[id(cell)], type(cell).__name__, output, parameters, *_work(cell, taken, output)))
+        found.append(
+            Layer(
+                names[id(cell)],
+                type(cell).__name__,
+                output,
+                parameters,
+                *_work(cell, taken, output),
+            )
+        )
     return found
 
 
-def _at(small: tuple[int, ...], larger: tuple[int, ...], height: int, width: int) -> tuple[int, int, int]:
+def _at(
+    small: tuple[int, ...], larger: tuple[int, ...], height: int, width: int
+) -> tuple[int, int, int]:
     """C x H x W of a map whose shapes at the two tiny inputs are given, at an input of height x width."""
-    sides = (a + (b - a) * (side - SMALL) // (LARGER - SMALL) for a, b, side in zip(small[2:], larger[2:], (height, width)))
+    sides = (
+        a + (b - a) * (side - SMALL) // (LARGER - SMALL)
+        for a, b, side in zip(small[2:], larger[2:], (height, width))
+    )
     return (small[1], *sides)
 
 
@@ -71,9 +85,14 @@ def _shapes(network: nn.Cell, side: int) -> list[tuple[nn.Cell, tuple[int, ...],
     def note(cell):
         def hook(_, inputs, output):
             found.append((cell, inputs[0].shape, output.shape))
+
         return hook
 
-    leaves = [cell for _, cell in network.cells_and_names() if not list(cell.cells()) and not isinstance(cell, nn.Identity)]
+    leaves = [
+        cell
+        for _, cell in network.cells_and_names()
+        if not list(cell.cells()) and not isinstance(cell, nn.Identity)
+    ]
     handles = [cell.register_forward_hook(note(cell)) for cell in leaves]
     network.set_train(False)
     network(Tensor(np.zeros((1, 3, side, side), np.float32)))
@@ -82,11 +101,17 @@ def _shapes(network: nn.Cell, side: int) -> list[tuple[nn.Cell, tuple[int, ...],
     return found
 
 
-def _work(cell: nn.Cell, taken: tuple[int, int, int], output: tuple[int, int, int]) -> tuple[int, int]:
+def _work(
+    cell: nn.Cell, taken: tuple[int, int, int], output: tuple[int, int, int]
+) -> tuple[int, int]:
     """(multiply-adds, what the notebook counts of them)."""
-    if isinstance(cell, nn.Conv2dTranspose):        # each value that comes in meets every weight of its channel
+    if isinstance(
+        cell, nn.Conv2dTranspose
+    ):  # each value that comes in meets every weight of its channel
         return int(np.prod(taken)) * int(np.prod(cell.weight.shape[1:])), 0
-    if isinstance(cell, nn.Conv2d):                 # each value that goes out is a sum over the weights of its channel
+    if isinstance(
+        cell, nn.Conv2d
+    ):  # each value that goes out is a sum over the weights of its channel
         both = int(np.prod(output)) * int(np.prod(cell.weight.shape[1:]))
         return both, both
     return 0, 0
@@ -94,23 +119,51 @@ def _work(cell: nn.Cell, taken: tuple[int, int, int], output: tuple[int, int, in
 
 def totals(found: list[Layer]) -> dict[str, int]:
     """The sums over all layers."""
-    return {name: sum(getattr(layer, name) for layer in found)
-            for name in ("parameters", "multiply_adds", "notebook_flops", "activation_bytes")}
+    return {
+        name: sum(getattr(layer, name) for layer in found)
+        for name in ("parameters", "multiply_adds", "notebook_flops", "activation_bytes")
+    }
 
 
 def as_table(found: list[Layer]) -> str:
     """For people: a line for each layer and one for all."""
     lines = [["layer", "kind", "output C x H x W", "parameters", "multiply-adds", "activations MB"]]
     for layer in found:
-        lines.append([layer.name, layer.kind, " x ".join(map(str, layer.output)), f"{layer.parameters:,}",
-                      f"{layer.multiply_adds:,}", f"{layer.activation_bytes / 1e6:.2f}"])
+        lines.append(
+            [
+                layer.name,
+                layer.kind,
+                " x ".join(map(str, layer.output)),
+                f"{layer.parameters:,}",
+                f"{layer.multiply_adds:,}",
+                f"{layer.activation_bytes / 1e6:.2f}",
+            ]
+        )
     sums = totals(found)
-    lines.append(["all", f"{len(found)} layers", "", f"{sums['parameters']:,}", f"{sums['multiply_adds']:,}",
-                  f"{sums['activation_bytes'] / 1e6:.2f}"])
+    lines.append(
+        [
+            "all",
+            f"{len(found)} layers",
+            "",
+            f"{sums['parameters']:,}",
+            f"{sums['multiply_adds']:,}",
+            f"{sums['activation_bytes'] / 1e6:.2f}",
+        ]
+    )
     return columns(lines, right=3)
 
 
 def as_json(model: str, found: list[Layer], height: int, width: int) -> str:
     """All of it for programs; for one image of height x width."""
-    return json.dumps({"model": model, "height": height, "width": width, **totals(found),
-                       "layers": [{**asdict(layer), "activation_bytes": layer.activation_bytes} for layer in found]}, indent=1)
+    return json.dumps(
+        {
+            "model": model,
+            "height": height,
+            "width": width,
+            **totals(found),
+            "layers": [
+                {**asdict(layer), "activation_bytes": layer.activation_bytes} for layer in found
+            ],
+        },
+        indent=1,
+    )

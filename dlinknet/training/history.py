@@ -1,4 +1,5 @@
 """The epochs of a run as a table (CSV) and as a picture of the curves."""
+
 from __future__ import annotations
 
 import csv
@@ -16,8 +17,12 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         for row in rows:
-            writer.writerow({key: "" if isinstance(value, float) and math.isnan(value) else value
-                             for key, value in row.items()})
+            writer.writerow(
+                {
+                    key: "" if isinstance(value, float) and math.isnan(value) else value
+                    for key, value in row.items()
+                }
+            )
 
 
 def draw_curves(rows: list[dict[str, Any]], shown: tuple[str, ...], path: Path) -> None:
@@ -27,13 +32,19 @@ def draw_curves(rows: list[dict[str, Any]], shown: tuple[str, ...], path: Path) 
     except ImportError:
         LOG.info("no picture of the curves: matplotlib is not installed (pip install matplotlib)")
         return
-    panels = [("training loss", ("train_loss",)), ("validation", shown), ("learning rate", ("learning_rate",))]
+    panels = [
+        ("training loss", ("train_loss",)),
+        ("validation", shown),
+        ("learning rate", ("learning_rate",)),
+    ]
     panels = [(title, keys) for title, keys in panels if keys]
     # A Figure without pyplot: no window, no global state.
     figure = Figure(figsize=(4.5 * len(panels), 3.4), layout="constrained")
     for axes, (title, keys) in zip(figure.subplots(1, len(panels)), panels):
         for key in keys:
-            axes.plot([row["epoch"] for row in rows], [row[key] for row in rows], marker=".", label=key)
+            axes.plot(
+                [row["epoch"] for row in rows], [row[key] for row in rows], marker=".", label=key
+            )
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)

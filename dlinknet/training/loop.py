@@ -1,4 +1,5 @@
 """The training loop: epochs, validation, the plateau rule, checkpoints, and a log that a person can follow."""
+
 from __future__ import annotations
 
 import json
@@ -46,22 +47,51 @@ class Trainer:
         weights: of the classes in the cross-entropy; None: all alike.
     """
 
-    def __init__(self, config: Config, network: nn.Cell, loader: TrainingLoader, files: RunFiles,
-                 validate: Callable[[], dict[str, float]] | None, identity: DataIdentity, ranks: Ranks = Ranks(),
-                 weights: np.ndarray | None = None):
-        self.config, self.network, self.loader, self.files, self.validate = config, network, loader, files, validate
+    def __init__(
+        self,
+        config: Config,
+        network: nn.Cell,
+        loader: TrainingLoader,
+        files: RunFiles,
+        validate: Callable[[], dict[str, float]] | None,
+        identity: DataIdentity,
+        ranks: Ranks = Ranks(),
+        weights: np.ndarray | None = None,
+    ):
+        self.config, self.network, self.loader, self.files, self.validate = (
+            config,
+            network,
+            loader,
+            files,
+            validate,
+        )
         self.identity, self.ranks = identity, ranks
         self.optimizer = make_optimizer(config, network.trainable_params())
-        self.scaler = amp.DynamicLossScaler(config.init_loss_scale, config.scale_factor, config.scale_window)
-        self.step_function = make_step(set_precision(network, config.amp_level), make_loss(loader.classes, weights, ranks.size),
-                                       self.optimizer, self.scaler, ranks.size)
+        self.scaler = amp.DynamicLossScaler(
+            config.init_loss_scale, config.scale_factor, config.scale_window
+        )
+        self.step_function = make_step(
+            set_precision(network, config.amp_level),
+            make_loss(loader.classes, weights, ranks.size),
+            self.optimizer,
+            self.scaler,
+            ranks.size,
+        )
         self.schedule = make_schedule(config, len(loader))
         self.shown = loader.classes.shown if validate else ()
         self.state = State()
-        self.records = Records(files, network, self.optimizer, self.scaler, self._about(),
-                               {"settings": fixed_settings(config), "data": identity.to_dict()}, self.shown, ranks.first)
-        self.rate: float | None = None          # the learning rate that the optimizer was given last
-        self.resumed_from = ""                  # the checkpoint's file
+        self.records = Records(
+            files,
+            network,
+            self.optimizer,
+            self.scaler,
+            self._about(),
+            {"settings": fixed_settings(config), "data": identity.to_dict()},
+            self.shown,
+            ranks.first,
+        )
+        self.rate: float | None = None  # the learning rate that the optimizer was given last
+        self.resumed_from = ""  # the checkpoint's file
 
     def resume(self, stopped: Stopped, source: RunFiles) -> None:
         """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
@@ -78,10 +108,12 @@ class Trainer:
             try:
                 read_checkpoint(str(source.plateau), "resume")
             except UserError as error:
-                raise UserError(f"{error}; the training may have to go back to its weights: put the run's own file there") from None
+                raise UserError(
+                    f"{error}; the training may have to go back to its weights: put the run's own file there"
+                ) from None
         load_network(stopped.checkpoint, self.network, "resume")
         load_state(stopped.checkpoint, self.records.beside_network(), "resume")
-        if isinstance(schedule, PlateauRule):       # a timetable's rates follow from the settings
+        if isinstance(schedule, PlateauRule):  # a timetable's rates follow from the settings
             self.schedule = schedule
         self.state = state
         self.resumed_from = str(stopped.file)
@@ -101,7 +133,9 @@ class Trainer:
         """
         state, most = stopped.saved.state, len(self.loader) * self.loader.step_images
         figures = state.rows[0].keys() if state.rows else self.shown
-        if isinstance(stopped.saved.schedule, PlateauRule) != isinstance(self.schedule, PlateauRule):
+        if isinstance(stopped.saved.schedule, PlateauRule) != isinstance(
+            self.schedule, PlateauRule
+        ):
             what = "plateau is of another schedule"
         elif state.position.images > most:
             what = f"position.images is {state.position.images}, and an epoch has {most}"
@@ -119,12 +153,22 @@ class Trainer:
             UserError: they would not train the same, because their data, settings or checkpoints differ.
         """
         settings = {**fixed_settings(self.config), "save_steps": self.config.save_steps}
-        what = [self.identity.to_dict(), settings, self.config.epochs, self.loader.step_images, self.state.to_dict()["position"],
-                self.state.step, self.schedule.state(), self.state.to_dict()["best"]]
+        what = [
+            self.identity.to_dict(),
+            settings,
+            self.config.epochs,
+            self.loader.step_images,
+            self.state.to_dict()["position"],
+            self.state.step,
+            self.schedule.state(),
+            self.state.to_dict()["best"],
+        ]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
-            raise UserError(f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
-                            "in a resumed run, checkpoints must be the same on every machine; copy those of rank 0")
+            raise UserError(
+                f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
+                "in a resumed run, checkpoints must be the same on every machine; copy those of rank 0"
+            )
 
     def run(self) -> None:
         """Trains to the last epoch, or until the plateau rule says stop.
@@ -133,15 +177,28 @@ class Trainer:
             RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, or a file cannot be written.
         """
         if self.resumed_from:
-            LOG.info("resumed from %s: epoch %d, %d of its %d images are done", self.resumed_from, self.state.position.epoch,
-                     min(self.state.position.images, len(self.loader.pairs)), len(self.loader.pairs))
+            LOG.info(
+                "resumed from %s: epoch %d, %d of its %d images are done",
+                self.resumed_from,
+                self.state.position.epoch,
+                min(self.state.position.images, len(self.loader.pairs)),
+                len(self.loader.pairs),
+            )
         try:
-            if self.state.rows:         # killed after a checkpoint was written and before the table was
+            if self.state.rows:  # killed after a checkpoint was written and before the table was
                 self.records.keep_table(self.state.rows)
             if self.state.ended or self.state.position.epoch > self.config.epochs:
-                more = "" if self.config.schedule in PLANNED else f"; a higher --{self.config.epochs_key} goes on"
-                LOG.info("nothing is left to train: %s", f"the run ended early, {self.state.ended}" if self.state.ended else
-                         f"{len(self.state.rows)} epochs are done{more}")
+                more = (
+                    ""
+                    if self.config.schedule in PLANNED
+                    else f"; a higher --{self.config.epochs_key} goes on"
+                )
+                LOG.info(
+                    "nothing is left to train: %s",
+                    f"the run ended early, {self.state.ended}"
+                    if self.state.ended
+                    else f"{len(self.state.rows)} epochs are done{more}",
+                )
             else:
                 self.ranks.equalise(self.network.get_parameters())
                 self._run_epochs()
@@ -149,10 +206,15 @@ class Trainer:
             self._raise_told(error)
             raise
         if self.state.best:
-            LOG.info("best: %s %.4f in epoch %d, %s", self.state.best.figure, self.state.best.value, self.state.best.epoch,
-                     self.files.best)
+            LOG.info(
+                "best: %s %.4f in epoch %d, %s",
+                self.state.best.figure,
+                self.state.best.value,
+                self.state.best.epoch,
+                self.files.best,
+            )
         signals.say("the training was done")
-        LOG.info("training is done")        # scripts/processes.sh looks for it
+        LOG.info("training is done")  # scripts/processes.sh looks for it
 
     def _raise_told(self, error: Exception) -> None:
         """Raise RunFailed for what the user can do something about: too little memory, a full disk."""
@@ -160,23 +222,33 @@ class Trainer:
             return
         if out_of_memory(error):
             # A resumed run keeps its batch and train size.
-            raise RunFailed(f"out of memory with a step of {self.loader.batch_size} x {self.loader.height} x {self.loader.width} "
-                            "(batch x height x width): lower --batch_size or --train_size, for its validation --tile_size, in a "
-                            f"new run; {self.records.how_to_go_on()}") from None
+            raise RunFailed(
+                f"out of memory with a step of {self.loader.batch_size} x {self.loader.height} x {self.loader.width} "
+                "(batch x height x width): lower --batch_size or --train_size, for its validation --tile_size, in a "
+                f"new run; {self.records.how_to_go_on()}"
+            ) from None
         if isinstance(error, OSError):
-            raise RunFailed(f"cannot write {error.filename or 'a file'}: {error.strerror or error}; "
-                            f"{self.records.how_to_go_on()}") from None
+            raise RunFailed(
+                f"cannot write {error.filename or 'a file'}: {error.strerror or error}; "
+                f"{self.records.how_to_go_on()}"
+            ) from None
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
-        if self.ranks.total(np.array([self.ranks.first and not self.files.last.exists()], np.int64))[0]:
+        if self.ranks.total(
+            np.array([self.ranks.first and not self.files.last.exists()], np.int64)
+        )[0]:
             # A run that is killed early can be resumed too, and a full disk shows before hours of work.
             self.records.keep_last(self.state, self.schedule)
         else:
             self.records.note_saved(self.state)
         if self.loader.small:
-            LOG.info("%d images do not fill a crop of %d x %d (height x width): what is missing is mirrored", self.loader.small,
-                     self.loader.height, self.loader.width)
+            LOG.info(
+                "%d images do not fill a crop of %d x %d (height x width): what is missing is mirrored",
+                self.loader.small,
+                self.loader.height,
+                self.loader.width,
+            )
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.state.rows)
         for epoch in range(self.state.position.epoch, self.config.epochs + 1):
@@ -197,30 +269,44 @@ class Trainer:
             self.state.position, self.state.ended = Position(epoch + 1), decision.stop
             self.records.keep_last(self.state, self.schedule)
             self.records.keep_table(self.state.rows)
-            left = (time.monotonic() - start) / (len(self.state.rows) - done_before) * (self.config.epochs - epoch)
+            left = (
+                (time.monotonic() - start)
+                / (len(self.state.rows) - done_before)
+                * (self.config.epochs - epoch)
+            )
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
-                LOG.info("no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
-                         self.schedule.epochs_without, self.schedule.lowest_loss, self.schedule.learning_rate)
+                LOG.info(
+                    "no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
+                    self.schedule.epochs_without,
+                    self.schedule.lowest_loss,
+                    self.schedule.learning_rate,
+                )
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """What is left of one pass over the training set; returns the epoch's row of the table."""
-        signals.take_back()         # drivers and their libraries may have come with handlers of their own
+        signals.take_back()  # drivers and their libraries may have come with handlers of their own
         self.network.set_train(True)
         here, batch = self.state.position, self.loader.step_images
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
-        with Progress(here.images + steps * batch, f"epoch {epoch}/{self.config.epochs}", here.images) as progress:
+        with Progress(
+            here.images + steps * batch, f"epoch {epoch}/{self.config.epochs}", here.images
+        ) as progress:
             for images, masks in self.loader.epoch(epoch, here.images):
-                self._set_rate(self.schedule.advance((epoch - 1) * len(self.loader) + here.images // batch))
+                self._set_rate(
+                    self.schedule.advance((epoch - 1) * len(self.loader) + here.images // batch)
+                )
                 loss, finite = self.step_function(images, masks)
                 loss = float(loss.asnumpy())
                 self.state.step += 1
                 if not math.isfinite(loss):
-                    raise RunFailed(f"the loss is {loss} in epoch {epoch}, step {self.state.step}; {self.records.what_is_left()}; "
-                                    "start anew with a lower --learning_rate")
+                    raise RunFailed(
+                        f"the loss is {loss} in epoch {epoch}, step {self.state.step}; {self.records.what_is_left()}; "
+                        "start anew with a lower --learning_rate"
+                    )
                 if bool(finite.asnumpy()):
                     self.state.overflows_at_one = 0
                 else:
@@ -232,9 +318,15 @@ class Trainer:
                 if self.config.save_steps and self.state.step % self.config.save_steps == 0:
                     self._average_statistics()
                     self.records.keep_last(self.state, self.schedule)
-        return {"epoch": epoch, "train_loss": here.loss_sum / here.images, "learning_rate": self.schedule.learning_rate,
-                "loss_scale": self.records.loss_scale, "skipped_steps": here.skipped, "seconds": round(here.seconds, 1),
-                "images_per_second": round(here.images / here.seconds, 2)}
+        return {
+            "epoch": epoch,
+            "train_loss": here.loss_sum / here.images,
+            "learning_rate": self.schedule.learning_rate,
+            "loss_scale": self.records.loss_scale,
+            "skipped_steps": here.skipped,
+            "seconds": round(here.seconds, 1),
+            "images_per_second": round(here.images / here.seconds, 2),
+        }
 
     def _set_rate(self, rate: float) -> None:
         """Gives the optimizer a learning rate, where it has another one."""
@@ -253,38 +345,60 @@ class Trainer:
         try:
             rule = schedule_from_dict(checkpoint.meta.get("plateau"))
         except BadFields as error:
-            raise UserError(f"plateau: {checkpoint.file} does not say of which loss it is ({error})") from None
+            raise UserError(
+                f"plateau: {checkpoint.file} does not say of which loss it is ({error})"
+            ) from None
         if not isinstance(rule, PlateauRule) or rule.lowest_loss != self.schedule.lowest_loss:
             # Of a later epoch: a kill after it was written, then a damaged `last`, and the run goes on from before that epoch.
-            raise UserError(f"plateau: {checkpoint.file} does not hold the weights of loss {self.schedule.lowest_loss:.4f}, to "
-                            "which the training has to go back")
+            raise UserError(
+                f"plateau: {checkpoint.file} does not hold the weights of loss {self.schedule.lowest_loss:.4f}, to "
+                "which the training has to go back"
+            )
         return checkpoint
 
     def _report_overflow(self, epoch: int) -> None:
         scale = self.records.loss_scale
-        LOG.info("epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g", epoch, self.state.step, scale)
+        LOG.info(
+            "epoch %d, step %d: gradients overflowed, update skipped, loss scale now %g",
+            epoch,
+            self.state.step,
+            scale,
+        )
         self.state.overflows_at_one += scale <= 1
         if self.state.overflows_at_one > 1:
-            raise RunFailed(f"gradients are not finite in epoch {epoch}, step {self.state.step}, even with a loss scale of 1; "
-                            f"{self.records.what_is_left()}; start anew with a lower --learning_rate")
+            raise RunFailed(
+                f"gradients are not finite in epoch {epoch}, step {self.state.step}, even with a loss scale of 1; "
+                f"{self.records.what_is_left()}; start anew with a lower --learning_rate"
+            )
 
     def _keep_best(self, epoch: int, row: dict[str, Any]) -> None:
         """Saves the weights where they are the best so far: by road or mean IoU, or by training loss without validation."""
         figure = self.shown[0] if self.shown else "train_loss"
         value, sign = row[figure], -1 if figure == "train_loss" else 1
         # Of equals the later one is kept. NaN (no road in truth and prediction) is never better than a number.
-        if not self.state.best or value * sign >= self.state.best.value * sign or math.isnan(self.state.best.value):
+        if (
+            not self.state.best
+            or value * sign >= self.state.best.value * sign
+            or math.isnan(self.state.best.value)
+        ):
             self.state.best = Best(figure, value, epoch)
             self.records.keep_weights(self.files.best, self.state, self.schedule)
 
     def _about(self) -> dict[str, Any]:
         """What checkpoints say of network and images; the fields are documented in training/checkpoint.py."""
-        card = ModelCard.of(self.config.model_name, self.loader.classes, self.network.padding, self.network.decoder,
-                            self.loader.preprocessing)
+        card = ModelCard.of(
+            self.config.model_name,
+            self.loader.classes,
+            self.network.padding,
+            self.network.decoder,
+            self.loader.preprocessing,
+        )
         return {**card.to_dict(), "seed": self.config.seed}
 
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
         mark = " (best)" if self.state.best.epoch == row["epoch"] else ""
-        return (f"epoch {row['epoch']}/{self.config.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
-                f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s")
+        return (
+            f"epoch {row['epoch']}/{self.config.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
+            f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s"
+        )

@@ -1,4 +1,5 @@
 """What training makes small."""
+
 from __future__ import annotations
 
 import mindspore as ms
@@ -60,9 +61,13 @@ class CrossEntropyLoss(nn.Cell):
         self.processes = processes
 
     def construct(self, logits, truth):
-        counted = ops.cast(truth == self.labels, ms.float32) * self.weights         # N x C x H x W, 0 but at the truth
+        counted = (
+            ops.cast(truth == self.labels, ms.float32) * self.weights
+        )  # N x C x H x W, 0 but at the truth
         whole = self.over_all(counted.sum())
-        return -(counted * self.log_softmax(logits)).sum() * self.processes / ops.maximum(whole, 1e-6)
+        return (
+            -(counted * self.log_softmax(logits)).sum() * self.processes / ops.maximum(whole, 1e-6)
+        )
 
 
 def make_loss(classes: Classes, weights: np.ndarray | None, processes: int) -> nn.Cell:

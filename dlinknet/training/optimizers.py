@@ -1,4 +1,5 @@
 """What turns gradients into steps: the setting `optimizer`. The numbers are PyTorch's defaults."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,7 +9,10 @@ from mindspore import Parameter, nn, ops
 
 from dlinknet.config import Config
 
-NOT_DECAYED = ("gamma", "beta")         # BatchNorm's: MindSpore's own optimizers leave these out by name, and so do we
+NOT_DECAYED = (
+    "gamma",
+    "beta",
+)  # BatchNorm's: MindSpore's own optimizers leave these out by name, and so do we
 
 
 class AdamW(nn.Adam):
@@ -20,7 +24,9 @@ class AdamW(nn.Adam):
     def __init__(self, params: list[Parameter], learning_rate: float, weight_decay: float):
         super().__init__(params, learning_rate)
         self.decay = weight_decay
-        self.decayed = ms.ParameterTuple([p for p in self.parameters if not p.name.endswith(NOT_DECAYED)])
+        self.decayed = ms.ParameterTuple(
+            [p for p in self.parameters if not p.name.endswith(NOT_DECAYED)]
+        )
 
     def construct(self, gradients):
         kept = 1 - self.learning_rate * self.decay
@@ -44,7 +50,9 @@ class RMSProp(nn.Optimizer):
         gradients = self.scale_grad(self.gradients_centralization(self.decay_weight(gradients)))
         rate = self.get_lr()
         self.assignadd(self.global_step, self.global_step_increase_tensor)
-        return self.hyper_map(ops.partial(_rmsprop_step, rate), self._parameters, self.mean_square, gradients)
+        return self.hyper_map(
+            ops.partial(_rmsprop_step, rate), self._parameters, self.mean_square, gradients
+        )
 
 
 def _rmsprop_step(rate, parameter, mean_square, gradient):
@@ -56,10 +64,10 @@ def _rmsprop_step(rate, parameter, mean_square, gradient):
 def make_optimizer(config: Config, parameters: list[Parameter]) -> nn.Optimizer:
     """The optimizer that the settings ask for; its learning_rate is a parameter, which the schedule sets.
 
-        adam      betas 0.9 and 0.999, eps 1e-8; weight decay is added to the gradient, as it is in the next two
-        rmsprop   decay 0.99, eps 1e-8 beside the root
-        sgd       v <- momentum * v + gradient; w <- w - rate * v
-        adamw     adam with decoupled weight decay
+    adam      betas 0.9 and 0.999, eps 1e-8; weight decay is added to the gradient, as it is in the next two
+    rmsprop   decay 0.99, eps 1e-8 beside the root
+    sgd       v <- momentum * v + gradient; w <- w - rate * v
+    adamw     adam with decoupled weight decay
     """
     rate, decay = config.learning_rate, config.weight_decay
     kinds: dict[str, Any] = {

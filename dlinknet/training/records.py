@@ -1,4 +1,5 @@
 """The files that say how far a training has come: checkpoints, the table of the epochs, the curves."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -26,11 +27,20 @@ class Records:
         writes: False in a process that leaves the writing to another one.
     """
 
-    def __init__(self, files: RunFiles, network: nn.Cell, optimizer: nn.Optimizer, scaler: amp.DynamicLossScaler, about: dict[str, Any],
-                 fixed: dict[str, Any], shown: tuple[str, ...], writes: bool):
+    def __init__(
+        self,
+        files: RunFiles,
+        network: nn.Cell,
+        optimizer: nn.Optimizer,
+        scaler: amp.DynamicLossScaler,
+        about: dict[str, Any],
+        fixed: dict[str, Any],
+        shown: tuple[str, ...],
+        writes: bool,
+    ):
         self.files, self.network, self.optimizer, self.scaler = files, network, optimizer, scaler
         self.about, self.fixed, self.shown, self.writes = about, fixed, shown, writes
-        self.saved = ""         # what `last` holds, in words
+        self.saved = ""  # what `last` holds, in words
 
     @property
     def loss_scale(self) -> float:
@@ -49,8 +59,15 @@ class Records:
     def keep_last(self, state: State, schedule: Schedule) -> None:
         """All that a resume needs; the `last` that was there becomes `previous`."""
         if self.writes:
-            parameters = {p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]}
-            save(self.files.last, parameters.values(), {**self._meta(state, schedule), **state.to_dict(), **self.fixed}, self.files.previous)
+            parameters = {
+                p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]
+            }
+            save(
+                self.files.last,
+                parameters.values(),
+                {**self._meta(state, schedule), **state.to_dict(), **self.fixed},
+                self.files.previous,
+            )
         self.note_saved(state)
 
     def note_saved(self, state: State) -> None:
@@ -66,12 +83,27 @@ class Records:
 
     def what_is_left(self) -> str:
         """For the line of a training that fails."""
-        return f"{self.files.last} is whole ({self.saved})" if self.saved else "no checkpoint was written yet"
+        return (
+            f"{self.files.last} is whole ({self.saved})"
+            if self.saved
+            else "no checkpoint was written yet"
+        )
 
     def how_to_go_on(self) -> str:
         """For the line of a training that ends early and can go on."""
-        return f"{self.what_is_left()}; --resume goes on from it" if self.saved else self.what_is_left()
+        return (
+            f"{self.what_is_left()}; --resume goes on from it"
+            if self.saved
+            else self.what_is_left()
+        )
 
     def _meta(self, state: State, schedule: Schedule) -> dict[str, Any]:
-        return {**self.about, "epoch": state.epoch, "step": state.step, "best": state.to_dict()["best"],
-                "learning_rate": schedule.learning_rate, "loss_scale": self.loss_scale, "plateau": schedule.state()}
+        return {
+            **self.about,
+            "epoch": state.epoch,
+            "step": state.step,
+            "best": state.to_dict()["best"],
+            "learning_rate": schedule.learning_rate,
+            "loss_scale": self.loss_scale,
+            "plateau": schedule.state(),
+        }

@@ -18,7 +18,9 @@ from dlinknet.training.progress import DataIdentity, SavedRun
 from dlinknet.training.run import LAST, PREVIOUS, Resumed, RunFiles
 
 
-def resume_settings(settings: Config, arguments: list[str], description: str) -> tuple[Resumed, Config]:
+def resume_settings(
+    settings: Config, arguments: list[str], description: str
+) -> tuple[Resumed, Config]:
     """The run that the setting `resume` means, and its settings with what the command line says of them.
 
     Args:
@@ -29,7 +31,9 @@ def resume_settings(settings: Config, arguments: list[str], description: str) ->
     """
     found = find_run(settings, "*")
     resolved = load(arguments, description, found.settings)
-    if resolved.resume == NEWEST and resolved.log_name != found.files.log_name:     # the user has named another one
+    if (
+        resolved.resume == NEWEST and resolved.log_name != found.files.log_name
+    ):  # the user has named another one
         found = find_run(settings, resolved.log_name)
         resolved = load(arguments, description, found.settings)
     return found, resolved
@@ -46,10 +50,16 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     """
     if settings.resume == NEWEST:
         name = log_name if log_name == "*" else glob.escape(log_name)
-        found = [path for ending in (LAST, PREVIOUS) for path in Path(settings.output_path).glob(f"{name}_{ending}")]
+        found = [
+            path
+            for ending in (LAST, PREVIOUS)
+            for path in Path(settings.output_path).glob(f"{name}_{ending}")
+        ]
         if not found:
-            raise UserError(f"resume: {settings.output_path} holds no {log_name.replace('*', 'LOG_NAME')}_{LAST} to go on from; "
-                            "start without --resume, or name a file with --resume=FILE")
+            raise UserError(
+                f"resume: {settings.output_path} holds no {log_name.replace('*', 'LOG_NAME')}_{LAST} to go on from; "
+                "start without --resume, or name a file with --resume=FILE"
+            )
         file = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
     else:
         file = Path(settings.resume)
@@ -57,22 +67,34 @@ def find_run(settings: Config, log_name: str) -> Resumed:
             raise UserError(f"resume: there is no file {file}")
     ending = next((ending for ending in (LAST, PREVIOUS) if file.name.endswith(f"_{ending}")), None)
     if ending is None:
-        raise UserError(f"resume: {file} is not a LOG_NAME_{LAST}, which holds what a run needs to go on; "
-                        "--pretrained_ckpt=FILE starts a new run from the encoder's weights in it")
-    files = RunFiles(file.parent, file.name[:-len(f"_{ending}")])
+        raise UserError(
+            f"resume: {file} is not a LOG_NAME_{LAST}, which holds what a run needs to go on; "
+            "--pretrained_ckpt=FILE starts a new run from the encoder's weights in it"
+        )
+    files = RunFiles(file.parent, file.name[: -len(f"_{ending}")])
     checkpoints = [path for path in (files.last, files.previous) if path.exists()]
     if settings.resume != NEWEST and ending == PREVIOUS:
         checkpoints = [file]
     own = read_values(files.path("config.yaml")) if files.path("config.yaml").exists() else {}
-    return Resumed(files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name})
+    return Resumed(
+        files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name}
+    )
 
 
-def data_identity(training: list[Pair], validation: list[Pair], classes: Classes = ROADS) -> DataIdentity:
+def data_identity(
+    training: list[Pair], validation: list[Pair], classes: Classes = ROADS
+) -> DataIdentity:
     """What tells this data set from another."""
-    sizes = "".join(f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
-                    for pair in [*training, *validation])
-    return DataIdentity(tuple(pair.id for pair in training), tuple(pair.id for pair in validation),
-                        hashlib.sha256(sizes.encode()).hexdigest(), None if classes.road else classes)
+    sizes = "".join(
+        f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
+        for pair in [*training, *validation]
+    )
+    return DataIdentity(
+        tuple(pair.id for pair in training),
+        tuple(pair.id for pair in validation),
+        hashlib.sha256(sizes.encode()).hexdigest(),
+        None if classes.road else classes,
+    )
 
 
 def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, file: Path) -> None:
@@ -87,12 +109,17 @@ def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, fi
         UserError: a setting of FIXED or the data set differs; the line says what.
     """
     said = {"epochs": f"the planned number of epochs ({settings.epochs_key})"}
-    unlike = [f"{said.get(key, clipped(key, 60))} was {clipped(str(value), 60)}, is {getattr(settings, key, 'not known here')}"
-              for key, value in saved.settings.items() if not hasattr(settings, key) or not _equal(value, getattr(settings, key))]
+    unlike = [
+        f"{said.get(key, clipped(key, 60))} was {clipped(str(value), 60)}, is {getattr(settings, key, 'not known here')}"
+        for key, value in saved.settings.items()
+        if not hasattr(settings, key) or not _equal(value, getattr(settings, key))
+    ]
     unlike += _other_data(saved.data, identity)
     if unlike:
-        raise UserError(f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to train anew, name "
-                        "another log_name or another folder for the results")
+        raise UserError(
+            f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to train anew, name "
+            "another log_name or another folder for the results"
+        )
 
 
 def _equal(saved: Any, now: Any) -> bool:
@@ -104,9 +131,18 @@ def _other_data(saved: DataIdentity, now: DataIdentity) -> list[str]:
     """What differs between two data sets, in words."""
     unlike = []
     if saved.classes != now.classes:
-        before, after = ([each.name for each in identity.classes.listed] if identity.classes else ["road"] for identity in (saved, now))
-        unlike.append(names_unlike(before, after, "run") or "the class table has other values, colours or another void")
-    for before, after, name in ((saved.train, now.train, "training"), (saved.valid, now.valid, "validation")):
+        before, after = (
+            [each.name for each in identity.classes.listed] if identity.classes else ["road"]
+            for identity in (saved, now)
+        )
+        unlike.append(
+            names_unlike(before, after, "run")
+            or "the class table has other values, colours or another void"
+        )
+    for before, after, name in (
+        (saved.train, now.train, "training"),
+        (saved.valid, now.valid, "validation"),
+    ):
         gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
         if gone:
             unlike.append(f"{len(gone)} {name} images are missing ({name_some(gone, 3)})")
@@ -115,16 +151,50 @@ def _other_data(saved: DataIdentity, now: DataIdentity) -> list[str]:
     if not unlike and saved.files != now.files:
         unlike.append("the images have their old IDs, but the files have other sizes")
     return unlike
-FIXED = ("model_name", "pretrained_ckpt", "train_size", "augment", "batch_size", "learning_rate", "init_loss_scale",
-         "scale_factor", "scale_window", "seed", "threshold", "tile_size", "tile_overlap", "amp_level", "tf32", "data_layout",
-         "ignore_index", "train_height", "resize_width", "resize_height", "preprocessing", "decoder", "optimizer", "momentum",
-         "weight_decay", "schedule", "schedule_epochs", "schedule_factor", "class_weights")
-PLANNED = ("cosine", "one_cycle")       # schedules whose learning rates depend on how many epochs there will be
+
+
+FIXED = (
+    "model_name",
+    "pretrained_ckpt",
+    "train_size",
+    "augment",
+    "batch_size",
+    "learning_rate",
+    "init_loss_scale",
+    "scale_factor",
+    "scale_window",
+    "seed",
+    "threshold",
+    "tile_size",
+    "tile_overlap",
+    "amp_level",
+    "tf32",
+    "data_layout",
+    "ignore_index",
+    "train_height",
+    "resize_width",
+    "resize_height",
+    "preprocessing",
+    "decoder",
+    "optimizer",
+    "momentum",
+    "weight_decay",
+    "schedule",
+    "schedule_epochs",
+    "schedule_factor",
+    "class_weights",
+)
+PLANNED = (
+    "cosine",
+    "one_cycle",
+)  # schedules whose learning rates depend on how many epochs there will be
 
 
 def fixed_settings(settings: Config) -> dict[str, Any]:
     """The settings that a resumed run cannot change and still be the same run."""
-    planned = ("epochs",) if settings.schedule in PLANNED else ()       # alone and together have settings of their own for it
+    planned = (
+        ("epochs",) if settings.schedule in PLANNED else ()
+    )  # alone and together have settings of their own for it
     return {key: getattr(settings, key) for key in (*FIXED, *planned)}
 
 
@@ -139,11 +209,17 @@ def starts_from(settings: Config, resumes: bool) -> list[str]:
     """
     tunes = "trained_ckpt" in settings.given
     if tunes and resumes:
-        raise UserError("trained_ckpt: a run that goes on has its own weights; leave trained_ckpt or resume out")
+        raise UserError(
+            "trained_ckpt: a run that goes on has its own weights; leave trained_ckpt or resume out"
+        )
     if tunes and "pretrained_ckpt" in settings.given:
-        raise UserError("trained_ckpt and pretrained_ckpt both name weights to start from: give the whole network or the encoder")
+        raise UserError(
+            "trained_ckpt and pretrained_ckpt both name weights to start from: give the whole network or the encoder"
+        )
     if resumes:
         return []
     if not tunes and settings.trained_ckpt != default("trained_ckpt"):
-        LOG.info("trained_ckpt stands in the settings' file alone and is not used; --trained_ckpt=FILE on the command line fine-tunes that network")
+        LOG.info(
+            "trained_ckpt stands in the settings' file alone and is not used; --trained_ckpt=FILE on the command line fine-tunes that network"
+        )
     return ["trained_ckpt"] if tunes else ["pretrained_ckpt"] if settings.pretrained_ckpt else []

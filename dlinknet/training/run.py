@@ -1,4 +1,5 @@
 """The files of one run, and which run is resumed. Pure Python: mistakes are found before MindSpore is imported."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -20,9 +21,20 @@ from dlinknet.files.locks import locked
 from dlinknet.files.places import refuse_misnamed
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
-ENDINGS = ("best.ckpt", LAST, PREVIOUS, "plateau.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json", "train.log",
-           "damaged.ckpt", "report")
-BEFORE, MOMENT = "before_", "%Y%m%d-%H%M%S"      # the folder of an earlier run of this name
+ENDINGS = (
+    "best.ckpt",
+    LAST,
+    PREVIOUS,
+    "plateau.ckpt",
+    "epochs.csv",
+    "curves.png",
+    "config.yaml",
+    "split.json",
+    "train.log",
+    "damaged.ckpt",
+    "report",
+)
+BEFORE, MOMENT = "before_", "%Y%m%d-%H%M%S"  # the folder of an earlier run of this name
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,15 @@ class RunFiles:
         return self.path("plateau.ckpt")
 
     @contextmanager
-    def held(self, settings: Config, training: list[Pair], validation: list[Pair],
-             resumed: Resumed | None = None, taken: Path | None = None, writes: bool = True) -> Iterator[None]:
+    def held(
+        self,
+        settings: Config,
+        training: list[Pair],
+        validation: list[Pair],
+        resumed: Resumed | None = None,
+        taken: Path | None = None,
+        writes: bool = True,
+    ) -> Iterator[None]:
         """Keeps these files for one run while the block lasts.
 
         Moves an earlier run's aside, unless it is the one that goes on, and writes the resolved settings and the IDs of the
@@ -76,7 +95,7 @@ class RunFiles:
         names = [self.path(ending).name for ending in (*ENDINGS, BEFORE + time.strftime(MOMENT))]
         refuse_misnamed(self.folder, names, "log_name makes", "choose a shorter log_name")
         with locked(self.folder / f".{self.log_name}.lock", "output_path"):
-            for ending in ENDINGS:      # what a killed run left half written
+            for ending in ENDINGS:  # what a killed run left half written
                 for unfinished in left_beside(self.path(ending)):
                     unfinished.unlink()
             in_place = resumed is not None and self.same_as(resumed.files)
@@ -92,7 +111,10 @@ class RunFiles:
                         with replacing(self.path(ending)) as copy:
                             shutil.copyfile(resumed.files.path(ending), copy)
             write_text(self.path("config.yaml"), dataclasses.replace(settings, resume="").as_yaml())
-            split = {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation]}
+            split = {
+                "train": [pair.id for pair in training],
+                "valid": [pair.id for pair in validation],
+            }
             write_text(self.path("split.json"), json.dumps(split, indent=1))
             yield
 
@@ -106,7 +128,9 @@ class RunFiles:
         if not earlier:
             return None
         moment = BEFORE + time.strftime(MOMENT)
-        endings = (moment if number == 1 else f"{moment}-{number}" for number in count(1))     # two runs in a second
+        endings = (
+            moment if number == 1 else f"{moment}-{number}" for number in count(1)
+        )  # two runs in a second
         aside = next(path for path in map(self.path, endings) if not path.exists())
         aside.mkdir()
         for path in earlier:
@@ -119,5 +143,5 @@ class Resumed:
     """A run to go on with."""
 
     files: RunFiles
-    checkpoints: list[Path]         # to go on from, newest first: one that is damaged is passed over
-    settings: dict[str, Any]        # what it ran with, unchecked
+    checkpoints: list[Path]  # to go on from, newest first: one that is damaged is passed over
+    settings: dict[str, Any]  # what it ran with, unchecked

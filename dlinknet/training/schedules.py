@@ -1,4 +1,5 @@
 """When the learning rate falls and when training ends."""
+
 from __future__ import annotations
 
 import math
@@ -13,9 +14,9 @@ from dlinknet.files.fields import BadFields, Fields
 class Decision:
     """What follows from an epoch's training loss."""
 
-    improved: bool = False      # the lowest loss so far: keep these weights
-    restore: bool = False       # go back to the weights of the lowest loss
-    stop: str = ""              # why training ends; empty where it goes on
+    improved: bool = False  # the lowest loss so far: keep these weights
+    restore: bool = False  # go back to the weights of the lowest loss
+    stop: str = ""  # why training ends; empty where it goes on
 
 
 @dataclass
@@ -93,7 +94,9 @@ class Timetable:
         """The learning rate of a step, 0 to steps - 1; a later one has the last one's."""
         step = min(step, self.steps - 1)
         if self.kind == "step":
-            self.learning_rate = self.highest * self.factor ** (step // (self.epochs * self.steps_an_epoch))
+            self.learning_rate = self.highest * self.factor ** (
+                step // (self.epochs * self.steps_an_epoch)
+            )
         elif self.kind == "cosine":
             self.learning_rate = self.highest * (1 + math.cos(math.pi * step / self.steps)) / 2
         elif self.kind == "one_cycle":
@@ -101,7 +104,9 @@ class Timetable:
             if step <= top:
                 self.learning_rate = _half_cosine(self.highest / 25, self.highest, step / top)
             else:
-                self.learning_rate = _half_cosine(self.highest, self.highest / 25e4, (step - top) / (end - top))
+                self.learning_rate = _half_cosine(
+                    self.highest, self.highest / 25e4, (step - top) / (end - top)
+                )
         else:
             self.learning_rate = self.highest
         return self.learning_rate
@@ -118,8 +123,14 @@ class Timetable:
     def from_fields(cls, fields: Fields) -> Timetable:
         """Return the timetable whose state a checkpoint's text holds; BadFields if it is not one."""
         fields.number("learning_rate", least=0)
-        return cls(fields.text("kind"), fields.number("highest", above=0), fields.whole("steps", least=1),
-                   fields.whole("steps_an_epoch", least=1), fields.whole("epochs", least=1), fields.number("factor", above=0))
+        return cls(
+            fields.text("kind"),
+            fields.number("highest", above=0),
+            fields.whole("steps", least=1),
+            fields.whole("steps_an_epoch", least=1),
+            fields.whole("epochs", least=1),
+            fields.number("factor", above=0),
+        )
 
 
 Schedule = Union[PlateauRule, Timetable]
@@ -134,7 +145,11 @@ def schedule_from_dict(values: Any) -> Schedule:
     if values is None:
         raise BadFields("plateau is missing")
     fields = Fields(values, "plateau")
-    return PlateauRule.from_fields(fields) if "lowest_loss" in fields else Timetable.from_fields(fields)
+    return (
+        PlateauRule.from_fields(fields)
+        if "lowest_loss" in fields
+        else Timetable.from_fields(fields)
+    )
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:
@@ -145,5 +160,11 @@ def make_schedule(config: Config, steps_an_epoch: int) -> Schedule:
     """What the setting `schedule` asks for, at its start."""
     if config.schedule == "plateau":
         return PlateauRule(config.learning_rate)
-    return Timetable(config.schedule, config.learning_rate, config.epochs * steps_an_epoch, steps_an_epoch, config.schedule_epochs,
-                     config.schedule_factor)
+    return Timetable(
+        config.schedule,
+        config.learning_rate,
+        config.epochs * steps_an_epoch,
+        steps_an_epoch,
+        config.schedule_epochs,
+        config.schedule_factor,
+    )

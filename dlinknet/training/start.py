@@ -1,4 +1,5 @@
 """What a training starts from: random weights, a pretrained encoder, or a whole network that is fine-tuned."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -14,10 +15,12 @@ from dlinknet.errors import UserError, name_some
 from dlinknet.models.linknet import BUILDERS
 
 KEY = "trained_ckpt"
-LAST_LAYER = "head.conv2."      # gives a map of logits for each class
+LAST_LAYER = "head.conv2."  # gives a map of logits for each class
 
 
-def starting_network(settings: Config, classes: Classes, resumed: ModelCard | None = None) -> tuple[nn.Cell, str]:
+def starting_network(
+    settings: Config, classes: Classes, resumed: ModelCard | None = None
+) -> tuple[nn.Cell, str]:
     """Return the network to train, and a line that says what its weights are.
 
     Args:
@@ -28,9 +31,17 @@ def starting_network(settings: Config, classes: Classes, resumed: ModelCard | No
         UserError: a checkpoint that the settings name cannot be used, or is that of another network than the settings ask for.
     """
     if resumed is not None:
-        return start_network(settings.model_name, "", resumed.padding, classes.outputs, settings.decoder)
+        return start_network(
+            settings.model_name, "", resumed.padding, classes.outputs, settings.decoder
+        )
     if KEY not in settings.given:
-        return start_network(settings.model_name, settings.pretrained_ckpt, settings.encoder_padding, classes.outputs, settings.decoder)
+        return start_network(
+            settings.model_name,
+            settings.pretrained_ckpt,
+            settings.encoder_padding,
+            classes.outputs,
+            settings.decoder,
+        )
     _, source, card = load_trained(settings.trained_ckpt, KEY, settings.model_name)
     _refuse_another_network(card, settings)
     padding = card.padding if settings.encoder_padding == "auto" else settings.encoder_padding
@@ -50,12 +61,19 @@ def starting_network(settings: Config, classes: Classes, resumed: ModelCard | No
 def _refuse_another_network(card: ModelCard, settings: Config) -> None:
     """Raise UserError if the settings ask for another network than the checkpoint's."""
     asked = of_settings(settings)
-    for key, found, value in (("model_name", card.model, settings.model_name), ("decoder", card.decoder, settings.decoder)):
+    for key, found, value in (
+        ("model_name", card.model, settings.model_name),
+        ("decoder", card.decoder, settings.decoder),
+    ):
         if found != value:
-            raise UserError(f"{KEY}: {settings.trained_ckpt} has {key} {found}, not {value}; fine-tune it with --{key}={found}")
+            raise UserError(
+                f"{KEY}: {settings.trained_ckpt} has {key} {found}, not {value}; fine-tune it with --{key}={found}"
+            )
     if replace(card.preprocessing, resize=None) != replace(asked, resize=None):
-        raise UserError(f"{KEY}: {settings.trained_ckpt} was trained with another preprocessing than {settings.preprocessing}; fine-tune it with "
-                        "the one that it was trained with (--preprocessing)")
+        raise UserError(
+            f"{KEY}: {settings.trained_ckpt} was trained with another preprocessing than {settings.preprocessing}; fine-tune it with "
+            "the one that it was trained with (--preprocessing)"
+        )
 
 
 def _named(classes: Classes) -> str:

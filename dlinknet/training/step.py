@@ -1,4 +1,5 @@
 """One training step, the same on every device: scale, differentiate, unscale, update or skip, adjust the scale."""
+
 from __future__ import annotations
 
 from typing import Callable
@@ -13,8 +14,13 @@ def row_sums(gradient: Tensor) -> Tensor:
     return gradient.reshape(gradient.shape[0], -1).sum(1)
 
 
-def make_step(network: nn.Cell, loss_function: nn.Cell, optimizer: nn.Optimizer, scaler: amp.DynamicLossScaler,
-              processes: int = 1) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def make_step(
+    network: nn.Cell,
+    loss_function: nn.Cell,
+    optimizer: nn.Optimizer,
+    scaler: amp.DynamicLossScaler,
+    processes: int = 1,
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Returns step(images, truth) -> (loss, finite), compiled once for each shape.
 
     images: N x 3 x H x W float32; truth: N x C x H x W float32. loss: float32 scalar, not scaled. finite: bool scalar; where
@@ -24,6 +30,7 @@ def make_step(network: nn.Cell, loss_function: nn.Cell, optimizer: nn.Optimizer,
         processes: how many take this step together, each with its part of the batch. Gradients and loss are then the mean
             over them, and where one overflowed, all of them leave their weights as they are.
     """
+
     def scaled_loss(images, truth):
         logits = network(images)
         loss = loss_function(ops.cast(logits, ms.float32), truth)
@@ -32,7 +39,11 @@ def make_step(network: nn.Cell, loss_function: nn.Cell, optimizer: nn.Optimizer,
     each = ops.HyperMap()
     differentiate = ms.value_and_grad(scaled_loss, None, optimizer.parameters, has_aux=True)
     together = processes > 1
-    mean_of_all = nn.DistributedGradReducer(optimizer.parameters, True, processes) if together else nn.Identity()
+    mean_of_all = (
+        nn.DistributedGradReducer(optimizer.parameters, True, processes)
+        if together
+        else nn.Identity()
+    )
     total = ops.AllReduce() if together else nn.Identity()
 
     @ms.jit

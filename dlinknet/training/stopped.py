@@ -55,7 +55,7 @@ def read_newest(files: list[Path], key: str) -> Stopped:
     for file in files:
         try:
             open(file, "rb").close()
-        except OSError as error:        # it may be whole: the one before it would lose what came between
+        except OSError as error:  # it may be whole: the one before it would lose what came between
             raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
         try:
             return read_stopped(file, key)

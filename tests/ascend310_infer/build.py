@@ -1,4 +1,5 @@
 """Builds the C++ program for tests, with the sanitizers, and runs it."""
+
 from __future__ import annotations
 
 import fcntl
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PACKAGES = "apt-get install g++ cmake pkg-config libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
+PACKAGES = (
+    "apt-get install g++ cmake pkg-config libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
+)
 
 
 def lacking() -> str:
@@ -25,9 +28,17 @@ def lacking() -> str:
 
 def build(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """build.sh into `folder`, warnings being errors."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("LITE_HOME", "MINDSPORE_HOME")}
-    return subprocess.run(["bash", str(ROOT / "ascend310_infer" / "build.sh"), *words, "-DSTRICT=ON"], capture_output=True, text=True,
-                          env={**clean, "BUILD_DIR": str(folder), **environment})
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("LITE_HOME", "MINDSPORE_HOME")
+    }
+    return subprocess.run(
+        ["bash", str(ROOT / "ascend310_infer" / "build.sh"), *words, "-DSTRICT=ON"],
+        capture_output=True,
+        text=True,
+        env={**clean, "BUILD_DIR": str(folder), **environment},
+    )
 
 
 def built(folder: Path, *words: str, **environment: str) -> Path:
@@ -39,14 +50,27 @@ def built(folder: Path, *words: str, **environment: str) -> Path:
 
 def target(folder: Path, name: str) -> Path:
     """Another program of the same build: read_inputs, print_parts or decode_files."""
-    with open(folder / ".lock", "w") as lock:       # build.sh's own: two builds in one folder would disturb each other
+    with open(
+        folder / ".lock", "w"
+    ) as lock:  # build.sh's own: two builds in one folder would disturb each other
         fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["cmake", "--build", str(folder), "--target", name], check=True, capture_output=True)
+        subprocess.run(
+            ["cmake", "--build", str(folder), "--target", name], check=True, capture_output=True
+        )
     return folder / name
 
 
 def run(program: Path, *arguments: str, **kwargs) -> subprocess.CompletedProcess:
     """A program with leaks, overflows and undefined behaviour ending it with a report of many lines and a status of its own."""
-    options = {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99:allocator_may_return_null=1", "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99"}
-    return subprocess.run([str(program), *arguments], capture_output=True, text=True, timeout=400,
-                          env={**os.environ, **options, **kwargs.pop("env", {})}, **kwargs)
+    options = {
+        "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99",
+    }
+    return subprocess.run(
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env={**os.environ, **options, **kwargs.pop("env", {})},
+        **kwargs,
+    )

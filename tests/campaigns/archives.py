@@ -18,9 +18,31 @@ from tests.campaigns.damage import damaged
 from tests.campaigns.forks import Case, Disagrees, Kind
 
 NAMES = (
-    "data/a_sat.jpg", "../up", "/tmp/absolute", "a/../../up", "a\0b", "C:\\x", "..\\up", "x" * 300,
-    "d/" * 400 + "f", "", ".", "a", "a/b", "a/b/c", "é" * 200, "\udcff", "\x1b[31m", "a\nb", "con",
-    "__MACOSX/x", ".dlinknet_job.json", "~/x", "./../data/../../up", "data/")
+    "data/a_sat.jpg",
+    "../up",
+    "/tmp/absolute",
+    "a/../../up",
+    "a\0b",
+    "C:\\x",
+    "..\\up",
+    "x" * 300,
+    "d/" * 400 + "f",
+    "",
+    ".",
+    "a",
+    "a/b",
+    "a/b/c",
+    "é" * 200,
+    "\udcff",
+    "\x1b[31m",
+    "a\nb",
+    "con",
+    "__MACOSX/x",
+    ".dlinknet_job.json",
+    "~/x",
+    "./../data/../../up",
+    "data/",
+)
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MOST = 64 << 20  # bytes that may come out of an archive here
 
@@ -32,7 +54,8 @@ def _content(rng: Random) -> bytes:
 def _zip(rng: Random) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(
-        content, "w",
+        content,
+        "w",
         rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
     ) as archive:
         for place in range(rng.choice((1, 2, 4))):
@@ -65,12 +88,24 @@ def _zip_operated(rng: Random, data: bytes) -> tuple[bytes, str]:
     central = data[at : at + 4] == b"PK\1\2"
     field = rng.choice(
         (
-            ("flags", 8, 2), ("method", 10, 2), ("crc", 16, 4), ("packed size", 20, 4),
-            ("size", 24, 4), ("name length", 28, 2), ("extra length", 30, 2), ("offset", 42, 4))
+            ("flags", 8, 2),
+            ("method", 10, 2),
+            ("crc", 16, 4),
+            ("packed size", 20, 4),
+            ("size", 24, 4),
+            ("name length", 28, 2),
+            ("extra length", 30, 2),
+            ("offset", 42, 4),
+        )
         if central
         else (
-            ("flags", 6, 2), ("method", 8, 2), ("crc", 14, 4), ("packed size", 18, 4),
-            ("size", 22, 4), ("name length", 26, 2))
+            ("flags", 6, 2),
+            ("method", 8, 2),
+            ("crc", 14, 4),
+            ("packed size", 18, 4),
+            ("size", 22, 4),
+            ("name length", 26, 2),
+        )
     )
     value = rng.choice((0, 1, 8, 99, 0x800, 0xFFFF, 2**31, 2**32 - 1)) % 2 ** (8 * field[2])
     changed[at + field[1] : at + field[1] + field[2]] = value.to_bytes(field[2], "little")
@@ -93,22 +128,41 @@ def _tar(rng: Random) -> bytes:
             if rng.random() < 0.2:
                 member.type = rng.choice(
                     (
-                        tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE,
-                        tarfile.DIRTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE, b"Z", b"\0")
+                        tarfile.SYMTYPE,
+                        tarfile.LNKTYPE,
+                        tarfile.FIFOTYPE,
+                        tarfile.CHRTYPE,
+                        tarfile.DIRTYPE,
+                        tarfile.CONTTYPE,
+                        tarfile.GNUTYPE_SPARSE,
+                        b"Z",
+                        b"\0",
+                    )
                 )
                 member.linkname = rng.choice(("data/f0", "../up", "/etc/passwd", ""))
             if form == tarfile.PAX_FORMAT and rng.random() < 0.3:
                 member.pax_headers = rng.choice(
                     (
-                        {"size": "99999999999"}, {"size": "-1"}, {"size": "x"}, {"path": "../up"},
-                        {"mtime": "nan"}, {"path": "x" * 5000}, {"uid": "x"},
-                        {"GNU.sparse.map": "0,1,5"}, {"GNU.sparse.map": "0,99999999999999"},
+                        {"size": "99999999999"},
+                        {"size": "-1"},
+                        {"size": "x"},
+                        {"path": "../up"},
+                        {"mtime": "nan"},
+                        {"path": "x" * 5000},
+                        {"uid": "x"},
+                        {"GNU.sparse.map": "0,1,5"},
+                        {"GNU.sparse.map": "0,99999999999999"},
                         {"GNU.sparse.size": "99999999999999"},
                         {
-                            "GNU.sparse.major": "1", "GNU.sparse.minor": "0",
-                            "GNU.sparse.realsize": "99999999999"},
-                        {"hdrcharset": "BINARY"}, {"GNU.sparse.name": "../up"},
-                        {"linkpath": "../up"}, {"a": "\x1b[31m"})
+                            "GNU.sparse.major": "1",
+                            "GNU.sparse.minor": "0",
+                            "GNU.sparse.realsize": "99999999999",
+                        },
+                        {"hdrcharset": "BINARY"},
+                        {"GNU.sparse.name": "../up"},
+                        {"linkpath": "../up"},
+                        {"a": "\x1b[31m"},
+                    )
                 )
             try:
                 archive.addfile(member, io.BytesIO(data))
@@ -123,15 +177,32 @@ def _tar_operated(rng: Random, data: bytes) -> tuple[bytes, str]:
     at, changed = 512 * rng.randrange(max(1, len(data) // 512 - 2)), bytearray(data)
     field = rng.choice(
         (
-            ("name", 0, 100), ("mode", 100, 8), ("size", 124, 12), ("mtime", 136, 12),
-            ("type", 156, 1), ("link", 157, 100), ("magic", 257, 8), ("sparse", 386, 96),
-            ("real size", 483, 12))
+            ("name", 0, 100),
+            ("mode", 100, 8),
+            ("size", 124, 12),
+            ("mtime", 136, 12),
+            ("type", 156, 1),
+            ("link", 157, 100),
+            ("magic", 257, 8),
+            ("sparse", 386, 96),
+            ("real size", 483, 12),
+        )
     )
     value = rng.choice(
         (
-            b"77777777777\0", b"-1\0", b"\xff" * 12, b"\x80" + b"\xff" * 11,
-            b"\x80" + bytes(7) + b"\1\0\0\0", b"S", b"x", b"g", b"L", b"../up\0",
-            b"00000000000\0" * 2 + b"77777777777\0" * 2, b"\0")
+            b"77777777777\0",
+            b"-1\0",
+            b"\xff" * 12,
+            b"\x80" + b"\xff" * 11,
+            b"\x80" + bytes(7) + b"\1\0\0\0",
+            b"S",
+            b"x",
+            b"g",
+            b"L",
+            b"../up\0",
+            b"00000000000\0" * 2 + b"77777777777\0" * 2,
+            b"\0",
+        )
     )[: field[2]]
     changed[at + field[1] : at + field[1] + len(value)] = value
     if field[0] == "sparse":

@@ -30,8 +30,14 @@ from tests.campaigns.ledger import Ledger
 
 def main(arguments: list[str]) -> int:
     options = parse(
-        arguments, __doc__ or "", "inputs", 1000, os.cpu_count() or 1, ("kinds", KINDS),
-        "KIND-NUMBER")
+        arguments,
+        __doc__ or "",
+        "inputs",
+        1000,
+        os.cpu_count() or 1,
+        ("kinds", KINDS),
+        "KIND-NUMBER",
+    )
     folder = options.folder
     ledger = Ledger(folder)
     if options.only:
@@ -42,7 +48,9 @@ def main(arguments: list[str]) -> int:
         )
         print(
             "\n".join(f"{key}: {value}" for key, value in record.items() if value),
-            f"input: {folder / options.only}", sep="\n")
+            f"input: {folder / options.only}",
+            sep="\n",
+        )
         print((folder / options.only / "said").read_text(encoding="utf-8", errors="replace"))
         return int(record["outcome"] not in FINE)
     kinds = [KINDS[name] for name in options.kinds]
@@ -136,8 +144,10 @@ def table(records: list[dict[str, Any]]) -> str:
     ]
     rows.append(
         [
-            "all", str(len(records)),
-            *(str(sum(counts[name][each] for name in names)) for each in outcomes)]
+            "all",
+            str(len(records)),
+            *(str(sum(counts[name][each] for name in names)) for each in outcomes),
+        ]
     )
     return columns(rows, right=len(outcomes) + 1)
 

@@ -1,4 +1,5 @@
 """Damage to MindSpore checkpoints: what they say of themselves, their tensors, their checksum."""
+
 from __future__ import annotations
 
 import json
@@ -13,7 +14,17 @@ from tests.campaigns.text_damage import changed, json_text
 
 META = "dlinknet_meta"
 CARELESS = (
-    "Float16", "Float64", "Int32", "UInt8", "Bool", "Int64", "BFloat16", "String", "Float33", "")
+    "Float16",
+    "Float64",
+    "Int32",
+    "UInt8",
+    "Bool",
+    "Int64",
+    "BFloat16",
+    "String",
+    "Float33",
+    "",
+)
 
 
 def operated(rng: Random, data: bytes, kinds: tuple[str, ...]) -> tuple[bytes, str]:
@@ -85,8 +96,18 @@ def _tensors_changed(rng: Random, message: Any) -> str:
         sides = list(tensor.dims)
         tensor.dims[:] = rng.choice(
             (
-                sides[::-1], sides[:-1], [*sides, 1], [*sides, 2], [], [0], [-1], [2**40],
-                [2**62, 4], [1] * 40, [2, *sides])
+                sides[::-1],
+                sides[:-1],
+                [*sides, 1],
+                [*sides, 2],
+                [],
+                [0],
+                [-1],
+                [2**40],
+                [2**62, 4],
+                [1] * 40,
+                [2, *sides],
+            )
         )
         return f"{tag} of shape {list(tensor.dims)[:6]}"
     if how == 3:
@@ -97,7 +118,9 @@ def _tensors_changed(rng: Random, message: Any) -> str:
             rng.choice((np.float16, np.float64, np.int32))
         )
         tensor.tensor_content, tensor.tensor_type = (
-            content.tobytes(), content.dtype.name.capitalize())
+            content.tobytes(),
+            content.dtype.name.capitalize(),
+        )
         return f"{tag} retyped as {content.dtype}"
     if how == 5:
         content = np.frombuffer(tensor.tensor_content, np.float32).copy()
@@ -108,8 +131,11 @@ def _tensors_changed(rng: Random, message: Any) -> str:
     if how == 6:
         tensor.tensor_content = rng.choice(
             (
-                b"", tensor.tensor_content[:-1], tensor.tensor_content * 2,
-                tensor.tensor_content + b"\0")
+                b"",
+                tensor.tensor_content[:-1],
+                tensor.tensor_content * 2,
+                tensor.tensor_content + b"\0",
+            )
         )
         return f"{tag} of {len(tensor.tensor_content)} bytes"
     if how == 7:

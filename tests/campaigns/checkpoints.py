@@ -21,8 +21,14 @@ from tests.campaigns.forks import Case, Disagrees, Kind, fault_of_line, must_pas
 from tests.campaigns.text_damage import json_text
 
 SETTINGS = [
-    "--device_target=CPU", "--model_name=linknet18", "--batch_size=2", "--epoch_num=3",
-    "--output_path=out", "--log_name=roads", "--num_workers=1"]
+    "--device_target=CPU",
+    "--model_name=linknet18",
+    "--batch_size=2",
+    "--epoch_num=3",
+    "--output_path=out",
+    "--log_name=roads",
+    "--num_workers=1",
+]
 
 
 def in_child(make: Callable[[Path], None]) -> dict[str, bytes]:
@@ -89,12 +95,25 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
         state = trainer.state
         state.rows = [
             {
-                "epoch": 1, "train_loss": 0.5, "road_iou": 0.25, "precision": 0.5, "recall": 0.5,
-                "f1": float("nan"), "learning_rate": 2e-4, "loss_scale": 1.0, "skipped_steps": 0,
-                "seconds": 1.0, "images_per_second": 3.0}
+                "epoch": 1,
+                "train_loss": 0.5,
+                "road_iou": 0.25,
+                "precision": 0.5,
+                "recall": 0.5,
+                "f1": float("nan"),
+                "learning_rate": 2e-4,
+                "loss_scale": 1.0,
+                "skipped_steps": 0,
+                "seconds": 1.0,
+                "images_per_second": 3.0,
+            }
         ]
         state.best, state.step, state.position.epoch, state.position.images = (
-            Best("road_iou", 0.25, 1), 4, 2, 1)
+            Best("road_iou", 0.25, 1),
+            4,
+            2,
+            1,
+        )
         setattr(trainer.schedule, "lowest_loss", 0.5)
         trainer.records.keep_weights(trainer.files.best, state, trainer.schedule)
         trainer.records.keep_weights(trainer.files.plateau, state, trainer.schedule)
@@ -119,8 +138,10 @@ def _whole_network() -> bytes:
         from dlinknet.models.linknet import BUILDERS
 
         save(
-            folder / "net.ckpt", BUILDERS["linknet18"]().get_parameters(),
-            {"model": "linknet18", "classes": 1, "padding": "explicit", "decoder": "full"})
+            folder / "net.ckpt",
+            BUILDERS["linknet18"]().get_parameters(),
+            {"model": "linknet18", "classes": 1, "padding": "explicit", "decoder": "full"},
+        )
 
     return in_child(write)["net.ckpt"]
 
@@ -221,10 +242,18 @@ def make_read(rng: Random) -> Case:
     else:
         data = rng.choice(
             (
-                b"", b"\0", b"<html><body>404</body></html>",
-                b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", b"{}",
-                rng.randbytes(500), b"PK\3\4", b"\x80\x02", b"\x93NUMPY\x01\0",
-                b"\x89HDF\r\n\x1a\n", b"\x1f\x8b\x08")
+                b"",
+                b"\0",
+                b"<html><body>404</body></html>",
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+                b"{}",
+                rng.randbytes(500),
+                b"PK\3\4",
+                b"\x80\x02",
+                b"\x93NUMPY\x01\0",
+                b"\x89HDF\r\n\x1a\n",
+                b"\x1f\x8b\x08",
+            )
         )
         said = repr(data[:20])
     Path("net.ckpt").write_bytes(data)
@@ -263,8 +292,19 @@ def _safetensors(rng: Random) -> tuple[bytes, str]:
         name = rng.choice(list(names))
         header[name]["dtype"] = rng.choice(
             (
-                "F16", "BF16", "F64", "I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "X", "I64", "C64",
-                "F4")
+                "F16",
+                "BF16",
+                "F64",
+                "I8",
+                "U8",
+                "BOOL",
+                "F8_E4M3",
+                "F8_E5M2",
+                "X",
+                "I64",
+                "C64",
+                "F4",
+            )
         )
         text, said = json.dumps(header).encode(), f"{name} of type {header[name]['dtype']}"
     elif draw < 0.7:
@@ -288,4 +328,5 @@ def _warm() -> None:
 KINDS = (
     Kind("resumed run", 60, make_resumed, _warm, mindspore=True),
     Kind("checkpoint", 60, make_read, _warm, mindspore=True),
-    Kind("trained network", 12, make_trained, _whole_network, mindspore=True))
+    Kind("trained network", 12, make_trained, _whole_network, mindspore=True),
+)

@@ -9,8 +9,13 @@ from typing import Iterable
 
 
 def parse(
-    arguments: list[str], description: str, name: str, number: int, workers: int,
-    sorts: tuple[str, Iterable[str]], trial: str,
+    arguments: list[str],
+    description: str,
+    name: str,
+    number: int,
+    workers: int,
+    sorts: tuple[str, Iterable[str]],
+    trial: str,
 ) -> argparse.Namespace:
     """Return number, seed, workers, folder (absolute), only, and the chosen sorts as a list.
 
@@ -22,7 +27,8 @@ def parse(
     """
     option, choices = sorts
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--number", type=int, default=number, help=f"trials in all (default: {number})")
     add("--seed", type=int, default=1)

@@ -5,8 +5,22 @@ from __future__ import annotations
 from random import Random
 
 LARGE = (
-    0, 1, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1,
-    2**64 - 1)
+    0,
+    1,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    32768,
+    65535,
+    65536,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    2**64 - 1,
+)
 
 
 def damaged(rng: Random, data: bytes) -> tuple[bytes, str]:
@@ -26,7 +40,9 @@ def place_in(rng: Random, size: int) -> int:
 
 def _flipped(rng: Random, data: bytes) -> tuple[bytes, str]:
     changed, places = (
-        bytearray(data), [place_in(rng, len(data)) for _ in range(rng.choice((1, 1, 2, 8)))])
+        bytearray(data),
+        [place_in(rng, len(data)) for _ in range(rng.choice((1, 1, 2, 8)))],
+    )
     for place in places:
         changed[place] ^= 1 << rng.randrange(8)
     return bytes(changed), f"bits flipped at {places}"
@@ -34,8 +50,10 @@ def _flipped(rng: Random, data: bytes) -> tuple[bytes, str]:
 
 def _set(rng: Random, data: bytes) -> tuple[bytes, str]:
     changed, place, value = (
-        bytearray(data), place_in(rng, len(data)),
-        rng.choice((0, 255, 127, 128, rng.randrange(256))))
+        bytearray(data),
+        place_in(rng, len(data)),
+        rng.choice((0, 255, 127, 128, rng.randrange(256))),
+    )
     changed[place] = value
     return bytes(changed), f"byte {place} set to {value}"
 

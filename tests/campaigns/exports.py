@@ -1,4 +1,5 @@
 """Kinds of bad input: exported models, MINDIR and ONNX, with the JSON beside them."""
+
 from __future__ import annotations
 
 import functools
@@ -48,15 +49,19 @@ def _onnx() -> dict[str, bytes]:
         weight = helper.make_tensor("weight", TensorProto.FLOAT, [1, 3, 1, 1], [0.1, 0.2, 0.3])
         nodes = [
             helper.make_node("Conv", ["image", "weight"], ["logits"], kernel_shape=[1, 1]),
-            helper.make_node("Sigmoid", ["logits"], ["probability"])]
+            helper.make_node("Sigmoid", ["logits"], ["probability"]),
+        ]
         graph = helper.make_graph(
-            nodes, "layer",
+            nodes,
+            "layer",
             [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])],
             [helper.make_tensor_value_info("probability", TensorProto.FLOAT, [1, 1, 32, 32])],
-            [weight])
+            [weight],
+        )
         save_model(
             helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
-            str(folder / "model.onnx"))
+            str(folder / "model.onnx"),
+        )
         _write_sidecar(folder / "model.onnx", "ONNX", description.Shape(1, (32, 32)), {"opset": 13})
 
     return in_child(write)
@@ -69,9 +74,17 @@ def _write_sidecar(model: Path, form: str, shape: Any, made: dict[str, Any]) -> 
     description.write(
         model,
         {
-            "file": model.name, "file_format": form, "sha256": description.sha256(model),
-            "model": "linknet18", "classes": 1, "padding": "explicit", "decoder": "full",
-            **shape.described(1, DLINKNET), "threshold": 0.5, **made},
+            "file": model.name,
+            "file_format": form,
+            "sha256": description.sha256(model),
+            "model": "linknet18",
+            "classes": 1,
+            "padding": "explicit",
+            "decoder": "full",
+            **shape.described(1, DLINKNET),
+            "threshold": 0.5,
+            **made,
+        },
     )
 
 
@@ -136,6 +149,7 @@ def make_onnx(rng: Random) -> Case:
     """An ONNX file, through open_model() and one call."""
     return _make_export(rng, _onnx())
 
+
 KINDS: tuple[Kind, ...] = (Kind("mindir", 12, make_mindir, _mindir, mindspore=True),)
-if find_spec("onnx") and find_spec("onnxruntime"):      # requirements-onnx.txt
+if find_spec("onnx") and find_spec("onnxruntime"):  # requirements-onnx.txt
     KINDS += (Kind("onnx", 25, make_onnx, _onnx),)

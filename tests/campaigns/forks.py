@@ -27,8 +27,19 @@ SECONDS = 20  # that a trial may take
 MAKING = 120  # that the making of its input may take
 BYTES = 3 << 30  # of address space beyond what the process had when the trial began
 RESIDENT = 2 << 30  # of memory really used beyond that
-LONGEST = 300  # characters of an error's line about a text (YAML, JSON); a line about files has LINE
-TEXTS = ("settings", "run settings", "class table", "sidecar", "rank table", "manifest", "class weights", "node record")
+LONGEST = (
+    300  # characters of an error's line about a text (YAML, JSON); a line about files has LINE
+)
+TEXTS = (
+    "settings",
+    "run settings",
+    "class table",
+    "sidecar",
+    "rank table",
+    "manifest",
+    "class weights",
+    "node record",
+)
 NOISE = 3  # lines of libraries on stderr beside that line
 KEPT = 64 << 20  # bytes of an input that is kept
 PASSED, REFUSED = "passed", "refused"
@@ -172,13 +183,18 @@ def judged(case: Case, longest: int = LONGEST) -> dict[str, Any]:
         return {"outcome": "message" if fault else REFUSED, "text": f"{fault}{error}"[:LONGEST]}
     except MemoryError as error:
         return {
-            "outcome": "memory", "text": f"MemoryError {error}"[:LONGEST], "where": _where(error)}
+            "outcome": "memory",
+            "text": f"MemoryError {error}"[:LONGEST],
+            "where": _where(error),
+        }
     except BaseException as error:  # noqa: BLE001  (whatever it is, a user would see a traceback)
         outcome = "memory" if "nsufficient memory" in str(error) else "traceback"
         traceback.print_exc()
         return {
-            "outcome": outcome, "text": f"{type(error).__name__}: {error}"[:LONGEST],
-            "where": _where(error)}
+            "outcome": outcome,
+            "text": f"{type(error).__name__}: {error}"[:LONGEST],
+            "where": _where(error),
+        }
 
 
 def fault_of_line(text: str, longest: int = LONGEST) -> str:
@@ -207,7 +223,10 @@ def _watch(child: int, reader: int) -> dict[str, Any]:
     """Read what a child reports until it ends or its time is over."""
     data, ready, end = b"", False, time.monotonic() + MAKING
     record: dict[str, Any] = {
-        "what": "", "outcome": "own", "text": "the input could not be made in time"}
+        "what": "",
+        "outcome": "own",
+        "text": "the input could not be made in time",
+    }
     while True:
         if not select.select([reader], [], [], max(0.0, end - time.monotonic()))[0]:
             os.kill(child, signal.SIGKILL)

@@ -1,4 +1,5 @@
 """Kinds of bad input: images, masks of roads and of classes, folders of odd things."""
+
 from __future__ import annotations
 
 import io
@@ -193,8 +194,12 @@ def make_class_mask(rng: Random) -> Case:
 
         classes = class_table()
         pairs = matched(
-            {"bad": image, "good": Path("good_sat.jpg")}, {"bad": mask, "good": Path("good.png")},
-            (".", "."), ("data_path", "label_path"), classes)
+            {"bad": image, "good": Path("good_sat.jpg")},
+            {"bad": mask, "good": Path("good.png")},
+            (".", "."),
+            ("data_path", "label_path"),
+            classes,
+        )
         pair = next(pair for pair in pairs if pair.id == "bad")
         labels = _read_after_check(classes.read, pair.mask)
         _compare_sizes(mask, (pair.height, pair.width), labels.shape)
@@ -224,8 +229,23 @@ def make_folder(rng: Random) -> Case:
         ending = rng.choice(("_sat.jpg", "_mask.png", "_sat.png", ".png", ".tif", ""))
         name = rng.choice(
             (
-                "x", "good", "é", "e\u0301", "a b", "a\nb", "\x1b[31m", "\udcff", "-", "x" * 240,
-                "é" * 120, ".x", "x_sat_sat", "CON", "a;b", "$(x)")
+                "x",
+                "good",
+                "é",
+                "e\u0301",
+                "a b",
+                "a\nb",
+                "\x1b[31m",
+                "\udcff",
+                "-",
+                "x" * 240,
+                "é" * 120,
+                ".x",
+                "x_sat_sat",
+                "CON",
+                "a;b",
+                "$(x)",
+            )
         )
         path = Path(name + ending)
         how, make = rng.choice(
@@ -233,12 +253,15 @@ def make_folder(rng: Random) -> Case:
                 ("a dangling link", lambda: path.symlink_to("nowhere")),
                 ("a link to itself", lambda: path.symlink_to(path.name)),
                 ("a link to a folder", lambda: path.symlink_to(".")),
-                ("a FIFO", lambda: os.mkfifo(path)), ("a folder", path.mkdir),
+                ("a FIFO", lambda: os.mkfifo(path)),
+                ("a folder", path.mkdir),
                 ("a link to /dev/zero", lambda: path.symlink_to("/dev/zero")),
                 ("a link to /proc/self/mem", lambda: path.symlink_to("/proc/self/mem")),
                 ("a copy", lambda: path.write_bytes(Path("good_sat.jpg").read_bytes())),
-                ("an unreadable file", lambda: path.touch(0)), ("a socket", lambda: _bind(path)),
-                ("an empty file", path.touch))
+                ("an unreadable file", lambda: path.touch(0)),
+                ("a socket", lambda: _bind(path)),
+                ("an empty file", path.touch),
+            )
         )
         try:
             make()
@@ -247,9 +270,28 @@ def make_folder(rng: Random) -> Case:
             continue
     place = rng.choice(
         (
-            ".", ".", ".", ".", "/proc", "/proc/self", "/dev", "/", "/sys", "nowhere",
-            "good_sat.jpg", "good_sat.jpg/x", "x" * 5000, "loop", "/proc/self/fd",
-            "/proc/self/environ", "/dev/stdin", "/dev/zero", "/dev/null", "\0", "./" * 2500)
+            ".",
+            ".",
+            ".",
+            ".",
+            "/proc",
+            "/proc/self",
+            "/dev",
+            "/",
+            "/sys",
+            "nowhere",
+            "good_sat.jpg",
+            "good_sat.jpg/x",
+            "x" * 5000,
+            "loop",
+            "/proc/self/fd",
+            "/proc/self/environ",
+            "/dev/stdin",
+            "/dev/zero",
+            "/dev/null",
+            "\0",
+            "./" * 2500,
+        )
     )
     if place == "loop":
         Path("loop").symlink_to("loop")
@@ -278,5 +320,8 @@ def _warm() -> None:
 
 
 KINDS = (
-    Kind("image", 230, make_image, _warm), Kind("road mask", 180, make_road_mask, _warm),
-    Kind("class mask", 100, make_class_mask, _warm), Kind("folder", 25, make_folder, _warm))
+    Kind("image", 230, make_image, _warm),
+    Kind("road mask", 180, make_road_mask, _warm),
+    Kind("class mask", 100, make_class_mask, _warm),
+    Kind("folder", 25, make_folder, _warm),
+)

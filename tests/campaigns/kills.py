@@ -71,7 +71,7 @@ class Campaign:
         self.folder, self.seed, self.ledger = folder, seed, Ledger(folder)
         self.references: dict[str, Reference] = {}
         self.lock, self.kept = threading.Lock(), 0
-        self.left = MOST            # kills, of all runs together, that are still to come
+        self.left = MOST  # kills, of all runs together, that are still to come
 
     def need_reference(self, way: Way) -> None:
         """Run a training of this way undisturbed, unless an earlier start of the campaign did."""
@@ -102,7 +102,8 @@ class Campaign:
                 json.dumps(
                     {"seconds": seconds, "events": listed.read_text(encoding="utf-8").splitlines()}
                 ),
-                encoding="utf-8")
+                encoding="utf-8",
+            )
         values = json.loads(state.read_text(encoding="utf-8"))
         with self.lock:
             self.references[way.name] = Reference(
@@ -111,13 +112,17 @@ class Campaign:
         print(
             f"{way.name}: undisturbed in {values['seconds']:.0f} s, "
             f"{len(values['events'])} changes of files",
-            flush=True)
+            flush=True,
+        )
 
     def try_run(self, way: Way, number: int) -> dict[str, Any]:
         """Disturb one training until it ends; return its record, with a list of its kills."""
         name = f"{way.name.replace(' ', '_')}-{number}"
         rng, place, whole = (
-            Random(f"{self.seed}:{name}"), self.folder / name, self.references[way.name])
+            Random(f"{self.seed}:{name}"),
+            self.folder / name,
+            self.references[way.name],
+        )
         shutil.rmtree(place, ignore_errors=True)
         prepare(way, place)
         kills: list[dict[str, Any]] = []
@@ -141,7 +146,12 @@ class Campaign:
             except UserError as error:
                 wrong.append(str(error))
         record = {
-            "trial": name, "way": way.name, "kills": kills, "wrong": wrong, "ended": done["ended"]}
+            "trial": name,
+            "way": way.name,
+            "kills": kills,
+            "wrong": wrong,
+            "ended": done["ended"],
+        }
         self._keep(place, bool(wrong))
         return record
 
@@ -149,8 +159,10 @@ class Campaign:
         """Start or resume the training once and disturb it as planned; return what came of it."""
         listed = place / f"events{number}"
         environment = {
-            "AIM_WATCHED": str(place / way.output), "AIM_LIST": str(listed),
-            **(plan.environment if plan else {})}
+            "AIM_WATCHED": str(place / way.output),
+            "AIM_LIST": str(listed),
+            **(plan.environment if plan else {}),
+        }
         run = Run(way, place, can_resume(way, place), environment)
         struck = plan if plan and plan.strike(run, listed) else None
         waited = time.monotonic()
@@ -175,9 +187,15 @@ class Campaign:
         wrong += [f"the log says '{word}'" for word in DAMAGED if word in log]
         events = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
         return {
-            "plan": str(plan or ""), "at": events[-1] if events else "before its first file",
-            "struck": struck is not None, "status": status, "ended": ended, "early": early,
-            "wrong": wrong, "seconds": round(run.seconds, 1)}
+            "plan": str(plan or ""),
+            "at": events[-1] if events else "before its first file",
+            "struck": struck is not None,
+            "status": status,
+            "ended": ended,
+            "early": early,
+            "wrong": wrong,
+            "seconds": round(run.seconds, 1),
+        }
 
     def _keep(self, place: Path, failed: bool) -> None:
         """Remove what a run has left; of a failed one the logs stay, and of the first few
@@ -193,8 +211,7 @@ class Campaign:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments, __doc__ or "", "kills", 50, 2, ("ways", WAYS), "WAY-NUMBER")
-    campaign, ways = (
-        Campaign(options.folder, options.seed), [WAYS[name] for name in options.ways])
+    campaign, ways = (Campaign(options.folder, options.seed), [WAYS[name] for name in options.ways])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: end_all(number))
     _start_mindspore()
@@ -211,7 +228,8 @@ def main(arguments: list[str]) -> int:
     print(table(records), faults(records), sep="\n")
     count, wrong = (
         sum(len(record["kills"]) for record in records),
-        sum(bool(record["wrong"]) for record in records))
+        sum(bool(record["wrong"]) for record in records),
+    )
     print(
         f"{count} kills of {len(records)} runs; {len(records) - wrong} runs as they should be, "
         f"{wrong} not"
@@ -232,9 +250,12 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
     records = campaign.ledger.read()
     more = [way for way in ways for _ in range(way.share - 1)]
     Random(campaign.seed).shuffle(more)
-    order = [*ways, *more]              # a short campaign has each way too
+    order = [*ways, *more]  # a short campaign has each way too
     kills, place, lock = (
-        sum(len(record["kills"]) for record in records.values()), 0, threading.Lock())
+        sum(len(record["kills"]) for record in records.values()),
+        0,
+        threading.Lock(),
+    )
     campaign.left = number - kills
 
     def work() -> None:
@@ -254,7 +275,8 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
                 print(
                     f"{kills} kills; {record['trial']}: {len(record['kills'])}, "
                     f"{'; '.join(record['wrong'])[:200] or 'as it should be'}",
-                    flush=True)
+                    flush=True,
+                )
 
     with ThreadPoolExecutor(workers) as pool:
         for each in [pool.submit(work) for _ in range(workers)]:
@@ -273,10 +295,13 @@ def table(records: list[dict[str, Any]]) -> str:
                 found = Counter(str(kill["status"]) + " (early)" * kill["early"] for kill in mine)
                 rows.append(
                     [
-                        way, name, str(len(mine)),
+                        way,
+                        name,
+                        str(len(mine)),
                         str(sum("event" in kill["plan"] for kill in mine)),
                         ", ".join(f"{count} x {status}" for status, count in found.most_common()),
-                        str(sum(bool(kill["wrong"]) for kill in mine))]
+                        str(sum(bool(kill["wrong"]) for kill in mine)),
+                    ]
                 )
     for way in WAYS:
         mine = [record for record in records if record["way"] == way]
@@ -288,8 +313,13 @@ def table(records: list[dict[str, Any]]) -> str:
             )
             rows.append(
                 [
-                    way, "ends", str(len(mine)), "", f"{same} bit-identical",
-                    str(sum(not record["ended"] for record in mine))]
+                    way,
+                    "ends",
+                    str(len(mine)),
+                    "",
+                    f"{same} bit-identical",
+                    str(sum(not record["ended"] for record in mine)),
+                ]
             )
     return columns(rows)
 

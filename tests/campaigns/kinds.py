@@ -15,6 +15,11 @@ from tests.campaigns.forks import Kind
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        *image_kinds.KINDS, *texts.KINDS, *torch_files.KINDS, *archives.KINDS, *checkpoints.KINDS,
-        *exports.KINDS)
+        *image_kinds.KINDS,
+        *texts.KINDS,
+        *torch_files.KINDS,
+        *archives.KINDS,
+        *checkpoints.KINDS,
+        *exports.KINDS,
+    )
 }

@@ -1,4 +1,5 @@
 """The class table of the campaigns: three classes and void, one of them of two values."""
+
 from __future__ import annotations
 
 import functools

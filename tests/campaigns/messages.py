@@ -8,8 +8,24 @@ from typing import Any
 from tests.campaigns.damage import LARGE, damaged
 
 WORDS = (
-    "", "x", "Conv", "Add", "NotAnOperator", "image", "../../etc/passwd", "/dev/zero", "a\0b",
-    "\x1b[31m", "x" * 3000, "é", "-1", "Loop", "If", "Cast", "Float32")
+    "",
+    "x",
+    "Conv",
+    "Add",
+    "NotAnOperator",
+    "image",
+    "../../etc/passwd",
+    "/dev/zero",
+    "a\0b",
+    "\x1b[31m",
+    "x" * 3000,
+    "é",
+    "-1",
+    "Loop",
+    "If",
+    "Cast",
+    "Float32",
+)
 
 
 def _messages(message: Any) -> list[Any]:

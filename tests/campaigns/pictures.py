@@ -17,11 +17,43 @@ from tests.campaigns.damage import damaged
 
 JPEG_SIZES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
 FOREIGN = (
-    "WEBP", "BMP", "GIF", "ICO", "TGA", "PPM", "EPS", "QOI", "AVIF", "JPEG2000", "SGI", "PCX",
-    "DDS", "IM", "MSP", "XBM", "PDF", "ICNS", "MPO", "SPIDER", "DIB", "BLP")
+    "WEBP",
+    "BMP",
+    "GIF",
+    "ICO",
+    "TGA",
+    "PPM",
+    "EPS",
+    "QOI",
+    "AVIF",
+    "JPEG2000",
+    "SGI",
+    "PCX",
+    "DDS",
+    "IM",
+    "MSP",
+    "XBM",
+    "PDF",
+    "ICNS",
+    "MPO",
+    "SPIDER",
+    "DIB",
+    "BLP",
+)
 TIFF_CODECS = (
-    "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd", "webp", "group3",
-    "group4", "tiff_ccitt", "tiff_thunderscan", "raw")
+    "tiff_lzw",
+    "tiff_adobe_deflate",
+    "packbits",
+    "jpeg",
+    "lzma",
+    "zstd",
+    "webp",
+    "group3",
+    "group4",
+    "tiff_ccitt",
+    "tiff_thunderscan",
+    "raw",
+)
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F", "LAB", "HSV", "PA")
 
 
@@ -65,12 +97,20 @@ def _saved(rng: Random, height: int, width: int, form: str, **options: object) -
                 warnings.simplefilter("ignore")
                 image.save(content, form, **options)
         except (
-            OSError, ValueError, KeyError, RuntimeError, TypeError, SystemError, AttributeError):
+            OSError,
+            ValueError,
+            KeyError,
+            RuntimeError,
+            TypeError,
+            SystemError,
+            AttributeError,
+        ):
             continue
         said = ", ".join(
             [
                 f"{form} of mode {mode}",
-                *(f"{name} {value}" for name, value in options.items() if name != "exif")]
+                *(f"{name} {value}" for name, value in options.items() if name != "exif"),
+            ]
         )
         return Picture(
             content.getvalue(), "." + {"TIFF": "tif", "JPEG": "jpg"}.get(form, form.lower()), said
@@ -94,8 +134,11 @@ def _pillow_tiff(rng: Random, height: int, width: int) -> Picture:
 
 def _jpeg(rng: Random, height: int, width: int) -> Picture:
     options: dict[str, object] = {
-        "quality": rng.choice((10, 75, 95)), "progressive": rng.random() < 0.4,
-        "subsampling": rng.choice((0, 1, 2)), "optimize": rng.random() < 0.3}
+        "quality": rng.choice((10, 75, 95)),
+        "progressive": rng.random() < 0.4,
+        "subsampling": rng.choice((0, 1, 2)),
+        "optimize": rng.random() < 0.3,
+    }
     if rng.random() < 0.2:
         exif = Image.Exif()
         exif[274] = rng.choice((1, 2, 3, 5, 6, 8, 9))
@@ -116,7 +159,8 @@ def _frames(rng: Random, height: int, width: int) -> Picture:
             _noise(rng, height, width, rng.choice(("L", "RGB")))
             for _ in range(rng.choice((2, 3, 4)))
         ],
-        io.BytesIO())
+        io.BytesIO(),
+    )
     form = rng.choice(("PNG", "TIFF", "TIFF", "GIF", "WEBP"))
     images[0].save(content, form, save_all=True, append_images=images[1:])
     return Picture(
@@ -127,13 +171,22 @@ def _frames(rng: Random, height: int, width: int) -> Picture:
 def _no_picture(rng: Random, height: int, width: int) -> Picture:
     data = rng.choice(
         (
-            b"", b"\0", b"<html><body>404</body></html>",
+            b"",
+            b"\0",
+            b"<html><body>404</body></html>",
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
             rng.randbytes(300),
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n(/tmp) deletefile\n",
-            b"\xff\xd8\xff", png.SIGNATURE, b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08",
-            b"P6 64 64 255\n", b"P6 99999 99999 255\n", b"P5 64 64 65535\n" + bytes(8192),
-            b"BM" + bytes(52), b"GIF89a" + b"\xff" * 100)
+            b"\xff\xd8\xff",
+            png.SIGNATURE,
+            b"II*\0\x08\0\0\0",
+            b"MM\0*\0\0\0\x08",
+            b"P6 64 64 255\n",
+            b"P6 99999 99999 255\n",
+            b"P5 64 64 65535\n" + bytes(8192),
+            b"BM" + bytes(52),
+            b"GIF89a" + b"\xff" * 100,
+        )
     )
     return Picture(data, rng.choice((".png", ".jpg", ".tif")), f"no picture: {data[:20]!r}")
 
@@ -185,8 +238,23 @@ def _operated(rng: Random, picture: Picture) -> tuple[bytes, str]:
 
 
 SOURCES: tuple[Callable[[Random, int, int], Picture], ...] = (
-    _png, _png, _png, _png, _tiff, _tiff, _tiff, _tiff, _pillow_tiff, _pillow_tiff, _jpeg, _jpeg,
-    _foreign, _foreign, _frames, _no_picture)
+    _png,
+    _png,
+    _png,
+    _png,
+    _tiff,
+    _tiff,
+    _tiff,
+    _tiff,
+    _pillow_tiff,
+    _pillow_tiff,
+    _jpeg,
+    _jpeg,
+    _foreign,
+    _foreign,
+    _frames,
+    _no_picture,
+)
 
 
 def hurt(rng: Random, picture: Picture) -> Picture:

@@ -48,27 +48,54 @@ def read_only_output(stage: Stage) -> Iterator[Row]:
     here = stage.fresh(True)
     setup = "mount --bind out out; mount -o remount,bind,ro out"
     yield judged(
-        "read-only output", "train", run([*TRAIN, "--output_path=out"], here, setup), 2,
-        words=("output_path",))
+        "read-only output",
+        "train",
+        run([*TRAIN, "--output_path=out"], here, setup),
+        2,
+        words=("output_path",),
+    )
     yield judged(
-        "read-only output", "resume", run([*TRAIN, "--output_path=out", "--resume"], here, setup),
-        2, lost_of(here / "out"), ("output_path",))
+        "read-only output",
+        "resume",
+        run([*TRAIN, "--output_path=out", "--resume"], here, setup),
+        2,
+        lost_of(here / "out"),
+        ("output_path",),
+    )
     predict = [
-        PYTHON, str(ROOT / "predict.py"), "--device_target=CPU", "--data_path=data/valid",
-        "--trained_ckpt=out/roads_best.ckpt"]
+        PYTHON,
+        str(ROOT / "predict.py"),
+        "--device_target=CPU",
+        "--data_path=data/valid",
+        "--trained_ckpt=out/roads_best.ckpt",
+    ]
     yield judged(
-        "read-only output", "predict", run([*predict, "--predict_path=out"], here, setup), 2,
-        words=("predict_path",))
+        "read-only output",
+        "predict",
+        run([*predict, "--predict_path=out"], here, setup),
+        2,
+        words=("predict_path",),
+    )
     yield judged(
-        "read-only output", "export", run([*_export("out/net")], here, setup), 2,
-        words=("file_name",))
+        "read-only output",
+        "export",
+        run([*_export("out/net")], here, setup),
+        2,
+        words=("file_name",),
+    )
 
 
 def _export(name: str, formats: str = "MINDIR") -> list[str]:
     return [
-        PYTHON, str(ROOT / "export.py"),
-        "--trained_ckpt=out/roads_best.ckpt", f"--file_name={name}", f"--file_format={formats}",
-        "--width=64", "--height=64", "--batch_size=1"]
+        PYTHON,
+        str(ROOT / "export.py"),
+        "--trained_ckpt=out/roads_best.ckpt",
+        f"--file_name={name}",
+        f"--file_format={formats}",
+        "--width=64",
+        "--height=64",
+        "--batch_size=1",
+    ]
 
 
 def read_only_elsewhere(stage: Stage) -> Iterator[Row]:
@@ -85,9 +112,14 @@ def read_only_elsewhere(stage: Stage) -> Iterator[Row]:
             [*TRAIN, "--output_path=/tmp/results/out", "--epoch_num=1"]
             if target == "train"
             else [
-                PYTHON, str(ROOT / "eval.py"), "--device_target=CPU", "--data_path=data/valid",
-                "--label_path=data/valid", "--trained_ckpt=out/roads_best.ckpt",
-                "--predict_path=/tmp/results/scores"]
+                PYTHON,
+                str(ROOT / "eval.py"),
+                "--device_target=CPU",
+                "--data_path=data/valid",
+                "--label_path=data/valid",
+                "--trained_ckpt=out/roads_best.ckpt",
+                "--predict_path=/tmp/results/scores",
+            ]
         )
         yield judged(
             "read-only working folder, data and /dev/shm", target, run(command, here, setup), 0
@@ -101,20 +133,31 @@ def no_permission(stage: Stage) -> Iterator[Row]:
     plain = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
     (here / "out").chmod(0o555)
     yield judged(
-        "a folder without write permission", "resume",
-        run([*TRAIN, "--output_path=out", "--resume"], here, wrapper=plain), 2,
-        lost_of(here / "out"), ("output_path",))
+        "a folder without write permission",
+        "resume",
+        run([*TRAIN, "--output_path=out", "--resume"], here, wrapper=plain),
+        2,
+        lost_of(here / "out"),
+        ("output_path",),
+    )
     (here / "out").chmod(0o755)
     (here / "data" / "train" / "t1_sat.jpg").chmod(0)
     yield judged(
-        "an image without read permission", "train",
-        run([*TRAIN, "--output_path=new"], here, wrapper=plain), 2, words=("t1_sat.jpg",))
+        "an image without read permission",
+        "train",
+        run([*TRAIN, "--output_path=new"], here, wrapper=plain),
+        2,
+        words=("t1_sat.jpg",),
+    )
     (here / "data" / "train" / "t1_sat.jpg").chmod(0o644)
     (here / "out" / f"{NAME}_last.ckpt").chmod(0)
     yield judged(
-        "a checkpoint without read permission", "resume",
+        "a checkpoint without read permission",
+        "resume",
         run([*TRAIN, "--output_path=out", "--resume", "--epoch_num=2"], here, wrapper=plain),
-        (1, 2), words=(f"{NAME}_last.ckpt",))
+        (1, 2),
+        words=(f"{NAME}_last.ckpt",),
+    )
 
 
 def immutable(stage: Stage) -> Iterator[Row]:
@@ -127,19 +170,28 @@ def immutable(stage: Stage) -> Iterator[Row]:
     finally:
         subprocess.run(["chattr", "-i", str(file)], check=True)
     yield judged(
-        "an immutable LOG_NAME_last.ckpt", "resume", ended, 1, lost_of(here / "out"),
-        (f"{NAME}_last.ckpt",))
+        "an immutable LOG_NAME_last.ckpt",
+        "resume",
+        ended,
+        1,
+        lost_of(here / "out"),
+        (f"{NAME}_last.ckpt",),
+    )
 
 
 def full_disk(stage: Stage) -> Iterator[Row]:
     for size, done in (
-        ("1m", "train, no room at all"), ("60m", "train, no room for the first checkpoint"),
-        ("150m", "train, room for one checkpoint")):
+        ("1m", "train, no room at all"),
+        ("60m", "train, no room for the first checkpoint"),
+        ("150m", "train, room for one checkpoint"),
+    ):
         here = stage.fresh()
         setup = mounted("tmpfs", "out", f"size={size}")
         command = [
-            "sh", "-c",
-            shlex.join([*TRAIN, "--output_path=out"]) + "; s=$?; cp -r out kept; exit $s"]
+            "sh",
+            "-c",
+            shlex.join([*TRAIN, "--output_path=out"]) + "; s=$?; cp -r out kept; exit $s",
+        ]
         ended = run(command, here, setup)
         lost = (
             lost_of(here / "kept")
@@ -151,29 +203,49 @@ def full_disk(stage: Stage) -> Iterator[Row]:
         yield judged(f"a disk of {size}", done, ended, 1, lost, ("No space left",))
     here = stage.fresh()
     yield judged(
-        "a disk without inodes", "train",
+        "a disk without inodes",
+        "train",
         run([*TRAIN, "--output_path=out"], here, mounted("tmpfs", "out", "size=900m,nr_inodes=4")),
-        1, words=("No space left",))
+        1,
+        words=("No space left",),
+    )
 
 
 def full_disk_export(stage: Stage) -> Iterator[Row]:
     for formats in ("MINDIR", "ONNX"):
         here = stage.fresh(True)
         command = [
-            "sh", "-c",
-            shlex.join(_export("exports/net", formats)) + "; s=$?; cp -r exports kept; exit $s"]
+            "sh",
+            "-c",
+            shlex.join(_export("exports/net", formats)) + "; s=$?; cp -r exports kept; exit $s",
+        ]
         ended = run(command, here, mounted("tmpfs", "exports", "size=20m"))
         left = [file.name for file in (here / "kept").iterdir()] if (here / "kept").exists() else []
         yield judged(
-            "a disk of 20m", f"export {formats}", ended, 1,
-            f"{left} was left over" if left else "nothing", ("exports",))
+            "a disk of 20m",
+            f"export {formats}",
+            ended,
+            1,
+            f"{left} was left over" if left else "nothing",
+            ("exports",),
+        )
     here = stage.fresh(True)
     predict = [
-        PYTHON, str(ROOT / "predict.py"), "--device_target=CPU", "--data_path=data/valid",
-        "--trained_ckpt=out/roads_best.ckpt", "--predict_path=exports", "--probabilities=npy"]
+        PYTHON,
+        str(ROOT / "predict.py"),
+        "--device_target=CPU",
+        "--data_path=data/valid",
+        "--trained_ckpt=out/roads_best.ckpt",
+        "--predict_path=exports",
+        "--probabilities=npy",
+    ]
     yield judged(
-        "a disk of 20k", "predict", run(predict, here, mounted("tmpfs", "exports", "size=20k")), 1,
-        words=("exports", "space"))
+        "a disk of 20k",
+        "predict",
+        run(predict, here, mounted("tmpfs", "exports", "size=20k")),
+        1,
+        words=("exports", "space"),
+    )
 
 
 def full_tmp(stage: Stage) -> Iterator[Row]:
@@ -183,7 +255,8 @@ def full_tmp(stage: Stage) -> Iterator[Row]:
         ("train", [*TRAIN, "--output_path=new", "--epoch_num=1"], (0, 1)),
         ("export MINDIR", _export("new/net"), (0, 1)),
         ("export ONNX", _export("new/net", "ONNX"), (0, 1)),
-        ("two processes", [*SCRIPT, "--epoch_num=1"], (0, 1, 2))):
+        ("two processes", [*SCRIPT, "--epoch_num=1"], (0, 1, 2)),
+    ):
         here = stage.fresh(True)
         setup = f"{mounted('tmpfs', 'tmp', 'size=64k')}; export TMPDIR=$PWD/tmp; {fill}"
         yield judged("a full /tmp", done, run(command, here, setup), expected)
@@ -192,11 +265,15 @@ def full_tmp(stage: Stage) -> Iterator[Row]:
 def tiny_shm(stage: Stage) -> Iterator[Row]:
     for done, command in (
         ("train", [*TRAIN, "--output_path=new", "--epoch_num=1"]),
-        ("two processes", [*SCRIPT, "--distribute_epoch_num=1"])):
+        ("two processes", [*SCRIPT, "--distribute_epoch_num=1"]),
+    ):
         here = stage.fresh()
         yield judged(
-            "/dev/shm of 64k", done, run(command, here, "mount -t tmpfs -o size=64k none /dev/shm"),
-            0)
+            "/dev/shm of 64k",
+            done,
+            run(command, here, "mount -t tmpfs -o size=64k none /dev/shm"),
+            0,
+        )
 
 
 def quota(stage: Stage) -> Iterator[Row]:
@@ -205,7 +282,9 @@ def quota(stage: Stage) -> Iterator[Row]:
         file.truncate(256 << 20)
     made = subprocess.run(
         ["mkfs.ext4", "-q", "-F", "-O", "quota,project", "-E", "quotatype=prjquota", str(image)],
-        capture_output=True, text=True)
+        capture_output=True,
+        text=True,
+    )
     if made.returncode:
         raise NotHere(
             f"mkfs.ext4 makes no file system with quotas: {made.stderr.strip().splitlines()[-1]}"
@@ -220,10 +299,15 @@ def quota(stage: Stage) -> Iterator[Row]:
         )
     setup = (
         f"mount -o loop,prjquota {image} disk; mkdir disk/out; chattr -p 7 +P disk/out; "
-        "setquota -P 7 60000 60000 0 0 disk")
+        "setquota -P 7 60000 60000 0 0 disk"
+    )
     yield judged(
-        "a quota of 60 MB", "train", run([*TRAIN, "--output_path=disk/out"], here, setup), 1,
-        words=("quota",))
+        "a quota of 60 MB",
+        "train",
+        run([*TRAIN, "--output_path=disk/out"], here, setup),
+        1,
+        words=("quota",),
+    )
 
 
 @contextmanager
@@ -261,23 +345,41 @@ def cgroup_memory(stage: Stage) -> Iterator[Row]:
         with cgroup("memory", limit_in_bytes=f"{megabytes}M") as group:
             ended = run(
                 [
-                    "sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *TRAIN,
-                    "--output_path=out", "--epoch_num=1"],
-                here)
+                    "sh",
+                    "-c",
+                    f'echo $$ > {group}/cgroup.procs; exec "$@"',
+                    "sh",
+                    *TRAIN,
+                    "--output_path=out",
+                    "--epoch_num=1",
+                ],
+                here,
+            )
         killed = ended.status == -signal.SIGKILL
         yield judged(
             f"a cgroup with {megabytes} MB of memory",
-            "train" + (": the kernel kills it, and nothing can say so" if killed else ""), ended,
-            (0, 1, -signal.SIGKILL), lost_of(here / "out", ()))
+            "train" + (": the kernel kills it, and nothing can say so" if killed else ""),
+            ended,
+            (0, 1, -signal.SIGKILL),
+            lost_of(here / "out", ()),
+        )
         if killed:
             again = run(
                 [
-                    *TRAIN, "--output_path=out", "--epoch_num=1",
-                    *(["--resume"] if (here / "out" / f"{NAME}_last.ckpt").exists() else [])],
-                here)
+                    *TRAIN,
+                    "--output_path=out",
+                    "--epoch_num=1",
+                    *(["--resume"] if (here / "out" / f"{NAME}_last.ckpt").exists() else []),
+                ],
+                here,
+            )
             yield judged(
-                f"after a cgroup with {megabytes} MB of memory", "train again without it", again, 0,
-                lost_of(here / "out"))
+                f"after a cgroup with {megabytes} MB of memory",
+                "train again without it",
+                again,
+                0,
+                lost_of(here / "out"),
+            )
 
 
 def cgroup_processes(stage: Stage) -> Iterator[Row]:
@@ -286,22 +388,38 @@ def cgroup_processes(stage: Stage) -> Iterator[Row]:
         with cgroup("pids", max=str(most)) as group:
             ended = run(
                 [
-                    "sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *TRAIN,
-                    "--output_path=out", "--epoch_num=1"],
-                here)
+                    "sh",
+                    "-c",
+                    f'echo $$ > {group}/cgroup.procs; exec "$@"',
+                    "sh",
+                    *TRAIN,
+                    "--output_path=out",
+                    "--epoch_num=1",
+                ],
+                here,
+            )
         yield judged(f"a cgroup with {most} threads", "train", ended, (0, 1, 2))
 
 
 def few_open_files(stage: Stage) -> Iterator[Row]:
     here = stage.fresh()
     yield judged(
-        "ulimit -n 24", "train",
+        "ulimit -n 24",
+        "train",
         run(
             [
-                "sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *TRAIN, "--output_path=out",
-                "--epoch_num=1"],
-            here),
-        (0, 1, 2))
+                "sh",
+                "-c",
+                'ulimit -n 24; exec "$@"',
+                "sh",
+                *TRAIN,
+                "--output_path=out",
+                "--epoch_num=1",
+            ],
+            here,
+        ),
+        (0, 1, 2),
+    )
 
 
 def same_process_number(stage: Stage) -> Iterator[Row]:
@@ -310,8 +428,12 @@ def same_process_number(stage: Stage) -> Iterator[Row]:
     here = stage.fresh()
     alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     aim = {
-        "PYTHONPATH": str(ROOT / "tests" / "campaigns" / "aim"), "AIM_WATCHED": str(here / "out"),
-        "AIM_LIST": str(here / "list"), "AIM_AT": "24", "AIM_SECONDS": "0.01"}
+        "PYTHONPATH": str(ROOT / "tests" / "campaigns" / "aim"),
+        "AIM_WATCHED": str(here / "out"),
+        "AIM_LIST": str(here / "list"),
+        "AIM_AT": "24",
+        "AIM_SECONDS": "0.01",
+    }
     if run(["true"], here, wrapper=alone).status:
         raise NotHere("no PID namespace can be made")
     # The kernel ignores a KILL that process 1 sends to itself, so a shell is process 1 here and the
@@ -320,9 +442,12 @@ def same_process_number(stage: Stage) -> Iterator[Row]:
     killed = run([*TRAIN, "--output_path=out"], here, environment=aim, wrapper=tuple(within))
     left = [file.name for file in (here / "out").iterdir() if file.name.startswith(".")]
     yield Row(
-        "the same process number", "train, killed while it writes", str(killed.status),
+        "the same process number",
+        "train, killed while it writes",
+        str(killed.status),
         killed.lines[-1] if killed.lines else "",
-        wrong=[] if left else ["it was not killed in the middle of a file"])
+        wrong=[] if left else ["it was not killed in the middle of a file"],
+    )
     again = run([*TRAIN, "--output_path=out", "--resume"], here, wrapper=tuple(within))
     yield judged(
         "the same process number", f"resume beside {left}", again, 0, lost_of(here / "out")
@@ -360,8 +485,17 @@ def taken_port(stage: Stage) -> Iterator[Row]:
         taken.listen()
         port = taken.getsockname()[1]
         script = [
-            "bash", str(ROOT / "scripts" / "run_distribute_msrun_train.sh"), "data/train",
-            "settings.yaml", "2", "2", "127.0.0.1", str(port), "0", "--wait"]
+            "bash",
+            str(ROOT / "scripts" / "run_distribute_msrun_train.sh"),
+            "data/train",
+            "settings.yaml",
+            "2",
+            "2",
+            "127.0.0.1",
+            str(port),
+            "0",
+            "--wait",
+        ]
         yield judged(
             "a port that is taken", "msrun", run(script, here, seconds=200), (1, 2), words=("port",)
         )
@@ -376,19 +510,34 @@ def other_number_of_processes(stage: Stage) -> Iterator[Row]:
     if more.status == 0:
         fewer = run(
             [
-                *TRAIN, "--output_path=LOG0/output", "--resume", "--epoch_num=3",
-                "--run_distribute=False"],
-            here)
+                *TRAIN,
+                "--output_path=LOG0/output",
+                "--resume",
+                "--epoch_num=3",
+                "--run_distribute=False",
+            ],
+            here,
+        )
         yield judged(
-            "a run of two processes", "resume in one process", fewer, 0,
-            lost_of(here / "LOG0" / "output"))
+            "a run of two processes",
+            "resume in one process",
+            fewer,
+            0,
+            lost_of(here / "LOG0" / "output"),
+        )
 
 
 def _job(url: Callable[[str], str], here: Path) -> list[str]:
     return [
-        PYTHON, str(ROOT / "train.py"), "--config_path=settings.yaml", "--enable_modelarts=True",
-        f"--data_url={url('in')}", f"--train_url={url('run')}", f"--cache_path={here}/cache",
-        "--epoch_num=2"]
+        PYTHON,
+        str(ROOT / "train.py"),
+        "--config_path=settings.yaml",
+        "--enable_modelarts=True",
+        f"--data_url={url('in')}",
+        f"--train_url={url('run')}",
+        f"--cache_path={here}/cache",
+        "--epoch_num=2",
+    ]
 
 
 def failing_store(stage: Stage) -> Iterator[Row]:
@@ -400,8 +549,11 @@ def failing_store(stage: Stage) -> Iterator[Row]:
         raise NotHere(f"no store to talk to: {error}") from None
 
     def job(
-        done: str, expected: int, fault: Callable[[Any], None],
-        later: Callable[[Any], None] = lambda server: None) -> Row:
+        done: str,
+        expected: int,
+        fault: Callable[[Any], None],
+        later: Callable[[Any], None] = lambda server: None,
+    ) -> Row:
         here, server = stage.fresh(), ObsServer()
         try:
             server.put_folder("in", here / "data" / "train")
@@ -413,8 +565,12 @@ def failing_store(stage: Stage) -> Iterator[Row]:
                 later(server)
 
             ended = run(
-                _job(server.url, here), here, environment=server.environment, while_running=wait,
-                seconds=500)
+                _job(server.url, here),
+                here,
+                environment=server.environment,
+                while_running=wait,
+                seconds=500,
+            )
             stored = server.contents("run") if not getattr(server, "closed", False) else {}
             lost = lost_of(here / "cache" / "train")
             if expected == 0:
@@ -437,18 +593,37 @@ def failing_store(stage: Stage) -> Iterator[Row]:
         "each third request is answered with 503", 0, lambda server: setattr(server, "every", 3)
     )
     yield job(
-        "each upload of a checkpoint breaks off twice", 0,
-        lambda server: setattr(server, "cut", ["PUT", "_last.ckpt", 2]))
+        "each upload of a checkpoint breaks off twice",
+        0,
+        lambda server: setattr(server, "cut", ["PUT", "_last.ckpt", 2]),
+    )
     yield job(
-        "each upload of a checkpoint breaks off, always", 1,
-        lambda server: setattr(server, "cut", ["PUT", "_best.ckpt", 10**6]))
+        "each upload of a checkpoint breaks off, always",
+        1,
+        lambda server: setattr(server, "cut", ["PUT", "_best.ckpt", 10**6]),
+    )
     yield job("it is gone after the first checkpoint", 1, lambda server: None, close)
 
 
 PLACES: tuple[Callable[[Stage], Iterator[Row]], ...] = (
-    read_only_output, read_only_elsewhere, no_permission, immutable, full_disk, full_disk_export,
-    full_tmp, tiny_shm, quota, cgroup_memory, cgroup_processes, few_open_files, same_process_number,
-    first_process, taken_port, other_number_of_processes, failing_store)
+    read_only_output,
+    read_only_elsewhere,
+    no_permission,
+    immutable,
+    full_disk,
+    full_disk_export,
+    full_tmp,
+    tiny_shm,
+    quota,
+    cgroup_memory,
+    cgroup_processes,
+    few_open_files,
+    same_process_number,
+    first_process,
+    taken_port,
+    other_number_of_processes,
+    failing_store,
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -456,8 +631,10 @@ def main(arguments: list[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--only", default="",
-        help="places whose names hold one of these words, with commas (default: all)")
+        "--only",
+        default="",
+        help="places whose names hold one of these words, with commas (default: all)",
+    )
     parser.add_argument(
         "--folder", type=Path, default=None, help="where (default: among the temporary files)"
     )
@@ -482,8 +659,13 @@ def main(arguments: list[str]) -> int:
     shown = [["place", "done", "status", "line", "lost", "as it should be"]]
     shown += [
         [
-            row.place, row.done, row.status, row.line[:110], row.lost[:60],
-            "; ".join(row.wrong) or "yes"]
+            row.place,
+            row.done,
+            row.status,
+            row.line[:110],
+            row.lost[:60],
+            "; ".join(row.wrong) or "yes",
+        ]
         for row in rows
     ]
     print(columns(shown))

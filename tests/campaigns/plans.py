@@ -1,4 +1,5 @@
 """Disturbances of a training: which there are, when they strike, how the training has to end."""
+
 from __future__ import annotations
 
 import signal
@@ -11,12 +12,16 @@ from typing import Any, Optional
 from tests.campaigns.runs import NAME, Run, Way
 
 SIGNALS = {
-    "KILL": (signal.SIGKILL,), "TERM": (signal.SIGTERM,), "INT": (signal.SIGINT,),
-    "TERM twice": (signal.SIGTERM,) * 2, "INT twice": (signal.SIGINT,) * 2}
+    "KILL": (signal.SIGKILL,),
+    "TERM": (signal.SIGTERM,),
+    "INT": (signal.SIGINT,),
+    "TERM twice": (signal.SIGTERM,) * 2,
+    "INT twice": (signal.SIGINT,) * 2,
+}
 DRAWN = ("KILL",) * 10 + ("TERM",) * 4 + ("INT",) * 4 + ("TERM twice", "INT twice", "STOP", "STOP")
 START = 0.5  # of an undisturbed run's time is over, about, before its first step
 LONGEST = 300.0  # seconds for a training that is left alone
-COMPILES = "the first step compiles"      # a training logs it when it has its files
+COMPILES = "the first step compiles"  # a training logs it when it has its files
 STRAY = ("Traceback", "Fatal Python error", "core dumped", "Segmentation")
 
 
@@ -133,7 +138,7 @@ def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
     if plan.signals == "STOP":
         return (0,)
     number = {"K": signal.SIGKILL, "T": signal.SIGTERM, "I": signal.SIGINT}[plan.signals[0]]
-    reported = way.name == "two processes" and plan.target == "training"     # the script says 1
+    reported = way.name == "two processes" and plan.target == "training"  # the script says 1
     if number == signal.SIGKILL and not (way.script and plan.target == "training"):
         expected: tuple[int, ...] = (-number,)
     elif number == signal.SIGKILL:

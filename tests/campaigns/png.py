@@ -16,8 +16,14 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 PASSES = (
-    (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
-    (1, 0, 2, 1))
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
 Chunk = tuple  # (type, data)
 
 
@@ -133,8 +139,17 @@ def operated(rng: Random, data: bytes) -> tuple[bytes, str]:
         return damaged(rng, data)
     return rng.choice(
         (
-            _header, _header, _without, _twice, _swapped, _content, _checksum, _length, _inserted,
-            _stream)
+            _header,
+            _header,
+            _without,
+            _twice,
+            _swapped,
+            _content,
+            _checksum,
+            _length,
+            _inserted,
+            _stream,
+        )
     )(rng, chunks)
 
 
@@ -200,14 +215,21 @@ def _inserted(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
     turned = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     new = rng.choice(
         (
-            (b"zTXt", b"name\0\0" + bomb), (b"iCCP", b"name\0\0" + bomb),
-            (b"iTXt", b"name\0\1\0\0\0" + bomb), (b"eXIf", turned),
+            (b"zTXt", b"name\0\0" + bomb),
+            (b"iCCP", b"name\0\0" + bomb),
+            (b"iTXt", b"name\0\1\0\0\0" + bomb),
+            (b"eXIf", turned),
             (b"gAMA", struct.pack(">I", rng.choice((0, 1, 45455, 2**32 - 1)))),
             (b"acTL", struct.pack(">II", rng.choice((0, 1, 2**31 - 1)), 0)),
-            (b"bKGD", rng.randbytes(6)), (b"tRNS", rng.randbytes(rng.choice((1, 2, 6, 256, 300)))),
-            (b"sBIT", rng.randbytes(4)), (b"PLTE", rng.randbytes(rng.choice((3, 4, 768, 771)))),
-            (b"ABCD", rng.randbytes(10)), (b"abcd", rng.randbytes(10)), (b"a\0c\xff", b""),
-            (b"IEND", b""))
+            (b"bKGD", rng.randbytes(6)),
+            (b"tRNS", rng.randbytes(rng.choice((1, 2, 6, 256, 300)))),
+            (b"sBIT", rng.randbytes(4)),
+            (b"PLTE", rng.randbytes(rng.choice((3, 4, 768, 771)))),
+            (b"ABCD", rng.randbytes(10)),
+            (b"abcd", rng.randbytes(10)),
+            (b"a\0c\xff", b""),
+            (b"IEND", b""),
+        )
     )
     place = rng.randint(0, len(chunks))
     return assemble(
@@ -224,8 +246,11 @@ def _stream(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
         rows = b""
     how = rng.randrange(4)
     rows = (
-        rows[: rng.randrange(len(rows) + 1)], rows + rows, bytes([rng.choice((5, 255))]) + rows[1:],
-        b"")[how]
+        rows[: rng.randrange(len(rows) + 1)],
+        rows + rows,
+        bytes([rng.choice((5, 255))]) + rows[1:],
+        b"",
+    )[how]
     said = ("rows cut", "rows twice", "an unknown filter", "no rows")[how]
     place = next((place for place, (kind, _) in enumerate(chunks) if kind == b"IDAT"), 1)
     others = [each for each in chunks if each[0] != b"IDAT"]

@@ -24,15 +24,28 @@ from tests.conftest import ROOT, stripes, write_pair
 NAME = "roads"
 EPOCHS = 3
 SETTINGS = {
-    "device_target": "CPU", "model_name": "linknet18", "batch_size": 2, "epoch_num": EPOCHS,
-    "distribute_epoch_num": EPOCHS, "learning_rate": 0.001, "save_steps": 2, "num_workers": 1,
-    "log_name": NAME}
+    "device_target": "CPU",
+    "model_name": "linknet18",
+    "batch_size": 2,
+    "epoch_num": EPOCHS,
+    "distribute_epoch_num": EPOCHS,
+    "learning_rate": 0.001,
+    "save_steps": 2,
+    "num_workers": 1,
+    "log_name": NAME,
+}
 COMPARED = ("best.ckpt", "last.ckpt", "plateau.ckpt")
 WRITTEN = {
     f"{NAME}_{ending}"
     for ending in (
-        *COMPARED, "previous.ckpt", "epochs.csv", "curves.png", "config.yaml", "split.json",
-        "train.log")
+        *COMPARED,
+        "previous.ckpt",
+        "epochs.csv",
+        "curves.png",
+        "config.yaml",
+        "split.json",
+        "train.log",
+    )
 }
 LOCKS = (".lock", "_lock")
 AIM = Path(__file__).resolve().parent / "aim"
@@ -64,21 +77,40 @@ def _resume(resumes: bool) -> list[str]:
 
 def _single(place: Path, resumes: bool) -> list[str]:
     return [
-        sys.executable, str(ROOT / "train.py"), "--config_path=settings.yaml",
-        "--data_path=data/train", "--val_path=data/valid", "--output_path=out", *_resume(resumes)]
+        sys.executable,
+        str(ROOT / "train.py"),
+        "--config_path=settings.yaml",
+        "--data_path=data/train",
+        "--val_path=data/valid",
+        "--output_path=out",
+        *_resume(resumes),
+    ]
 
 
 def _script(name: str, *words: str) -> Callable[[Path, bool], list[str]]:
     return lambda place, resumes: [
-        "bash", str(ROOT / "scripts" / name), "data/train", "settings.yaml", *words,
-        "--val_path=data/valid", "--wait", *_resume(resumes)]
+        "bash",
+        str(ROOT / "scripts" / name),
+        "data/train",
+        "settings.yaml",
+        *words,
+        "--val_path=data/valid",
+        "--wait",
+        *_resume(resumes),
+    ]
 
 
 def _job(place: Path, resumes: bool) -> list[str]:
     return [
-        sys.executable, str(ROOT / "train.py"), "--config_path=settings.yaml",
-        "--enable_modelarts=True", f"--data_url={place}/packed", f"--train_url={place}/run",
-        f"--cache_path={place}/cache", f"--val_path={place}/data/valid"]
+        sys.executable,
+        str(ROOT / "train.py"),
+        "--config_path=settings.yaml",
+        "--enable_modelarts=True",
+        f"--data_url={place}/packed",
+        f"--train_url={place}/run",
+        f"--cache_path={place}/cache",
+        f"--val_path={place}/data/valid",
+    ]
 
 
 WAYS = {
@@ -88,8 +120,13 @@ WAYS = {
         Way("script", _script("run_standalone_cpu_train.sh"), "output", ("train.log",), True, 2),
         Way("job", _job, "run", share=2),
         Way(
-            "two processes", _script("run_distribute_cpu_train.sh", "2"), "LOG0/output",
-            ("LOG*/*.log",), True, 1),
+            "two processes",
+            _script("run_distribute_cpu_train.sh", "2"),
+            "LOG0/output",
+            ("LOG*/*.log",),
+            True,
+            1,
+        ),
     )
 }
 
@@ -135,13 +172,23 @@ class Run:
         self.said, self.errors = place / "stdout", place / "stderr"
         bin_folder = str(Path(sys.executable).parent)
         variables = {
-            **os.environ, "PYTHONUNBUFFERED": "1",
-            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(AIM),
-            "TMPDIR": str(place), **environment}
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(AIM),
+            "TMPDIR": str(place),
+            **environment,
+        }
         with open(self.said, "wb") as said, open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
-                way.command(place, resumes), cwd=place, env=variables, stdin=subprocess.DEVNULL,
-                stdout=said, stderr=errors, start_new_session=True)
+                way.command(place, resumes),
+                cwd=place,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=errors,
+                start_new_session=True,
+            )
         self.start = time.monotonic()
         LIVING.add(self)
 
@@ -308,7 +355,8 @@ def contents(way: Way, place: Path) -> dict[str, tuple[dict[str, bytes], Any]]:
                 name: hashlib.blake2b(value.tobytes()).digest()
                 for name, value in read.tensors.items()
             },
-            read.meta.get("best"))
+            read.meta.get("best"),
+        )
     return found
 
 

@@ -1,5 +1,6 @@
 """What the places need: commands in mounts of their own, and rows of a table that say what became
 of them."""
+
 from __future__ import annotations
 
 import os
@@ -21,10 +22,15 @@ from tests.conftest import ROOT
 PYTHON = sys.executable
 TRAIN = [PYTHON, str(ROOT / "train.py"), "--config_path=settings.yaml", "--data_path=data/train"]
 SCRIPT = [
-    "bash", str(ROOT / "scripts" / "run_distribute_cpu_train.sh"), "data/train", "settings.yaml",
-    "2", "--wait"]
+    "bash",
+    str(ROOT / "scripts" / "run_distribute_cpu_train.sh"),
+    "data/train",
+    "settings.yaml",
+    "2",
+    "--wait",
+]
 SECONDS = 240
-STAY = 10             # seconds for the other processes of a command that has ended
+STAY = 10  # seconds for the other processes of a command that has ended
 
 
 class NotHere(Exception):
@@ -69,7 +75,8 @@ class Stage:
             prepare(WAYS["script"], self.trained)
             ended = run(
                 [*TRAIN, "--val_path=data/valid", "--output_path=out", "--epoch_num=1"],
-                self.trained)
+                self.trained,
+            )
             if ended.status:
                 raise SystemExit(f"the first training failed: {ended.lines or ended.log[-500:]}")
 
@@ -85,10 +92,14 @@ class Stage:
 
 
 def run(
-    command: list[str], cwd: Path, setup: str = "", environment: Optional[dict[str, str]] = None,
+    command: list[str],
+    cwd: Path,
+    setup: str = "",
+    environment: Optional[dict[str, str]] = None,
     seconds: float = SECONDS,
     while_running: Callable[[subprocess.Popen], None] = lambda process: None,
-    wrapper: tuple[str, ...] = ()) -> Ended:
+    wrapper: tuple[str, ...] = (),
+) -> Ended:
     """Run a command in a session of its own, and kill what is left when its time is over.
 
     Args:
@@ -98,20 +109,38 @@ def run(
     """
     if setup:
         command = [
-            "unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{setup}\nexec "$@"',
-            "sh", *wrapper, *command]
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-ec",
+            f'{setup}\nexec "$@"',
+            "sh",
+            *wrapper,
+            *command,
+        ]
     else:
         command = [*wrapper, *command]
     variables = {
-        **os.environ, "PYTHONUNBUFFERED": "1",
-        "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}", **(environment or {})}
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}",
+        **(environment or {}),
+    }
     variables["DLINKNET_PLACE"] = uuid.uuid4().hex
     mark = f"DLINKNET_PLACE={variables['DLINKNET_PLACE']}"
     start, hung = time.monotonic(), False
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=said, stderr=errors,
-            start_new_session=True)
+            command,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=errors,
+            start_new_session=True,
+        )
         try:
             while_running(process)
             process.wait(seconds)
@@ -125,8 +154,13 @@ def run(
             file.seek(0)
             texts.append(file.read().decode(errors="replace"))
     return Ended(
-        status, [line for line in texts[1].splitlines() if line.strip()], texts[0],
-        time.monotonic() - start, hung, stayed)
+        status,
+        [line for line in texts[1].splitlines() if line.strip()],
+        texts[0],
+        time.monotonic() - start,
+        hung,
+        stayed,
+    )
 
 
 def _marked(mark: str) -> list[int]:
@@ -136,7 +170,7 @@ def _marked(mark: str) -> list[int]:
         try:
             if mark.encode() in Path(f"/proc/{entry}/environ").read_bytes():
                 found.append(int(entry))
-        except OSError:         # it has just ended
+        except OSError:  # it has just ended
             continue
     return found
 
@@ -155,8 +189,13 @@ def _kill_all(mark: str, patience: float) -> int:
 
 
 def judged(
-    place: str, done: str, ended: Ended, expected: Union[int, tuple[int, ...]],
-    lost: str = "nothing", words: tuple[str, ...] = ()) -> Row:
+    place: str,
+    done: str,
+    ended: Ended,
+    expected: Union[int, tuple[int, ...]],
+    lost: str = "nothing",
+    words: tuple[str, ...] = (),
+) -> Row:
     """Return the row of a command: its status has to be one of `expected`, its line one that holds
     `words`."""
     expected = expected if isinstance(expected, tuple) else (expected,)

@@ -1,4 +1,5 @@
 """Damage to texts: values of every nasty kind in nested data, JSON and YAML that hold them."""
+
 from __future__ import annotations
 
 import copy
@@ -12,25 +13,130 @@ import yaml
 from tests.campaigns.damage import damaged
 
 NASTY: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 10**12, 10**18, -(10**30), 2**31, 2**63, 2**64, int("9" * 400),
-    0.5, -0.0, 1e308, 1e-320, float("nan"), float("inf"), float("-inf"), "", " ", "x", "0", "010",
-    "1e5", "1_000", "0x10", "0o17", "12:30:45", "~", "null", "yes", "2020-01-01", "nan", ".inf",
-    "\0", "a\0b", "\ud800", "\x1b[31m", "a\nb", "x" * 300, "x" * 70000, "..", "/", "../../x",
-    "/dev/zero", "/proc/self/mem", "-", "*", "%s", "{}", "${HOME}", "obs://b/k", "é" * 200,
-    "\u202e", [], {}, [[]], [None], [0] * 3, [255] * 3, [-1, 0, 0], [1.5, 2, 3], ["a"], {"a": 1},
-    {"": {}}, [{}], [[0, 0, 0]] * 2, list(range(300)), {str(n): n for n in range(300)})
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    2,
+    10**12,
+    10**18,
+    -(10**30),
+    2**31,
+    2**63,
+    2**64,
+    int("9" * 400),
+    0.5,
+    -0.0,
+    1e308,
+    1e-320,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    "",
+    " ",
+    "x",
+    "0",
+    "010",
+    "1e5",
+    "1_000",
+    "0x10",
+    "0o17",
+    "12:30:45",
+    "~",
+    "null",
+    "yes",
+    "2020-01-01",
+    "nan",
+    ".inf",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "\x1b[31m",
+    "a\nb",
+    "x" * 300,
+    "x" * 70000,
+    "..",
+    "/",
+    "../../x",
+    "/dev/zero",
+    "/proc/self/mem",
+    "-",
+    "*",
+    "%s",
+    "{}",
+    "${HOME}",
+    "obs://b/k",
+    "é" * 200,
+    "\u202e",
+    [],
+    {},
+    [[]],
+    [None],
+    [0] * 3,
+    [255] * 3,
+    [-1, 0, 0],
+    [1.5, 2, 3],
+    ["a"],
+    {"a": 1},
+    {"": {}},
+    [{}],
+    [[0, 0, 0]] * 2,
+    list(range(300)),
+    {str(n): n for n in range(300)},
+)
 YAML_TEXTS = (
-    "{key}: 010", "{key}: !!binary aGVsbG8=", "{key}: !!python/object/apply:os.getcwd []",
-    "{key}: !!set {{a, b}}", "{key}: 2020-01-01", "{key}: !!timestamp 2020-99-99", "{key}: &a [*a]",
-    "<<: {key}", "{key}: <<", "? [1, 2]\n: 3", "? {{a: 1}}\n: 3", "{key}: !unknown 1",
-    "{key}: 'a\\0b'", '{key}: "\\ud800"', '{key}: "\\x1b[31m"', "{key}: 1:2:3:4:5", "{key}: 0b11",
-    "{key}: .nan", "{key}: 1e400", "%YAML 9.9\n---\n{key}: 1", "{key}: |\n  " + "x" * 500,
-    "{key}: 1\n{key}: 2", "\t{key}: 1", "{key}: {key}: 1", "[" * 5000, "{{" * 500,
-    "{key}: " + "9" * 5000, "{key}: !!int " + "x", "{key}: !!float x", "{key}: !!bool x",
-    "{key}: !!null x", "{key}: !!omap [1]", "{key}: !!pairs [1]", "--- 1\n--- 2", "{key}: *missing",
-    "{key}: \x00", "\ufeff{key}: 1", "{key}: !!merge 1", "{key}: =", "=: 1", "{key}: 0x",
-    "{key}: 1__0", "{key}: 190:20:30.15", "{key}: +.inf", "12: 3", "null: 3", "1.5: x", "true: x",
-    "{key}:\n" + "  - - - - - - - - - -\n" * 200)
+    "{key}: 010",
+    "{key}: !!binary aGVsbG8=",
+    "{key}: !!python/object/apply:os.getcwd []",
+    "{key}: !!set {{a, b}}",
+    "{key}: 2020-01-01",
+    "{key}: !!timestamp 2020-99-99",
+    "{key}: &a [*a]",
+    "<<: {key}",
+    "{key}: <<",
+    "? [1, 2]\n: 3",
+    "? {{a: 1}}\n: 3",
+    "{key}: !unknown 1",
+    "{key}: 'a\\0b'",
+    '{key}: "\\ud800"',
+    '{key}: "\\x1b[31m"',
+    "{key}: 1:2:3:4:5",
+    "{key}: 0b11",
+    "{key}: .nan",
+    "{key}: 1e400",
+    "%YAML 9.9\n---\n{key}: 1",
+    "{key}: |\n  " + "x" * 500,
+    "{key}: 1\n{key}: 2",
+    "\t{key}: 1",
+    "{key}: {key}: 1",
+    "[" * 5000,
+    "{{" * 500,
+    "{key}: " + "9" * 5000,
+    "{key}: !!int " + "x",
+    "{key}: !!float x",
+    "{key}: !!bool x",
+    "{key}: !!null x",
+    "{key}: !!omap [1]",
+    "{key}: !!pairs [1]",
+    "--- 1\n--- 2",
+    "{key}: *missing",
+    "{key}: \x00",
+    "\ufeff{key}: 1",
+    "{key}: !!merge 1",
+    "{key}: =",
+    "=: 1",
+    "{key}: 0x",
+    "{key}: 1__0",
+    "{key}: 190:20:30.15",
+    "{key}: +.inf",
+    "12: 3",
+    "null: 3",
+    "1.5: x",
+    "true: x",
+    "{key}:\n" + "  - - - - - - - - - -\n" * 200,
+)
 Text = tuple  # (bytes, how it was changed)
 
 
@@ -88,8 +194,12 @@ def changed(rng: Random, values: Any) -> tuple[Any, str]:
         ):
             holder[key] = rng.choice(
                 (
-                    -holder[key], holder[key] + 1, holder[key] * 10**9, float(holder[key]),
-                    str(holder[key]))
+                    -holder[key],
+                    holder[key] + 1,
+                    holder[key] * 10**9,
+                    float(holder[key]),
+                    str(holder[key]),
+                )
             )
             said.append(f"{path} is {short(holder[key])}")
         else:
@@ -116,12 +226,20 @@ def json_text(rng: Random, values: Any, **options: Any) -> Text:
         return damaged(rng, data)
     return rng.choice(
         (
-            (b"", "empty"), (b"null", "null"), (b"[" * 100_000, "nested lists"),
-            (b'{"a":' * 100_000, "nested dicts"), (b"9" * 5000, "5000 digits"),
-            (data.decode().encode("utf-16"), "UTF-16"), (b"\xef\xbb\xbf" + data, "a BOM"),
-            (b"[1, NaN, Infinity]", "NaN"), (data + b"\0", "a NUL byte"), (data * 2, "twice"),
-            (b'"text"', "text"), (b"[" + b"0," * 3_000_000 + b"0]", "three million numbers"),
-            (b"\xff\xfe", "no text"))
+            (b"", "empty"),
+            (b"null", "null"),
+            (b"[" * 100_000, "nested lists"),
+            (b'{"a":' * 100_000, "nested dicts"),
+            (b"9" * 5000, "5000 digits"),
+            (data.decode().encode("utf-16"), "UTF-16"),
+            (b"\xef\xbb\xbf" + data, "a BOM"),
+            (b"[1, NaN, Infinity]", "NaN"),
+            (data + b"\0", "a NUL byte"),
+            (data * 2, "twice"),
+            (b'"text"', "text"),
+            (b"[" + b"0," * 3_000_000 + b"0]", "three million numbers"),
+            (b"\xff\xfe", "no text"),
+        )
     )
 
 
@@ -150,10 +268,16 @@ def yaml_text(rng: Random, values: Any) -> Text:
     levels = rng.choice((3, 7, 9, 30))
     return rng.choice(
         (
-            (_laughs(levels).encode(), f"{levels} levels of aliases"), (b"", "empty"),
-            (b"null", "null"), (data.decode().encode("utf-16"), "UTF-16"),
-            (b"\xef\xbb\xbf" + data, "a BOM"), (b"- a\n" * 300_000, "a long list"),
-            (b"a: b\n" * 200_000, "200,000 keys"), (b"\xff\xfe\xfa", "no text"),
+            (_laughs(levels).encode(), f"{levels} levels of aliases"),
+            (b"", "empty"),
+            (b"null", "null"),
+            (data.decode().encode("utf-16"), "UTF-16"),
+            (b"\xef\xbb\xbf" + data, "a BOM"),
+            (b"- a\n" * 300_000, "a long list"),
+            (b"a: b\n" * 200_000, "200,000 keys"),
+            (b"\xff\xfe\xfa", "no text"),
             (data + b"...\n---\n" * 50_000, "50,000 documents"),
-            (b"a: " + b"x" * 3_000_000, "three million letters"), (b"k%d: &a v\n" * 3, "anchors"))
+            (b"a: " + b"x" * 3_000_000, "three million letters"),
+            (b"k%d: &a v\n" * 3, "anchors"),
+        )
     )

@@ -22,9 +22,17 @@ from tests.campaigns.text_damage import json_text, short, yaml_text
 def make_settings(rng: Random) -> Case:
     """A settings file, through config.load()."""
     values = {
-        "batch_size": 2, "learning_rate": 0.01, "model_name": "linknet18", "tta": False,
-        "file_format": ["MINDIR", "ONNX"], "data_path": "data", "resume": "", "val_split": 0.1,
-        "epoch_num": 3, "augment": "full"}
+        "batch_size": 2,
+        "learning_rate": 0.01,
+        "model_name": "linknet18",
+        "tta": False,
+        "file_format": ["MINDIR", "ONNX"],
+        "data_path": "data",
+        "resume": "",
+        "val_split": 0.1,
+        "epoch_num": 3,
+        "augment": "full",
+    }
     data, said = yaml_text(rng, values)
     Path("settings.yaml").write_bytes(data)
 
@@ -69,10 +77,17 @@ def make_sidecar(rng: Random) -> Case:
     shape = description.Shape(1, (64, 64), dynamic=rng.random() < 0.3, pixels=rng.random() < 0.3)
     classes = rng.choice((1, 3))
     values = {
-        "format": 1, "file": "m.onnx", "file_format": "ONNX",
-        "sha256": description.sha256(Path("m.onnx")), "model": "linknet18", "classes": classes,
-        "padding": "explicit", "decoder": "full", **shape.described(classes, DLINKNET),
-        "threshold": 0.5}
+        "format": 1,
+        "file": "m.onnx",
+        "file_format": "ONNX",
+        "sha256": description.sha256(Path("m.onnx")),
+        "model": "linknet18",
+        "classes": classes,
+        "padding": "explicit",
+        "decoder": "full",
+        **shape.described(classes, DLINKNET),
+        "threshold": 0.5,
+    }
     if classes > 1:
         values["class_table"] = yaml.safe_load(TABLE)
     data, said = json_text(rng, values)
@@ -80,7 +95,7 @@ def make_sidecar(rng: Random) -> Case:
 
     def run() -> str:
         found = description.read("m.onnx", "trained_ckpt")
-        found.card.known_classes("m.onnx", "trained_ckpt")      # as deploy/engines.py does next
+        found.card.known_classes("m.onnx", "trained_ckpt")  # as deploy/engines.py does next
         return str(found.shape)
 
     return Case(said, run)
@@ -92,10 +107,14 @@ def make_rank_table(rng: Random) -> Case:
         {"device_id": str(n), "device_ip": f"192.168.1.{n}", "rank_id": str(n)} for n in range(3)
     ]
     listed = {
-        "version": "1.0", "server_count": "1", "status": "completed",
-        "server_list": [{"server_id": "10.0.0.1", "device": devices}]}
+        "version": "1.0",
+        "server_count": "1",
+        "status": "completed",
+        "server_list": [{"server_id": "10.0.0.1", "device": devices}],
+    }
     grouped = {
-        "version": "0.1", "status": "completed",
+        "version": "0.1",
+        "status": "completed",
         "group_list": [
             {
                 "group_name": "g",
@@ -135,6 +154,7 @@ def make_manifest(rng: Random) -> Case:
 
     def run() -> None:
         from dlinknet.files.results import replacing_results
+
         try:
             with replacing_results(Path("out"), "predict_path") as stage:
                 (stage / "b_mask.png").write_text("new", encoding="utf-8")
@@ -158,6 +178,7 @@ def _class_pair() -> Any:
 def make_class_weights(rng: Random) -> Case:
     """A run's class_weights.json, through frequencies(): what does not fit is counted again."""
     from dlinknet.data import class_weights as room
+
     pair, out = _class_pair(), Path("out")
     whole = room.frequencies([pair], class_table(), out)
     data, said = json_text(rng, json.loads((out / room.FILE).read_text(encoding="utf-8")))
@@ -181,7 +202,8 @@ def make_node_record(rng: Random) -> Case:
     value = {"state": {"a.png": [1, 2]}, "source": "obs://b/k", "sizes": {"a.png": 1}, "file": ""}
     text = {
         "data": {"source": "obs://b/k", "time": 4e9, "value": value},
-        "train": {"source": "obs://b/t", "time": 1.0, "error": "UserError", "text": "none"}}
+        "train": {"source": "obs://b/t", "time": 1.0, "error": "UserError", "text": "none"},
+    }
     data, said = json_text(rng, text)
     Path("cache").mkdir()
     Path("cache/.dlinknet_job.json").write_bytes(data)
@@ -227,12 +249,15 @@ def make_report(rng: Random) -> Case:
     Path("out/overlays").mkdir(parents=True)
     epochs = (
         "epoch,train_loss,road_iou,precision,recall,f1,learning_rate,loss_scale,skipped_steps,"
-        "seconds,images_per_second\n1,0.5,0.25,0.5,0.5,,0.0002,1,0,1,3\n")
+        "seconds,images_per_second\n1,0.5,0.25,0.5,0.5,,0.0002,1,0,1,3\n"
+    )
     images = (
         "id,road_iou,precision,recall,f1,true_road,missed_road,false_road\n"
-        "r1,0.25,0.5,0.5,0.5,10,5,3\nr2,,,,,0,0,4\n")
+        "r1,0.25,0.5,0.5,0.5,10,5,3\nr2,,,,,0,0,4\n"
+    )
     texts = {
-        "roads_epochs.csv": epochs.encode(), "images.csv": images.encode(),
+        "roads_epochs.csv": epochs.encode(),
+        "images.csv": images.encode(),
         "roads_split.json": json.dumps({"train": ["r0"], "valid": ["r1", "r2"]}).encode(),
         "figures.json": json.dumps(
             {"images": 2, "road_iou": 0.25, "precision": 0.5, "recall": 0.5, "f1": None}
@@ -258,13 +283,82 @@ def make_report(rng: Random) -> Case:
 
 
 ENDS = (
-    "", " ", "0", "-1", "1", "2", "31", "32", "33", "64", "1e3", "1e12", "1e18", "1e308", "1e400",
-    "nan", "inf", "-inf", "1_000", "0x10", "010", "1000000000", "99999999999999999999", "9" * 5000,
-    "0.5", "-0", "+1", "1.0", "true", "False", "yes", "None", "null", "[]", "{}", "a", "a" * 300,
-    "a" * 5000, "/", "//", ".", "..", "~", "~nobody", "/proc", "/proc/self/mem", "/dev/zero",
-    "/dev/null", "\ud800", "\x1b[31m", "a\nb", "obs://b/k", "obs://", "s3://", "file:///x", "*",
-    "é" * 100, "0-99999999999", "0,0,0", "7-0", "0-", "-0-", "all", ",", ",,", "MINDIR,",
-    "MINDIR,X", "x" * 200 + ",", "١٢", "½", "1,5", "1 000", "12e", "--x", "-")
+    "",
+    " ",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "31",
+    "32",
+    "33",
+    "64",
+    "1e3",
+    "1e12",
+    "1e18",
+    "1e308",
+    "1e400",
+    "nan",
+    "inf",
+    "-inf",
+    "1_000",
+    "0x10",
+    "010",
+    "1000000000",
+    "99999999999999999999",
+    "9" * 5000,
+    "0.5",
+    "-0",
+    "+1",
+    "1.0",
+    "true",
+    "False",
+    "yes",
+    "None",
+    "null",
+    "[]",
+    "{}",
+    "a",
+    "a" * 300,
+    "a" * 5000,
+    "/",
+    "//",
+    ".",
+    "..",
+    "~",
+    "~nobody",
+    "/proc",
+    "/proc/self/mem",
+    "/dev/zero",
+    "/dev/null",
+    "\ud800",
+    "\x1b[31m",
+    "a\nb",
+    "obs://b/k",
+    "obs://",
+    "s3://",
+    "file:///x",
+    "*",
+    "é" * 100,
+    "0-99999999999",
+    "0,0,0",
+    "7-0",
+    "0-",
+    "-0-",
+    "all",
+    ",",
+    ",,",
+    "MINDIR,",
+    "MINDIR,X",
+    "x" * 200 + ",",
+    "١٢",
+    "½",
+    "1,5",
+    "1 000",
+    "12e",
+    "--x",
+    "-",
+)
 
 
 def make_command_line(rng: Random) -> Case:
@@ -317,6 +411,7 @@ def _warm() -> None:
     import dlinknet.evaluation.run_report  # noqa: E401, F401
     import dlinknet.inference.description
     import dlinknet.training.run
+
     class_table()
     dlinknet.config.load([], "")
 
@@ -326,8 +421,14 @@ def _kind(name: str, share: int, make: Callable[[Random], Case]) -> Kind:
 
 
 KINDS = (
-    _kind("settings", 70, make_settings), _kind("class table", 60, make_class_table),
-    _kind("sidecar", 45, make_sidecar), _kind("rank table", 45, make_rank_table),
-    _kind("manifest", 25, make_manifest), _kind("class weights", 25, make_class_weights),
-    _kind("node record", 20, make_node_record), _kind("run settings", 25, make_run_settings),
-    _kind("report", 15, make_report), _kind("command line", 60, make_command_line))
+    _kind("settings", 70, make_settings),
+    _kind("class table", 60, make_class_table),
+    _kind("sidecar", 45, make_sidecar),
+    _kind("rank table", 45, make_rank_table),
+    _kind("manifest", 25, make_manifest),
+    _kind("class weights", 25, make_class_weights),
+    _kind("node record", 20, make_node_record),
+    _kind("run settings", 25, make_run_settings),
+    _kind("report", 15, make_report),
+    _kind("command line", 60, make_command_line),
+)

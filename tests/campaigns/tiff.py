@@ -13,7 +13,10 @@ import numpy as np
 
 NONE, ADOBE_DEFLATE, DEFLATE, PACKBITS, LZMA = 1, 8, 32946, 32773, 34925
 PACK: dict[int, Callable[[bytes], bytes]] = {
-    NONE: bytes, ADOBE_DEFLATE: zlib.compress, DEFLATE: zlib.compress, LZMA: lzma.compress,
+    NONE: bytes,
+    ADOBE_DEFLATE: zlib.compress,
+    DEFLATE: zlib.compress,
+    LZMA: lzma.compress,
     PACKBITS: lambda data: b"".join(
         bytes([len(data[at : at + 128]) - 1]) + data[at : at + 128]
         for at in range(0, len(data), 128)
@@ -21,7 +24,17 @@ PACK: dict[int, Callable[[bytes], bytes]] = {
 }
 TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, BANDS, ROWS, COUNTS, PLANES = (
-    256, 257, 258, 259, 262, 273, 277, 278, 279, 284)
+    256,
+    257,
+    258,
+    259,
+    262,
+    273,
+    277,
+    278,
+    279,
+    284,
+)
 Tags = dict  # tag -> (type, values)
 
 
@@ -31,14 +44,22 @@ def draw(rng: Random, height: int, width: int) -> tuple[bytes, str, Optional[np.
     bands, big, order = rng.choice((1, 3, 3, 4, 4, 2, 5)), rng.random() < 0.2, rng.choice("<>")
     depth = rng.choice((8, 8, 8, 8, 8, 16, 1, 2, 4, 32))
     packing, planar, tiled = (
-        rng.choice(tuple(PACK)), bands > 1 and rng.random() < 0.3, rng.random() < 0.25)
+        rng.choice(tuple(PACK)),
+        bands > 1 and rng.random() < 0.3,
+        rng.random() < 0.25,
+    )
     numbers = np.random.default_rng(rng.getrandbits(64))
     values = numbers.integers(0, 1 << min(depth, 16), (height, width, bands), np.uint32)
     photometric = 2 if bands >= 3 else rng.choice((1, 1, 0))
     tags: Tags = {
-        WIDTH: (4, [width]), HEIGHT: (4, [height]), BITS: (3, [depth] * bands),
-        COMPRESSION: (3, [packing]), PHOTOMETRIC: (3, [photometric]), BANDS: (3, [bands]),
-        PLANES: (3, [2 if planar else 1])}
+        WIDTH: (4, [width]),
+        HEIGHT: (4, [height]),
+        BITS: (3, [depth] * bands),
+        COMPRESSION: (3, [packing]),
+        PHOTOMETRIC: (3, [photometric]),
+        BANDS: (3, [bands]),
+        PLANES: (3, [2 if planar else 1]),
+    }
     base = 3 if photometric == 2 else 1
     extra = rng.choice((None, 0, 1, 2)) if bands > base else None
     if extra is not None:
@@ -72,8 +93,10 @@ def draw(rng: Random, height: int, width: int) -> tuple[bytes, str, Optional[np.
         values[:, :, :3] if bands > 1 else np.repeat(values if photometric else 255 - values, 3, 2)
     )
     return (
-        written(tags, packed, order, big, pages, tiled), said,
-        colours.astype(np.uint8) if plain else None)
+        written(tags, packed, order, big, pages, tiled),
+        said,
+        colours.astype(np.uint8) if plain else None,
+    )
 
 
 def _blocks(
@@ -127,8 +150,10 @@ def written(
         data += block
     places = (324, 325) if tiled else (OFFSETS, COUNTS)
     tags = {
-        **tags, places[0]: (16 if big else 4, offsets),
-        places[1]: (4, [len(block) for block in packed])}
+        **tags,
+        places[0]: (16 if big else 4, offsets),
+        places[1]: (4, [len(block) for block in packed]),
+    }
     number, entry = ("Q", "HHQ") if big else ("I", "HHI")
     size = struct.calcsize(f"<{number}")
     data[:8] = (
@@ -179,8 +204,27 @@ def operated(rng: Random, data: bytes) -> tuple[bytes, str]:
     if how == 0:
         tag = rng.choice(
             (
-                WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, 274, BANDS, ROWS, COUNTS,
-                PLANES, 317, 320, 322, 325, 338, 339, 347, 33432, 65535)
+                WIDTH,
+                HEIGHT,
+                BITS,
+                COMPRESSION,
+                PHOTOMETRIC,
+                OFFSETS,
+                274,
+                BANDS,
+                ROWS,
+                COUNTS,
+                PLANES,
+                317,
+                320,
+                322,
+                325,
+                338,
+                339,
+                347,
+                33432,
+                65535,
+            )
         )
     elif how == 1:
         kind = rng.choice((0, 1, 2, 3, 4, 5, 6, 11, 12, 13, 16, 99))

@@ -18,7 +18,11 @@ from tests.campaigns.damage import damaged
 from tests.campaigns.forks import Case, Disagrees, Kind, must_pass
 
 TENSORS = {
-    "conv1.weight": (4, 3, 2, 2), "bn1.weight": (4,), "bn1.running_mean": (4,), "fc.weight": (2, 4)}
+    "conv1.weight": (4, 3, 2, 2),
+    "bn1.weight": (4,),
+    "bn1.running_mean": (4,),
+    "fc.weight": (2, 4),
+}
 MAGIC = 0x1950A86A20F9469CFC6C
 HUGE = (2**31 - 1, 2**32 - 1)
 NASTY_OPS = (
@@ -27,20 +31,64 @@ NASTY_OPS = (
     b"p999999999\n",
     b"g5\n",  # PUT, GET
     b"\x8d" + struct.pack("<Q", 2**40),
-    b"\x8e" + struct.pack("<Q", 2**40), b"\x96" + struct.pack("<Q", 2**40),
-    b"\x8d" + struct.pack("<Q", 2**64 - 1), b"X" + struct.pack("<I", 2**32 - 1),
-    b"T" + struct.pack("<i", -1), b"\x95" + struct.pack("<Q", 2**62),
+    b"\x8e" + struct.pack("<Q", 2**40),
+    b"\x96" + struct.pack("<Q", 2**40),
+    b"\x8d" + struct.pack("<Q", 2**64 - 1),
+    b"X" + struct.pack("<I", 2**32 - 1),
+    b"T" + struct.pack("<i", -1),
+    b"\x95" + struct.pack("<Q", 2**62),
     b"\x8b" + struct.pack("<i", 2**31 - 1),
     b"\x8b" + struct.pack("<i", -1),  # FRAME, LONG4
     b"cos\nsystem\nX\x0b\0\0\0touch pwned\x85R",
-    b"cbuiltins\neval\nX\x15\0\0\0open('pwned','w').name\x85R", b"cbuiltins\nexec\n",
-    b"ccollections\nOrderedDict\n)R", b"ctorch\nFloatStorage\n",
-    b"ctorch._utils\n_rebuild_tensor_v2\n)R", b"(ios\nsystem\n", b"\x8c\x02os\x8c\x06system\x93",
-    b"\x82\x01", b"\x83\xff\xff", b"\x81", b"\x92", b"b", b"R", b"Q", b"P0\n", b"0", b"1", b"2",
-    b"a", b"e", b"s", b"u", b"t", b"l", b"d", b"o", b"]", b"}", b")", b"\x8f", b"\x90", b"\x91",
-    b"\x94", b"N", b"K\xff", b"I9" + b"9" * 5000 + b"\n", b"F1e999\n", b"]" * 3000 + b"a" * 2999,
-    b"(" * 100_000, b"}" * 100_000, b"N\x85" * 100_000, b"\x97", b"\x98", b"\x80\xff",
-    b"L" + b"9" * 5000 + b"L\n", b"]" + b"2\x86" * 40, b"K\x00]" + b"2a" * 3, b".")
+    b"cbuiltins\neval\nX\x15\0\0\0open('pwned','w').name\x85R",
+    b"cbuiltins\nexec\n",
+    b"ccollections\nOrderedDict\n)R",
+    b"ctorch\nFloatStorage\n",
+    b"ctorch._utils\n_rebuild_tensor_v2\n)R",
+    b"(ios\nsystem\n",
+    b"\x8c\x02os\x8c\x06system\x93",
+    b"\x82\x01",
+    b"\x83\xff\xff",
+    b"\x81",
+    b"\x92",
+    b"b",
+    b"R",
+    b"Q",
+    b"P0\n",
+    b"0",
+    b"1",
+    b"2",
+    b"a",
+    b"e",
+    b"s",
+    b"u",
+    b"t",
+    b"l",
+    b"d",
+    b"o",
+    b"]",
+    b"}",
+    b")",
+    b"\x8f",
+    b"\x90",
+    b"\x91",
+    b"\x94",
+    b"N",
+    b"K\xff",
+    b"I9" + b"9" * 5000 + b"\n",
+    b"F1e999\n",
+    b"]" * 3000 + b"a" * 2999,
+    b"(" * 100_000,
+    b"}" * 100_000,
+    b"N\x85" * 100_000,
+    b"\x97",
+    b"\x98",
+    b"\x80\xff",
+    b"L" + b"9" * 5000 + b"L\n",
+    b"]" + b"2\x86" * 40,
+    b"K\x00]" + b"2a" * 3,
+    b".",
+)
 
 
 def _words(name: str) -> bytes:
@@ -63,10 +111,21 @@ def _pickle(legacy: bool) -> bytes:
         for side in shape[:0:-1]:
             strides.insert(0, strides[0] * side)
         parts += [
-            _words(name), b"ctorch._utils\n_rebuild_tensor_v2\n((", _words("storage"),
-            b"ctorch\nFloatStorage\n", _words(str(key)), _words("cpu"), _number(count),
-            b"N" * legacy, b"tQ", _number(0), _numbers(shape), _numbers(tuple(strides)), b"\x89",
-            b"ccollections\nOrderedDict\n)RtR"]
+            _words(name),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((",
+            _words("storage"),
+            b"ctorch\nFloatStorage\n",
+            _words(str(key)),
+            _words("cpu"),
+            _number(count),
+            b"N" * legacy,
+            b"tQ",
+            _number(0),
+            _numbers(shape),
+            _numbers(tuple(strides)),
+            b"\x89",
+            b"ccollections\nOrderedDict\n)RtR",
+        ]
     return b"".join([*parts, b"u."])
 
 
@@ -92,8 +151,12 @@ def _zip(body: bytes, rng: Random, storages: int = len(TENSORS)) -> bytes:
 def _legacy(body: bytes) -> bytes:
     keys = [str(key) for key in range(len(TENSORS))]
     head = [
-        pickle.dumps(MAGIC, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2),
-        body, pickle.dumps(keys, 2)]
+        pickle.dumps(MAGIC, 2),
+        pickle.dumps(1001, 2),
+        pickle.dumps({"little_endian": True}, 2),
+        body,
+        pickle.dumps(keys, 2),
+    ]
     return b"".join(head) + b"".join(
         struct.pack("<q", len(_raw(shape)) // 4) + _raw(shape) for shape in TENSORS.values()
     )

@@ -1,4 +1,5 @@
 """Checkpoints in: what is taken, what is refused."""
+
 import json
 
 import numpy as np
@@ -11,21 +12,31 @@ from dlinknet.errors import RunFailed, UserError
 def encoder(mindspore):
     """A small encoder, one block a stage, with random weights."""
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
+
     return ResNet(BasicBlock, (1, 1, 1, 1))
 
 
 def save(mindspore, path, tensors):
-    mindspore.save_checkpoint([{"name": n, "data": mindspore.Tensor(v)} for n, v in tensors.items()], str(path))
+    mindspore.save_checkpoint(
+        [{"name": n, "data": mindspore.Tensor(v)} for n, v in tensors.items()], str(path)
+    )
     return str(path)
 
 
 def zoo_names(encoder, seed=0):
     """The encoder's tensors with random values under the model zoo's names, and a classifier."""
     rng = np.random.default_rng(seed)
-    tensors = {"end_point.weight": rng.random((10, 512)).astype(np.float32), "moments.conv1.weight": np.ones(1, np.float32)}
+    tensors = {
+        "end_point.weight": rng.random((10, 512)).astype(np.float32),
+        "moments.conv1.weight": np.ones(1, np.float32),
+    }
     for p in encoder.get_parameters():
         name = p.name.replace("downsample", "down_sample_layer")
-        name = name.replace(".bn1.", ".bn1d.").replace(".bn2.", ".bn2d.") if name.startswith("layer") else name
+        name = (
+            name.replace(".bn1.", ".bn1d.").replace(".bn2.", ".bn2d.")
+            if name.startswith("layer")
+            else name
+        )
         tensors[name] = rng.random(p.shape).astype(np.float32)
     return tensors
 
@@ -33,30 +44,62 @@ def zoo_names(encoder, seed=0):
 def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.load import load_encoder
     from dlinknet.checkpoints.read import read_checkpoint
+
     tensors = zoo_names(encoder)
-    line = load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k")
+    line = load_encoder(
+        read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k"
+    )
     got = {p.name: p.asnumpy() for p in encoder.get_parameters()}
     assert np.array_equal(got["conv1.weight"], tensors["conv1.weight"])
     assert np.array_equal(got["layer2.0.bn2.gamma"], tensors["layer2.0.bn2d.gamma"])
-    assert np.array_equal(got["layer3.0.downsample.0.weight"], tensors["layer3.0.down_sample_layer.0.weight"])
+    assert np.array_equal(
+        got["layer3.0.downsample.0.weight"], tensors["layer3.0.down_sample_layer.0.weight"]
+    )
     # The zoo's blocks use eps 1e-4, its stem and shortcuts 1e-5 as ours do.
-    assert np.allclose(got["layer1.0.bn1.moving_variance"] - tensors["layer1.0.bn1d.moving_variance"], 9e-5, atol=1e-7)
+    assert np.allclose(
+        got["layer1.0.bn1.moving_variance"] - tensors["layer1.0.bn1d.moving_variance"],
+        9e-5,
+        atol=1e-7,
+    )
     assert np.array_equal(got["bn1.moving_variance"], tensors["bn1.moving_variance"])
-    assert np.array_equal(got["layer2.0.downsample.1.moving_variance"], tensors["layer2.0.down_sample_layer.1.moving_variance"])
-    assert f"{len(got)} of {len(got)} tensors" in line and line.endswith("not needed: end_point.weight")
+    assert np.array_equal(
+        got["layer2.0.downsample.1.moving_variance"],
+        tensors["layer2.0.down_sample_layer.1.moving_variance"],
+    )
+    assert f"{len(got)} of {len(got)} tensors" in line and line.endswith(
+        "not needed: end_point.weight"
+    )
 
 
 def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.load import load_encoder
     from dlinknet.checkpoints.read import read_checkpoint
-    with pytest.raises(UserError, match="holds no weights that are known here: .*it has conv1.weight"):
-        load_encoder(read_checkpoint(save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)}), "k"), encoder, "k")
+
+    with pytest.raises(
+        UserError, match="holds no weights that are known here: .*it has conv1.weight"
+    ):
+        load_encoder(
+            read_checkpoint(
+                save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)}), "k"
+            ),
+            encoder,
+            "k",
+        )
 
 
-@pytest.mark.parametrize("meta", [{"model": "linknet152"}, {"model": "linknet34", "classes": 0}, {"decoder": "nearest"}, {"format": 2}])
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"model": "linknet152"},
+        {"model": "linknet34", "classes": 0},
+        {"decoder": "nearest"},
+        {"format": 2},
+    ],
+)
 def test_a_checkpoint_of_a_later_kind_is_one_line(mindspore, encoder, tmp_path, meta):
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.checkpoints.save import save as save_ours
+
     save_ours(tmp_path / "later.ckpt", encoder.get_parameters(), meta)
     with pytest.raises(UserError, match="later.ckpt .*from a later "):
         load_trained(str(tmp_path / "later.ckpt"), "trained_ckpt", "dlinknet34")
@@ -65,26 +108,33 @@ def test_a_checkpoint_of_a_later_kind_is_one_line(mindspore, encoder, tmp_path, 
 def test_a_missing_tensor_is_named_and_nothing_changes(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.load import load_encoder
     from dlinknet.checkpoints.read import read_checkpoint
+
     tensors = zoo_names(encoder)
     del tensors["layer4.0.conv2.weight"]
     before = encoder.conv1.weight.asnumpy().copy()
     with pytest.raises(UserError, match="lacks 1 of .*layer4.0.conv2.weight"):
-        load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k")
+        load_encoder(
+            read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k"
+        )
     assert np.array_equal(encoder.conv1.weight.asnumpy(), before)
 
 
 def test_a_tensor_of_another_shape_is_named(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.load import load_encoder
     from dlinknet.checkpoints.read import read_checkpoint
+
     tensors = {**zoo_names(encoder), "conv1.weight": np.ones((64, 4, 7, 7), np.float32)}
     with pytest.raises(UserError, match=r"conv1.weight \(64, 4, 7, 7\) for \(64, 3, 7, 7\)"):
-        load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k")
+        load_encoder(
+            read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k"
+        )
 
 
 def test_our_checkpoint_round_trips_with_its_meta(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.load import load_network, set_value
     from dlinknet.checkpoints.read import META, read_checkpoint
     from dlinknet.checkpoints.save import save as save_ours
+
     values = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
     file = tmp_path / "ours.ckpt"
     save_ours(file, encoder.get_parameters(), {"model": "dlinknet34", "epoch": 3})
@@ -101,6 +151,7 @@ def test_our_checkpoint_round_trips_with_its_meta(mindspore, encoder, tmp_path):
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated", "folder"])
 def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd):
     from dlinknet.checkpoints.read import read_checkpoint
+
     file = tmp_path / "bad.ckpt"
     if damage == "folder":
         file.mkdir()
@@ -115,9 +166,15 @@ def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd)
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("error, words", [(OSError(5, "Input/output error"), "Input/output error"), (MemoryError(), "out of memory")])
-def test_what_the_machine_cannot_read_is_not_called_damaged(mindspore, tmp_path, monkeypatch, error, words):
+@pytest.mark.parametrize(
+    "error, words",
+    [(OSError(5, "Input/output error"), "Input/output error"), (MemoryError(), "out of memory")],
+)
+def test_what_the_machine_cannot_read_is_not_called_damaged(
+    mindspore, tmp_path, monkeypatch, error, words
+):
     from dlinknet.checkpoints import load
+
     save(mindspore, tmp_path / "a.ckpt", {"x": np.ones(3, np.float32)})
 
     def fail(*_):
@@ -139,23 +196,59 @@ def with_last(number):
     def change(value):
         value.flat[-1] = number
         return value
+
     return change
 
 
-@pytest.mark.parametrize("name, change, words", [
-    ("encoder.conv1.weight", with_last(np.nan), r"has NaN or infinity in 1 of \d+ tensors \(encoder.conv1.weight\): the training that"),
-    ("encoder.bn1.beta", with_last(-np.inf), r"has NaN or infinity in 1 of \d+ tensors \(encoder.bn1.beta\)"),
-    ("encoder.conv1.weight", lambda value: value.astype(np.float64) + 1e300, "has NaN or infinity in 1 of"),
-    ("encoder.layer1.0.bn2.moving_variance", with_last(-1e-3), "has variances below 0 in 1 tensors .encoder.layer1.0.bn2.moving_variance."),
-    *(("encoder.conv1.weight", lambda value, kind=kind: value.astype(kind), f"has 1 tensors of a type that cannot be taken .encoder.conv1.weight {kind}.")
-      for kind in ("int32", "int64", "uint8", "bool")),
-    ("encoder.bn1.gamma", lambda value: np.float32(1), r"encoder.bn1.gamma \(\) for \(64,\)"),
-    ("encoder.bn1.gamma", lambda value: value[None], r"encoder.bn1.gamma \(1, 64\) for \(64,\)")])
-def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(mindspore, encoder, tmp_path, name, change, words):
+@pytest.mark.parametrize(
+    "name, change, words",
+    [
+        (
+            "encoder.conv1.weight",
+            with_last(np.nan),
+            r"has NaN or infinity in 1 of \d+ tensors \(encoder.conv1.weight\): the training that",
+        ),
+        (
+            "encoder.bn1.beta",
+            with_last(-np.inf),
+            r"has NaN or infinity in 1 of \d+ tensors \(encoder.bn1.beta\)",
+        ),
+        (
+            "encoder.conv1.weight",
+            lambda value: value.astype(np.float64) + 1e300,
+            "has NaN or infinity in 1 of",
+        ),
+        (
+            "encoder.layer1.0.bn2.moving_variance",
+            with_last(-1e-3),
+            "has variances below 0 in 1 tensors .encoder.layer1.0.bn2.moving_variance.",
+        ),
+        *(
+            (
+                "encoder.conv1.weight",
+                lambda value, kind=kind: value.astype(kind),
+                f"has 1 tensors of a type that cannot be taken .encoder.conv1.weight {kind}.",
+            )
+            for kind in ("int32", "int64", "uint8", "bool")
+        ),
+        ("encoder.bn1.gamma", lambda value: np.float32(1), r"encoder.bn1.gamma \(\) for \(64,\)"),
+        (
+            "encoder.bn1.gamma",
+            lambda value: value[None],
+            r"encoder.bn1.gamma \(1, 64\) for \(64,\)",
+        ),
+    ],
+)
+def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(
+    mindspore, encoder, tmp_path, name, change, words
+):
     from dlinknet.checkpoints.load import load_encoder
     from dlinknet.checkpoints.read import read_checkpoint
+
     before = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
-    checkpoint = read_checkpoint(save(mindspore, tmp_path / "a.ckpt", spoiled(encoder, name, change)), "k")
+    checkpoint = read_checkpoint(
+        save(mindspore, tmp_path / "a.ckpt", spoiled(encoder, name, change)), "k"
+    )
     with pytest.raises(UserError, match=words) as error:
         load_encoder(checkpoint, encoder, "k")
     assert len(str(error.value)) - len(str(tmp_path)) <= 300
@@ -166,11 +259,15 @@ def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(mindspore,
 def test_weights_in_other_types_of_floats_are_converted(mindspore, encoder, tmp_path, kind):
     from dlinknet.checkpoints.load import load_encoder, set_value
     from dlinknet.checkpoints.read import read_checkpoint
+
     values = spoiled(encoder, "encoder.conv1.weight", lambda value: value.astype(kind))
     expected = values["encoder.conv1.weight"].astype(np.float32)
     set_value(encoder.conv1.weight, np.zeros(expected.shape, np.float32))
     load_encoder(read_checkpoint(save(mindspore, tmp_path / "a.ckpt", values), "k"), encoder, "k")
-    assert np.array_equal(encoder.conv1.weight.asnumpy(), expected) and encoder.conv1.weight.dtype == mindspore.float32
+    assert (
+        np.array_equal(encoder.conv1.weight.asnumpy(), expected)
+        and encoder.conv1.weight.dtype == mindspore.float32
+    )
 
 
 def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
@@ -178,12 +275,24 @@ def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
 
     from dlinknet.checkpoints.load import load_state
     from dlinknet.checkpoints.read import read_checkpoint
-    count, moment = Parameter(Tensor(3, mindspore.int32), name="global_step"), Parameter(Tensor(np.ones(2, np.float32)), name="moment1.a")
-    for step, values, words in ((5, [1, np.nan], "has NaN or infinity in 1 of 2 tensors .moment1.a."), (5.5, [1, 2], "global_step float32"),
-                                (2 ** 40, [1, 2], "global_step int64"), (5, [1, 2], "")):
+
+    count, moment = (
+        Parameter(Tensor(3, mindspore.int32), name="global_step"),
+        Parameter(Tensor(np.ones(2, np.float32)), name="moment1.a"),
+    )
+    for step, values, words in (
+        (5, [1, np.nan], "has NaN or infinity in 1 of 2 tensors .moment1.a."),
+        (5.5, [1, 2], "global_step float32"),
+        (2**40, [1, 2], "global_step int64"),
+        (5, [1, 2], ""),
+    ):
         kind = np.float32 if isinstance(step, float) else np.int64
         (tmp_path / "a.ckpt").unlink(missing_ok=True)
-        file = save(mindspore, tmp_path / "a.ckpt", {"global_step": np.array(step, kind), "moment1.a": np.array(values, np.float32)})
+        file = save(
+            mindspore,
+            tmp_path / "a.ckpt",
+            {"global_step": np.array(step, kind), "moment1.a": np.array(values, np.float32)},
+        )
         if words:
             with pytest.raises(UserError, match=words):
                 load_state(read_checkpoint(file, "k"), [count, moment], "k")
@@ -193,12 +302,23 @@ def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pth", "a.safetensors"])
-@pytest.mark.parametrize("content, words", [
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 46192855\n", "is a Git LFS pointer, not the file itself; run: git lfs pull"),
-    (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page, not the file itself"),
-    (b"\n  <HTML>", "is a web page"), (b"", "is empty; download or copy it again")])
-def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(mindspore, tmp_path, name, content, words):
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 46192855\n",
+            "is a Git LFS pointer, not the file itself; run: git lfs pull",
+        ),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page, not the file itself"),
+        (b"\n  <HTML>", "is a web page"),
+        (b"", "is empty; download or copy it again"),
+    ],
+)
+def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(
+    mindspore, tmp_path, name, content, words
+):
     from dlinknet.checkpoints.read import read_checkpoint
+
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=f"^k: .*{name} {words}"):
         read_checkpoint(str(tmp_path / name), "k")
@@ -206,29 +326,55 @@ def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(mindspore
 
 def in_text(mindspore, file, text):
     """A checkpoint of one tensor whose text is `text`."""
-    return save(mindspore, file, {"a": np.ones(1, np.float32), "dlinknet_meta": np.frombuffer(text, np.uint8).copy()})
+    return save(
+        mindspore,
+        file,
+        {"a": np.ones(1, np.float32), "dlinknet_meta": np.frombuffer(text, np.uint8).copy()},
+    )
 
 
-@pytest.mark.parametrize("text, words", [
-    (b"[1]", r"it is \[1\], not a dict"), (b"null", "it is None"), (b"{", "line 1: not JSON"), (b"[" * 5000 + b"]" * 5000, "more than 20 levels"), (b"\xff", "not a UTF-8"),
-    (b'{"format": true}', "format is True"), (b'{"format": -1}', "format is -1"), (b'{"a": "\\u0000"}', "NUL byte"), (b'{"a": ' + b"9" * 50 + b"}", "digits")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (b"[1]", r"it is \[1\], not a dict"),
+        (b"null", "it is None"),
+        (b"{", "line 1: not JSON"),
+        (b"[" * 5000 + b"]" * 5000, "more than 20 levels"),
+        (b"\xff", "not a UTF-8"),
+        (b'{"format": true}', "format is True"),
+        (b'{"format": -1}', "format is -1"),
+        (b'{"a": "\\u0000"}', "NUL byte"),
+        (b'{"a": ' + b"9" * 50 + b"}", "digits"),
+    ],
+)
 def test_a_text_that_is_not_one_is_one_line(mindspore, tmp_path, text, words):
     from dlinknet.checkpoints.read import read_checkpoint
-    with pytest.raises(UserError, match=f"a.ckpt is damaged: the text in it cannot be read: .*{words}") as error:
+
+    with pytest.raises(
+        UserError, match=f"a.ckpt is damaged: the text in it cannot be read: .*{words}"
+    ) as error:
         read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", text), "k")
     assert len(str(error.value)) - len(str(tmp_path)) <= 300
 
 
 def test_numbers_that_are_not_finite_stand_in_a_text(mindspore, tmp_path):
     from dlinknet.checkpoints.read import read_checkpoint
-    meta = read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}'), "k").meta
+
+    meta = read_checkpoint(
+        in_text(mindspore, tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}'), "k"
+    ).meta
     assert meta["x"] != meta["x"] and meta["y"] == float("inf")
 
 
 def test_names_of_any_length_do_not_make_an_errors_line_long(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.load import load_encoder
     from dlinknet.checkpoints.read import read_checkpoint
-    file = save(mindspore, tmp_path / "a.ckpt", {"x" * 5000: np.ones(1, np.float32), "a\nb": np.ones(1, np.float32)})
+
+    file = save(
+        mindspore,
+        tmp_path / "a.ckpt",
+        {"x" * 5000: np.ones(1, np.float32), "a\nb": np.ones(1, np.float32)},
+    )
     with pytest.raises(UserError, match="holds no weights that are known here") as error:
         load_encoder(read_checkpoint(file, "k"), encoder, "k")
     assert len(str(error.value)) - len(str(tmp_path)) <= 300 and "\n" not in str(error.value)

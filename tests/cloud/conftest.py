@@ -1,4 +1,5 @@
 """Stores for the tests: a real one on loopback for the OBS SDK, and a folder behind a stand-in for moxing."""
+
 import os
 import sys
 from pathlib import Path
@@ -13,9 +14,12 @@ STANDIN = Path(__file__).resolve().parent / "standin"
 
 @pytest.fixture(scope="session")
 def obs_server():
-    pytest.importorskip("obs", reason="the OBS SDK is not installed: pip install -r requirements-obs.txt")
+    pytest.importorskip(
+        "obs", reason="the OBS SDK is not installed: pip install -r requirements-obs.txt"
+    )
     pytest.importorskip("moto.server", reason="no store to talk to: pip install 'moto[server]'")
     from tests.cloud.obs_server import ObsServer
+
     server = ObsServer()
     yield server
     server.close()
@@ -49,12 +53,25 @@ def moxing(tmp_path, monkeypatch):
         target.write_bytes(content)
 
     def contents(prefix=""):
-        return {str(file.relative_to(root / "roads")): file.read_bytes() for file in (root / "roads").rglob("*")
-                if file.is_file() and str(file.relative_to(root / "roads")).startswith(prefix)}
+        return {
+            str(file.relative_to(root / "roads")): file.read_bytes()
+            for file in (root / "roads").rglob("*")
+            if file.is_file() and str(file.relative_to(root / "roads")).startswith(prefix)
+        }
 
-    yield SimpleNamespace(root=root, url=lambda key="": f"s3://roads/{key}", put=put, put_folder=put_folder, contents=contents,
-                          environment={"MOXING_ROOT": str(root), "PYTHONPATH": os.pathsep.join([str(STANDIN), *filter(None, [
-                              os.environ.get("PYTHONPATH")])])})
+    yield SimpleNamespace(
+        root=root,
+        url=lambda key="": f"s3://roads/{key}",
+        put=put,
+        put_folder=put_folder,
+        contents=contents,
+        environment={
+            "MOXING_ROOT": str(root),
+            "PYTHONPATH": os.pathsep.join(
+                [str(STANDIN), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
+        },
+    )
     for name in [name for name in sys.modules if name.split(".")[0] == "moxing"]:
         del sys.modules[name]
 

@@ -1,4 +1,5 @@
 """An object store on loopback that the OBS SDK talks to: moto's S3 server behind faults that a test may ask for."""
+
 from __future__ import annotations
 
 import logging
@@ -26,9 +27,18 @@ class ObsServer:
         self.every, self.cut, self.requests, self.lock = 0, None, [], threading.Lock()
         self.bucket = f"roads-{uuid.uuid4().hex[:8]}"
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
-        self.environment = {"OBS_ENDPOINT": self.endpoint, "OBS_ACCESS_KEY_ID": "key", "OBS_SECRET_ACCESS_KEY": "secret"}
-        self.s3 = boto3.client("s3", endpoint_url=self.endpoint, aws_access_key_id="key", aws_secret_access_key="secret",
-                               region_name="us-east-1")
+        self.environment = {
+            "OBS_ENDPOINT": self.endpoint,
+            "OBS_ACCESS_KEY_ID": "key",
+            "OBS_SECRET_ACCESS_KEY": "secret",
+        }
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+        )
         self.s3.create_bucket(Bucket=self.bucket)
 
     def url(self, key=""):
@@ -45,8 +55,11 @@ class ObsServer:
     def contents(self, prefix=""):
         """{key: bytes} of everything below."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        return {each["Key"]: self.s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
-                for page in pages for each in page.get("Contents", [])}
+        return {
+            each["Key"]: self.s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
+            for page in pages
+            for each in page.get("Contents", [])
+        }
 
     def close(self):
         self.server.shutdown()
@@ -58,7 +71,13 @@ class ObsServer:
             if ours:
                 self.requests.append((method, path))
             fails = ours and self.every and len(self.requests) % self.every == 0
-            cuts = ours and self.cut and method == self.cut[0] and self.cut[1] in path and self.cut[2] > 0
+            cuts = (
+                ours
+                and self.cut
+                and method == self.cut[0]
+                and self.cut[1] in path
+                and self.cut[2] > 0
+            )
             if cuts:
                 self.cut[2] -= 1
         if fails:
@@ -73,5 +92,5 @@ class ObsServer:
 
     @staticmethod
     def half(body, connection):
-        yield body[:len(body) // 2]
+        yield body[: len(body) // 2]
         connection.shutdown(socket.SHUT_RDWR)

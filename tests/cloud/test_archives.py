@@ -1,4 +1,5 @@
 """Archives made on the spot, good and evil."""
+
 import bz2
 import errno
 import gzip
@@ -32,7 +33,9 @@ def make_zip(file, files=FILES):
 
 
 def make_tar(file, files=FILES, **member):
-    mode = {"gz": "w:gz", "tgz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}.get(file.name.rpartition(".")[2], "w")
+    mode = {"gz": "w:gz", "tgz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}.get(
+        file.name.rpartition(".")[2], "w"
+    )
     with tarfile.open(file, mode) as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
@@ -46,10 +49,16 @@ def unpacked(archive, tmp_path):
     folder = tmp_path / "unpacked"
     folder.mkdir()
     unpack(archive, folder, "data_url", "obs://b/a.zip")
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
-@pytest.mark.parametrize("name", ["a.zip", "A.ZIP", "a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"])
+@pytest.mark.parametrize(
+    "name", ["a.zip", "A.ZIP", "a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"]
+)
 def test_every_kind(tmp_path, name):
     assert is_archive(name)
     (make_zip if name.lower().endswith("zip") else make_tar)(tmp_path / name)
@@ -62,7 +71,9 @@ def test_names_that_are_no_archives_and_what_macos_adds(tmp_path):
     assert unpacked(tmp_path / "a.zip", tmp_path) == FILES
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "train/../../evil.txt", "..\\evil.txt"])
+@pytest.mark.parametrize(
+    "name", ["../evil.txt", "/evil.txt", "train/../../evil.txt", "..\\evil.txt"]
+)
 @pytest.mark.parametrize("make, ending", [(make_zip, ".zip"), (make_tar, ".tar")])
 def test_a_path_that_leaves_the_folder(tmp_path, make, ending, name):
     make(tmp_path / f"a{ending}", {"good.txt": b"x", name: b"evil"})
@@ -71,7 +82,9 @@ def test_a_path_that_leaves_the_folder(tmp_path, make, ending, name):
     assert not list(tmp_path.rglob("evil.txt")) and not list((tmp_path / "unpacked").iterdir())
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+)
 def test_links_and_devices_in_a_tar(tmp_path, kind):
     make_tar(tmp_path / "a.tar", {"x": b""}, type=kind, linkname="/etc/passwd")
     with pytest.raises(UserError, match="holds a link or a device, 'x'"):
@@ -87,12 +100,14 @@ def test_a_link_in_a_zip(tmp_path):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 
-@pytest.mark.parametrize("make, name", [(make_zip, "a.zip"), (make_tar, "a.tar"), (make_tar, "a.tar.gz")])
+@pytest.mark.parametrize(
+    "make, name", [(make_zip, "a.zip"), (make_tar, "a.tar"), (make_tar, "a.tar.gz")]
+)
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_damaged(tmp_path, make, name, share):
     make(tmp_path / name, {f"{number}.bin": bytes(range(256)) * 64 for number in range(4)})
     content = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[:int(len(content) * share)] or b"no archive")
+    (tmp_path / name).write_bytes(content[: int(len(content) * share)] or b"no archive")
     with pytest.raises(UserError, match="cannot be unpacked"):
         unpacked(tmp_path / name, tmp_path)
 
@@ -110,7 +125,10 @@ def test_a_member_of_a_zip_that_is_damaged(tmp_path, kind):
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.bz2", "a.tar.xz"])
 def test_a_compressed_tar_that_is_damaged(tmp_path, name):
     """Also where its blocks can be read: the checksum at the end says it."""
-    make_tar(tmp_path / name, {"x.bin": np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()})
+    make_tar(
+        tmp_path / name,
+        {"x.bin": np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()},
+    )
     damage(tmp_path / name)
     with pytest.raises(UserError, match="^data_url: obs://b/a.zip cannot be unpacked: [^\\n]*$"):
         unpacked(tmp_path / name, tmp_path)
@@ -119,14 +137,16 @@ def test_a_compressed_tar_that_is_damaged(tmp_path, name):
 def damage(file):
     content = bytearray(file.read_bytes())
     for place in range(len(content) // 2, len(content) // 2 + 50):
-        content[place] ^= 0xff
+        content[place] ^= 0xFF
     file.write_bytes(content)
 
 
 def test_one_name_for_a_file_and_a_folder(tmp_path):
     make_zip(tmp_path / "a.zip", {"a": b"x", "a/b": b"y"})
-    with pytest.raises(UserError, match="^data_url: obs://b/a.zip holds 'a', which has the same "
-                                        "name as a folder; rename it"):
+    with pytest.raises(
+        UserError,
+        match="^data_url: obs://b/a.zip holds 'a', which has the same name as a folder; rename it",
+    ):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 
@@ -145,7 +165,7 @@ def header(name="x", size=0, kind=b"0", size_field=b""):
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, size
     block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    block[124:124 + len(size_field)] = size_field
+    block[124 : 124 + len(size_field)] = size_field
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block)
@@ -160,13 +180,20 @@ def refusal(tmp_path, name, content):
     return str(error.value).removeprefix("data_url: obs://b/a.zip ")
 
 
-@pytest.mark.parametrize("name, words", [
-    ("n" * 300, "holds 'n{57}...', which has a name of more than 255 bytes; rename it and pack it"),
-    ("路" * 86, "which has a name of more than 255 bytes"),
-    ("a/" * 101 + "x", "which has more than 100 folders in its path"),
-    ("d/" * 2100 + "x", "which has a path of more than 4000 bytes"),
-    ("x\n" * 150, "holds 'x x .*', which has a name of more than 255 bytes"),
-    (".", "holds '.', which has no name")])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        (
+            "n" * 300,
+            "holds 'n{57}...', which has a name of more than 255 bytes; rename it and pack it",
+        ),
+        ("路" * 86, "which has a name of more than 255 bytes"),
+        ("a/" * 101 + "x", "which has more than 100 folders in its path"),
+        ("d/" * 2100 + "x", "which has a path of more than 4000 bytes"),
+        ("x\n" * 150, "holds 'x x .*', which has a name of more than 255 bytes"),
+        (".", "holds '.', which has no name"),
+    ],
+)
 @pytest.mark.parametrize("make, ending", [(make_zip, ".zip"), (make_tar, ".tar")])
 def test_names_that_no_file_can_have(tmp_path, make, ending, name, words):
     make(tmp_path / f"b{ending}", {"good.txt": b"x", name: b"y"})
@@ -195,18 +222,22 @@ def test_an_empty_name_in_a_zip(tmp_path):
     make_zip(tmp_path / "b.zip", {"x": b""})
     content = (tmp_path / "b.zip").read_bytes()
     for start, length, name in ((content.index(b"PK\1\2"), 28, 46), (0, 26, 30)):
-        kept, rest = content[start + length + 2:start + name], content[start + name + 1:]
-        content = content[:start + length] + b"\0\0" + kept + rest
+        kept, rest = content[start + length + 2 : start + name], content[start + name + 1 :]
+        content = content[: start + length] + b"\0\0" + kept + rest
     end, table = content.index(b"PK\5\6"), content.index(b"PK\1\2")
-    content = content[:end + 12] + struct.pack("<II", 46, table) + content[end + 20:]
+    content = content[: end + 12] + struct.pack("<II", 46, table) + content[end + 20 :]
     line = refusal(tmp_path, "a.zip", content)
     assert line == "holds '', which has no name; rename it and pack it again"
 
 
-@pytest.mark.parametrize("size, words", [
-    (b"\xff" * 12, "negative"),
-    (b"\x80" + b"\0" * 3 + b"\x10" + b"\0" * 7, "unpacks to .* GB or more, and .* has"),
-    (b"x" * 12, "cannot be unpacked")])
+@pytest.mark.parametrize(
+    "size, words",
+    [
+        (b"\xff" * 12, "negative"),
+        (b"\x80" + b"\0" * 3 + b"\x10" + b"\0" * 7, "unpacks to .* GB or more, and .* has"),
+        (b"x" * 12, "cannot be unpacked"),
+    ],
+)
 @pytest.mark.parametrize("kind", [b"0", b"L", b"x", b"S"])
 def test_sizes_that_no_file_has(tmp_path, size, words, kind):
     """-1 byte, 2^60 bytes, no number; of a file, a long name, a pax header, a sparse file."""
@@ -218,8 +249,12 @@ def test_sparse_files_are_refused_good_or_bad(tmp_path):
     info = tarfile.TarInfo("s")
     info.size = 1024
     for number, table in enumerate((b"1\n0\n5\n", b"a\n", b"900000000\n" + b"1\n" * 200)):
-        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0",
-                            "GNU.sparse.name": "s", "GNU.sparse.realsize": "5"}
+        info.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": "s",
+            "GNU.sparse.realsize": "5",
+        }
         data = table.ljust(512, b"\0") + b"hello".ljust(512, b"\0")
         content = info.tobuf(tarfile.PAX_FORMAT) + data + END
         folder = tmp_path / str(number)
@@ -232,10 +267,13 @@ def test_sparse_files_are_refused_good_or_bad(tmp_path):
 def test_a_tar_that_ends_too_early_or_too_late(tmp_path):
     """tarfile takes a damaged header, and an end between two files, for the end."""
     good = header("a.txt", 1) + b"a".ljust(512, b"\0")
-    for number, (content, words) in enumerate((
+    for number, (content, words) in enumerate(
+        (
             (good, "a header is damaged, or the end is missing"),
             (good + b"\1" * 512 + END, "a header is damaged"),
-            (good + header("b.txt")[:100], "a header is damaged"))):
+            (good + header("b.txt")[:100], "a header is damaged"),
+        )
+    ):
         folder = tmp_path / str(number)
         folder.mkdir()
         assert words in refusal(folder, "a.tar", content)
@@ -248,14 +286,19 @@ def test_methods_that_zipfile_reads_without_a_bound(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "b.zip", "w", method) as archive:
         archive.writestr("x.bin", b"x")
     line = refusal(tmp_path, "a.zip", (tmp_path / "b.zip").read_bytes())
-    assert line == (f"holds 'x.bin', compressed by method {method}; "
-                    "pack it with Deflate, the usual one")
+    assert line == (
+        f"holds 'x.bin', compressed by method {method}; pack it with Deflate, the usual one"
+    )
 
 
-@pytest.mark.parametrize("content, words", [
-    (b"", "is empty"),
-    (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer.*pull"),
-    (b"<!DOCTYPE html><html>Not found</html>", "is a web page, not the file itself")])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer.*pull"),
+        (b"<!DOCTYPE html><html>Not found</html>", "is a web page, not the file itself"),
+    ],
+)
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
 def test_what_a_failed_download_leaves_is_called_by_its_name(tmp_path, name, content, words):
     assert re.match(words, refusal(tmp_path, name, content))
@@ -263,11 +306,18 @@ def test_what_a_failed_download_leaves_is_called_by_its_name(tmp_path, name, con
 
 def test_the_disks_errors_are_not_the_archives(tmp_path, monkeypatch):
     make_zip(tmp_path / "a.zip")
-    for number, fault in ((errno.ENOSPC, OSError), (errno.EROFS, OSError), (errno.EACCES, OSError),
-                          (errno.ELOOP, UserError), (errno.EILSEQ, UserError),
-                          (errno.EINVAL, UserError)):
+    for number, fault in (
+        (errno.ENOSPC, OSError),
+        (errno.EROFS, OSError),
+        (errno.EACCES, OSError),
+        (errno.ELOOP, UserError),
+        (errno.EILSEQ, UserError),
+        (errno.EINVAL, UserError),
+    ):
+
         def fail(*_, number=number):
             raise OSError(number, os.strerror(number))
+
         monkeypatch.setattr(shutil, "copyfileobj", fail)
         shutil.rmtree(tmp_path / "unpacked", ignore_errors=True)
         with pytest.raises(fault, match=os.strerror(number)):
@@ -287,15 +337,23 @@ except UserError as error:
 """
 
 
-@pytest.mark.parametrize("name, pack", [
-    ("a.tar.gz", gzip.compress), ("a.tar.bz2", bz2.compress), ("a.tar.xz", lzma.compress)])
+@pytest.mark.parametrize(
+    "name, pack",
+    [("a.tar.gz", gzip.compress), ("a.tar.bz2", bz2.compress), ("a.tar.xz", lzma.compress)],
+)
 @pytest.mark.parametrize("kind", [b"L", b"x"])
 def test_a_header_that_claims_a_gigabyte(tmp_path, name, pack, kind):
     (tmp_path / name).write_bytes(pack(header(size=1 << 30, kind=kind) + bytes(4 << 20)))
-    said = subprocess.run([sys.executable, "-c", BOMB, str(tmp_path / name), str(tmp_path)],
-                          capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert said.stdout == ("data_url: s cannot be unpacked: a header is longer than 1 MB, "
-                           "or has a negative length\n"), said
+    said = subprocess.run(
+        [sys.executable, "-c", BOMB, str(tmp_path / name), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert said.stdout == (
+        "data_url: s cannot be unpacked: a header is longer than 1 MB, or has a negative length\n"
+    ), said
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.bz2", "a.tar.xz"])
@@ -310,7 +368,7 @@ def test_archives_with_damages_anywhere(tmp_path, name):
         for _ in range(rng.integers(1, 4)):
             place, length = rng.integers(0, len(content)), rng.integers(1, 9)
             instead = rng.integers(0, 256, rng.integers(0, 9), np.uint8).tobytes()
-            content[place:place + length] = instead
+            content[place : place + length] = instead
         (folder / name).write_bytes(content)
         try:
             unpacked(folder / name, folder)

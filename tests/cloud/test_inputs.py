@@ -1,4 +1,5 @@
 """What a job reads: files, folders and archives, near and far."""
+
 import json
 import zipfile
 
@@ -16,11 +17,16 @@ def inputs(remote, tmp_path):
 
 
 def files(folder):
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 def zipped(*names):
     import io
+
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name in names:
@@ -32,7 +38,10 @@ def test_a_folder_is_brought_once_and_again_when_it_has_changed(inputs, remote, 
     remote.put("in/a_sat.jpg", b"one")
     remote.put("in/deep/b.txt", b"two")
     path = inputs().path("data_url", remote.url("in"), "data", unpacks=True)
-    assert path == tmp_path / "cache" / "data" and files(path) == {"a_sat.jpg": b"one", "deep/b.txt": b"two"}
+    assert path == tmp_path / "cache" / "data" and files(path) == {
+        "a_sat.jpg": b"one",
+        "deep/b.txt": b"two",
+    }
     was = (path / "a_sat.jpg").stat().st_ino
     assert inputs().path("data_url", remote.url("in"), "data", unpacks=True) == path
     assert (path / "a_sat.jpg").stat().st_ino == was, "nothing had changed"
@@ -42,15 +51,21 @@ def test_a_folder_is_brought_once_and_again_when_it_has_changed(inputs, remote, 
     remote.put("other/c.txt", b"three")
     inputs().path("data_url", remote.url("other/"), "data", unpacks=True)
     assert files(path) == {"c.txt": b"three"}
-    assert [file.name for file in (tmp_path / "cache").iterdir() if file.name not in (".dlinknet_job.json", ".dlinknet_job.lock")
-            ] == ["data"]
+    assert [
+        file.name
+        for file in (tmp_path / "cache").iterdir()
+        if file.name not in (".dlinknet_job.json", ".dlinknet_job.lock")
+    ] == ["data"]
 
 
 def test_a_file_and_what_lies_beside_an_export(inputs, remote, tmp_path):
     remote.put("nets/a.ckpt", b"weights")
     remote.put("nets/b.onnx", b"graph")
     remote.put("nets/b.onnx.json", b"{}")
-    assert inputs().path("trained_ckpt", remote.url("nets/a.ckpt"), "trained_ckpt").read_bytes() == b"weights"
+    assert (
+        inputs().path("trained_ckpt", remote.url("nets/a.ckpt"), "trained_ckpt").read_bytes()
+        == b"weights"
+    )
     path = inputs().path("trained_ckpt", remote.url("nets/b.onnx"), "trained_ckpt")
     assert files(path.parent) == {"b.onnx": b"graph", "b.onnx.json": b"{}"}
 
@@ -59,7 +74,10 @@ def test_a_file_and_what_lies_beside_an_export(inputs, remote, tmp_path):
 def test_an_archive_is_unpacked_by_itself_or_alone_in_its_folder(inputs, remote, tmp_path, url):
     remote.put("in/roads.zip", zipped("roads/a_sat.jpg", "roads/a_mask.png"))
     path = inputs().path("data_url", remote.url(url), "data", unpacks=True)
-    assert sorted(files(path)) == ["roads/a_mask.png", "roads/a_sat.jpg"] and data_root(path) == path / "roads"
+    assert (
+        sorted(files(path)) == ["roads/a_mask.png", "roads/a_sat.jpg"]
+        and data_root(path) == path / "roads"
+    )
     was = (path / "roads").stat().st_ino
     inputs().path("data_url", remote.url(url), "data", unpacks=True)
     assert (path / "roads").stat().st_ino == was
@@ -67,7 +85,10 @@ def test_an_archive_is_unpacked_by_itself_or_alone_in_its_folder(inputs, remote,
 
 def test_an_evil_archive_leaves_nothing(inputs, remote, tmp_path):
     remote.put("evil.zip", zipped("a.txt", "../../evil.txt"))
-    with pytest.raises(UserError, match=r"data_url: .*evil.zip holds '../../evil.txt', which leads out of its folder"):
+    with pytest.raises(
+        UserError,
+        match=r"data_url: .*evil.zip holds '../../evil.txt', which leads out of its folder",
+    ):
         inputs().path("data_url", remote.url("evil.zip"), "data", unpacks=True)
     assert not list(tmp_path.glob("**/evil.txt")) and not list((tmp_path / "cache").glob("*data*"))
 
@@ -80,7 +101,10 @@ def test_local_paths_are_used_in_place_and_archives_unpacked(tmp_path):
     for source in ("in", "in/a.zip"):
         path = inputs.path("data_url", str(tmp_path / source), "data", unpacks=True)
         assert files(path) == {"x.txt": b"x.txt"} and (tmp_path / "in" / "a.zip").exists()
-    with pytest.raises(UserError, match=r"label_path: there is no .*nowhere; a place in OBS is written obs://BUCKET/PATH"):
+    with pytest.raises(
+        UserError,
+        match=r"label_path: there is no .*nowhere; a place in OBS is written obs://BUCKET/PATH",
+    ):
         inputs.path("label_path", str(tmp_path / "nowhere"), "label_path")
 
 
@@ -90,19 +114,29 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     (tmp_path / "cache" / "train_set").mkdir()
     (tmp_path / "cache" / "train_set" / "thesis.txt").write_text("precious")
     remote.put("in/a", b"x")
-    with pytest.raises(UserError, match="train_set holds files that no job brought, or its "
-                       "record is broken; remove it, or name another folder with --cache_path"):
+    with pytest.raises(
+        UserError,
+        match="train_set holds files that no job brought, or its "
+        "record is broken; remove it, or name another folder with --cache_path",
+    ):
         inputs().path("data_url", remote.url("in"), "train_set")
     assert (tmp_path / "cache" / "train_set" / "thesis.txt").read_text() == "precious"
-    assert json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"] == "UserError"
+    assert (
+        json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"]
+        == "UserError"
+    )
 
 
 def test_the_file_that_a_folder_stands_for():
     def chosen(*names):
         return the_weights("trained_ckpt", "obs://b/run", list(names))
+
     assert chosen("a_best.ckpt", "a_last.ckpt", "a_plateau.ckpt", "notes.txt") == "a_best.ckpt"
     assert chosen("resnet34.pth", "notes.txt", ".hidden.ckpt") == "resnet34.pth"
-    with pytest.raises(UserError, match=r"obs://b/run holds 2 files to choose from \(a_best.ckpt, b_best.ckpt\); name the file"):
+    with pytest.raises(
+        UserError,
+        match=r"obs://b/run holds 2 files to choose from \(a_best.ckpt, b_best.ckpt\); name the file",
+    ):
         chosen("b_best.ckpt", "a_best.ckpt", "c.ckpt")
     with pytest.raises(UserError, match="holds no file that ends with .ckpt, .th"):
         chosen("notes.txt")
@@ -119,7 +153,10 @@ def test_only_the_chosen_file_of_a_folder_is_brought(inputs, remote, tmp_path):
     local = tmp_path / "local"
     local.mkdir()
     (local / "x.ckpt").touch()
-    assert inputs().path("trained_ckpt", str(local), "trained_ckpt", choose=the_weights) == local / "x.ckpt"
+    assert (
+        inputs().path("trained_ckpt", str(local), "trained_ckpt", choose=the_weights)
+        == local / "x.ckpt"
+    )
 
 
 def test_a_record_whose_value_is_broken_is_made_again(tmp_path):
@@ -153,6 +190,8 @@ def test_objects_that_cannot_be_files(inputs, remote):
     """In a store 'a' may be beside 'a/b'."""
     remote.put("in/a", b"x")
     remote.put("in/a/b", b"z")
-    with pytest.raises(UserError, match="data_url: .* holds 'a', which has the same name as a "
-                                        "folder; rename or remove it"):
+    with pytest.raises(
+        UserError,
+        match="data_url: .* holds 'a', which has the same name as a folder; rename or remove it",
+    ):
         inputs().path("data_url", remote.url("in"), "data")

@@ -1,4 +1,5 @@
 """Whole jobs with a stand-in for the command: what it is called with, and what is where when it has ended."""
+
 import json
 import os
 import subprocess
@@ -16,7 +17,15 @@ from dlinknet.cloud.job import Command
 from dlinknet.errors import RunFailed, UserError
 from tests.conftest import ROOT, command
 
-TRAIN = ("data_path", "label_path", "val_path", "val_label_path", "class_table", "pretrained_ckpt", "trained_ckpt")
+TRAIN = (
+    "data_path",
+    "label_path",
+    "val_path",
+    "val_label_path",
+    "class_table",
+    "pretrained_ckpt",
+    "trained_ckpt",
+)
 EVAL = ("data_path", "label_path", "class_table", "trained_ckpt")
 
 
@@ -39,8 +48,11 @@ def place(request, tmp_path):
 
         def contents(self, prefix=""):
             root = tmp_path / "platform"
-            return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()
-                    and str(file.relative_to(root)).startswith(prefix)}
+            return {
+                str(file.relative_to(root)): file.read_bytes()
+                for file in root.rglob("*")
+                if file.is_file() and str(file.relative_to(root)).startswith(prefix)
+            }
 
     return Local()
 
@@ -61,8 +73,11 @@ class Run:
             raise self.raises
 
     def as_job(self, place, tmp_path, *arguments, **environment):
-        job.run(self.told, ["--enable_modelarts=True", f"--cache_path={tmp_path}/cache", *arguments],
-                {**place.environment, **environment})
+        job.run(
+            self.told,
+            ["--enable_modelarts=True", f"--cache_path={tmp_path}/cache", *arguments],
+            {**place.environment, **environment},
+        )
         return self.settings
 
 
@@ -74,13 +89,32 @@ def test_a_training(place, tmp_path):
     for name in ("a_sat.jpg", "a_mask.png"):
         place.put(f"data/{name}", b"x")
     place.put("nets/resnet34.ckpt", b"weights")
-    run = Run(writes=["weight01_dink34_best.ckpt", "weight01_dink34_last.ckpt", "weight01_dink34_train.log"])
-    settings = run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}",
-                          f"--checkpoint_url={place.url('nets')}", "--num_gpus=1", "--epoch_num=7", batch_size="3")
-    assert read(settings.data_path) == {"a_sat.jpg", "a_mask.png"} and settings.enable_modelarts is False
+    run = Run(
+        writes=[
+            "weight01_dink34_best.ckpt",
+            "weight01_dink34_last.ckpt",
+            "weight01_dink34_train.log",
+        ]
+    )
+    settings = run.as_job(
+        place,
+        tmp_path,
+        f"--data_url={place.url('data')}",
+        f"--train_url={place.url('out')}",
+        f"--checkpoint_url={place.url('nets')}",
+        "--num_gpus=1",
+        "--epoch_num=7",
+        batch_size="3",
+    )
+    assert (
+        read(settings.data_path) == {"a_sat.jpg", "a_mask.png"}
+        and settings.enable_modelarts is False
+    )
     assert Path(settings.pretrained_ckpt).read_bytes() == b"weights" and settings.resume == ""
     assert (settings.epoch_num, settings.batch_size) == (7, 3)
-    assert set(place.contents("out")) == {f"out/weight01_dink34_{name}" for name in ("best.ckpt", "last.ckpt", "train.log")}
+    assert set(place.contents("out")) == {
+        f"out/weight01_dink34_{name}" for name in ("best.ckpt", "last.ckpt", "train.log")
+    }
 
 
 def test_a_training_goes_on_with_what_is_at_train_url(place, tmp_path, capsys):
@@ -90,9 +124,18 @@ def test_a_training_goes_on_with_what_is_at_train_url(place, tmp_path, capsys):
     place.put("out/roads_config.yaml", b"pretrained_ckpt: /gone/resnet34.ckpt\n")
     place.put("out/other_last.ckpt", b"of another run")
     run = Run(writes=["roads_last.ckpt"])
-    settings = run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}", "--log_name=roads",
-                          "--pretrained_ckpt=/not/needed/any/more.ckpt")
-    assert settings.resume == f"{settings.output_path}/roads_last.ckpt" and settings.pretrained_ckpt == "/gone/resnet34.ckpt"
+    settings = run.as_job(
+        place,
+        tmp_path,
+        f"--data_url={place.url('data')}",
+        f"--train_url={place.url('out')}",
+        "--log_name=roads",
+        "--pretrained_ckpt=/not/needed/any/more.ckpt",
+    )
+    assert (
+        settings.resume == f"{settings.output_path}/roads_last.ckpt"
+        and settings.pretrained_ckpt == "/gone/resnet34.ckpt"
+    )
     assert Path(settings.output_path, "roads_plateau.ckpt").read_bytes() == b"plateau.ckpt"
     assert "going on with the training that is at" in capsys.readouterr().out
     assert place.contents("out")["out/roads_last.ckpt"] == b"content of roads_last.ckpt"
@@ -107,12 +150,25 @@ def test_an_evaluation_of_a_folders_best_with_masks_in_an_archive(place, tmp_pat
     for name in ("best", "last"):
         place.put(f"run/w_{name}.ckpt", name.encode())
     run = Run(EVAL, "predict_path", "eval", ["figures.json", "overlays/a.jpg"])
-    settings = run.as_job(place, tmp_path, f"--train_url={place.url('scores')}", f"--label_path={place.url('masks.zip')}",
-                          f"--trained_ckpt={place.url('run')}", "--predict_path=here", data_url=place.url("data"),
-                          data_path="/cache/data/valid")
-    assert read(settings.data_path) == {"a_sat.jpg"} and Path(settings.trained_ckpt).read_bytes() == b"best"
+    settings = run.as_job(
+        place,
+        tmp_path,
+        f"--train_url={place.url('scores')}",
+        f"--label_path={place.url('masks.zip')}",
+        f"--trained_ckpt={place.url('run')}",
+        "--predict_path=here",
+        data_url=place.url("data"),
+        data_path="/cache/data/valid",
+    )
+    assert (
+        read(settings.data_path) == {"a_sat.jpg"}
+        and Path(settings.trained_ckpt).read_bytes() == b"best"
+    )
     assert {Path(name).name for name in read(settings.label_path)} == {"a_mask.png"}
-    assert set(place.contents("scores")) == {"scores/here/figures.json", "scores/here/overlays/a.jpg"}
+    assert set(place.contents("scores")) == {
+        "scores/here/figures.json",
+        "scores/here/overlays/a.jpg",
+    }
 
 
 def test_the_seeds_export(place, tmp_path):
@@ -122,21 +178,42 @@ def test_the_seeds_export(place, tmp_path):
     def export(arguments):
         export.settings = config.load(arguments, "")
         Path(export.settings.file_name + ".mindir").write_text("graph")
+
     told = Command(export, ("trained_ckpt", "sample_image"), "file_name", "export")
-    job.run(told, ["--enable_modelarts=true", "--trained_ckpt=/cache/checkpoint_path/model.ckpt", "--file_name=./dlinknet",
-                   f"--checkpoint_url={place.url('nets')}", f"--train_url={place.url('exports')}",
-                   f"--cache_path={tmp_path}/cache"], place.environment)
+    job.run(
+        told,
+        [
+            "--enable_modelarts=true",
+            "--trained_ckpt=/cache/checkpoint_path/model.ckpt",
+            "--file_name=./dlinknet",
+            f"--checkpoint_url={place.url('nets')}",
+            f"--train_url={place.url('exports')}",
+            f"--cache_path={tmp_path}/cache",
+        ],
+        place.environment,
+    )
     assert Path(export.settings.trained_ckpt).read_bytes() == b"weights"
     assert place.contents("exports") == {"exports/dlinknet.mindir": b"graph"}
 
 
 def test_a_configuration_is_fetched_before_it_is_read(place, tmp_path):
     place.put("data/a_sat.jpg", b"x")
-    place.put("settings/mine.yaml", f"enable_modelarts: True\nepoch_num: 5\nbatch_size: 9\ndata_url: {place.url('data')}\n".encode())
+    place.put(
+        "settings/mine.yaml",
+        f"enable_modelarts: True\nepoch_num: 5\nbatch_size: 9\ndata_url: {place.url('data')}\n".encode(),
+    )
     for config_path in ("settings/mine.yaml", "settings"):
         run = Run()
-        settings = run.as_job(place, tmp_path, f"--config_path={place.url(config_path)}", "--epoch_num=6", batch_size="2")
-        assert (settings.epoch_num, settings.batch_size) == (6, 2), "argument before environment before YAML"
+        settings = run.as_job(
+            place,
+            tmp_path,
+            f"--config_path={place.url(config_path)}",
+            "--epoch_num=6",
+            batch_size="2",
+        )
+        assert (settings.epoch_num, settings.batch_size) == (6, 2), (
+            "argument before environment before YAML"
+        )
         assert read(settings.data_path) == {"a_sat.jpg"}
 
 
@@ -144,65 +221,140 @@ def test_a_table_of_classes_is_brought_and_a_name_of_one_stays(place, tmp_path):
     place.put("data/a.jpg", b"x")
     place.put("tables/mine.yaml", b"classes: []")
     data = f"--data_url={place.url('data')}"
-    settings = Run().as_job(place, tmp_path, data, "--data_layout=folder", f"--class_table={place.url('tables/mine.yaml')}")
-    assert Path(settings.class_table).read_bytes() == b"classes: []" and settings.label_path == settings.data_path
-    assert Run().as_job(place, tmp_path, data, "--class_table=cityscapes34").class_table == "cityscapes34"
+    settings = Run().as_job(
+        place,
+        tmp_path,
+        data,
+        "--data_layout=folder",
+        f"--class_table={place.url('tables/mine.yaml')}",
+    )
+    assert (
+        Path(settings.class_table).read_bytes() == b"classes: []"
+        and settings.label_path == settings.data_path
+    )
+    assert (
+        Run().as_job(place, tmp_path, data, "--class_table=cityscapes34").class_table
+        == "cityscapes34"
+    )
 
 
 def test_a_training_brings_what_it_fine_tunes_only_if_the_job_names_it(moxing, tmp_path):
     moxing.put("data/a_sat.jpg", b"x")
     moxing.put("nets/a_best.ckpt", b"net")
-    (tmp_path / "all.yaml").write_text(f"trained_ckpt: {moxing.url('gone.ckpt')}\nlabel_path: {tmp_path}/valid_mask\n")
-    common = f"--data_url={moxing.url('data')}", f"--checkpoint_url={moxing.url('nets')}", f"--config_path={tmp_path / 'all.yaml'}"
+    (tmp_path / "all.yaml").write_text(
+        f"trained_ckpt: {moxing.url('gone.ckpt')}\nlabel_path: {tmp_path}/valid_mask\n"
+    )
+    common = (
+        f"--data_url={moxing.url('data')}",
+        f"--checkpoint_url={moxing.url('nets')}",
+        f"--config_path={tmp_path / 'all.yaml'}",
+    )
     settings = Run().as_job(moxing, tmp_path, *common)
-    assert Path(settings.pretrained_ckpt).read_bytes() == b"net" and "trained_ckpt" not in settings.given and "label_path" not in settings.given
+    assert (
+        Path(settings.pretrained_ckpt).read_bytes() == b"net"
+        and "trained_ckpt" not in settings.given
+        and "label_path" not in settings.given
+    )
     settings = Run().as_job(moxing, tmp_path, *common, "--trained_ckpt=")
     assert Path(settings.trained_ckpt).read_bytes() == b"net" and settings.pretrained_ckpt == ""
 
 
 def test_settings_of_other_commands_are_named_and_passed_over(moxing, tmp_path, capsys):
     moxing.put("data/a_sat.jpg", b"x")
-    settings = Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--probabilities=png", file_format="ONNX")
+    settings = Run().as_job(
+        moxing,
+        tmp_path,
+        f"--data_url={moxing.url('data')}",
+        "--probabilities=png",
+        file_format="ONNX",
+    )
     assert settings.given.isdisjoint({"probabilities", "file_format"})
-    assert "which nothing was done with: --file_format=ONNX --probabilities=png" in capsys.readouterr().out
+    assert (
+        "which nothing was done with: --file_format=ONNX --probabilities=png"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_command_that_fails_leaves_what_it_wrote(place, tmp_path):
     place.put("data/a_sat.jpg", b"x")
     run = Run(writes=["weight01_dink34_last.ckpt"], raises=RunFailed("the loss is nan"))
     with pytest.raises(RunFailed, match="^the loss is nan$"):
-        run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}")
+        run.as_job(
+            place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}"
+        )
     assert "out/weight01_dink34_last.ckpt" in place.contents("out")
 
 
 def test_arguments_of_the_platform_are_reported_once(moxing, tmp_path, capsys):
     moxing.put("data/a", b"x")
-    Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", "--rank", "3")
-    assert capsys.readouterr().out.count("nothing was done with: --init_method=tcp://x:1 --rank 3") == 1
-    Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2")
+    Run().as_job(
+        moxing,
+        tmp_path,
+        f"--data_url={moxing.url('data')}",
+        "--init_method=tcp://x:1",
+        "--rank",
+        "3",
+    )
+    assert (
+        capsys.readouterr().out.count("nothing was done with: --init_method=tcp://x:1 --rank 3")
+        == 1
+    )
+    Run().as_job(
+        moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2"
+    )
     assert "init_method" not in capsys.readouterr().out
 
 
 def test_ranks_share_the_copy_and_the_first_takes_the_outputs(moxing, tmp_path):
     moxing.put("data/a", b"x")
-    Run(writes=["of_rank_1.txt"]).as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", f"--train_url={moxing.url('out')}",
-                                         RANK_ID="1", RANK_SIZE="2")
+    Run(writes=["of_rank_1.txt"]).as_job(
+        moxing,
+        tmp_path,
+        f"--data_url={moxing.url('data')}",
+        f"--train_url={moxing.url('out')}",
+        RANK_ID="1",
+        RANK_SIZE="2",
+    )
     assert not moxing.contents("out")
     scored = Run(EVAL, "predict_path", "eval")
     job.run(scored.told, ["--enable_modelarts=True"], {"RANK_ID": "1"})
     assert not hasattr(scored, "settings"), "one evaluation is enough"
 
 
-@pytest.mark.parametrize("arguments, environment, words", [
-    (["--data_url=obs:///x"], {}, "obs:///x names no bucket"), (["--train_url=obs://"], {}, "obs:// names no bucket"),
-    (["--data_url=s3://roads/none"], {}, "data_url: there is nothing at s3://roads/none"),
-    (["--data_path=/no/such"], {}, "data_path: there is no /no/such; a place in OBS is written obs://BUCKET/PATH"),
-    (["--config_path=s3://roads/none.yaml"], {}, "config_path: there is nothing at s3://roads/none.yaml"),
-    (["--output_path=s3://roads/out", "--train_url=s3://roads/out"], {}, "outputs go to OBS with --train_url=s3://roads/out"),
-    ([], {"batch_size": "many"}, "environment variable: batch_size must be a whole number, not 'many'"),
-    (["--batch_size=0"], {}, "command line: batch_size must be at least 1"),
-    (["--cache_path=/proc/x", "--data_url=s3://roads/none"], {}, "cache_path: cannot write to /proc/x"),
-])
+@pytest.mark.parametrize(
+    "arguments, environment, words",
+    [
+        (["--data_url=obs:///x"], {}, "obs:///x names no bucket"),
+        (["--train_url=obs://"], {}, "obs:// names no bucket"),
+        (["--data_url=s3://roads/none"], {}, "data_url: there is nothing at s3://roads/none"),
+        (
+            ["--data_path=/no/such"],
+            {},
+            "data_path: there is no /no/such; a place in OBS is written obs://BUCKET/PATH",
+        ),
+        (
+            ["--config_path=s3://roads/none.yaml"],
+            {},
+            "config_path: there is nothing at s3://roads/none.yaml",
+        ),
+        (
+            ["--output_path=s3://roads/out", "--train_url=s3://roads/out"],
+            {},
+            "outputs go to OBS with --train_url=s3://roads/out",
+        ),
+        (
+            [],
+            {"batch_size": "many"},
+            "environment variable: batch_size must be a whole number, not 'many'",
+        ),
+        (["--batch_size=0"], {}, "command line: batch_size must be at least 1"),
+        (
+            ["--cache_path=/proc/x", "--data_url=s3://roads/none"],
+            {},
+            "cache_path: cannot write to /proc/x",
+        ),
+    ],
+)
 def test_mistakes(moxing, tmp_path, arguments, environment, words):
     with pytest.raises(UserError, match=words.replace("(", r"\(")):
         Run().as_job(moxing, tmp_path, *arguments, **environment)
@@ -212,9 +364,13 @@ def test_what_an_earlier_job_wrote_here_is_moved_aside(moxing, tmp_path):
     moxing.put("data/a", b"x")
     data = f"--data_url={moxing.url('data')}"
     for name in ("one", "two"):
-        Run(writes=[f"{name}.txt"]).as_job(moxing, tmp_path, data, f"--train_url={moxing.url(name)}")
+        Run(writes=[f"{name}.txt"]).as_job(
+            moxing, tmp_path, data, f"--train_url={moxing.url(name)}"
+        )
         assert set(moxing.contents(name)) == {f"{name}/{name}.txt"}
-    assert read(tmp_path / "cache" / "train") == {"two.txt"} and read(tmp_path / "cache" / "train_before") == {"one.txt"}
+    assert read(tmp_path / "cache" / "train") == {"two.txt"} and read(
+        tmp_path / "cache" / "train_before"
+    ) == {"one.txt"}
 
 
 def test_the_store_decides_where_a_job_goes_on(place, tmp_path):
@@ -232,9 +388,15 @@ def test_the_store_decides_where_a_job_goes_on(place, tmp_path):
                 self.found = Path(self.settings.resume).read_text()
                 if step == "step 1000":
                     raise KeyboardInterrupt
+
         run = Reading()
         try:
-            run.as_job(place, tmp_path, f"--data_url={place.url('data')}", f"--train_url={place.url('out')}")
+            run.as_job(
+                place,
+                tmp_path,
+                f"--data_url={place.url('data')}",
+                f"--train_url={place.url('out')}",
+            )
         except KeyboardInterrupt:
             (tmp_path / "cache" / "train" / "weight01_dink34_last.ckpt").write_text("half of it")
         assert run.found == step
@@ -261,53 +423,107 @@ job.run(job.Command(lambda arguments: print("resumes", config.load(arguments, ""
 """
     started = []
     for rank in range(3):
-        started.append(subprocess.Popen(
-            [sys.executable, "-c", code, "--enable_modelarts=True", f"--cache_path={tmp_path}/cache",
-             f"--data_url={moxing.url('data')}", f"--train_url={moxing.url('out')}"], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **moxing.environment, "RANK_ID": str(rank)}))
+        started.append(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    code,
+                    "--enable_modelarts=True",
+                    f"--cache_path={tmp_path}/cache",
+                    f"--data_url={moxing.url('data')}",
+                    f"--train_url={moxing.url('out')}",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, **moxing.environment, "RANK_ID": str(rank)},
+            )
+        )
         time.sleep(0.5)
     for process in started:
         said, complaints = process.communicate(timeout=60)
-        assert process.returncode == 0 and f"resumes {tmp_path}/cache/train/weight01_dink34_last.ckpt" in said, said + complaints
+        assert (
+            process.returncode == 0
+            and f"resumes {tmp_path}/cache/train/weight01_dink34_last.ckpt" in said
+        ), said + complaints
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "/cache/train", "a/.."])
 def test_an_export_without_a_name(moxing, tmp_path, name):
     moxing.put("nets/a.ckpt", b"x")
     with pytest.raises(UserError, match="^file_name must name a file, not"):
-        Run(("trained_ckpt",), "file_name", "export").as_job(moxing, tmp_path, f"--trained_ckpt={moxing.url('nets')}",
-                                                          f"--train_url={moxing.url('out')}", f"--file_name={name}")
+        Run(("trained_ckpt",), "file_name", "export").as_job(
+            moxing,
+            tmp_path,
+            f"--trained_ckpt={moxing.url('nets')}",
+            f"--train_url={moxing.url('out')}",
+            f"--file_name={name}",
+        )
 
 
 def test_a_train_url_that_cannot_be_written_is_found_before_the_work(obs, tmp_path, quick):
     obs.put("nets/a.ckpt", b"x")
     run = Run(("trained_ckpt",), "file_name", "export")
     with pytest.raises(UserError, match="train_url: obs://no-such-bucket/x/.*: 404 NoSuchBucket"):
-        run.as_job(obs, tmp_path, f"--trained_ckpt={obs.url('nets')}", "--train_url=obs://no-such-bucket/x")
+        run.as_job(
+            obs, tmp_path, f"--trained_ckpt={obs.url('nets')}", "--train_url=obs://no-such-bucket/x"
+        )
     assert not hasattr(run, "settings")
 
 
 def test_secrets_stay_out_of_the_log(moxing, tmp_path, capsys):
     moxing.put("data/a", b"x")
-    Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--access_key=AK1", "--Secret-Key", "SK2", "--rank=3")
+    Run().as_job(
+        moxing,
+        tmp_path,
+        f"--data_url={moxing.url('data')}",
+        "--access_key=AK1",
+        "--Secret-Key",
+        "SK2",
+        "--rank=3",
+    )
     said = capsys.readouterr().out
-    assert "--access_key=*** --Secret-Key *** --rank=3" in said.replace("'", "") and "AK1" not in said and "SK2" not in said
+    assert (
+        "--access_key=*** --Secret-Key *** --rank=3" in said.replace("'", "")
+        and "AK1" not in said
+        and "SK2" not in said
+    )
 
 
 def test_resume_is_refused_or_heard(moxing, tmp_path):
     moxing.put("data/a", b"x")
     moxing.put("nets/r.ckpt", b"weights")
-    with pytest.raises(UserError, match="^resume: a job goes on with the training at train_url by itself"):
-        Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--resume=s3://roads/x_last.ckpt")
-    settings = Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('data')}", "--resume=False",
-                            f"--pretrained_ckpt={moxing.url('nets/r.ckpt')}")
+    with pytest.raises(
+        UserError, match="^resume: a job goes on with the training at train_url by itself"
+    ):
+        Run().as_job(
+            moxing, tmp_path, f"--data_url={moxing.url('data')}", "--resume=s3://roads/x_last.ckpt"
+        )
+    settings = Run().as_job(
+        moxing,
+        tmp_path,
+        f"--data_url={moxing.url('data')}",
+        "--resume=False",
+        f"--pretrained_ckpt={moxing.url('nets/r.ckpt')}",
+    )
     assert Path(settings.pretrained_ckpt).read_bytes() == b"weights"
 
 
 def test_a_job_of_local_paths_needs_no_cache(tmp_path):
     (tmp_path / "data").mkdir()
     run = Run()
-    job.run(run.told, ["--enable_modelarts=True", "--cache_path=/proc/x", f"--data_url={tmp_path}/data", f"--train_url={tmp_path}/out"], {})
+    job.run(
+        run.told,
+        [
+            "--enable_modelarts=True",
+            "--cache_path=/proc/x",
+            f"--data_url={tmp_path}/data",
+            f"--train_url={tmp_path}/out",
+        ],
+        {},
+    )
     assert run.settings.data_path == f"{tmp_path}/data"
 
 
@@ -321,9 +537,14 @@ def test_the_gate(tmp_path, monkeypatch):
     (tmp_path / "my.yaml").write_text("enable_modelarts: 'True'\n")
     asked = []
     monkeypatch.setattr(job, "run", lambda told, arguments: asked.append(arguments))
-    for arguments in (["--enable_modelarts=1"], ["--enable_modelarts"], [f"--config_path={tmp_path}/my.yaml"],
-                      [f"--config_path={tmp_path}"], ["--config_path=obs://roads/my.yaml"],
-                      ["--enable_modelarts=True", "--config_path=/no/such"]):
+    for arguments in (
+        ["--enable_modelarts=1"],
+        ["--enable_modelarts"],
+        [f"--config_path={tmp_path}/my.yaml"],
+        [f"--config_path={tmp_path}"],
+        ["--config_path=obs://roads/my.yaml"],
+        ["--enable_modelarts=True", "--config_path=/no/such"],
+    ):
         run(arguments)
         assert asked.pop() == arguments and not got
     run([f"--config_path={tmp_path}/my.yaml", "--enable_modelarts=False"])
@@ -332,18 +553,26 @@ def test_the_gate(tmp_path, monkeypatch):
     run([])
     assert asked == [[]]
     monkeypatch.setenv("enable_modelarts", "Ture")
-    with pytest.raises(UserError, match="environment variable: enable_modelarts must be True or False, not 'Ture'"):
+    with pytest.raises(
+        UserError, match="environment variable: enable_modelarts must be True or False, not 'Ture'"
+    ):
         run([])
 
 
 def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
-    code = ("import sys, json, runpy\nsys.argv = ['train.py', '--data_path=/no/such']\n"
-            "try:\n    runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit:\n    pass\n"
-            "print(json.dumps([name for name in sys.modules if 'cloud' in name or name in ('obs', 'moxing')]))")
+    code = (
+        "import sys, json, runpy\nsys.argv = ['train.py', '--data_path=/no/such']\n"
+        "try:\n    runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit:\n    pass\n"
+        "print(json.dumps([name for name in sys.modules if 'cloud' in name or name in ('obs', 'moxing')]))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert json.loads(result.stdout.splitlines()[-1]) == [], result.stderr
 
 
 def test_a_url_outside_of_a_job_is_one_line():
     result = command("train.py", "--config_path=obs://roads/my.yaml", "--enable_modelarts=False")
-    assert result.returncode == 2 and "--enable_modelarts=True" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert (
+        result.returncode == 2
+        and "--enable_modelarts=True" in result.stderr
+        and len(result.stderr.splitlines()) == 1
+    )

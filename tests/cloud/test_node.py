@@ -1,4 +1,5 @@
 """Processes of one machine, of which one does the work."""
+
 import json
 import os
 import signal
@@ -40,8 +41,16 @@ def processes(tmp_path):
     started = []
 
     def start(count, what, seconds=0.5):
-        mine = [subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), what, str(seconds)], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(count)]
+        mine = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROCESS, str(tmp_path), what, str(seconds)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+            for _ in range(count)
+        ]
         started.extend(mine)
         for process in mine:
             assert process.stdout.readline() == "ready\n"
@@ -68,7 +77,9 @@ def test_one_works_and_the_others_take_what_it_made(processes, tmp_path):
 def test_one_fails_and_the_others_fail_with_its_reason_at_once(processes, tmp_path):
     said = [process.communicate(timeout=30)[0] for process in processes(4, "fails", 1)]
     assert len(workers(tmp_path)) == 1
-    assert all(line.startswith("failed: data_url: obs://b/x: 503 (tried 7 times) after ") for line in said)
+    assert all(
+        line.startswith("failed: data_url: obs://b/x: 503 (tried 7 times) after ") for line in said
+    )
     assert all(float(line.split()[-2]) < 10 for line in said), "they tried it themselves"
 
 
@@ -88,6 +99,7 @@ def test_what_an_earlier_run_left_is_no_answer(tmp_path):
 
     def fail(last):
         raise UserError("there is nothing")
+
     with pytest.raises(UserError):
         earlier.once("data", "obs://b/x", fail)
     assert Node(tmp_path).once("data", "obs://b/x", lambda last: calls.append(last) or 1) == 1
@@ -106,37 +118,57 @@ def test_errors_keep_their_kind_and_a_folder_that_cannot_be_made(tmp_path):
 
     def full(last):
         raise OSError(28, "No space left on device", "/cache/x")
+
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
             node.once("data", "s", full)
     with pytest.raises(RunFailed):
         node.once("more", "s", lambda last: (_ for _ in ()).throw(RunFailed("x")))
     (tmp_path / "file").write_text("")
-    nowhere = Node(tmp_path / "file" / "x")         # which is no matter as long as nothing is to be done there
-    with pytest.raises(UserError, match="cache_path: cannot write to .*name another folder with --cache_path"):
+    nowhere = Node(
+        tmp_path / "file" / "x"
+    )  # which is no matter as long as nothing is to be done there
+    with pytest.raises(
+        UserError, match="cache_path: cannot write to .*name another folder with --cache_path"
+    ):
         nowhere.once("data", "s", lambda last: 1)
 
 
 GOOD = {"source": "s", "time": 0.0, "value": {"state": {}}}
 
 
-@pytest.mark.parametrize("entry", [
-    7, [], None, "x", {}, {**GOOD, "source": 7}, {**GOOD, "time": "now"}, {**GOOD, "time": True},
-    {**GOOD, "time": None}, {"source": "s", "time": 0}, {**GOOD, "error": "UserError"},
-    {**GOOD, "error": "SystemExit", "text": "x"},
-    {**GOOD, "error": ["UserError"], "text": "x"}, {**GOOD, "error": "UserError", "text": 7}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        7,
+        [],
+        None,
+        "x",
+        {},
+        {**GOOD, "source": 7},
+        {**GOOD, "time": "now"},
+        {**GOOD, "time": True},
+        {**GOOD, "time": None},
+        {"source": "s", "time": 0},
+        {**GOOD, "error": "UserError"},
+        {**GOOD, "error": "SystemExit", "text": "x"},
+        {**GOOD, "error": ["UserError"], "text": "x"},
+        {**GOOD, "error": "UserError", "text": 7},
+    ],
+)
 def test_a_record_of_other_types_counts_as_none(tmp_path, entry):
     record = tmp_path / ".dlinknet_job.json"
     record.write_text(json.dumps({"data": entry, "more": GOOD}))
     node = Node(tmp_path)
-    node.start = -1.0           # as if the record were this run's
+    node.start = -1.0  # as if the record were this run's
     assert node.last("data") == {} and node.last("more") == GOOD
     assert node.once("data", "s", lambda last: last or "made") == "made"
     assert json.loads(record.read_text())["data"]["value"] == "made"
 
 
-@pytest.mark.parametrize("content", [
-    "[" * 50_000, '{"data": "\\ud800"}', "[1, 2]", "7", '{"data": 1e400}', "", "\0"])
+@pytest.mark.parametrize(
+    "content", ["[" * 50_000, '{"data": "\\ud800"}', "[1, 2]", "7", '{"data": 1e400}', "", "\0"]
+)
 def test_a_record_that_is_broken_counts_as_none(tmp_path, content):
     (tmp_path / ".dlinknet_job.json").write_text(content)
     assert Node(tmp_path).once("data", "s", lambda last: last or "made") == "made"

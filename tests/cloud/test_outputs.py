@@ -1,4 +1,5 @@
 """What a job writes, on its way to the store while it is written, and when the job is ended from outside."""
+
 import os
 import signal
 import subprocess
@@ -22,7 +23,16 @@ def send(remote, tmp_path, monkeypatch, quick):
     made = []
 
     def make(whole=True, known=()):
-        made.append(Outputs(remote.store, tmp_path / "out", remote.url("results"), tmp_path / ".upload", whole, list(known)))
+        made.append(
+            Outputs(
+                remote.store,
+                tmp_path / "out",
+                remote.url("results"),
+                tmp_path / ".upload",
+                whole,
+                list(known),
+            )
+        )
         return made[-1]
 
     yield make
@@ -45,18 +55,29 @@ def test_new_and_changed_files_go_while_the_job_runs(send, remote, tmp_path):
     replace(out / "a_best.ckpt", b"epoch 1")
     (out / "deep").mkdir()
     replace(out / "deep" / "x.csv", b"x")
-    wait_for(lambda: remote.contents() == {"results/a_best.ckpt": b"epoch 1", "results/deep/x.csv": b"x"}, 10)
+    wait_for(
+        lambda: (
+            remote.contents() == {"results/a_best.ckpt": b"epoch 1", "results/deep/x.csv": b"x"}
+        ),
+        10,
+    )
     replace(out / "a_best.ckpt", b"epoch 2")
     wait_for(lambda: remote.contents().get("results/a_best.ckpt") == b"epoch 2", 10)
     (out / ".hidden").write_text("bookkeeping")
     (out / "a_previous.ckpt").write_text("the one before")
     (out / "a_train.log").write_text("a line\n")
     watched.finish()
-    assert remote.contents() == {"results/a_best.ckpt": b"epoch 2", "results/deep/x.csv": b"x", "results/a_train.log": b"a line\n"}
+    assert remote.contents() == {
+        "results/a_best.ckpt": b"epoch 2",
+        "results/deep/x.csv": b"x",
+        "results/a_train.log": b"a line\n",
+    }
     assert not (tmp_path / ".upload").exists()
 
 
-def test_the_newest_checkpoint_goes_last_with_what_is_not_older(send, remote, tmp_path, monkeypatch):
+def test_the_newest_checkpoint_goes_last_with_what_is_not_older(
+    send, remote, tmp_path, monkeypatch
+):
     """It says what the others must hold: a job that dies in between leaves a store from which another can go on."""
     out, sent, lock = tmp_path / "out", [], threading.Lock()
     for name in ("a_last.ckpt", "a_best.ckpt", "a_plateau.ckpt", "b.txt"):
@@ -64,15 +85,20 @@ def test_the_newest_checkpoint_goes_last_with_what_is_not_older(send, remote, tm
     put = module.transfer.put_file
 
     def slow(store, key, file, url):
-        if url.endswith("_best.ckpt"):      # the next epoch ends while this one's files travel
+        if url.endswith("_best.ckpt"):  # the next epoch ends while this one's files travel
             for name in ("a_plateau.ckpt", "a_last.ckpt"):
                 replace(out / name, b"2")
         with lock:
             sent.append((url.rpartition("/")[2], file.read_bytes()))
         put(store, key, file, url)
+
     monkeypatch.setattr(module.transfer, "put_file", slow)
     send()._send(settled=False)
-    assert sorted(sent[:3]) == [("a_best.ckpt", b"1"), ("a_plateau.ckpt", b"1"), ("b.txt", b"1")] and sent[3:] == [("a_last.ckpt", b"1")]
+    assert sorted(sent[:3]) == [
+        ("a_best.ckpt", b"1"),
+        ("a_plateau.ckpt", b"1"),
+        ("b.txt", b"1"),
+    ] and sent[3:] == [("a_last.ckpt", b"1")]
 
 
 def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, remote, tmp_path):
@@ -87,24 +113,38 @@ def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, r
     assert remote.contents() == {"results/mask.png": b"a whole mask"}
 
 
-def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_at_its_end(obs, tmp_path, monkeypatch, quick):
+def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_at_its_end(
+    obs, tmp_path, monkeypatch, quick
+):
     from dlinknet.cloud.store import open_store
+
     monkeypatch.setattr(module, "LOOK", 0.05)
     monkeypatch.setattr(module, "REST", 0.05)
     (tmp_path / "out").mkdir()
-    watched = Outputs(open_store(obs.environment), tmp_path / "out", obs.url("results"), tmp_path / ".upload", True, [])
+    watched = Outputs(
+        open_store(obs.environment),
+        tmp_path / "out",
+        obs.url("results"),
+        tmp_path / ".upload",
+        True,
+        [],
+    )
     obs.cut = ["PUT", "a.txt", 8]
     (tmp_path / "out" / "a.txt").write_bytes(b"x" * 1000)
     watched.start()
     wait_for(lambda: obs.contents() == {"results/a.txt": b"x" * 1000}, 10)
     obs.cut = ["PUT", "b.txt", 99999]
     (tmp_path / "out" / "b.txt").write_bytes(b"y" * 1000)
-    with pytest.raises(RunFailed, match=r"^train_url: obs://.*/results/b.txt: .*; the outputs are in .*/out$"):
+    with pytest.raises(
+        RunFailed, match=r"^train_url: obs://.*/results/b.txt: .*; the outputs are in .*/out$"
+    ):
         watched.finish()
     assert list(obs.contents()) == ["results/a.txt"]
 
 
-@pytest.mark.parametrize("number, words", [(signal.SIGTERM, "ended by SIGTERM"), (signal.SIGINT, "interrupted (SIGINT)")])
+@pytest.mark.parametrize(
+    "number, words", [(signal.SIGTERM, "ended by SIGTERM"), (signal.SIGINT, "interrupted (SIGINT)")]
+)
 def test_a_signal_takes_what_is_whole_to_the_store(moxing, tmp_path, number, words):
     """At once, also while Python waits for a computation to come back."""
     code = """
@@ -123,9 +163,15 @@ with signals.rescuing(made.rescue):
     hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10 ** 9)      # minutes, in which no handler of Python's runs
 """
     (tmp_path / "out").mkdir()
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, cwd=ROOT, env={**os.environ, **moxing.environment},
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **moxing.environment},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout.readline() == "ready\n"
     start = time.monotonic()
     process.send_signal(number)
@@ -137,21 +183,39 @@ with signals.rescuing(made.rescue):
 
 def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
     from dlinknet.cloud.store import open_store
+
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.txt").write_text("x")
-    made = Outputs(open_store(obs.environment), tmp_path / "out", "obs://no-such-bucket/x", tmp_path / ".upload", True, [])
+    made = Outputs(
+        open_store(obs.environment),
+        tmp_path / "out",
+        "obs://no-such-bucket/x",
+        tmp_path / ".upload",
+        True,
+        [],
+    )
     said = made.rescue()
-    assert "a.txt: 404 NoSuchBucket" in said and said.endswith(f"; the outputs are in {tmp_path / 'out'}")
+    assert "a.txt: 404 NoSuchBucket" in said and said.endswith(
+        f"; the outputs are in {tmp_path / 'out'}"
+    )
 
 
 def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
     from dlinknet.cloud.store import open_store
+
     said = []
     monkeypatch.setattr(module.LOG, "info", lambda text, *values: said.append(text % values))
     monkeypatch.setattr(module, "LOOK", 0.02)
     monkeypatch.setattr(module, "REST", 0.02)
     (tmp_path / "out").mkdir()
-    watched = Outputs(open_store(obs.environment), tmp_path / "out", "obs://no-such-bucket/x", tmp_path / ".upload", True, [])
+    watched = Outputs(
+        open_store(obs.environment),
+        tmp_path / "out",
+        "obs://no-such-bucket/x",
+        tmp_path / ".upload",
+        True,
+        [],
+    )
     (tmp_path / "out" / "a.txt").write_text("x")
     watched.start()
     wait_for(lambda: len(obs.requests) > 5, 10)

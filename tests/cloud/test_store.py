@@ -1,4 +1,5 @@
 """Both stores by the same tests: what is there, what is not, and bytes both ways."""
+
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +19,7 @@ from dlinknet.cloud.store import (
 )
 from dlinknet.errors import UserError
 
-MD5 = "5d41402abc4b2a76b9719d911017c592"        # of "hello", by md5sum
+MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello", by md5sum
 
 
 def listed(opened, url):
@@ -26,10 +27,22 @@ def listed(opened, url):
 
 
 def test_urls():
-    assert is_remote("s3://b/k") and is_remote("obs://b") and not is_remote("/s3/b") and not is_remote("")
-    assert split("obs://b/a b/c.zip") == ("b", "a b/c.zip") and split("s3://b/") == ("b", "") and split("s3://b/x/") == ("b", "x")
+    assert (
+        is_remote("s3://b/k")
+        and is_remote("obs://b")
+        and not is_remote("/s3/b")
+        and not is_remote("")
+    )
+    assert (
+        split("obs://b/a b/c.zip") == ("b", "a b/c.zip")
+        and split("s3://b/") == ("b", "")
+        and split("s3://b/x/") == ("b", "x")
+    )
     assert join("s3://b/x/", "y/z") == join("s3://b/x", "y/z") == "s3://b/x/y/z"
-    assert same("s3://b/x/") == same("obs://b/x") == "obs://b/x" and same("s3://b") == same("obs://b/") == "obs://b"
+    assert (
+        same("s3://b/x/") == same("obs://b/x") == "obs://b/x"
+        and same("s3://b") == same("obs://b/") == "obs://b"
+    )
     with pytest.raises(UserError, match="names no bucket"):
         split("obs:///x")
 
@@ -40,9 +53,15 @@ def test_what_is_there(remote):
     remote.put("in a/other.txt", b"x")
     found = remote.store.stat(remote.url("in/a.txt"))
     assert found.size == 5 and found.md5 in ("", MD5)
-    assert remote.store.stat(remote.url("in")) is None and remote.store.stat(remote.url("in/b.txt")) is None
+    assert (
+        remote.store.stat(remote.url("in")) is None
+        and remote.store.stat(remote.url("in/b.txt")) is None
+    )
     assert remote.store.stat(remote.url()) is None
-    assert {name: each.size for name, each in listed(remote.store, remote.url("in")).items()} == {"a.txt": 5, "deep er/中.txt": 0}
+    assert {name: each.size for name, each in listed(remote.store, remote.url("in")).items()} == {
+        "a.txt": 5,
+        "deep er/中.txt": 0,
+    }
     assert listed(remote.store, remote.url("in/")) == listed(remote.store, remote.url("in"))
     assert listed(remote.store, remote.url("nothing")) == {}
     assert len(listed(remote.store, remote.url())) == 3
@@ -66,18 +85,18 @@ def test_obs_says_checksums_and_pages(obs, monkeypatch):
     monkeypatch.setattr(opened.client, "listObjects", lambda *a, **k: ask(*a, **k, max_keys=2))
     for number in range(5):
         obs.put(f"many/{number}", b"x")
-    obs.put("many/", b"")           # what a console makes of an empty folder
+    obs.put("many/", b"")  # what a console makes of an empty folder
     assert sorted(listed(opened, obs.url("many"))) == ["0", "1", "2", "3", "4"]
 
 
 def test_large_objects_travel_in_parts(obs, tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "PART", 5 << 20)         # the least that S3 takes
-    content = bytes(range(256)) * (11 << 12)            # 11 MiB
+    monkeypatch.setattr(store, "PART", 5 << 20)  # the least that S3 takes
+    content = bytes(range(256)) * (11 << 12)  # 11 MiB
     (tmp_path / "big").write_bytes(content)
     opened = open_store(obs.environment)
     opened.put(tmp_path / "big", obs.url("big"))
     assert sum(method == "PUT" for method, _ in obs.requests) == 3
-    assert opened.stat(obs.url("big")) == Object(len(content))      # no MD5 of what came in parts
+    assert opened.stat(obs.url("big")) == Object(len(content))  # no MD5 of what came in parts
     opened.get(obs.url("big"), tmp_path / "back", len(content))
     assert (tmp_path / "back").read_bytes() == content and obs.contents() == {"big": content}
 
@@ -103,9 +122,12 @@ def test_this_machines_own_disk_is_not_the_stores_fault(obs):
 def test_a_certificate_of_nobody_is_refused(obs):
     """The SDK by itself would send keys and data to whoever answers."""
     from werkzeug.serving import make_server
+
     server = make_server("127.0.0.1", 0, obs.answer, threaded=True, ssl_context="adhoc")
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    opened = open_store({**obs.environment, "OBS_ENDPOINT": f"https://127.0.0.1:{server.server_port}"})
+    opened = open_store(
+        {**obs.environment, "OBS_ENDPOINT": f"https://127.0.0.1:{server.server_port}"}
+    )
     with pytest.raises(Broken, match="CERTIFICATE_VERIFY_FAILED"):
         listed(opened, obs.url())
     server.shutdown()
@@ -115,8 +137,13 @@ def test_what_it_takes(obs, monkeypatch):
     for name in ("OBS_ENDPOINT", "OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY"):
         with pytest.raises(UserError, match=f"takes {name} from the environment"):
             open_store({**obs.environment, name: ""})
-    stray = open_store({**obs.environment, "AWS_SESSION_TOKEN": "of another account", "AWS_ACCESS_KEY_ID": "x"})
-    assert (stray.client.securityProvider.security_token, stray.client.securityProvider.access_key_id) == (None, "key")
+    stray = open_store(
+        {**obs.environment, "AWS_SESSION_TOKEN": "of another account", "AWS_ACCESS_KEY_ID": "x"}
+    )
+    assert (
+        stray.client.securityProvider.security_token,
+        stray.client.securityProvider.access_key_id,
+    ) == (None, "key")
     old = {"S3_ENDPOINT": obs.endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     assert listed(open_store(old), obs.url()) == {}
     monkeypatch.setitem(sys.modules, "obs", None)

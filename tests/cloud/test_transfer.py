@@ -1,4 +1,5 @@
 """Transfers that break: tried again, compared, and never taken for whole."""
+
 import errno
 
 import pytest
@@ -37,6 +38,7 @@ def test_what_is_refused_is_not_tried_again(monkeypatch):
 
     def refuse():
         raise Refused("403 AccessDenied")
+
     with pytest.raises(UserError, match="^train_url: s3://b/x: 403 AccessDenied$"):
         persist("train_url", "s3://b/x", refuse)
 
@@ -46,12 +48,15 @@ def test_a_store_that_fails_every_third_request(obs, tmp_path, quick, monkeypatc
         obs.put(f"data/{number}.txt", str(number).encode() * 100)
     store = open_store(obs.environment)
     ask = store.client.listObjects
-    monkeypatch.setattr(store.client, "listObjects", lambda *a, **k: ask(*a, **k, max_keys=1))      # many pages, as of many files
+    monkeypatch.setattr(
+        store.client, "listObjects", lambda *a, **k: ask(*a, **k, max_keys=1)
+    )  # many pages, as of many files
     obs.every = 3
     found = contents(store, "data_url", obs.url("data"))
     get_files(store, "data_url", obs.url("data"), found, tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
-        f"{number}.txt": str(number).encode() * 100 for number in range(12)}
+        f"{number}.txt": str(number).encode() * 100 for number in range(12)
+    }
     for file in list(tmp_path.iterdir()):
         put_file(store, "train_url", file, obs.url(f"out/{file.name}"))
     assert len(obs.contents("out/")) == 12
@@ -89,11 +94,19 @@ def test_moxing_that_fails_now_and_then(moxing, tmp_path, quick):
     for number in range(4):
         moxing.put(f"data/deep/{number}.txt", b"abc")
     store = open_store(moxing.environment)
-    (moxing.root / "faults").write_text("3")            # every third call of any kind fails
+    (moxing.root / "faults").write_text("3")  # every third call of any kind fails
     target = tmp_path / "data"
     target.mkdir()
-    get_files(store, "data_url", moxing.url("data"), contents(store, "data_url", moxing.url("data")), target)
-    assert sorted(str(file.relative_to(target)) for file in target.rglob("*.txt")) == [f"deep/{number}.txt" for number in range(4)]
+    get_files(
+        store,
+        "data_url",
+        moxing.url("data"),
+        contents(store, "data_url", moxing.url("data")),
+        target,
+    )
+    assert sorted(str(file.relative_to(target)) for file in target.rglob("*.txt")) == [
+        f"deep/{number}.txt" for number in range(4)
+    ]
 
 
 class Lying:
@@ -115,8 +128,13 @@ class Lying:
         pass
 
 
-@pytest.mark.parametrize("content, md5, words", [
-    (b"hell", "", "4 of 5 bytes came"), (b"HELLO", "5d41402abc4b2a76b9719d911017c592", "its checksum is another one")])
+@pytest.mark.parametrize(
+    "content, md5, words",
+    [
+        (b"hell", "", "4 of 5 bytes came"),
+        (b"HELLO", "5d41402abc4b2a76b9719d911017c592", "its checksum is another one"),
+    ],
+)
 def test_other_bytes_than_promised(tmp_path, quick, content, md5, words):
     store = Lying(content, md5)
     with pytest.raises(RunFailed, match=words):
@@ -140,5 +158,6 @@ def test_a_full_disk_is_said_at_once(tmp_path, monkeypatch):
     class Full(Lying):
         def get(self, url, file, size):
             raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
     with pytest.raises(OSError, match="No space left"):
         get_file(Full(b""), "data_url", "s3://b/x", Object(5), tmp_path / "x")

@@ -3,6 +3,7 @@
 step: while a step computes. saving: while a checkpoint is written. renaming: when it is written and the one before it has been
 renamed, just before it takes its place. validation: when validation begins.
 """
+
 import os
 import signal
 import subprocess
@@ -40,6 +41,7 @@ def main():
     sys.argv[1:3] = []
     import train
     from dlinknet.devices import runtime
+
     start = runtime.start
 
     def started(*args):
@@ -49,13 +51,16 @@ def main():
 
         from dlinknet.evaluation import scoring
         from dlinknet.training import loop
+
         if moment == "step":
             make_step = loop.make_step
             loop.make_step = lambda *args: killing(make_step(*args), number, kill_soon)
         elif moment == "saving":
             mindspore.save_checkpoint = killing(mindspore.save_checkpoint, number, kill_soon)
         elif moment == "renaming":
-            os.replace = killing(os.replace, number, kill, lambda _, path: str(path).endswith("_last.ckpt"))
+            os.replace = killing(
+                os.replace, number, kill, lambda _, path: str(path).endswith("_last.ckpt")
+            )
         elif moment == "validation":
             scoring.score_all = killing(scoring.score_all, number, kill)
         return device

@@ -1,4 +1,5 @@
 """convert.py as a user runs it, and a training that starts from the result."""
+
 import numpy as np
 import pytest
 
@@ -12,29 +13,52 @@ def files(mindspore, networks, tmp_path_factory):
     """An encoder as mindcv names it, a whole network as the reference does, and the tensors that both have under our names."""
     folder = tmp_path_factory.mktemp("files of others")
     ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters()}
-    mindcv = {name[len("encoder."):].replace(".downsample.", ".down_sample."): value for name, value in ours.items()
-              if name.startswith("encoder.")}
+    mindcv = {
+        name[len("encoder.") :].replace(".downsample.", ".down_sample."): value
+        for name, value in ours.items()
+        if name.startswith("encoder.")
+    }
     save(mindspore, folder / "mindcv.ckpt", {**mindcv, "classifier.bias": np.ones(2, np.float32)})
-    save(mindspore, folder / "theirs.ckpt", whole_names(wider_eps(ours, False), "deconv3", "down_sample_layer", True, True))
+    save(
+        mindspore,
+        folder / "theirs.ckpt",
+        whole_names(wider_eps(ours, False), "deconv3", "down_sample_layer", True, True),
+    )
     return folder, ours
 
 
 def test_a_whole_network(files):
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.checkpoints.read import read_checkpoint
+
     folder, ours = files
     result = command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
-    assert result.returncode == 0 and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout, result.stderr
+    assert (
+        result.returncode == 0
+        and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout
+    ), result.stderr
     found = read_checkpoint(str(folder / "mine" / "net.ckpt"), "k")
     assert {key: found.meta[key] for key in ("model", "classes", "padding")} == {
-        "model": "linknet18", "classes": 1, "padding": "explicit"}
+        "model": "linknet18",
+        "classes": 1,
+        "padding": "explicit",
+    }
     assert found.tensors.keys() == ours.keys()
     assert all(np.allclose(found.tensors[name], ours[name], rtol=0, atol=1e-7) for name in ours)
     assert load_trained(str(folder / "mine" / "net.ckpt"), "k", "dlinknet34")[0] == "linknet18"
-    refused(command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder), "mine/net.ckpt exists")
-    refused(command("convert", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder), "is an encoder alone (mindcv's ResNet)")
+    refused(
+        command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder),
+        "mine/net.ckpt exists",
+    )
+    refused(
+        command("convert", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder),
+        "is an encoder alone (mindcv's ResNet)",
+    )
     (folder / "text.pth").write_text("hello")
-    refused(command("convert", "--trained_ckpt=text.pth", "--file_name=n", cwd=folder), "text.pth is not a whole MindSpore checkpoint")
+    refused(
+        command("convert", "--trained_ckpt=text.pth", "--file_name=n", cwd=folder),
+        "text.pth is not a whole MindSpore checkpoint",
+    )
     assert not (folder / "n.ckpt").exists()
 
 
@@ -42,18 +66,46 @@ def test_a_whole_network(files):
 def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.checkpoints.read import read_checkpoint
+
     folder, ours = files
-    result = command("convert", "--pretrained_ckpt=mindcv.ckpt", "--model_name=linknet18", "--file_name=encoder.ckpt", cwd=folder)
-    assert result.returncode == 0 and "(mindcv's ResNet, which pads as same_pool does); not needed: classifier.bias" in result.stdout
+    result = command(
+        "convert",
+        "--pretrained_ckpt=mindcv.ckpt",
+        "--model_name=linknet18",
+        "--file_name=encoder.ckpt",
+        cwd=folder,
+    )
+    assert (
+        result.returncode == 0
+        and "(mindcv's ResNet, which pads as same_pool does); not needed: classifier.bias"
+        in result.stdout
+    )
     found = read_checkpoint(str(folder / "encoder.ckpt"), "k")
     assert found.meta["padding"] == "same_pool" and "model" not in found.meta
-    assert all(np.array_equal(value, ours[name]) for name, value in found.tensors.items()) and len(found.tensors) == 100
-    result = command("train.py", f"--data_path={stripe_data}", "--output_path=out", "--pretrained_ckpt=encoder.ckpt", "--epoch_num=1",
-                     "--model_name=linknet18", "--train_size=32", "--device_target=CPU", "--learning_rate=1e-9", cwd=folder)
+    assert (
+        all(np.array_equal(value, ours[name]) for name, value in found.tensors.items())
+        and len(found.tensors) == 100
+    )
+    result = command(
+        "train.py",
+        f"--data_path={stripe_data}",
+        "--output_path=out",
+        "--pretrained_ckpt=encoder.ckpt",
+        "--epoch_num=1",
+        "--model_name=linknet18",
+        "--train_size=32",
+        "--device_target=CPU",
+        "--learning_rate=1e-9",
+        cwd=folder,
+    )
     assert result.returncode == 0, result.stderr
     best = str(folder / "out" / "weight01_dink34_best.ckpt")
     assert read_checkpoint(best, "k").meta["padding"] == "same_pool"
     network = load_trained(best, "k", "dlinknet34")[1]
-    assert network.padding == "same_pool" and np.allclose(network.encoder.conv1.weight.asnumpy(), ours["encoder.conv1.weight"], atol=1e-6)
+    assert network.padding == "same_pool" and np.allclose(
+        network.encoder.conv1.weight.asnumpy(), ours["encoder.conv1.weight"], atol=1e-6
+    )
     result = command("train.py", "--output_path=out", "--resume", "--epoch_num=2", cwd=folder)
-    assert result.returncode == 0 and read_checkpoint(best, "k").meta["padding"] == "same_pool", result.stderr
+    assert result.returncode == 0 and read_checkpoint(best, "k").meta["padding"] == "same_pool", (
+        result.stderr
+    )

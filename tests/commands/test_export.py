@@ -1,4 +1,5 @@
 """export.py, describe.py and parity.py as a user runs them; eval.py and predict.py on what was exported."""
+
 import importlib.util
 import json
 import os
@@ -11,8 +12,13 @@ import pytest
 
 from tests.conftest import ROOT, command, refused, stripes, write_pair
 
-FORMATS = ["MINDIR", *(["ONNX"] if all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")) else [])]
-needs_onnx = pytest.mark.skipif("ONNX" not in FORMATS, reason="pip install -r requirements-onnx.txt")
+FORMATS = [
+    "MINDIR",
+    *(["ONNX"] if all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")) else []),
+]
+needs_onnx = pytest.mark.skipif(
+    "ONNX" not in FORMATS, reason="pip install -r requirements-onnx.txt"
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +27,17 @@ def work(spread_checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     for number in range(3):
         write_pair(folder / "data", f"m{number}", *stripes(number, 60, 64), folder / "masks")
-    result = command("export.py", f"--trained_ckpt={spread_checkpoint('linknet18')}", "--file_name=./out/net",
-                     f"--file_format={','.join(FORMATS)}", "--batch_size=2", "--width=96", "--height=64",
-                     "--sample_image=data/m0_sat.jpg", cwd=folder)
+    result = command(
+        "export.py",
+        f"--trained_ckpt={spread_checkpoint('linknet18')}",
+        "--file_name=./out/net",
+        f"--file_format={','.join(FORMATS)}",
+        "--batch_size=2",
+        "--width=96",
+        "--height=64",
+        "--sample_image=data/m0_sat.jpg",
+        cwd=folder,
+    )
     assert result.returncode == 0, result.stderr
     return folder, spread_checkpoint("linknet18"), result.stdout
 
@@ -31,7 +45,9 @@ def work(spread_checkpoint, tmp_path_factory):
 def test_the_files_and_what_is_said_of_them(work):
     folder, _, said = work
     names = {f"net.{name.lower()}" for name in FORMATS}
-    assert {path.name for path in (folder / "out").iterdir()} == names | {name + ".json" for name in names}
+    assert {path.name for path in (folder / "out").iterdir()} == names | {
+        name + ".json" for name in names
+    }
     assert "input 2 x 3 x 64 x 96, BatchNorm folded" in said
     for name in names:
         assert f"{name}: " in said and "gives the checkpoint's probabilities (" in said
@@ -42,52 +58,138 @@ def test_the_files_and_what_is_said_of_them(work):
 def test_parity_evaluation_and_prediction_with_exports(work):
     folder, checkpoint, _ = work
     exports = ",".join(f"out/net.{name.lower()}" for name in FORMATS)
-    result = command("parity", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}", f"--exports={exports}",
-                     "--device_target=CPU", "--as_json", cwd=folder)
+    result = command(
+        "parity",
+        "--data_path=data",
+        "--label_path=masks",
+        f"--trained_ckpt={checkpoint}",
+        f"--exports={exports}",
+        "--device_target=CPU",
+        "--as_json",
+        cwd=folder,
+    )
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
     assert [row["model"] for row in rows] == [str(checkpoint), *exports.split(",")]
-    assert all(row["largest_difference"] < 1e-5 and row["pixels_changed"] == 0 and row["pixels"] == 3 * 60 * 64 for row in rows)
+    assert all(
+        row["largest_difference"] < 1e-5
+        and row["pixels_changed"] == 0
+        and row["pixels"] == 3 * 60 * 64
+        for row in rows
+    )
     assert len({row["road_iou"] for row in rows}) == 1 and 0 < rows[0]["road_iou"] < 1
     for name in FORMATS:
         model = f"out/net.{name.lower()}"
-        result = command("eval.py", "--data_path=data", "--label_path=masks", f"--trained_ckpt={model}", "--predict_path=scored",
-                         "--device_target=CPU", cwd=folder)
-        assert result.returncode == 0 and f"road_iou: {rows[0]['road_iou']:.4f}" in result.stdout, result.stderr
-        result = command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=found",
-                         "--device_target=CPU", cwd=folder)
-        assert result.returncode == 0 and f"linknet18 from {model}, 3 images" in result.stdout, result.stderr
+        result = command(
+            "eval.py",
+            "--data_path=data",
+            "--label_path=masks",
+            f"--trained_ckpt={model}",
+            "--predict_path=scored",
+            "--device_target=CPU",
+            cwd=folder,
+        )
+        assert result.returncode == 0 and f"road_iou: {rows[0]['road_iou']:.4f}" in result.stdout, (
+            result.stderr
+        )
+        result = command(
+            "predict.py",
+            "--data_path=data",
+            f"--trained_ckpt={model}",
+            "--predict_path=found",
+            "--device_target=CPU",
+            cwd=folder,
+        )
+        assert result.returncode == 0 and f"linknet18 from {model}, 3 images" in result.stdout, (
+            result.stderr
+        )
         for number in range(3):
-            masks = [cv2.imread(str(folder / place / f"m{number}_mask.png"), 0) for place in ("scored", "found")]
+            masks = [
+                cv2.imread(str(folder / place / f"m{number}_mask.png"), 0)
+                for place in ("scored", "found")
+            ]
             assert np.array_equal(*masks) and 0 < masks[0].mean() < 255
-        refused(command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=found", "--tta",
-                        "--device_target=CPU", cwd=folder), "tta: the model takes 96x64 pixels, and quarter turns need a square")
+        refused(
+            command(
+                "predict.py",
+                "--data_path=data",
+                f"--trained_ckpt={model}",
+                "--predict_path=found",
+                "--tta",
+                "--device_target=CPU",
+                cwd=folder,
+            ),
+            "tta: the model takes 96x64 pixels, and quarter turns need a square",
+        )
 
 
 @pytest.mark.long
 @needs_onnx
 def test_pixels_of_any_size_in_eight_views(work):
     folder, checkpoint, _ = work
-    result = command("export.py", f"--trained_ckpt={checkpoint}", "--file_name=any/net", "--file_format=ONNX", "--dynamic",
-                     "--pixel_input", "--batch_size=1", "--width=64", "--height=64", cwd=folder)
+    result = command(
+        "export.py",
+        f"--trained_ckpt={checkpoint}",
+        "--file_name=any/net",
+        "--file_format=ONNX",
+        "--dynamic",
+        "--pixel_input",
+        "--batch_size=1",
+        "--width=64",
+        "--height=64",
+        cwd=folder,
+    )
     assert result.returncode == 0 and "input any x any x any x 3" in result.stdout, result.stderr
     found = []
     for model in (checkpoint, "any/net.onnx"):
-        result = command("predict.py", "--data_path=data", f"--trained_ckpt={model}", "--predict_path=eight", "--tta",
-                         "--probabilities=npy", "--tile_size=64", "--tile_overlap=32", "--device_target=CPU", cwd=folder)
+        result = command(
+            "predict.py",
+            "--data_path=data",
+            f"--trained_ckpt={model}",
+            "--predict_path=eight",
+            "--tta",
+            "--probabilities=npy",
+            "--tile_size=64",
+            "--tile_overlap=32",
+            "--device_target=CPU",
+            cwd=folder,
+        )
         assert result.returncode == 0, result.stderr
-        found.append(np.stack([np.load(folder / "eight" / f"m{number}_probability.npy") for number in range(3)]))
-    assert found[0].shape == (3, 60, 64) and np.ptp(found[0]) > 0.05 and np.abs(found[0] - found[1]).max() < 1e-5
+        found.append(
+            np.stack(
+                [np.load(folder / "eight" / f"m{number}_probability.npy") for number in range(3)]
+            )
+        )
+    assert (
+        found[0].shape == (3, 60, 64)
+        and np.ptp(found[0]) > 0.05
+        and np.abs(found[0] - found[1]).max() < 1e-5
+    )
 
 
 @needs_onnx
 def test_an_onnx_file_does_without_mindspore(work):
     folder, _, _ = work
-    without = "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); import eval as command; " \
-              "command.run_command(command.main)"
-    result = subprocess.run([sys.executable, "-c", without, str(ROOT), "--data_path=data", "--label_path=masks",
-                             "--trained_ckpt=out/net.onnx", "--predict_path=bare"], cwd=folder, capture_output=True, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    without = (
+        "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); import eval as command; "
+        "command.run_command(command.main)"
+    )
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            without,
+            str(ROOT),
+            "--data_path=data",
+            "--label_path=masks",
+            "--trained_ckpt=out/net.onnx",
+            "--predict_path=bare",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert result.returncode == 0 and "device: CPU (ONNX Runtime" in result.stdout, result.stderr
     assert (folder / "bare" / "m0_mask.png").is_file()
 
@@ -95,36 +197,66 @@ def test_an_onnx_file_does_without_mindspore(work):
 @needs_onnx
 def test_a_package_that_is_missing_is_named(work):
     folder, checkpoint, _ = work
-    without = "import sys; sys.modules['onnxruntime'] = None; sys.path.insert(0, sys.argv[1]); import {0} as command; " \
-              "sys.argv = ['{0}.py', *sys.argv[2:]]; command.run_command(command.main)"
+    without = (
+        "import sys; sys.modules['onnxruntime'] = None; sys.path.insert(0, sys.argv[1]); import {0} as command; "
+        "sys.argv = ['{0}.py', *sys.argv[2:]]; command.run_command(command.main)"
+    )
     for name, arguments, key in [
-            ("export", [f"--trained_ckpt={checkpoint}", "--file_name=./other", "--file_format=MINDIR,ONNX"], "file_format: ONNX"),
-            ("predict", ["--data_path=data", "--trained_ckpt=out/net.onnx", "--predict_path=p"], "trained_ckpt: out/net.onnx")]:
-        result = subprocess.run([sys.executable, "-c", without.format(name), str(ROOT), *arguments], cwd=folder,
-                                capture_output=True, text=True)
+        (
+            "export",
+            [f"--trained_ckpt={checkpoint}", "--file_name=./other", "--file_format=MINDIR,ONNX"],
+            "file_format: ONNX",
+        ),
+        (
+            "predict",
+            ["--data_path=data", "--trained_ckpt=out/net.onnx", "--predict_path=p"],
+            "trained_ckpt: out/net.onnx",
+        ),
+    ]:
+        result = subprocess.run(
+            [sys.executable, "-c", without.format(name), str(ROOT), *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
         refused(result, key, "pip install -r requirements-onnx.txt")
     assert not list(folder.glob("other*"))
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--file_format=AIR"], "file_format: AIR is written with an Ascend only, and there is none"),
-    (["--file_format=AIR,ONNX", "--dynamic"], "dynamic: AIR takes one size"),
-    (["--file_format=MINDIR,PTH"], "file_format must be one of MINDIR, AIR, ONNX, not 'PTH'"),
-    (["--num_channels=4"], "num_channels: the networks take 3 channels, not 4"),
-    (["--width=100"], "width must be at least 32 and at most 65536 and a multiple of 32, not 100"),
-    (["--file_name=./"], "file_name must name a file, not './'"),
-    (["--file_name=."], "file_name must name a file, not '.'"),
-    (["--file_name=data.x/net"], "data.x is a file; name a folder"),
-    (["--sample_image=none.jpg"], "sample_image: there is no file none.jpg"),
-    (["--sample_image=data.x"], "data.x: is no image"),
-    (["--trained_ckpt=none.ckpt"], "trained_ckpt: there is no file none.ckpt"),
-    (["--trained_ckpt=data.x"], "trained_ckpt: data.x is not a whole MindSpore checkpoint"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (
+            ["--file_format=AIR"],
+            "file_format: AIR is written with an Ascend only, and there is none",
+        ),
+        (["--file_format=AIR,ONNX", "--dynamic"], "dynamic: AIR takes one size"),
+        (["--file_format=MINDIR,PTH"], "file_format must be one of MINDIR, AIR, ONNX, not 'PTH'"),
+        (["--num_channels=4"], "num_channels: the networks take 3 channels, not 4"),
+        (
+            ["--width=100"],
+            "width must be at least 32 and at most 65536 and a multiple of 32, not 100",
+        ),
+        (["--file_name=./"], "file_name must name a file, not './'"),
+        (["--file_name=."], "file_name must name a file, not '.'"),
+        (["--file_name=data.x/net"], "data.x is a file; name a folder"),
+        (["--sample_image=none.jpg"], "sample_image: there is no file none.jpg"),
+        (["--sample_image=data.x"], "data.x: is no image"),
+        (["--trained_ckpt=none.ckpt"], "trained_ckpt: there is no file none.ckpt"),
+        (["--trained_ckpt=data.x"], "trained_ckpt: data.x is not a whole MindSpore checkpoint"),
+    ],
+)
 def test_export_refuses_in_one_line(work, arguments, words):
     folder, checkpoint, _ = work
     (folder / "data.x").write_text("text")
-    given = [] if any(argument.startswith("--file_name") for argument in arguments) else ["--file_name=./never"]
-    refused(command("export.py", f"--trained_ckpt={checkpoint}", *given, *arguments, cwd=folder), words)
+    given = (
+        []
+        if any(argument.startswith("--file_name") for argument in arguments)
+        else ["--file_name=./never"]
+    )
+    refused(
+        command("export.py", f"--trained_ckpt={checkpoint}", *given, *arguments, cwd=folder), words
+    )
     assert not list(folder.glob("never*")) and not list(folder.glob(".never*"))
 
 
@@ -133,8 +265,15 @@ def test_the_file_lands_beside_the_command_where_no_folder_is_named(work, tmp_pa
     folder, checkpoint, _ = work
     (ROOT / "taken_by_a_test.mindir").mkdir()
     try:
-        refused(command("export.py", f"--trained_ckpt={checkpoint}", "--file_name=taken_by_a_test", cwd=tmp_path),
-                f"file_name: {ROOT / 'taken_by_a_test.mindir'} is a folder")
+        refused(
+            command(
+                "export.py",
+                f"--trained_ckpt={checkpoint}",
+                "--file_name=taken_by_a_test",
+                cwd=tmp_path,
+            ),
+            f"file_name: {ROOT / 'taken_by_a_test.mindir'} is a folder",
+        )
     finally:
         (ROOT / "taken_by_a_test.mindir").rmdir()
 
@@ -144,23 +283,67 @@ def test_exports_that_cannot_be_taken(work):
     lonely = folder / "lonely.mindir"
     lonely.write_bytes(b"x")
     (folder / "a.air").write_bytes(b"x")
-    for name, words in [("lonely.mindir", "lonely.mindir.json is missing"), ("a.air", "a.air is for Ascend's own tools"),
-                        ("none.onnx", "there is no file none.onnx")]:
-        refused(command("predict.py", "--data_path=data", f"--trained_ckpt={name}", "--predict_path=p", cwd=folder),
-                f"trained_ckpt: {name}" if "no file" not in words else "trained_ckpt", words)
+    for name, words in [
+        ("lonely.mindir", "lonely.mindir.json is missing"),
+        ("a.air", "a.air is for Ascend's own tools"),
+        ("none.onnx", "there is no file none.onnx"),
+    ]:
+        refused(
+            command(
+                "predict.py",
+                "--data_path=data",
+                f"--trained_ckpt={name}",
+                "--predict_path=p",
+                cwd=folder,
+            ),
+            f"trained_ckpt: {name}" if "no file" not in words else "trained_ckpt",
+            words,
+        )
     from dlinknet.inference.description import path_of, sha256
+
     values = json.loads(path_of(folder / "out" / "net.mindir").read_text())
     path_of(lonely).write_text(json.dumps({**values, "sha256": sha256(lonely)}))
-    refused(command("predict.py", "--data_path=data", "--trained_ckpt=lonely.mindir", "--predict_path=p", cwd=folder),
-            "trained_ckpt: lonely.mindir cannot be loaded by MindSpore")
-    for exports, words in [("", "exports is empty"), ("out/net.mindir,out/net.mindir", "named twice"), ("no.mindir", "no file no.mindir")]:
-        refused(command("parity", "--data_path=data", "--label_path=masks", f"--trained_ckpt={checkpoint}",
-                        f"--exports={exports}", cwd=folder), "exports", words)
+    refused(
+        command(
+            "predict.py",
+            "--data_path=data",
+            "--trained_ckpt=lonely.mindir",
+            "--predict_path=p",
+            cwd=folder,
+        ),
+        "trained_ckpt: lonely.mindir cannot be loaded by MindSpore",
+    )
+    for exports, words in [
+        ("", "exports is empty"),
+        ("out/net.mindir,out/net.mindir", "named twice"),
+        ("no.mindir", "no file no.mindir"),
+    ]:
+        refused(
+            command(
+                "parity",
+                "--data_path=data",
+                "--label_path=masks",
+                f"--trained_ckpt={checkpoint}",
+                f"--exports={exports}",
+                cwd=folder,
+            ),
+            "exports",
+            words,
+        )
 
 
 def test_describe(tmp_path):
-    result = command("profile", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path)
-    assert result.returncode == 0 and "linknet34, one image of 320x640: 21.642401 M parameters" in result.stdout, result.stderr
-    values = json.loads(command("profile", "--model_name=linknet34", "--width=320", "--height=640", "--as_json").stdout)
+    result = command(
+        "profile", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path
+    )
+    assert (
+        result.returncode == 0
+        and "linknet34, one image of 320x640: 21.642401 M parameters" in result.stdout
+    ), result.stderr
+    values = json.loads(
+        command(
+            "profile", "--model_name=linknet34", "--width=320", "--height=640", "--as_json"
+        ).stdout
+    )
     assert values["parameters"] == 21_642_401 and values["layers"][-1]["output"] == [1, 640, 320]
     assert list(tmp_path.iterdir()) == []

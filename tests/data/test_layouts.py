@@ -1,4 +1,5 @@
 """Data sets of streets on disk: tiny trees of the real layouts."""
+
 import os
 
 import cv2
@@ -37,9 +38,16 @@ def camvid(tmp_path):
 @pytest.fixture
 def cityscapes(tmp_path):
     """leftImg8bit/PART/CITY and gtFine/PART/CITY with the other files that lie there."""
-    for part, city, number in (("train", "aachen", 0), ("train", "bochum", 0), ("val", "lindau", 1)):
+    for part, city, number in (
+        ("train", "aachen", 0),
+        ("train", "bochum", 0),
+        ("val", "lindau", 1),
+    ):
         name = f"{city}_00000{number}_000019"
-        write(tmp_path / "leftImg8bit" / part / city / f"{name}_leftImg8bit.png", np.zeros((8, 12, 3), np.uint8))
+        write(
+            tmp_path / "leftImg8bit" / part / city / f"{name}_leftImg8bit.png",
+            np.zeros((8, 12, 3), np.uint8),
+        )
         truth = tmp_path / "gtFine" / part / city
         write(truth / f"{name}_gtFine_labelIds.png", grey(7, 26, 4, 33))
         write(truth / f"{name}_gtFine_color.png", np.zeros((8, 12, 3), np.uint8))
@@ -51,12 +59,25 @@ def cityscapes(tmp_path):
 def test_camvid_has_its_three_parts(camvid):
     asked = settings("--data_layout=camvid", f"--data_path={camvid}")
     classes, training, validation = training_sets(asked)
-    assert [pair.id for pair in training] == ["train_0", "train_1", "train_2"] and [pair.id for pair in validation] == ["val_0", "val_1"]
-    assert (training[0].height, training[0].width) == (8, 12) and classes.outputs == 11 and classes.names[8] == "car"
+    assert [pair.id for pair in training] == ["train_0", "train_1", "train_2"] and [
+        pair.id for pair in validation
+    ] == ["val_0", "val_1"]
+    assert (
+        (training[0].height, training[0].width) == (8, 12)
+        and classes.outputs == 11
+        and classes.names[8] == "car"
+    )
     assert classes.read(training[0].mask)[0, :3].tolist() == [0, 3, IGNORED]
     _, scored = evaluation_set(asked)
     assert [pair.id for pair in scored] == ["test_0"]
-    assert len(evaluation_set(settings("--data_layout=camvid", f"--data_path={camvid}", "--eval_set=val"))[1]) == 2
+    assert (
+        len(
+            evaluation_set(
+                settings("--data_layout=camvid", f"--data_path={camvid}", "--eval_set=val")
+            )[1]
+        )
+        == 2
+    )
     counted = classes_of(settings("--data_layout=camvid", "--ignore_index=none"))
     assert counted.outputs == 12 and counted.read(training[0].mask)[0, :3].tolist() == [0, 3, 11]
 
@@ -64,15 +85,22 @@ def test_camvid_has_its_three_parts(camvid):
 def test_cityscapes_has_19_classes_or_34(cityscapes):
     arguments = ["--data_layout=cityscapes", f"--data_path={cityscapes}"]
     classes, training, validation = training_sets(settings(*arguments))
-    assert [pair.id for pair in training] == ["aachen_000000_000019_leftImg8bit", "bochum_000000_000019_leftImg8bit"]
-    assert [pair.id for pair in validation] == ["lindau_000001_000019_leftImg8bit"] and classes.outputs == 19
+    assert [pair.id for pair in training] == [
+        "aachen_000000_000019_leftImg8bit",
+        "bochum_000000_000019_leftImg8bit",
+    ]
+    assert [pair.id for pair in validation] == [
+        "lindau_000001_000019_leftImg8bit"
+    ] and classes.outputs == 19
     assert training[0].mask.name == "aachen_000000_000019_gtFine_labelIds.png"
     # road, car, static (void), bicycle: train ids 0, 13, 255, 18
     assert classes.read(training[0].mask)[0, :4].tolist() == [0, 13, IGNORED, 18]
     assert classes.index_mask(np.array([[0, 13, 18]], np.uint8)).tolist() == [[7, 26, 33]]
     every = classes_of(settings(*arguments, "--class_table=cityscapes34"))
     assert every.outputs == 34 and every.read(training[0].mask)[0, :4].tolist() == [7, 26, 4, 33]
-    assert [pair.id for pair in evaluation_set(settings(*arguments, "--eval_set=val"))[1]] == ["lindau_000001_000019_leftImg8bit"]
+    assert [pair.id for pair in evaluation_set(settings(*arguments, "--eval_set=val"))[1]] == [
+        "lindau_000001_000019_leftImg8bit"
+    ]
     with pytest.raises(UserError, match="data_path: there is no folder .*leftImg8bit/test"):
         evaluation_set(settings(*arguments))
 
@@ -81,16 +109,34 @@ def test_a_plain_folder_of_camvids_own_masks(tmp_path):
     """NAME.png and NAME_L.png in two folders, 32 colours; a part of them held out."""
     for number in range(4):
         write(tmp_path / "images" / f"a{number}.png", np.zeros((8, 12, 3), np.uint8))
-        write(tmp_path / "masks" / f"a{number}_L.png", np.full((8, 12, 3), (128, 64, 128), np.uint8))
-    arguments = ["--data_layout=folder", f"--data_path={tmp_path / 'images'}", f"--label_path={tmp_path / 'masks'}"]
-    classes, training, validation = training_sets(settings(*arguments, "--class_table=camvid32", "--val_split=0.25"))
-    assert len(training) == 3 and len(validation) == 1 and (classes.read(training[0].mask) == 3).all()
-    classes, training, validation = training_sets(settings(
-        *arguments, "--class_table=camvid32", f"--val_path={tmp_path / 'images'}", f"--val_label_path={tmp_path / 'masks'}"))
+        write(
+            tmp_path / "masks" / f"a{number}_L.png", np.full((8, 12, 3), (128, 64, 128), np.uint8)
+        )
+    arguments = [
+        "--data_layout=folder",
+        f"--data_path={tmp_path / 'images'}",
+        f"--label_path={tmp_path / 'masks'}",
+    ]
+    classes, training, validation = training_sets(
+        settings(*arguments, "--class_table=camvid32", "--val_split=0.25")
+    )
+    assert (
+        len(training) == 3 and len(validation) == 1 and (classes.read(training[0].mask) == 3).all()
+    )
+    classes, training, validation = training_sets(
+        settings(
+            *arguments,
+            "--class_table=camvid32",
+            f"--val_path={tmp_path / 'images'}",
+            f"--val_label_path={tmp_path / 'masks'}",
+        )
+    )
     assert len(training) == len(validation) == 4
     assert len(evaluation_set(settings(*arguments, "--class_table=camvid32"))[1]) == 4
     with pytest.raises(UserError, match="val_label_path names masks without images"):
-        training_sets(settings(*arguments, "--class_table=camvid32", f"--val_label_path={tmp_path / 'masks'}"))
+        training_sets(
+            settings(*arguments, "--class_table=camvid32", f"--val_label_path={tmp_path / 'masks'}")
+        )
     with pytest.raises(UserError, match="class_table is empty: a folder's masks need one"):
         training_sets(settings(*arguments))
 
@@ -103,13 +149,27 @@ def test_mistakes_are_one_line_each(camvid):
             training_sets(settings(*arguments, *more))
         assert "\n" not in str(error.value)
 
-    (camvid / "nothing is void.yaml").write_text("classes: [{name: a, colour: [0, 0, 0]}, {name: b, colour: [1, 0, 0]}]")
+    (camvid / "nothing is void.yaml").write_text(
+        "classes: [{name: a, colour: [0, 0, 0]}, {name: b, colour: [1, 0, 0]}]"
+    )
 
     refused("camvid has a validation set of its own", "--val_split=0.1")
     refused("class_table: cannot read .*nothing.yaml", "--class_table=nothing.yaml")
-    refused("ignore_index: .*nothing is void.yaml has no void", "--ignore_index=none", f"--class_table={camvid / 'nothing is void.yaml'}")
-    refused("class_weights: DeepGlobe's masks know road alone", "--data_layout=deepglobe", "--class_weights=log")
-    refused("class_table: DeepGlobe's masks know road alone", "--data_layout=deepglobe", "--class_table=camvid")
+    refused(
+        "ignore_index: .*nothing is void.yaml has no void",
+        "--ignore_index=none",
+        f"--class_table={camvid / 'nothing is void.yaml'}",
+    )
+    refused(
+        "class_weights: DeepGlobe's masks know road alone",
+        "--data_layout=deepglobe",
+        "--class_weights=log",
+    )
+    refused(
+        "class_table: DeepGlobe's masks know road alone",
+        "--data_layout=deepglobe",
+        "--class_table=camvid",
+    )
     (camvid / "valannot" / "val_1.png").unlink()
     refused(r"1 image without a mask \(val_1.png\)")
     write(camvid / "valannot" / "val_1.png", grey(0, 12))
@@ -117,7 +177,9 @@ def test_mistakes_are_one_line_each(camvid):
     write(camvid / "valannot" / "val_1.png", grey(0, width=13))
     refused("val_1.png: 13x8, its image 12x8")
     write(camvid / "valannot" / "val_1.png", grey(*range(12)))
-    os.truncate(camvid / "valannot" / "val_1.png", os.path.getsize(camvid / "valannot" / "val_1.png") - 30)
+    os.truncate(
+        camvid / "valannot" / "val_1.png", os.path.getsize(camvid / "valannot" / "val_1.png") - 30
+    )
     refused(r"1 bad file \(val_1.png: truncated\)")
 
 
@@ -126,13 +188,20 @@ def test_void_alone_is_no_fault_of_one_mask_but_of_all(camvid):
     write(camvid / "valannot" / "val_1.png", grey(11))
     assert len(training_sets(asked)[2]) == 2
     write(camvid / "valannot" / "val_0.png", grey(11))
-    with pytest.raises(UserError, match="valannot: every pixel of every mask is void; is the class table that of these masks"):
+    with pytest.raises(
+        UserError,
+        match="valannot: every pixel of every mask is void; is the class table that of these masks",
+    ):
         training_sets(asked)
     # Index masks saved with three channels are colours that the table lacks: void, which counts as a class here.
     for part in ("val_0", "val_1"):
         write(camvid / "valannot" / f"{part}.png", np.full((8, 12, 3), 3, np.uint8))
-    with pytest.raises(UserError, match="100.0 % of the masks' pixels have a colour that is of no class"):
-        training_sets(settings("--data_layout=camvid", f"--data_path={camvid}", "--ignore_index=none"))
+    with pytest.raises(
+        UserError, match="100.0 % of the masks' pixels have a colour that is of no class"
+    ):
+        training_sets(
+            settings("--data_layout=camvid", f"--data_path={camvid}", "--ignore_index=none")
+        )
 
 
 def test_masks_of_a_folder_are_named_as_their_images_or_with_an_ending(tmp_path):
@@ -141,12 +210,24 @@ def test_masks_of_a_folder_are_named_as_their_images_or_with_an_ending(tmp_path)
         write(folder / "images" / f"{image}.png", np.zeros((8, 12, 3), np.uint8))
         for mask in masks:
             write(folder / "masks" / f"{mask}.png", grey(3))
-        return settings("--data_layout=folder", "--class_table=camvid", f"--data_path={folder / 'images'}",
-                        f"--label_path={folder / 'masks'}")
+        return settings(
+            "--data_layout=folder",
+            "--class_table=camvid",
+            f"--data_path={folder / 'images'}",
+            f"--label_path={folder / 'masks'}",
+        )
 
-    for image, mask in (("s", "s"), ("s", "s_L"), ("s_L", "s_L"), ("s_sat", "s"), ("s_sat", "s_sat")):
+    for image, mask in (
+        ("s", "s"),
+        ("s", "s_L"),
+        ("s_L", "s_L"),
+        ("s_sat", "s"),
+        ("s_sat", "s_sat"),
+    ):
         found = [(pair.id, pair.mask.stem) for pair in training_sets(made(image, mask))[1]]
-        assert found == [(image.removesuffix("_sat"), mask)], "the ID is what predict.py and the C++ program have"
+        assert found == [(image.removesuffix("_sat"), mask)], (
+            "the ID is what predict.py and the C++ program have"
+        )
     with pytest.raises(UserError, match="two files for one ID: s.png and s_L.png"):
         training_sets(made("s", "s", "s_L"))
 

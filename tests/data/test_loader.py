@@ -1,4 +1,5 @@
 """Training batches: every image once, the same whatever the number of threads."""
+
 import numpy as np
 import pytest
 
@@ -11,9 +12,12 @@ from tests.conftest import stripes, write_pair
 @pytest.fixture
 def make(mindspore, stripe_data):
     from dlinknet.data.loader import TrainingLoader
+
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
-    def build(batch_size=4, crop=None, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1):
+    def build(
+        batch_size=4, crop=None, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1
+    ):
         return TrainingLoader(pairs, batch_size, crop, level, seed, workers, rank, size)
 
     return build
@@ -30,7 +34,9 @@ def test_an_epoch_serves_every_image_and_fills_the_last_batch(make):
     order = loader.order(1).ravel()
     assert sorted(order[:6]) == list(range(6)) and list(order[6:]) == list(order[:2])
     assert list(loader.order(2).ravel()) != list(order)
-    assert sorted(make(batch_size=8).order(1).ravel()) == sorted([*range(6), *make(batch_size=8).order(1).ravel()[:2]])
+    assert sorted(make(batch_size=8).order(1).ravel()) == sorted(
+        [*range(6), *make(batch_size=8).order(1).ravel()[:2]]
+    )
 
 
 def test_processes_serve_together_what_one_serves_alone(make):
@@ -47,12 +53,17 @@ def test_processes_serve_together_what_one_serves_alone(make):
             assert np.array_equal(parts[rank][1][step], masks[3 * step + rank])
 
 
-@pytest.mark.parametrize("done, batch_size, size", [(0, 2, 2), (2, 2, 2), (3, 1, 2), (4, 1, 3), (6, 2, 1), (5, 4, 2)])
+@pytest.mark.parametrize(
+    "done, batch_size, size", [(0, 2, 2), (2, 2, 2), (3, 1, 2), (4, 1, 3), (6, 2, 1), (5, 4, 2)]
+)
 def test_an_epoch_goes_on_where_other_processes_left_it(make, done, batch_size, size):
     """Whatever their number, no image is lost or served twice, but to fill the last batch."""
     whole = list(make(batch_size=6).order(3).ravel())
     rest = list(make(batch_size=batch_size, size=size).order(3, done).ravel())
-    assert rest == (whole * 3)[done:done + len(rest)] and done + len(rest) >= 6 > done + len(rest) - batch_size * size
+    assert (
+        rest == (whole * 3)[done : done + len(rest)]
+        and done + len(rest) >= 6 > done + len(rest) - batch_size * size
+    )
 
 
 def test_batches_do_not_depend_on_threads_and_differ_by_epoch_and_seed(make):
@@ -91,34 +102,57 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.data.pairs import Pair
     from dlinknet.data.preprocess import Preprocessing
-    classes = Classes((Class("a", (0, 0, 0), (5,)), Class("b", (1, 1, 1), (6,))), Class("v", (2, 2, 2), (7,)))
+
+    classes = Classes(
+        (Class("a", (0, 0, 0), (5,)), Class("b", (1, 1, 1), (6,))), Class("v", (2, 2, 2), (7,))
+    )
     pixels = np.full((40, 100, 3), 51, np.uint8)
     cv2.imwrite(str(tmp_path / "i.png"), pixels)
-    cv2.imwrite(str(tmp_path / "m.png"), np.array([5, 6, 7, 7], np.uint8).repeat(25)[None].repeat(40, 0))
+    cv2.imwrite(
+        str(tmp_path / "m.png"), np.array([5, 6, 7, 7], np.uint8).repeat(25)[None].repeat(40, 0)
+    )
     pairs = [Pair("x", tmp_path / "i.png", tmp_path / "m.png", 40, 100)]
     preprocessing = Preprocessing(1.0, (-0.5, 0.0, 0.5), (80, 200))
-    loader = TrainingLoader(pairs, 1, (64, 96), "none", 1, 1, classes=classes, preprocessing=preprocessing)
+    loader = TrainingLoader(
+        pairs, 1, (64, 96), "none", 1, 1, classes=classes, preprocessing=preprocessing
+    )
     images, masks = epoch(loader, 1)
     assert images.shape == (1, 3, 64, 96) and masks.shape == (1, 1, 64, 96)
-    assert np.allclose(images.mean((0, 2, 3)), [-0.3, 0.2, 0.7], atol=1e-6) and set(np.unique(masks)) <= {0, 1, IGNORED}
+    assert np.allclose(images.mean((0, 2, 3)), [-0.3, 0.2, 0.7], atol=1e-6) and set(
+        np.unique(masks)
+    ) <= {0, 1, IGNORED}
     # 80 x 200 fills the crop, 40 x 100 as it lies there does not.
-    assert loader.small == 0 and TrainingLoader(pairs, 1, (64, 96), "none", 1, 1, classes=classes).small == 1
-    whole = TrainingLoader(pairs, 1, None, "none", 1, 1, classes=classes, preprocessing=preprocessing)
+    assert (
+        loader.small == 0
+        and TrainingLoader(pairs, 1, (64, 96), "none", 1, 1, classes=classes).small == 1
+    )
+    whole = TrainingLoader(
+        pairs, 1, None, "none", 1, 1, classes=classes, preprocessing=preprocessing
+    )
     assert whole.small == 0
     assert (whole.height, whole.width) == (96, 224)
     masks = epoch(whole, 1)[1][0, 0]
     assert np.array_equal(masks[0, :200], np.array([0, 1, IGNORED, IGNORED]).repeat(50))
 
 
-@pytest.mark.parametrize("arguments, refused", [(["--batch_size=1", "--train_size=32"], True), (["--batch_size=2", "--train_size=32"], False),
-                                                (["--batch_size=1", "--train_size=64"], False)])
+@pytest.mark.parametrize(
+    "arguments, refused",
+    [
+        (["--batch_size=1", "--train_size=32"], True),
+        (["--batch_size=2", "--train_size=32"], False),
+        (["--batch_size=1", "--train_size=64"], False),
+    ],
+)
 def test_a_step_too_small_for_batch_norm_is_refused(mindspore, tmp_path, arguments, refused):
     """One value a channel has no variance: MindSpore makes NaN of it, unseen."""
     from dlinknet import config
     from dlinknet.data.loader import make_loader
+
     pairs = [Pair("a", tmp_path / "a", tmp_path / "b", 64, 64)]
     if refused:
-        with pytest.raises(UserError, match="a step of 1 x 32 x 32 gives BatchNorm one value a channel"):
+        with pytest.raises(
+            UserError, match="a step of 1 x 32 x 32 gives BatchNorm one value a channel"
+        ):
             make_loader(config.load(arguments, ""), pairs, ROADS)
     else:
         assert len(make_loader(config.load(arguments, ""), pairs, ROADS)) == 1

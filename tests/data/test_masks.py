@@ -1,4 +1,5 @@
 """Masks that say nothing, or not what they seem to, are refused or named before the first step."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,9 +14,16 @@ from dlinknet.data.masks import (
 )
 from dlinknet.errors import UserError
 
-COLOURS = parse_classes({"classes": [{"name": "ground", "colour": [0, 0, 0], "values": [0]}, {"name": "road", "colour": [128, 64, 128], "values": [1]},
-                                     {"name": "tree", "colour": [0, 128, 0], "values": [2]}],
-                         "void": {"name": "void", "colour": [255, 255, 255], "values": [255]}})
+COLOURS = parse_classes(
+    {
+        "classes": [
+            {"name": "ground", "colour": [0, 0, 0], "values": [0]},
+            {"name": "road", "colour": [128, 64, 128], "values": [1]},
+            {"name": "tree", "colour": [0, 128, 0], "values": [2]},
+        ],
+        "void": {"name": "void", "colour": [255, 255, 255], "values": [255]},
+    }
+)
 
 
 def mask(folder, pixels, mode=None, name="a.png"):
@@ -40,7 +48,12 @@ def classes(unknown=0, **pixels):
 
 def test_a_road_mask_is_surveyed_as_it_is_read(tmp_path):
     found = survey(mask(tmp_path, [[0, 127, 128, 255], [1, 1, 1, 1]]), ROADS)
-    assert found.labels[:2].tolist() == [6, 2] and found.labels.sum() == 8 and found.largest == 255 and not found.alpha
+    assert (
+        found.labels[:2].tolist() == [6, 2]
+        and found.labels.sum() == 8
+        and found.largest == 255
+        and not found.alpha
+    )
 
 
 @pytest.mark.parametrize("colour", [0, 255])
@@ -50,7 +63,9 @@ def test_a_drawing_in_the_alpha_channel_is_refused(tmp_path, colour, mode, meani
     pixels = np.full((4, 4, len(mode)), colour, np.uint8)
     pixels[..., -1] = 0
     pixels[1, :, -1] = 255
-    with pytest.raises(UserError, match="a.png: one colour all over, and a drawing in its alpha channel"):
+    with pytest.raises(
+        UserError, match="a.png: one colour all over, and a drawing in its alpha channel"
+    ):
         survey(mask(tmp_path, pixels, mode), meaning)
 
 
@@ -59,7 +74,9 @@ def test_a_drawing_in_colour_and_alpha_is_read_by_its_colour_and_named(tmp_path)
     pixels[1] = 255
     found = survey(mask(tmp_path, pixels, "RGBA"), ROADS)
     assert found.alpha and found.labels[1] == 4
-    assert findings([found], ROADS, "training masks") == ["training masks: 1 have an alpha channel that is not the same everywhere; it is not read"]
+    assert findings([found], ROADS, "training masks") == [
+        "training masks: 1 have an alpha channel that is not the same everywhere; it is not read"
+    ]
 
 
 def test_a_transparent_palette_entry_is_alpha_too(tmp_path):
@@ -71,23 +88,44 @@ def test_a_transparent_palette_entry_is_alpha_too(tmp_path):
 
 
 def test_unknown_colours_are_counted(tmp_path):
-    found = survey(mask(tmp_path, [[[0, 0, 0], [128, 64, 128], [127, 64, 128], [255, 255, 255]]]), COLOURS)
+    found = survey(
+        mask(tmp_path, [[[0, 0, 0], [128, 64, 128], [127, 64, 128], [255, 255, 255]]]), COLOURS
+    )
     assert found.unknown == 1 and found.labels[[0, 1, 2, 255]].tolist() == [1, 1, 0, 2]
 
 
-@pytest.mark.parametrize("marks, words", [
-    ([road(0, 1), road(0, 1)], "no mask marks any road: road must be 255 .at least 128., the largest value in these masks is 1"),
-    ([road(0, 100), road(0)], ".*the largest value in these masks is 100"),
-    ([road(0, 1), road(0, 255), road(1)], "2 masks hold 0 and 1 only .m0, m2., in which nothing is road"),
-    ([road(0, 1), road(0, 255)], "1 mask holds 0 and 1 only .m0.")])
+@pytest.mark.parametrize(
+    "marks, words",
+    [
+        (
+            [road(0, 1), road(0, 1)],
+            "no mask marks any road: road must be 255 .at least 128., the largest value in these masks is 1",
+        ),
+        ([road(0, 100), road(0)], ".*the largest value in these masks is 100"),
+        (
+            [road(0, 1), road(0, 255), road(1)],
+            "2 masks hold 0 and 1 only .m0, m2., in which nothing is road",
+        ),
+        ([road(0, 1), road(0, 255)], "1 mask holds 0 and 1 only .m0."),
+    ],
+)
 def test_road_masks_that_mean_nothing_are_refused(marks, words):
     with pytest.raises(UserError, match=f"label_path: masks: {words}"):
-        refuse_meaningless({f"m{n}": each for n, each in enumerate(marks)}, ROADS, "label_path", "masks")
+        refuse_meaningless(
+            {f"m{n}": each for n, each in enumerate(marks)}, ROADS, "label_path", "masks"
+        )
 
 
-@pytest.mark.parametrize("marks, words", [
-    ([classes(unknown=51, ground=49, void=51)], "51.0 % of the masks' pixels have a colour that is of no class"),
-    ([classes(void=10)], "every pixel of every mask is void")])
+@pytest.mark.parametrize(
+    "marks, words",
+    [
+        (
+            [classes(unknown=51, ground=49, void=51)],
+            "51.0 % of the masks' pixels have a colour that is of no class",
+        ),
+        ([classes(void=10)], "every pixel of every mask is void"),
+    ],
+)
 def test_class_masks_that_mean_nothing_are_refused(marks, words):
     with pytest.raises(UserError, match=words):
         refuse_meaningless({"m": each for each in marks}, COLOURS, "label_path", "masks")
@@ -98,7 +136,13 @@ def test_masks_that_mean_something_pass():
     refuse_meaningless({"a": classes(unknown=50, ground=50, void=50)}, COLOURS, "k", "f")
 
 
-@pytest.mark.parametrize("marks, words", [([road(0), road(0, 0)], "all 2 masks are black"), ([road(255), road(255)], "every pixel of all 2 masks is road")])
+@pytest.mark.parametrize(
+    "marks, words",
+    [
+        ([road(0), road(0, 0)], "all 2 masks are black"),
+        ([road(255), road(255)], "every pixel of all 2 masks is road"),
+    ],
+)
 def test_a_training_set_needs_road_and_background(marks, words):
     with pytest.raises(UserError, match=f"data_path: .*{words}"):
         refuse_untrainable(marks, ROADS, "data_path")
@@ -108,7 +152,17 @@ def test_a_training_set_needs_road_and_background(marks, words):
 
 def test_what_a_person_should_know_is_said():
     assert findings([road(0, 255), road(0, 100), road(255, 255)], ROADS, "masks") == [
-        "masks: 1 mark no road, though they hold values from 1 to 127 (road is from 128 on)", "masks: 1 are road all over"]
-    assert findings([classes(unknown=20, ground=60, void=40), classes(tree=100)], COLOURS, "masks") == [
-        "masks: 20.0 % of the pixels are void, 10.0 % because their colour is of no class", "masks: no pixel is road"]
-    assert findings([road(0, 255)], ROADS, "masks") == findings([classes(ground=1, road=1, tree=1)], COLOURS, "masks") == []
+        "masks: 1 mark no road, though they hold values from 1 to 127 (road is from 128 on)",
+        "masks: 1 are road all over",
+    ]
+    assert findings(
+        [classes(unknown=20, ground=60, void=40), classes(tree=100)], COLOURS, "masks"
+    ) == [
+        "masks: 20.0 % of the pixels are void, 10.0 % because their colour is of no class",
+        "masks: no pixel is road",
+    ]
+    assert (
+        findings([road(0, 255)], ROADS, "masks")
+        == findings([classes(ground=1, road=1, tree=1)], COLOURS, "masks")
+        == []
+    )

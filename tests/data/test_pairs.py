@@ -1,4 +1,5 @@
 """Pairs: found, checked, sorted, split."""
+
 import os
 import shutil
 
@@ -21,7 +22,11 @@ def test_pairs_are_sorted_and_measured(tmp_path):
     for id, size in (("b", (40, 64)), ("a10", (64, 64)), ("a2", (64, 64))):
         write_pair(tmp_path, id, *stripes(1, *size))
     (tmp_path / "readme.txt").write_text("not an image")
-    assert [(p.id, p.height, p.width) for p in read(tmp_path)] == [("a10", 64, 64), ("a2", 64, 64), ("b", 40, 64)]
+    assert [(p.id, p.height, p.width) for p in read(tmp_path)] == [
+        ("a10", 64, 64),
+        ("a2", 64, 64),
+        ("b", 40, 64),
+    ]
 
 
 def test_images_and_masks_may_lie_in_two_folders_and_be_png_or_tif(tmp_path):
@@ -40,7 +45,7 @@ def spoil(folder, what):
         file.unlink()
     elif what.startswith("truncated"):
         file.write_bytes(file.read_bytes()[:-40])
-    elif what.startswith("deep"):       # 16 bits: Pillow would clip what OpenCV divides by 256
+    elif what.startswith("deep"):  # 16 bits: Pillow would clip what OpenCV divides by 256
         file.write_bytes(cv2.imencode(".png", np.full((64, 64), 255, np.uint16))[1].tobytes())
     elif what.startswith("turned"):
         Image.new("RGB", (64, 64)).save(file, "TIFF", tiffinfo={274: 6})
@@ -50,18 +55,21 @@ def spoil(folder, what):
         cv2.imwrite(str(file), np.zeros((32, 64, 3), np.uint8))
 
 
-@pytest.mark.parametrize("what, words", [
-    ("lost image", "1 mask without an image (r1_mask.png)"),
-    ("lost mask", "1 image without a mask (r1_sat.jpg)"),
-    ("truncated image", "r1_sat.jpg: truncated"),
-    ("truncated mask", "r1_mask.png: truncated"),
-    ("text image", "r1_sat.jpg: is no image"),
-    ("text mask", "r1_mask.png: is no image"),
-    ("deep mask", "r1_mask.png: not 8 bits a channel"),
-    ("deep image", "r1_sat.jpg: not 8 bits a channel"),
-    ("turned image", "r1_sat.jpg: a turned TIFF"),
-    ("size image", "r1_mask.png: 64x64, its image 64x32"),
-])
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        ("lost image", "1 mask without an image (r1_mask.png)"),
+        ("lost mask", "1 image without a mask (r1_sat.jpg)"),
+        ("truncated image", "r1_sat.jpg: truncated"),
+        ("truncated mask", "r1_mask.png: truncated"),
+        ("text image", "r1_sat.jpg: is no image"),
+        ("text mask", "r1_mask.png: is no image"),
+        ("deep mask", "r1_mask.png: not 8 bits a channel"),
+        ("deep image", "r1_sat.jpg: not 8 bits a channel"),
+        ("turned image", "r1_sat.jpg: a turned TIFF"),
+        ("size image", "r1_mask.png: 64x64, its image 64x32"),
+    ],
+)
 def test_every_fault_is_named_and_counted(stripe_data, what, words):
     spoil(stripe_data, what)
     with pytest.raises(UserError) as error:
@@ -78,7 +86,10 @@ def test_many_faults_are_one_line(stripe_data):
         read(stripe_data)
     text = str(error.value)
     assert "4 images without a mask (r0_sat.jpg, r1_sat.jpg, r2_sat.jpg, r3_sat.jpg)" in text
-    assert "1 mask without an image (r5_mask.png)" in text and "1 bad file (r4_sat.jpg: is empty;" in text
+    assert (
+        "1 mask without an image (r5_mask.png)" in text
+        and "1 bad file (r4_sat.jpg: is empty;" in text
+    )
     assert "\n" not in text
 
 
@@ -102,7 +113,7 @@ def test_masks_of_zero_and_one_are_recognised(tmp_path):
     with pytest.raises(UserError, match="road must be 255 .* largest value in these masks is 1"):
         read(tmp_path)
     write_pair(tmp_path, "a", image, mask * 0)
-    assert len(read(tmp_path)) == 1     # truly empty masks are data
+    assert len(read(tmp_path)) == 1  # truly empty masks are data
 
 
 def test_a_name_that_is_no_utf8_is_refused(stripe_data):
@@ -118,8 +129,11 @@ def test_a_turn_in_a_files_exif_moves_neither_image_nor_mask(tmp_path):
     exif[274] = 6
     Image.open(tmp_path / "a_sat.jpg").save(tmp_path / "a_sat.jpg", exif=exif)
     Image.open(tmp_path / "a_mask.png").save(tmp_path / "a_mask.png", exif=exif)
-    pair, = read(tmp_path)
-    assert read_image(pair.image).shape == (40, 64, 3) and read_mask(pair.mask).shape == (40, 64) == (pair.height, pair.width)
+    (pair,) = read(tmp_path)
+    assert read_image(pair.image).shape == (40, 64, 3) and read_mask(pair.mask).shape == (
+        40,
+        64,
+    ) == (pair.height, pair.width)
 
 
 def test_a_split_is_repeatable_and_hardly_moves_when_images_come(tmp_path):

@@ -1,4 +1,5 @@
 """Pixels <-> network input, against arithmetic written out."""
+
 import cv2
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def test_input_is_the_formula_of_the_authors():
 
 def test_files_are_read_as_bgr_and_as_road(tmp_path):
     image = np.zeros((4, 5, 3), np.uint8)
-    image[..., 0] = 200                                     # blue
+    image[..., 0] = 200  # blue
     cv2.imwrite(str(tmp_path / "a.png"), image)
     assert np.array_equal(read_image(tmp_path / "a.png"), image)
     cv2.imwrite(str(tmp_path / "m.png"), np.array([[0, 1, 127], [128, 200, 255]], np.uint8))
@@ -37,12 +38,21 @@ def test_files_are_read_as_bgr_and_as_road(tmp_path):
 
 
 def test_sides_round_up_to_32():
-    assert round_up(1, 32) == (32, 32) and round_up(33, 400) == (64, 416) and round_up(1024, 1500) == (1024, 1504)
+    assert (
+        round_up(1, 32) == (32, 32)
+        and round_up(33, 400) == (64, 416)
+        and round_up(1024, 1500) == (1024, 1504)
+    )
 
 
 def test_padding_reflects_at_the_bottom_and_the_right():
     pixels = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
-    assert pad(pixels, 4, 5).tolist() == [[1, 2, 3, 2, 1], [4, 5, 6, 5, 4], [1, 2, 3, 2, 1], [4, 5, 6, 5, 4]]
+    assert pad(pixels, 4, 5).tolist() == [
+        [1, 2, 3, 2, 1],
+        [4, 5, 6, 5, 4],
+        [1, 2, 3, 2, 1],
+        [4, 5, 6, 5, 4],
+    ]
     assert pad(pixels, 2, 3) is pixels
     assert pad(np.ones((1, 1, 3), np.uint8), 32, 32).shape == (32, 32, 3)
 
@@ -67,11 +77,16 @@ def test_imagenets_mean_is_subtracted_from_each_channel():
     """0.485 of red, 0.456 of green, 0.406 of blue, in BGR order, and nothing is divided by a deviation."""
     image = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     planes = to_input(image, preprocessing=CHOICES["imagenet_mean"])
-    assert np.array_equal(planes, (image / 255 - [0.406, 0.456, 0.485]).transpose(2, 0, 1).astype(np.float32))
+    assert np.array_equal(
+        planes, (image / 255 - [0.406, 0.456, 0.485]).transpose(2, 0, 1).astype(np.float32)
+    )
 
 
 def test_only_the_settings_choices_are_known_and_files_hold_short_forms():
-    assert all(choice.known for choice in (*CHOICES.values(), Preprocessing(1.0, (-0.406, -0.456, -0.485), (48, 64))))
+    assert all(
+        choice.known
+        for choice in (*CHOICES.values(), Preprocessing(1.0, (-0.406, -0.456, -0.485), (48, 64)))
+    )
     assert not Preprocessing(2.0, (-1.0, -1.0, -1.0)).known
     assert CHOICES["dlinknet"].described() == {"scale": 3.2, "shift": -1.6}
 
@@ -90,7 +105,9 @@ def test_resizing_moves_no_label_against_its_image(size):
     places = np.arange(240, dtype=np.uint8)[None].repeat(8, 0)
     taken = resized(places, (8, size), labels=True)[0].astype(float)
     centres = (np.arange(size) + 0.5) * 240 / size - 0.5
-    assert np.abs(taken - centres).max() <= 0.5 and np.mean(taken - centres) == pytest.approx(0, abs=0.01)
+    assert np.abs(taken - centres).max() <= 0.5 and np.mean(taken - centres) == pytest.approx(
+        0, abs=0.01
+    )
 
 
 def test_what_resizing_takes_the_mean_of():

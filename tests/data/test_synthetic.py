@@ -1,4 +1,5 @@
 """Drawn scenes: repeatable, with roads of a plausible share that can be seen."""
+
 import cv2
 import numpy as np
 
@@ -31,5 +32,9 @@ def test_roads_take_a_plausible_share_and_are_less_green_than_the_land(tmp_path)
 def test_a_scene_does_not_depend_on_what_else_is_drawn(tmp_path):
     draw_pairs(range(3), tmp_path / "a", tmp_path / "a", 64, seed=1)
     draw_pairs(range(2, 3), tmp_path / "b", tmp_path / "c", 64, seed=1)
-    assert (tmp_path / "a" / "scene002_sat.jpg").read_bytes() == (tmp_path / "b" / "scene002_sat.jpg").read_bytes()
-    assert (tmp_path / "a" / "scene002_mask.png").read_bytes() == (tmp_path / "c" / "scene002_mask.png").read_bytes()
+    assert (tmp_path / "a" / "scene002_sat.jpg").read_bytes() == (
+        tmp_path / "b" / "scene002_sat.jpg"
+    ).read_bytes()
+    assert (tmp_path / "a" / "scene002_mask.png").read_bytes() == (
+        tmp_path / "c" / "scene002_mask.png"
+    ).read_bytes()

@@ -2,6 +2,7 @@
 
 The stand-in is first on PATH, records how it was called and with what environment, and ends as it is told to.
 """
+
 import json
 import os
 import signal
@@ -46,10 +47,17 @@ def work(tmp_path):
     folder = tmp_path / "my work"
     for number in range(8):
         write_pair(folder / "the data", f"p{number}", *stripes(number))
-    (folder / "my config.yaml").write_text("batch_size: 2\nmodel_name: linknet18\nrun_distribute: False\nnum_workers: 1\n")
+    (folder / "my config.yaml").write_text(
+        "batch_size: 2\nmodel_name: linknet18\nrun_distribute: False\nnum_workers: 1\n"
+    )
     (folder / "net.ckpt").write_text("stands for a checkpoint")
-    devices = [{"device_id": str(4 + rank), "device_ip": f"192.168.10{rank}.1", "rank_id": str(rank)} for rank in range(3)]
-    (folder / "table.json").write_text(json.dumps({"status": "completed", "server_list": [{"server_id": "s", "device": devices}]}))
+    devices = [
+        {"device_id": str(4 + rank), "device_ip": f"192.168.10{rank}.1", "rank_id": str(rank)}
+        for rank in range(3)
+    ]
+    (folder / "table.json").write_text(
+        json.dumps({"status": "completed", "server_list": [{"server_id": "s", "device": devices}]})
+    )
     return folder
 
 
@@ -59,13 +67,26 @@ def run(work, tmp_path):
     records, tools = tmp_path / "records", tmp_path / "tools"
     records.mkdir()
     tools.mkdir()
-    (tools / "python").write_text(STAND_IN.replace("PYTHON", sys.executable).replace("RECORDS", str(records)))
+    (tools / "python").write_text(
+        STAND_IN.replace("PYTHON", sys.executable).replace("RECORDS", str(records))
+    )
     (tools / "python").chmod(0o755)
 
     def execute(script, *arguments, plan="", cwd=work, environment=None):
-        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "STAND_IN": plan, **(environment or {})}
-        return subprocess.run(["bash", str(ROOT / "scripts" / script), *arguments], capture_output=True, text=True, cwd=cwd,
-                              env=environment, timeout=60)
+        environment = {
+            **os.environ,
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "STAND_IN": plan,
+            **(environment or {}),
+        }
+        return subprocess.run(
+            ["bash", str(ROOT / "scripts" / script), *arguments],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=environment,
+            timeout=60,
+        )
 
     def recorded(count=1):
         wait_for(lambda: len(list(records.iterdir())) >= count)
@@ -86,40 +107,87 @@ def settings_of(record, command):
         os.chdir(here)
 
 
-@pytest.mark.parametrize("target, words, device", [("ascend", [], 0), ("ascend", ["3"], 3), ("gpu", ["1"], 1), ("cpu", [], 0)])
+@pytest.mark.parametrize(
+    "target, words, device",
+    [("ascend", [], 0), ("ascend", ["3"], 3), ("gpu", ["1"], 1), ("cpu", [], 0)],
+)
 def test_standalone_training(run, work, target, words, device):
-    result = run(f"run_standalone_{target}_train.sh", "the data", "my config.yaml", *words, "--epoch_num=7", "--wait")
+    result = run(
+        f"run_standalone_{target}_train.sh",
+        "the data",
+        "my config.yaml",
+        *words,
+        "--epoch_num=7",
+        "--wait",
+    )
     assert result.returncode == 0 and result.stderr == "", result.stderr
-    assert f"log: {work}/train.log" in result.stdout and (work / "train.log").read_text() == "stand-in alone\n"
+    assert (
+        f"log: {work}/train.log" in result.stdout
+        and (work / "train.log").read_text() == "stand-in alone\n"
+    )
     settings = settings_of(run.recorded()["alone"], "train.py")
     assert settings.device_target.lower() == target and settings.device_id == device
-    assert (settings.data_path, settings.output_path, settings.epoch_num, settings.batch_size) == ("the data", "output", 7, 2)
+    assert (settings.data_path, settings.output_path, settings.epoch_num, settings.batch_size) == (
+        "the data",
+        "output",
+        7,
+        2,
+    )
     assert settings.run_distribute is False and run.recorded()["alone"]["folder"] == str(work)
 
 
-@pytest.mark.parametrize("target, words, device", [("ascend", [], 0), ("gpu", ["2"], 2), ("cpu", [], 0)])
+@pytest.mark.parametrize(
+    "target, words, device", [("ascend", [], 0), ("gpu", ["2"], 2), ("cpu", [], 0)]
+)
 def test_standalone_evaluation(run, work, target, words, device):
-    result = run(f"run_standalone_{target}_eval.sh", "the data", "the data", "net.ckpt", "my masks", "my config.yaml", *words,
-                 "--tta", "--wait")
+    result = run(
+        f"run_standalone_{target}_eval.sh",
+        "the data",
+        "the data",
+        "net.ckpt",
+        "my masks",
+        "my config.yaml",
+        *words,
+        "--tta",
+        "--wait",
+    )
     assert result.returncode == 0 and f"log: {work}/eval.log" in result.stdout
     settings = settings_of(run.recorded()["alone"], "eval.py")
-    assert (settings.device_target.lower(), settings.device_id, settings.tta) == (target, device, True)
-    assert (settings.label_path, settings.trained_ckpt, settings.predict_path) == ("the data", "net.ckpt", "my masks")
+    assert (settings.device_target.lower(), settings.device_id, settings.tta) == (
+        target,
+        device,
+        True,
+    )
+    assert (settings.label_path, settings.trained_ckpt, settings.predict_path) == (
+        "the data",
+        "net.ckpt",
+        "my masks",
+    )
 
 
 def test_in_the_background_it_says_where_the_log_is_and_returns(run, work):
     start = time.monotonic()
     result = run("run_standalone_gpu_train.sh", "the data", "my config.yaml", plan="alone:3:0")
     assert result.returncode == 0 and time.monotonic() - start < 3
-    assert "running in the background as process " in result.stdout and f"log: {work}/train.log" in result.stdout
-    wait_for(lambda: (work / "train.log").exists() and (work / "train.log").read_text() == "stand-in alone\n")
+    assert (
+        "running in the background as process " in result.stdout
+        and f"log: {work}/train.log" in result.stdout
+    )
+    wait_for(
+        lambda: (
+            (work / "train.log").exists() and (work / "train.log").read_text() == "stand-in alone\n"
+        )
+    )
 
 
 def test_a_failure_is_one(run, work):
-    result = run("run_standalone_ascend_train.sh", "the data", "my config.yaml", "--wait", plan="alone:0:3")
+    result = run(
+        "run_standalone_ascend_train.sh", "the data", "my config.yaml", "--wait", plan="alone:0:3"
+    )
     assert result.returncode == 3 and result.stderr.splitlines() == [
         "run_standalone_ascend_train.sh: error: the command failed with status 3: train.py: error: as it was told "
-        f"(log: {work}/train.log)"]
+        f"(log: {work}/train.log)"
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -128,29 +196,59 @@ def test_a_signal_to_a_waiting_script_ends_its_command(run, work, number):
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_DFL)
 
-    environment = {**os.environ, "PATH": f"{run.tools}:{os.environ['PATH']}", "STAND_IN": "alone:50:0"}
-    script = subprocess.Popen(["bash", str(ROOT / "scripts" / "run_standalone_cpu_train.sh"), "the data", "my config.yaml", "--wait"],
-                              cwd=work, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=plain)
+    environment = {
+        **os.environ,
+        "PATH": f"{run.tools}:{os.environ['PATH']}",
+        "STAND_IN": "alone:50:0",
+    }
+    script = subprocess.Popen(
+        [
+            "bash",
+            str(ROOT / "scripts" / "run_standalone_cpu_train.sh"),
+            "the data",
+            "my config.yaml",
+            "--wait",
+        ],
+        cwd=work,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=plain,
+    )
     run.recorded()
     script.send_signal(number)
     err = script.communicate(timeout=20)[1]
     assert script.returncode == 128 + number and len(err.splitlines()) == 1, err
     assert f"the command was killed by signal {number} (log: {work}/train.log)" in err
-    assert subprocess.run(["pgrep", "-f", str(run.tools)], capture_output=True).returncode == 1, "nothing is left"
+    assert subprocess.run(["pgrep", "-f", str(run.tools)], capture_output=True).returncode == 1, (
+        "nothing is left"
+    )
 
 
 def test_ascends_of_a_rank_table(run, work):
-    result = run("run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait")
+    result = run(
+        "run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"
+    )
     assert result.returncode == 0 and "all processes are done" in result.stdout, result.stderr
     for rank in range(3):
         record = run.recorded(3)[str(rank)]
         given = record["environment"]
-        assert (given["RANK_ID"], given["RANK_SIZE"], given["DEVICE_ID"]) == (str(rank), "3", str(4 + rank))
+        assert (given["RANK_ID"], given["RANK_SIZE"], given["DEVICE_ID"]) == (
+            str(rank),
+            "3",
+            str(4 + rank),
+        )
         assert given["RANK_TABLE_FILE"] == f"{work}/table.json" and "MS_ROLE" not in given
         settings = settings_of(record, "train.py")
-        assert settings.run_distribute and settings.device_target == "Ascend" and settings.output_path == f"{work}/LOG0/output"
+        assert (
+            settings.run_distribute
+            and settings.device_target == "Ascend"
+            and settings.output_path == f"{work}/LOG0/output"
+        )
         assert (work / f"LOG{rank}" / "log.log").read_text() == f"stand-in {rank}\n"
         from dlinknet.devices.launcher import Launch, launched
+
         assert launched(given) == Launch("rank table", 3, 4 + rank, table=given["RANK_TABLE_FILE"])
     assert len(run.recorded()) == 3
 
@@ -162,24 +260,66 @@ def test_gpus_of_this_machine(run, work):
     assert records.keys() == {"0", "1", "scheduler"}
     for name, record in records.items():
         given = record["environment"]
-        assert (given["CUDA_VISIBLE_DEVICES"], given["MS_WORKER_NUM"], given["MS_SCHED_HOST"]) == ("2,5", "2", "127.0.0.1")
+        assert (given["CUDA_VISIBLE_DEVICES"], given["MS_WORKER_NUM"], given["MS_SCHED_HOST"]) == (
+            "2,5",
+            "2",
+            "127.0.0.1",
+        )
         if name != "scheduler":
-            assert (given["MS_ROLE"], given["MS_NODE_ID"], given["DEVICE_ID"]) == ("MS_WORKER", name, name)
+            assert (given["MS_ROLE"], given["MS_NODE_ID"], given["DEVICE_ID"]) == (
+                "MS_WORKER",
+                name,
+                name,
+            )
         settings = settings_of(record, "train.py")
         assert settings.run_distribute and settings.device_target == "GPU"
 
 
 def test_msrun_on_one_machine_and_on_the_second_of_two(run, work):
     tool = run.tools / "msrun"
-    tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\necho hello >\"${{1#--log_dir=}}/worker_2.log\"\n")
+    tool.write_text(
+        f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\necho hello >\"${{1#--log_dir=}}/worker_2.log\"\n"
+    )
     tool.chmod(0o755)
-    assert run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "--device_target=CPU", "--wait").returncode == 0
+    assert (
+        run(
+            "run_distribute_msrun_train.sh",
+            "the data",
+            "my config.yaml",
+            "2",
+            "--device_target=CPU",
+            "--wait",
+        ).returncode
+        == 0
+    )
     said = (work / "said").read_text().splitlines()
-    assert {"--worker_num=2", "--local_worker_num=2", "--master_addr=127.0.0.1", "--join=True", "--run_distribute=True"} <= set(said)
-    result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "4", "2", "10.0.0.1", "8118", "1", "--wait")
+    assert {
+        "--worker_num=2",
+        "--local_worker_num=2",
+        "--master_addr=127.0.0.1",
+        "--join=True",
+        "--run_distribute=True",
+    } <= set(said)
+    result = run(
+        "run_distribute_msrun_train.sh",
+        "the data",
+        "my config.yaml",
+        "4",
+        "2",
+        "10.0.0.1",
+        "8118",
+        "1",
+        "--wait",
+    )
     assert result.returncode == 0, result.stderr
     said = (work / "said").read_text().splitlines()
-    assert {"--worker_num=4", "--local_worker_num=2", "--master_addr=10.0.0.1", "--master_port=8118", "--node_rank=1"} <= set(said)
+    assert {
+        "--worker_num=4",
+        "--local_worker_num=2",
+        "--master_addr=10.0.0.1",
+        "--master_port=8118",
+        "--node_rank=1",
+    } <= set(said)
     assert (work / "LOG2" / "log.log").read_text() == "hello\n"
 
 
@@ -189,36 +329,88 @@ def test_msrun_at_a_port_that_is_taken_is_refused_at_once(run, work):
     (run.tools / "msrun").chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "2", "127.0.0.1", port, "0", "--wait")
-    assert result.returncode == 2 and f"MASTER_PORT: port {port} of this machine cannot be used" in result.stderr, result.stderr
+        result = run(
+            "run_distribute_msrun_train.sh",
+            "the data",
+            "my config.yaml",
+            "2",
+            "2",
+            "127.0.0.1",
+            port,
+            "0",
+            "--wait",
+        )
+    assert (
+        result.returncode == 2
+        and f"MASTER_PORT: port {port} of this machine cannot be used" in result.stderr
+    ), result.stderr
 
 
 def test_msrun_in_a_modelarts_container(run, work):
     tool = run.tools / "msrun"
     tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\n")
     tool.chmod(0o755)
-    environment = {"MA_NUM_HOSTS": "2", "MA_NUM_GPUS": "8", "VC_WORKER_HOSTS": "job-worker-0.job,job-worker-1.job", "VC_TASK_INDEX": "1"}
-    result = run("run_distribute_msrun_train.sh", "obs://roads/data", "my config.yaml", "--enable_modelarts=True", "--wait",
-                 environment=environment)
+    environment = {
+        "MA_NUM_HOSTS": "2",
+        "MA_NUM_GPUS": "8",
+        "VC_WORKER_HOSTS": "job-worker-0.job,job-worker-1.job",
+        "VC_TASK_INDEX": "1",
+    }
+    result = run(
+        "run_distribute_msrun_train.sh",
+        "obs://roads/data",
+        "my config.yaml",
+        "--enable_modelarts=True",
+        "--wait",
+        environment=environment,
+    )
     assert result.returncode == 0, result.stderr
-    assert {"--worker_num=16", "--local_worker_num=8", "--master_addr=job-worker-0.job", "--master_port=8118", "--node_rank=1",
-            "--data_path=obs://roads/data", "--enable_modelarts=True"} <= set((work / "said").read_text().splitlines())
+    assert {
+        "--worker_num=16",
+        "--local_worker_num=8",
+        "--master_addr=job-worker-0.job",
+        "--master_port=8118",
+        "--node_rank=1",
+        "--data_path=obs://roads/data",
+        "--enable_modelarts=True",
+    } <= set((work / "said").read_text().splitlines())
     result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml")
-    assert result.returncode == 2 and "WORKER_NUM" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert (
+        result.returncode == 2
+        and "WORKER_NUM" in result.stderr
+        and len(result.stderr.splitlines()) == 1
+    )
 
 
 def test_the_first_that_fails_ends_the_others_and_is_named(run, work):
     start = time.monotonic()
-    result = run("run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait", plan="0:50:0 1:0.5:2 2:50:0")
+    result = run(
+        "run_distribute_ascend_train.sh",
+        "table.json",
+        "the data",
+        "my config.yaml",
+        "--wait",
+        plan="0:50:0 1:0.5:2 2:50:0",
+    )
     assert result.returncode == 1 and time.monotonic() - start < 20
     assert result.stderr.splitlines() == [
         "run_distribute_ascend_train.sh: error: rank 1 failed with status 2: train.py: error: as it was told "
-        f"(log: {work}/LOG1/log.log); the others were stopped"]
-    assert subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode == 1, "all have ended"
+        f"(log: {work}/LOG1/log.log); the others were stopped"
+    ]
+    assert (
+        subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode
+        == 1
+    ), "all have ended"
 
 
 def test_an_earlier_run_is_moved_aside_and_a_resumed_one_goes_on(run, work):
-    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"]
+    arguments = [
+        "run_distribute_ascend_train.sh",
+        "table.json",
+        "the data",
+        "my config.yaml",
+        "--wait",
+    ]
     assert run(*arguments).returncode == 0
     (work / "LOG0" / "output").mkdir()
     (work / "LOG0" / "output" / "net_last.ckpt").write_text("precious")
@@ -226,11 +418,19 @@ def test_an_earlier_run_is_moved_aside_and_a_resumed_one_goes_on(run, work):
     assert (work / "LOG0" / "output" / "net_last.ckpt").exists()
     assert (work / "LOG0" / "log.log").read_text() == "stand-in 0\nstand-in 0\n"
     result = run(*arguments, "--resume=False")
-    aside, = work.glob("LOG_before_*")
-    assert aside.name in result.stdout and (aside / "LOG0" / "output" / "net_last.ckpt").read_text() == "precious"
-    assert {path.name for path in aside.iterdir()} == {"LOG0", "LOG1", "LOG2"} and not (work / "LOG0" / "output").exists()
+    (aside,) = work.glob("LOG_before_*")
+    assert (
+        aside.name in result.stdout
+        and (aside / "LOG0" / "output" / "net_last.ckpt").read_text() == "precious"
+    )
+    assert {path.name for path in aside.iterdir()} == {"LOG0", "LOG1", "LOG2"} and not (
+        work / "LOG0" / "output"
+    ).exists()
     for _ in range(2):
-        assert run("run_standalone_cpu_train.sh", "the data", "my config.yaml", "--wait").returncode == 0
+        assert (
+            run("run_standalone_cpu_train.sh", "the data", "my config.yaml", "--wait").returncode
+            == 0
+        )
     assert len(list(work.glob("train_before_*.log"))) == 1
 
 
@@ -238,26 +438,55 @@ def test_in_the_background_all_are_watched_and_can_be_stopped(run, work):
     arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml"]
     launch = work / "LOG0" / "launch.log"
     result = run(*arguments, plan="1:0.5:3 0:50:0 2:50:0")
-    assert result.returncode == 0 and result.stderr == "" and f"how they ended: {launch}" in result.stdout
-    wait_for(lambda: "rank 1 failed with status 3: train.py: error: as it was told" in launch.read_text())
+    assert (
+        result.returncode == 0
+        and result.stderr == ""
+        and f"how they ended: {launch}" in result.stdout
+    )
+    wait_for(
+        lambda: "rank 1 failed with status 3: train.py: error: as it was told" in launch.read_text()
+    )
     assert "the others were stopped" in launch.read_text()
     started = []
+
     def again():
         started.append(run(*arguments, plan="0:50:0 1:50:0 2:50:0"))
         return started[-1].returncode == 0
-    wait_for(again)         # when the first has let go of the folder
-    wait_for(lambda: (work / "LOG2" / "log.log").exists() and (work / "LOG2" / "log.log").read_text())
+
+    wait_for(again)  # when the first has let go of the folder
+    wait_for(
+        lambda: (work / "LOG2" / "log.log").exists() and (work / "LOG2" / "log.log").read_text()
+    )
     result = run(*arguments)
-    assert result.returncode == 2 and "a training that was started in" in result.stderr and "is still running" in result.stderr
-    assert (work / "LOG0" / "log.log").read_text() == "stand-in 0\n", "a running training's folders stay"
+    assert (
+        result.returncode == 2
+        and "a training that was started in" in result.stderr
+        and "is still running" in result.stderr
+    )
+    assert (work / "LOG0" / "log.log").read_text() == "stand-in 0\n", (
+        "a running training's folders stay"
+    )
     os.kill(int(started[-1].stdout.split("kill ")[1].split()[0]), signal.SIGTERM)
     wait_for(lambda: "stopped" in launch.read_text())
-    wait_for(lambda: subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode == 1)
+    wait_for(
+        lambda: (
+            subprocess.run(
+                ["pgrep", "-f", str(work.parent / "tools")], capture_output=True
+            ).returncode
+            == 1
+        )
+    )
 
 
 def test_a_crash_after_the_training_was_done_is_no_failure(run, work):
     """MindSpore's own, when it takes its connections down."""
-    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"]
+    arguments = [
+        "run_distribute_ascend_train.sh",
+        "table.json",
+        "the data",
+        "my config.yaml",
+        "--wait",
+    ]
     result = run(*arguments, plan="1:0.2:-11")
     assert result.returncode == 0 and result.stderr == "", result.stderr
     assert "rank 1 crashed while MindSpore shut down, after its training was done" in result.stdout
@@ -266,41 +495,125 @@ def test_a_crash_after_the_training_was_done_is_no_failure(run, work):
 
 
 def test_the_reason_is_that_of_the_last_start(run, work):
-    arguments = ["run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"]
+    arguments = [
+        "run_distribute_ascend_train.sh",
+        "table.json",
+        "the data",
+        "my config.yaml",
+        "--wait",
+    ]
     assert "train.py: error: as it was told" in run(*arguments, plan="1:0.2:2").stderr
     result = run(*arguments, "--resume", plan="1:0.2:-9")
     assert "as it was told" not in result.stderr and "rank 1 " in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("script, arguments, words", [
-    ("run_standalone_gpu_train.sh", ["the data"], "usage: bash scripts/run_standalone_gpu_train.sh DATASET CONFIG_PATH [DEVICE_ID]"),
-    ("run_standalone_cpu_train.sh", ["the data", "my config.yaml", "0"], "usage: bash scripts/run_standalone_cpu_train.sh DATASET CONFIG_PATH"),
-    ("run_standalone_gpu_train.sh", ["none", "my config.yaml"], "DATASET: there is no folder none"),
-    ("run_standalone_gpu_train.sh", ["the data", "none.yaml"], "CONFIG_PATH: there is no file none.yaml"),
-    ("run_standalone_ascend_train.sh", ["the data", "my config.yaml", "first"], "DEVICE_ID must be a whole number, not 'first'"),
-    ("run_standalone_ascend_train.sh", ["the data", "my config.yaml", "--data_path=x"], "'--data_path' is the script's own"),
-    ("run_standalone_ascend_train.sh", ["the data", "my config.yaml", "--now"], "'--now' is not understood"),
-    ("run_standalone_gpu_eval.sh", ["the data", "none", "net.ckpt", "out", "my config.yaml"], "LABEL_PATH: there is no folder none"),
-    ("run_standalone_cpu_eval.sh", ["the data", "the data", "none", "out", "my config.yaml"], "CHECKPOINT: there is no file none"),
-    ("run_distribute_gpu_train.sh", ["the data", "my config.yaml", "3", "0,1"], "CUDA_VISIBLE_DEVICES names 2 GPUs (0,1), DEVICE_NUM is 3"),
-    ("run_distribute_gpu_train.sh", ["the data", "my config.yaml", "0", "0"], "DEVICE_NUM must be at least 1"),
-    ("run_distribute_cpu_train.sh", ["the data", "my config.yaml", "two"], "WORKER_NUM must be a whole number"),
-    ("run_distribute_ascend_train.sh", ["none.json", "the data", "my config.yaml"], "RANK_TABLE_FILE: there is no file none.json"),
-    ("run_distribute_ascend_train.sh", ["net.ckpt", "the data", "my config.yaml"], "net.ckpt is not one"),
-    ("run_distribute_gpu_train.sh", ["the data", "my config.yaml", "1", "0", "--output_path=x"], "'--output_path' is the script's own"),
-    ("run_distribute_msrun_train.sh", ["the data", "my config.yaml", "4", "2", "h", "1", "2"], "LOCAL_WORKER_NUM=2 and NODE_RANK=2 go beyond"),
-    ("run_distribute_msrun_train.sh", ["the data", "my config.yaml", "2", "1"], "MASTER_PORT and NODE_RANK go together")])
+@pytest.mark.parametrize(
+    "script, arguments, words",
+    [
+        (
+            "run_standalone_gpu_train.sh",
+            ["the data"],
+            "usage: bash scripts/run_standalone_gpu_train.sh DATASET CONFIG_PATH [DEVICE_ID]",
+        ),
+        (
+            "run_standalone_cpu_train.sh",
+            ["the data", "my config.yaml", "0"],
+            "usage: bash scripts/run_standalone_cpu_train.sh DATASET CONFIG_PATH",
+        ),
+        (
+            "run_standalone_gpu_train.sh",
+            ["none", "my config.yaml"],
+            "DATASET: there is no folder none",
+        ),
+        (
+            "run_standalone_gpu_train.sh",
+            ["the data", "none.yaml"],
+            "CONFIG_PATH: there is no file none.yaml",
+        ),
+        (
+            "run_standalone_ascend_train.sh",
+            ["the data", "my config.yaml", "first"],
+            "DEVICE_ID must be a whole number, not 'first'",
+        ),
+        (
+            "run_standalone_ascend_train.sh",
+            ["the data", "my config.yaml", "--data_path=x"],
+            "'--data_path' is the script's own",
+        ),
+        (
+            "run_standalone_ascend_train.sh",
+            ["the data", "my config.yaml", "--now"],
+            "'--now' is not understood",
+        ),
+        (
+            "run_standalone_gpu_eval.sh",
+            ["the data", "none", "net.ckpt", "out", "my config.yaml"],
+            "LABEL_PATH: there is no folder none",
+        ),
+        (
+            "run_standalone_cpu_eval.sh",
+            ["the data", "the data", "none", "out", "my config.yaml"],
+            "CHECKPOINT: there is no file none",
+        ),
+        (
+            "run_distribute_gpu_train.sh",
+            ["the data", "my config.yaml", "3", "0,1"],
+            "CUDA_VISIBLE_DEVICES names 2 GPUs (0,1), DEVICE_NUM is 3",
+        ),
+        (
+            "run_distribute_gpu_train.sh",
+            ["the data", "my config.yaml", "0", "0"],
+            "DEVICE_NUM must be at least 1",
+        ),
+        (
+            "run_distribute_cpu_train.sh",
+            ["the data", "my config.yaml", "two"],
+            "WORKER_NUM must be a whole number",
+        ),
+        (
+            "run_distribute_ascend_train.sh",
+            ["none.json", "the data", "my config.yaml"],
+            "RANK_TABLE_FILE: there is no file none.json",
+        ),
+        (
+            "run_distribute_ascend_train.sh",
+            ["net.ckpt", "the data", "my config.yaml"],
+            "net.ckpt is not one",
+        ),
+        (
+            "run_distribute_gpu_train.sh",
+            ["the data", "my config.yaml", "1", "0", "--output_path=x"],
+            "'--output_path' is the script's own",
+        ),
+        (
+            "run_distribute_msrun_train.sh",
+            ["the data", "my config.yaml", "4", "2", "h", "1", "2"],
+            "LOCAL_WORKER_NUM=2 and NODE_RANK=2 go beyond",
+        ),
+        (
+            "run_distribute_msrun_train.sh",
+            ["the data", "my config.yaml", "2", "1"],
+            "MASTER_PORT and NODE_RANK go together",
+        ),
+    ],
+)
 def test_mistakes_are_one_line_before_anything_starts(run, work, script, arguments, words):
     before = sorted(work.rglob("*"))
     result = run(script, *arguments)
-    assert result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+    assert (
+        result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1
+    ), result.stderr
     assert result.stdout == "" and sorted(work.rglob("*")) == before
 
 
 def test_every_script_says_how_it_is_used():
     for script in sorted((ROOT / "scripts").glob("run_*_*_*.sh")):
-        result = subprocess.run(["bash", str(script), "--help"], capture_output=True, text=True, cwd="/")
-        assert result.returncode == 0 and result.stdout.startswith(f"usage: bash scripts/{script.name} "), script
+        result = subprocess.run(
+            ["bash", str(script), "--help"], capture_output=True, text=True, cwd="/"
+        )
+        assert result.returncode == 0 and result.stdout.startswith(
+            f"usage: bash scripts/{script.name} "
+        ), script
         assert "--wait" in result.stdout and "train.py --help" in result.stdout
 
 
@@ -316,13 +629,22 @@ def real(tmp_path_factory):
     else:
         for number in range(8):
             write_pair(folder / "data", f"p{number}", *stripes(number, 96, 96))
-    (folder / "config.yaml").write_text("model_name: linknet18\nbatch_size: 1\ntrain_size: 64\nval_split: 0.3\nepoch_num: 1\n"
-                                        "distribute_epoch_num: 2\nsave_steps: 1\nseed: 3\n")
+    (folder / "config.yaml").write_text(
+        "model_name: linknet18\nbatch_size: 1\ntrain_size: 64\nval_split: 0.3\nepoch_num: 1\n"
+        "distribute_epoch_num: 2\nsave_steps: 1\nseed: 3\n"
+    )
 
     def bash(script, *arguments, **kwargs):
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        return subprocess.Popen(["bash", str(ROOT / "scripts" / script), *arguments, "--wait"], cwd=folder, env=environment,
-                                text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+        return subprocess.Popen(
+            ["bash", str(ROOT / "scripts" / script), *arguments, "--wait"],
+            cwd=folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **kwargs,
+        )
 
     return folder, bash
 
@@ -331,66 +653,130 @@ def test_one_process_on_the_cpu_for_real(real):
     folder, bash = real
     said = bash("run_standalone_cpu_train.sh", "data", "config.yaml").communicate(timeout=200)
     assert "done; log: " in said[0], said[1]
-    assert "best: road_iou" in (folder / "train.log").read_text() and (folder / "output/weight01_dink34_best.ckpt").exists()
-    said = bash("run_standalone_cpu_eval.sh", "data", "data", "output/weight01_dink34_best.ckpt", "masks", "config.yaml").communicate(
-        timeout=200)
+    assert (
+        "best: road_iou" in (folder / "train.log").read_text()
+        and (folder / "output/weight01_dink34_best.ckpt").exists()
+    )
+    said = bash(
+        "run_standalone_cpu_eval.sh",
+        "data",
+        "data",
+        "output/weight01_dink34_best.ckpt",
+        "masks",
+        "config.yaml",
+    ).communicate(timeout=200)
     assert "done; log: " in said[0], said[1]
-    assert "road_iou: " in (folder / "eval.log").read_text() and len(list((folder / "masks").glob("*_mask.png"))) == 8
+    assert (
+        "road_iou: " in (folder / "eval.log").read_text()
+        and len(list((folder / "masks").glob("*_mask.png"))) == 8
+    )
 
 
 @pytest.mark.long
 def test_a_killed_rank_ends_the_other(real, mindspore):
     need_cluster()
     folder, bash = real
-    started = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "2", "--distribute_epoch_num=200")
+    started = bash(
+        "run_distribute_cpu_train.sh", "data", "config.yaml", "2", "--distribute_epoch_num=200"
+    )
     log, first = folder / "LOG1" / "log.log", folder / "LOG0" / "log.log"
-    wait_for(lambda: first.exists() and "epoch 1/200" in first.read_text(), 150)      # rank 0 has written the table then
+    wait_for(
+        lambda: first.exists() and "epoch 1/200" in first.read_text(), 150
+    )  # rank 0 has written the table then
     word = log.read_text().split("rank 1 of 2, process ")[1].split(")")[0]
     killed = time.monotonic()
     os.kill(int(word), signal.SIGKILL)
     said = started.communicate(timeout=100)
     assert time.monotonic() - killed < 60 and started.returncode == 1
-    assert f"rank 1 was killed by signal 9 (log: {log})" in said[1] and len(said[1].splitlines()) == 1, said[1]
+    assert (
+        f"rank 1 was killed by signal 9 (log: {log})" in said[1] and len(said[1].splitlines()) == 1
+    ), said[1]
 
 
 @pytest.mark.slow
 def test_three_go_on_where_two_were(real, mindspore):
     need_cluster()
     folder, bash = real
-    said = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "2", "--distribute_epoch_num=2").communicate(timeout=200)
+    said = bash(
+        "run_distribute_cpu_train.sh", "data", "config.yaml", "2", "--distribute_epoch_num=2"
+    ).communicate(timeout=200)
     assert "all processes are done" in said[0], said[1]
     done = len((folder / "LOG0/output/weight01_dink34_epochs.csv").read_text().splitlines()) - 1
-    said = bash("run_distribute_cpu_train.sh", "data", "config.yaml", "3", "--resume", f"--distribute_epoch_num={done + 2}").communicate(
-        timeout=200)
+    said = bash(
+        "run_distribute_cpu_train.sh",
+        "data",
+        "config.yaml",
+        "3",
+        "--resume",
+        f"--distribute_epoch_num={done + 2}",
+    ).communicate(timeout=200)
     assert "all processes are done" in said[0], said[1] + (folder / "LOG0/log.log").read_text()
     rows = (folder / "LOG0/output/weight01_dink34_epochs.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == [str(epoch) for epoch in range(1, done + 3)]
     logs = [(folder / f"LOG{rank}/log.log").read_text() for rank in range(3)]
-    assert all(f"resumed from {folder}/LOG0/output/weight01_dink34_last.ckpt" in text for text in logs)
-    assert "rank 2 of 3" in logs[2] and "batches of 3 x 32 x 32" in logs[2] and "batches of 2 x 32 x 32" in logs[0]
-    figures = [[line.split(": loss")[1].split(", lr")[0] for line in text.splitlines() if f"epoch {done + 2}/" in line] for text in logs]
-    assert figures[0] and figures[0] == figures[1] == figures[2], "all ranks agree on loss and figures"
+    assert all(
+        f"resumed from {folder}/LOG0/output/weight01_dink34_last.ckpt" in text for text in logs
+    )
+    assert (
+        "rank 2 of 3" in logs[2]
+        and "batches of 3 x 32 x 32" in logs[2]
+        and "batches of 2 x 32 x 32" in logs[0]
+    )
+    figures = [
+        [
+            line.split(": loss")[1].split(", lr")[0]
+            for line in text.splitlines()
+            if f"epoch {done + 2}/" in line
+        ]
+        for text in logs
+    ]
+    assert figures[0] and figures[0] == figures[1] == figures[2], (
+        "all ranks agree on loss and figures"
+    )
 
 
 @pytest.mark.long
 def test_msrun_for_real(real, mindspore):
     need_cluster()
     folder, bash = real
-    arguments = ["run_distribute_msrun_train.sh", "data", "config.yaml", "2", "--device_target=CPU", "--distribute_epoch_num=1"]
+    arguments = [
+        "run_distribute_msrun_train.sh",
+        "data",
+        "config.yaml",
+        "2",
+        "--device_target=CPU",
+        "--distribute_epoch_num=1",
+    ]
     said = bash(*arguments).communicate(timeout=200)
     assert "all processes are done" in said[0], said[1]
-    assert "rank 1 of 2" in (folder / "LOG1/log.log").read_text() and (folder / "LOG0/output/weight01_dink34_best.ckpt").exists()
+    assert (
+        "rank 1 of 2" in (folder / "LOG1/log.log").read_text()
+        and (folder / "LOG0/output/weight01_dink34_best.ckpt").exists()
+    )
 
 
 @pytest.mark.slow
-def test_a_rank_that_fails_before_it_has_met_the_others_ends_the_job_at_once_and_is_named(real, mindspore):
+def test_a_rank_that_fails_before_it_has_met_the_others_ends_the_job_at_once_and_is_named(
+    real, mindspore
+):
     need_cluster()
     folder, bash = real
-    arguments = ["run_distribute_msrun_train.sh", "data", "config.yaml", "2", "--device_target=CPU", "--distribute_epoch_num=1"]
+    arguments = [
+        "run_distribute_msrun_train.sh",
+        "data",
+        "config.yaml",
+        "2",
+        "--device_target=CPU",
+        "--distribute_epoch_num=1",
+    ]
     start = time.monotonic()
     started = bash(*arguments[:2], "none.yaml", *arguments[3:])
     assert "CONFIG_PATH: there is no file none.yaml" in started.communicate(timeout=60)[1]
     started = bash(*arguments, "--pretrained_ckpt=none.ckpt")
     said = started.communicate(timeout=100)
     assert started.returncode == 1 and time.monotonic() - start < 60
-    assert "failed with status 2: train.py: error: pretrained_ckpt: there is no file none.ckpt" in said[1] and "rank " in said[1]
+    assert (
+        "failed with status 2: train.py: error: pretrained_ckpt: there is no file none.ckpt"
+        in said[1]
+        and "rank " in said[1]
+    )

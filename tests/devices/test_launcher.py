@@ -1,4 +1,5 @@
 """What launchers say in the environment."""
+
 import pytest
 
 from dlinknet.devices.launcher import Launch, launched, writes
@@ -12,27 +13,56 @@ def test_nothing_is_said_where_nobody_launched():
 
 
 def test_msrun_and_mpirun():
-    msrun = {"MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "4", "MS_NODE_ID": "2", "RANK_ID": "2", "DEVICE_ID": "1"}
+    msrun = {
+        "MS_ROLE": "MS_WORKER",
+        "MS_WORKER_NUM": "4",
+        "MS_NODE_ID": "2",
+        "RANK_ID": "2",
+        "DEVICE_ID": "1",
+    }
     assert launched(msrun) == Launch("cluster", 4, 1)
-    assert launched({"MS_ROLE": "MS_SCHED", "MS_WORKER_NUM": "4", "RANK_ID": "0"}) == Launch("cluster", 4, None, True)
-    assert launched({"OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "6", "OMPI_COMM_WORLD_LOCAL_RANK": "2"}) == Launch(
-        "mpirun", 8, 2)
+    assert launched({"MS_ROLE": "MS_SCHED", "MS_WORKER_NUM": "4", "RANK_ID": "0"}) == Launch(
+        "cluster", 4, None, True
+    )
+    assert launched(
+        {
+            "OMPI_COMM_WORLD_SIZE": "8",
+            "OMPI_COMM_WORLD_RANK": "6",
+            "OMPI_COMM_WORLD_LOCAL_RANK": "2",
+        }
+    ) == Launch("mpirun", 8, 2)
     with pytest.raises(UserError, match="MS_WORKER_NUM is not in the environment"):
         launched({"MS_ROLE": "MS_WORKER"})
-    with pytest.raises(UserError, match="MS_WORKER_NUM in the environment must be a whole number, not 'many'"):
+    with pytest.raises(
+        UserError, match="MS_WORKER_NUM in the environment must be a whole number, not 'many'"
+    ):
         launched({"MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "many"})
 
 
 def test_a_rank_table_says_how_many_and_which_device(write):  # noqa: F811
     file = write(table({"10.0.0.1": [(1, 5), (0, 4)], "10.0.0.2": [(2, 4), (3, 5)]}))
-    assert launched({"RANK_TABLE_FILE": file, "RANK_ID": "3"}) == Launch("rank table", 4, 5, table=file)
-    assert launched({"MINDSPORE_HCCL_CONFIG_PATH": file, "RANK_ID": "0", "ASCEND_DEVICE_ID": "7"}) == Launch("rank table", 4, 7, table=file)
-    assert launched({"RANK_TABLE_FILE": file, "RANK_ID": "1", "DEVICE_ID": "0", "ASCEND_DEVICE_ID": "7"}).device_id == 0
+    assert launched({"RANK_TABLE_FILE": file, "RANK_ID": "3"}) == Launch(
+        "rank table", 4, 5, table=file
+    )
+    assert launched(
+        {"MINDSPORE_HCCL_CONFIG_PATH": file, "RANK_ID": "0", "ASCEND_DEVICE_ID": "7"}
+    ) == Launch("rank table", 4, 7, table=file)
+    assert (
+        launched(
+            {"RANK_TABLE_FILE": file, "RANK_ID": "1", "DEVICE_ID": "0", "ASCEND_DEVICE_ID": "7"}
+        ).device_id
+        == 0
+    )
     with pytest.raises(UserError, match="has no rank 4 .*it has 4 ranks"):
         launched({"RANK_TABLE_FILE": file, "RANK_ID": "4"})
 
 
 def test_one_of_them_writes_the_files():
-    assert writes({}) and writes({"RANK_ID": "0"}) and writes({"OMPI_COMM_WORLD_RANK": "0"}) and writes({"MS_NODE_ID": "0"})
+    assert (
+        writes({})
+        and writes({"RANK_ID": "0"})
+        and writes({"OMPI_COMM_WORLD_RANK": "0"})
+        and writes({"MS_NODE_ID": "0"})
+    )
     assert not writes({"RANK_ID": "3"}) and not writes({"OMPI_COMM_WORLD_RANK": "1"})
     assert not writes({"MS_ROLE": "MS_SCHED", "RANK_ID": "0"})

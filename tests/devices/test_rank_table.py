@@ -1,4 +1,5 @@
 """Rank tables in the formats of the Ascend tools and of ModelArts."""
+
 import json
 import os
 import tempfile
@@ -23,10 +24,27 @@ from tests.conftest import command, refused
 
 def table(servers, **more):
     """A rank table of {server: [(rank, device), ...]}."""
-    return {"version": "1.0", "server_count": str(len(servers)), "status": "completed", "server_list": [
-        {"server_id": server, "host_nic_ip": "reserve", "device": [
-            {"device_id": str(device), "device_ip": f"192.1.{device}.{rank}", "rank_id": str(rank)} for rank, device in places]}
-        for server, places in servers.items()], **more}
+    return {
+        "version": "1.0",
+        "server_count": str(len(servers)),
+        "status": "completed",
+        "server_list": [
+            {
+                "server_id": server,
+                "host_nic_ip": "reserve",
+                "device": [
+                    {
+                        "device_id": str(device),
+                        "device_ip": f"192.1.{device}.{rank}",
+                        "rank_id": str(rank),
+                    }
+                    for rank, device in places
+                ],
+            }
+            for server, places in servers.items()
+        ],
+        **more,
+    }
 
 
 @pytest.fixture
@@ -35,14 +53,22 @@ def write(tmp_path):
         file = tmp_path / "table.json"
         file.write_text(content if isinstance(content, str) else json.dumps(content))
         return str(file)
+
     return write
 
 
-@pytest.mark.parametrize("content, words", [
-    ("{", "is not one"), ({"group_list": [{}]}, "is not one"), ([], "is not one"),
-    (table({"s": [(0, 0)]}, status="initializing"), "says 'initializing', not 'completed'"),
-    (table({"s": [(0, 0), (2, 1)]}), "must be 0, 1, 2"), (table({}), "must be 0, 1, 2"),
-    (table({"s": [(0, 0), (1, 0)]}), "names a device twice")])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("{", "is not one"),
+        ({"group_list": [{}]}, "is not one"),
+        ([], "is not one"),
+        (table({"s": [(0, 0)]}, status="initializing"), "says 'initializing', not 'completed'"),
+        (table({"s": [(0, 0), (2, 1)]}), "must be 0, 1, 2"),
+        (table({}), "must be 0, 1, 2"),
+        (table({"s": [(0, 0), (1, 0)]}), "names a device twice"),
+    ],
+)
 def test_a_rank_table_that_is_none_is_one_line(write, content, words):
     with pytest.raises(UserError, match=words):
         read_rank_table(write(content))
@@ -52,32 +78,55 @@ def test_a_rank_table_that_is_none_is_one_line(write, content, words):
 
 def test_which_ranks_run_here(write, monkeypatch):
     monkeypatch.setattr(rank_table, "addresses", lambda: {"here", "10.0.0.2"})
-    one, two = table({"10.9.9.9": [(0, 0), (1, 1)]}), table({"10.0.0.1": [(0, 0)], "10.0.0.2": [(1, 0), (2, 1)]})
-    assert [place.rank for place in places_here(read_rank_table(write(one)), "f")] == [0, 1], "one server is this one"
+    one, two = (
+        table({"10.9.9.9": [(0, 0), (1, 1)]}),
+        table({"10.0.0.1": [(0, 0)], "10.0.0.2": [(1, 0), (2, 1)]}),
+    )
+    assert [place.rank for place in places_here(read_rank_table(write(one)), "f")] == [0, 1], (
+        "one server is this one"
+    )
     assert [place.rank for place in places_here(read_rank_table(write(two)), "f")] == [1, 2]
     monkeypatch.setattr(rank_table, "addresses", lambda: {"elsewhere"})
-    with pytest.raises(UserError, match=r"none of the servers in f \(10.0.0.1, 10.0.0.2\) is this machine \(elsewhere\)"):
+    with pytest.raises(
+        UserError,
+        match=r"none of the servers in f \(10.0.0.1, 10.0.0.2\) is this machine \(elsewhere\)",
+    ):
         places_here(read_rank_table(write(two)), "f")
 
 
 def test_a_table_is_made_from_hccn_conf(tmp_path, monkeypatch):
     conf = tmp_path / "hccn.conf"
-    conf.write_text("address_0=192.168.100.100\nnetmask_0=255.255.255.0\naddress_1=192.168.101.100\n# address_2=1.1.1.1\n"
-                    "address_10=192.168.110.100\n")
+    conf.write_text(
+        "address_0=192.168.100.100\nnetmask_0=255.255.255.0\naddress_1=192.168.101.100\n# address_2=1.1.1.1\n"
+        "address_10=192.168.110.100\n"
+    )
     monkeypatch.setattr(rank_table, "HCCN_CONF", conf)
     monkeypatch.setattr(rank_table, "HCCN_TOOL", "no-such-tool")
     file = tmp_path / "new folder" / "table.json"
     places = make_rank_table(str(file), "0-1,10", "10.0.0.7")
     assert places == [Place(0, "10.0.0.7", 0), Place(1, "10.0.0.7", 1), Place(2, "10.0.0.7", 10)]
     assert json.loads(file.read_text()) == {
-        "version": "1.0", "server_count": "1", "status": "completed", "server_list": [{
-            "server_id": "10.0.0.7", "host_nic_ip": "reserve", "device": [
-                {"device_id": "0", "device_ip": "192.168.100.100", "rank_id": "0"},
-                {"device_id": "1", "device_ip": "192.168.101.100", "rank_id": "1"},
-                {"device_id": "10", "device_ip": "192.168.110.100", "rank_id": "2"}]}]}
+        "version": "1.0",
+        "server_count": "1",
+        "status": "completed",
+        "server_list": [
+            {
+                "server_id": "10.0.0.7",
+                "host_nic_ip": "reserve",
+                "device": [
+                    {"device_id": "0", "device_ip": "192.168.100.100", "rank_id": "0"},
+                    {"device_id": "1", "device_ip": "192.168.101.100", "rank_id": "1"},
+                    {"device_id": "10", "device_ip": "192.168.110.100", "rank_id": "2"},
+                ],
+            }
+        ],
+    }
     with pytest.raises(UserError, match="table.json exists"):
         make_rank_table(str(file), "0", "")
-    with pytest.raises(UserError, match="device 2 is not known: hccn_tool is not on PATH, and .*hccn.conf has no address_2"):
+    with pytest.raises(
+        UserError,
+        match="device 2 is not known: hccn_tool is not on PATH, and .*hccn.conf has no address_2",
+    ):
         make_rank_table(str(tmp_path / "b.json"), "2", "")
     monkeypatch.setattr(rank_table, "HCCN_CONF", tmp_path / "none")
     with pytest.raises(UserError, match="device 0 is not known: .*cannot be read"):
@@ -88,27 +137,36 @@ def test_a_table_is_made_from_hccn_conf(tmp_path, monkeypatch):
 def test_a_table_is_made_from_hccn_tool(tmp_path, monkeypatch):
     """A stand-in that answers as the driver's tool does, for devices 4 and 5."""
     tool = tmp_path / "hccn_tool"
-    tool.write_text('#!/bin/sh\n[ "$1 $3 $4" = "-i -ip -g" ] || exit 1\n[ "$2" -lt 6 ] || { echo "no device"; exit 1; }\n'
-                    'echo "ipaddr:192.168.10$2.101"\necho "netmask:255.255.255.0"\n')
+    tool.write_text(
+        '#!/bin/sh\n[ "$1 $3 $4" = "-i -ip -g" ] || exit 1\n[ "$2" -lt 6 ] || { echo "no device"; exit 1; }\n'
+        'echo "ipaddr:192.168.10$2.101"\necho "netmask:255.255.255.0"\n'
+    )
     tool.chmod(0o755)
     monkeypatch.setattr(rank_table, "HCCN_TOOL", str(tool))
     monkeypatch.setattr(rank_table, "HCCN_CONF", tmp_path / "none")
     make_rank_table(str(tmp_path / "t.json"), "4,5", "s")
     listed = json.loads((tmp_path / "t.json").read_text())["server_list"][0]["device"]
-    assert [(d["device_id"], d["device_ip"]) for d in listed] == [("4", "192.168.104.101"), ("5", "192.168.105.101")]
-    with pytest.raises(UserError, match=r"device 6 is not known: hccn_tool says nothing of it \(no device\)"):
+    assert [(d["device_id"], d["device_ip"]) for d in listed] == [
+        ("4", "192.168.104.101"),
+        ("5", "192.168.105.101"),
+    ]
+    with pytest.raises(
+        UserError, match=r"device 6 is not known: hccn_tool says nothing of it \(no device\)"
+    ):
         make_rank_table(str(tmp_path / "u.json"), "6", "s")
 
 
-@pytest.mark.parametrize("devices", [
-    "0,0", "a", "3-1", "", "1-", "-1", "0,,1", "１", "9" * 5000, "0," * 100_000])
+@pytest.mark.parametrize(
+    "devices", ["0,0", "a", "3-1", "", "1-", "-1", "0,,1", "１", "9" * 5000, "0," * 100_000]
+)
 def test_devices_that_are_not_understood(tmp_path, devices):
     with pytest.raises(UserError, match="^devices must "):
         make_rank_table(str(tmp_path / "t.json"), devices, "s")
 
 
-@pytest.mark.parametrize("devices", [
-    "0-99999999999", "0-4096", "0-4000,4001-4100", "1-99999999999999999999"])
+@pytest.mark.parametrize(
+    "devices", ["0-99999999999", "0-4096", "0-4000,4001-4100", "1-99999999999999999999"]
+)
 def test_more_devices_than_there_can_be_are_refused_at_once(tmp_path, devices):
     start = time.monotonic()
     words = f"^devices must name at most 4096 devices, not '{devices}'$"
@@ -119,18 +177,42 @@ def test_more_devices_than_there_can_be_are_refused_at_once(tmp_path, devices):
 
 def test_places_where_no_table_can_be_made(tmp_path):
     (tmp_path / "broken").symlink_to("none")
-    for file, words in (("broken", "broken exists"), ("broken/t.json", "cannot follow the link"),
-                        ("n" * 300, "has a name of more than 255 bytes")):
+    for file, words in (
+        ("broken", "broken exists"),
+        ("broken/t.json", "cannot follow the link"),
+        ("n" * 300, "has a name of more than 255 bytes"),
+    ):
         with pytest.raises(UserError, match=f"^rank_table.*{words}"):
             make_rank_table(str(tmp_path / file), "0", "s")
     with pytest.raises(UserError, match="cannot write to /proc"):
         make_rank_table("/proc/t.json", "0", "s")
 
 
-@pytest.mark.parametrize("place, value", [
-    *((place, value) for place in ("rank_id", "device_id")
-      for value in (True, None, 0.0, 1.5, -1, "-1", "", "0x1", "１", "1" * 10, 10**12, [0], {})),
-    *(("server_id", value) for value in (True, None, 7, "", "s" * 256, ["s"], {}))])
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        *(
+            (place, value)
+            for place in ("rank_id", "device_id")
+            for value in (
+                True,
+                None,
+                0.0,
+                1.5,
+                -1,
+                "-1",
+                "",
+                "0x1",
+                "１",
+                "1" * 10,
+                10**12,
+                [0],
+                {},
+            )
+        ),
+        *(("server_id", value) for value in (True, None, 7, "", "s" * 256, ["s"], {})),
+    ],
+)
 def test_values_of_other_types_are_refused(write, place, value):
     """A rank that is true, half a device, a server without a name."""
     content = table({"s": [(0, 0), (1, 1)]})
@@ -140,16 +222,24 @@ def test_values_of_other_types_are_refused(write, place, value):
         read_rank_table(write(content))
 
 
-@pytest.mark.parametrize("text, words", [
-    ("[" * 50_000, "more than 20 levels"), ("9" * 5000, "more than 40 digits"),
-    ('{"a": "\\ud800"}', "surrogate"),
-    (json.dumps(table({"s": [(0, 0)]})).replace('"0"', "1e400", 1), "not a finite number"),
-    ("version https://git-lfs", "is a Git LFS pointer"), ("", "is empty|not JSON"),
-    ("<html>", "is a web page"), ('{"server_list": 7}', "requires server_list"),
-    ('{"server_list": [{"server_id": "s", "device": "ab"}]}', "requires server_list"),
-    ('{"status": {"a": [1]}}', "says {'a': .1.}, not 'completed'"),
-    (json.dumps({"status": "x" * 5000}), "says 'xxx"),
-    ('{"group_list": {"a": 1}}', "is not one"), ('{"group_list": [[1]]}', "is not one")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("[" * 50_000, "more than 20 levels"),
+        ("9" * 5000, "more than 40 digits"),
+        ('{"a": "\\ud800"}', "surrogate"),
+        (json.dumps(table({"s": [(0, 0)]})).replace('"0"', "1e400", 1), "not a finite number"),
+        ("version https://git-lfs", "is a Git LFS pointer"),
+        ("", "is empty|not JSON"),
+        ("<html>", "is a web page"),
+        ('{"server_list": 7}', "requires server_list"),
+        ('{"server_list": [{"server_id": "s", "device": "ab"}]}', "requires server_list"),
+        ('{"status": {"a": [1]}}', "says {'a': .1.}, not 'completed'"),
+        (json.dumps({"status": "x" * 5000}), "says 'xxx"),
+        ('{"group_list": {"a": 1}}', "is not one"),
+        ('{"group_list": [[1]]}', "is not one"),
+    ],
+)
 def test_a_rank_table_that_is_broken_is_one_short_line(write, text, words):
     with pytest.raises(UserError, match=f"^rank table: .*({words})") as error:
         read_rank_table(write(text))
@@ -159,8 +249,11 @@ def test_a_rank_table_that_is_broken_is_one_short_line(write, text, words):
 def test_a_rank_table_that_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    for file, words in (("pipe", "pipe is no file"), ("loop", "Too many levels"),
-                        ("n" * 300, "File name too long")):
+    for file, words in (
+        ("pipe", "pipe is no file"),
+        ("loop", "Too many levels"),
+        ("n" * 300, "File name too long"),
+    ):
         with pytest.raises(UserError, match=f"^rank table: .*{words}"):
             read_rank_table(str(tmp_path / file))
     with pytest.raises(UserError, match="/dev/zero is no file"):
@@ -180,33 +273,81 @@ def test_a_thousand_servers_that_are_elsewhere_are_a_short_line(write, monkeypat
 def test_the_command(write, tmp_path):
     file = write(table({"10.0.0.1": [(0, 4), (1, 5)]}))
     result = command("rank-table", f"--rank_table={file}")
-    assert result.returncode == 0 and result.stdout.splitlines() == ["rank 0 of 2 on device 4", "rank 1 of 2 on device 5"]
+    assert result.returncode == 0 and result.stdout.splitlines() == [
+        "rank 0 of 2 on device 4",
+        "rank 1 of 2 on device 5",
+    ]
     refused(command("rank-table"), "rank_table is empty")
-    refused(command("rank-table", "--devices=all", f"--rank_table={tmp_path}/n.json"), "this machine has no Ascend")
+    refused(
+        command("rank-table", "--devices=all", f"--rank_table={tmp_path}/n.json"),
+        "this machine has no Ascend",
+    )
 
 
 class TestModelArts:
     """jobstart_hccl.json, as a ModelArts container has it."""
 
-    pods = {"status": "completed", "group_count": "1", "group_list": [{
-        "group_name": "job-roads", "device_count": "4", "instance_count": "2", "instance_list": [
-            {"pod_name": "j-job-roads-10", "server_id": "10.0.0.8", "devices": [
-                {"device_id": "0", "device_ip": "192.1.8.0"}, {"device_id": "1", "device_ip": "192.1.8.1"}]},
-            {"pod_name": "j-job-roads-9", "server_id": "10.0.0.9", "devices": [
-                {"device_id": "6", "device_ip": "192.1.9.6"}, {"device_id": "7", "device_ip": "192.1.9.7"}]}]}]}
+    pods = {
+        "status": "completed",
+        "group_count": "1",
+        "group_list": [
+            {
+                "group_name": "job-roads",
+                "device_count": "4",
+                "instance_count": "2",
+                "instance_list": [
+                    {
+                        "pod_name": "j-job-roads-10",
+                        "server_id": "10.0.0.8",
+                        "devices": [
+                            {"device_id": "0", "device_ip": "192.1.8.0"},
+                            {"device_id": "1", "device_ip": "192.1.8.1"},
+                        ],
+                    },
+                    {
+                        "pod_name": "j-job-roads-9",
+                        "server_id": "10.0.0.9",
+                        "devices": [
+                            {"device_id": "6", "device_ip": "192.1.9.6"},
+                            {"device_id": "7", "device_ip": "192.1.9.7"},
+                        ],
+                    },
+                ],
+            }
+        ],
+    }
 
     def test_pods_become_servers_in_the_order_of_their_numbers(self, write):
         file = write(self.pods)
-        assert read_rank_table(file) == [Place(0, "10.0.0.9", 6), Place(1, "10.0.0.9", 7), Place(2, "10.0.0.8", 0),
-                                         Place(3, "10.0.0.8", 1)]
+        assert read_rank_table(file) == [
+            Place(0, "10.0.0.9", 6),
+            Place(1, "10.0.0.9", 7),
+            Place(2, "10.0.0.8", 0),
+            Place(3, "10.0.0.8", 1),
+        ]
         assert json.loads(Path(for_hccl(file)).read_text()) == {
-            "version": "1.0", "server_count": "2", "status": "completed", "server_list": [
-                {"server_id": "10.0.0.9", "host_nic_ip": "reserve", "device": [
-                    {"device_id": "6", "device_ip": "192.1.9.6", "rank_id": "0"},
-                    {"device_id": "7", "device_ip": "192.1.9.7", "rank_id": "1"}]},
-                {"server_id": "10.0.0.8", "host_nic_ip": "reserve", "device": [
-                    {"device_id": "0", "device_ip": "192.1.8.0", "rank_id": "2"},
-                    {"device_id": "1", "device_ip": "192.1.8.1", "rank_id": "3"}]}]}
+            "version": "1.0",
+            "server_count": "2",
+            "status": "completed",
+            "server_list": [
+                {
+                    "server_id": "10.0.0.9",
+                    "host_nic_ip": "reserve",
+                    "device": [
+                        {"device_id": "6", "device_ip": "192.1.9.6", "rank_id": "0"},
+                        {"device_id": "7", "device_ip": "192.1.9.7", "rank_id": "1"},
+                    ],
+                },
+                {
+                    "server_id": "10.0.0.8",
+                    "host_nic_ip": "reserve",
+                    "device": [
+                        {"device_id": "0", "device_ip": "192.1.8.0", "rank_id": "2"},
+                        {"device_id": "1", "device_ip": "192.1.8.1", "rank_id": "3"},
+                    ],
+                },
+            ],
+        }
 
     def test_a_table_for_hccl_stays_where_it_is(self, write):
         file = write(table({"s": [(0, 0)]}))
@@ -217,18 +358,32 @@ class TestModelArts:
         file = tmp_path / "jobstart_hccl.json"
 
         def fill_in():
-            for text in ('{"status": "init', '{"status": "initializing", "group_list": []}', json.dumps(self.pods)):
+            for text in (
+                '{"status": "init',
+                '{"status": "initializing", "group_list": []}',
+                json.dumps(self.pods),
+            ):
                 time.sleep(1)
                 file.write_text(text)
 
         writer, start = threading.Thread(target=fill_in), time.monotonic()
         writer.start()
-        launch = launched({"RANK_TABLE_FILE": str(tmp_path), "RANK_ID": "1", "RANK_SIZE": "4", "ASCEND_DEVICE_ID": "1"})
+        launch = launched(
+            {
+                "RANK_TABLE_FILE": str(tmp_path),
+                "RANK_ID": "1",
+                "RANK_SIZE": "4",
+                "ASCEND_DEVICE_ID": "1",
+            }
+        )
         assert 3 <= time.monotonic() - start < 5
         writer.join()
         assert launch == Launch("rank table", 4, 1, table=str(tmp_path))
         translation = Path(for_hccl(launch.table))
-        assert translation.parent == Path(tempfile.gettempdir()) and read_rank_table(str(translation))[3].device == 1
+        assert (
+            translation.parent == Path(tempfile.gettempdir())
+            and read_rank_table(str(translation))[3].device == 1
+        )
         translation.unlink()
 
     def test_one_that_is_never_completed(self, tmp_path, monkeypatch):
@@ -237,11 +392,15 @@ class TestModelArts:
         with pytest.raises(UserError, match="says 'initializing', not 'completed' for 1 s"):
             read_rank_table(str(tmp_path))
 
-    @pytest.mark.parametrize("damage", [{"pod_name": "no number"}, {"server_id": None, "devices": [{}]}])
+    @pytest.mark.parametrize(
+        "damage", [{"pod_name": "no number"}, {"server_id": None, "devices": [{}]}]
+    )
     def test_pods_that_are_not_understood(self, write, damage):
         pod = {**self.pods["group_list"][0]["instance_list"][0], **damage}
         with pytest.raises(UserError, match="is not one"):
-            read_rank_table(write({"status": "completed", "group_list": [{"instance_list": [pod]}]}))
+            read_rank_table(
+                write({"status": "completed", "group_list": [{"instance_list": [pod]}]})
+            )
 
     def test_a_container_knows_its_server_by_its_number(self, write, monkeypatch):
         monkeypatch.setattr(rank_table, "addresses", lambda: {"172.16.0.3"})
@@ -249,7 +408,9 @@ class TestModelArts:
         places = read_rank_table(write(self.pods))
         assert [place.rank for place in places_here(places, "f")] == [2, 3]
         monkeypatch.setattr(rank_table, "addresses", lambda: {"10.0.0.9"})
-        assert [place.rank for place in places_here(places, "f")] == [0, 1], "an address says more than the number"
+        assert [place.rank for place in places_here(places, "f")] == [0, 1], (
+            "an address says more than the number"
+        )
         monkeypatch.setattr(rank_table, "addresses", lambda: {"172.16.0.3"})
         monkeypatch.setenv("VC_TASK_INDEX", "2")
         with pytest.raises(UserError, match="none of the servers"):

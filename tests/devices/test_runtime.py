@@ -1,4 +1,5 @@
 """Devices: what is taken, what is refused, what is said."""
+
 import os
 import subprocess
 import sys
@@ -17,7 +18,9 @@ def no_devices(monkeypatch):
 def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(mindspore, monkeypatch):
     no_devices(monkeypatch)
     device = runtime.start("auto", 0, 1)
-    assert device.target == "CPU" and str(device).startswith("*** device: CPU. Neither Ascend nor GPU works here")
+    assert device.target == "CPU" and str(device).startswith(
+        "*** device: CPU. Neither Ascend nor GPU works here"
+    )
     assert mindspore.__version__ in str(device)
     assert "***" not in str(runtime.start("CPU", 0, 1))
 
@@ -27,31 +30,46 @@ def test_a_device_that_is_not_there_is_one_line(mindspore, monkeypatch, target, 
     no_devices(monkeypatch)
     with pytest.raises(UserError) as error:
         runtime.start(target, 0, 1)
-    assert words in str(error.value) and "--device_target=auto" in str(error.value) and "\n" not in str(error.value)
+    assert (
+        words in str(error.value)
+        and "--device_target=auto" in str(error.value)
+        and "\n" not in str(error.value)
+    )
 
 
 def test_what_is_missing_for_a_device_is_named(mindspore, monkeypatch):
     monkeypatch.setattr(runtime, "_plugged_in", lambda target: True)
     for name in runtime.CANN:
         monkeypatch.delenv(name, raising=False)
-    assert "CANN is not set up (ASCEND_TOOLKIT_HOME and ASCEND_HOME_PATH are empty)" in runtime._missing("Ascend")
+    assert (
+        "CANN is not set up (ASCEND_TOOLKIT_HOME and ASCEND_HOME_PATH are empty)"
+        in runtime._missing("Ascend")
+    )
     monkeypatch.setenv("ASCEND_HOME_PATH", "/usr/local/Ascend/latest")
     assert runtime._missing("Ascend") == ""
     monkeypatch.setattr(mindspore, "__file__", "/elsewhere/mindspore/__init__.py")
-    assert "is a wheel without it (libmindspore_ascend.so* is missing)" in runtime._missing("Ascend")
+    assert "is a wheel without it (libmindspore_ascend.so* is missing)" in runtime._missing(
+        "Ascend"
+    )
     assert "is a wheel without it (libmindspore_gpu.so* is missing)" in runtime._missing("GPU")
 
 
-@pytest.mark.parametrize("target, words", [("Ascend", "libge_runner.so: cannot open shared object file"), ("GPU", "GPU")])
+@pytest.mark.parametrize(
+    "target, words", [("Ascend", "libge_runner.so: cannot open shared object file"), ("GPU", "GPU")]
+)
 def test_a_device_whose_libraries_are_missing_is_one_line(target, words):
     """The plugin of the wheel really fails to load here, with a page of C++."""
     if runtime._plugged_in(target):
         pytest.skip("this machine has such a device")
-    code = (f"from dlinknet import runtime as r; r._plugged_in = lambda target: True\n"
-            f"try:\n    r.start({target!r}, 3, 1)\nexcept r.UserError as error:\n    print(error)")
+    code = (
+        f"from dlinknet import runtime as r; r._plugged_in = lambda target: True\n"
+        f"try:\n    r.start({target!r}, 3, 1)\nexcept r.UserError as error:\n    print(error)"
+    )
     environment = {**os.environ, "ASCEND_HOME_PATH": "/usr/local/Ascend/latest"}
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment).stdout
-    line, = [line for line in out.splitlines() if line.startswith("device_target: ")]
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment
+    ).stdout
+    (line,) = [line for line in out.splitlines() if line.startswith("device_target: ")]
     assert line.startswith(f"device_target: {target} 3 does not work: ") and words in line, line
     assert line.endswith(runtime.NEEDS[target])
 
@@ -85,7 +103,9 @@ print("all are known")
 def test_processes_of_a_launcher_are_not_taken_for_one(monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
     monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_RANK", "1")
-    with pytest.raises(UserError, match=r"run_distribute is False, but 4 processes were started \(mpirun\)"):
+    with pytest.raises(
+        UserError, match=r"run_distribute is False, but 4 processes were started \(mpirun\)"
+    ):
         runtime.refuse_lonely(False)
     runtime.refuse_lonely(True)
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1")
@@ -97,7 +117,10 @@ def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeyp
         pytest.skip("this MindSpore can")
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")
     monkeypatch.setenv("MS_WORKER_NUM", "2")
-    with pytest.raises(UserError, match="run_distribute: several processes on a CPU take MindSpore 2.7 or later, this one is 2.0"):
+    with pytest.raises(
+        UserError,
+        match="run_distribute: several processes on a CPU take MindSpore 2.7 or later, this one is 2.0",
+    ):
         runtime.start("CPU", 0, 1, distribute=True)
 
 
@@ -112,13 +135,24 @@ def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch)
         pytest.skip("this machine has a device")
     monkeypatch.setattr(runtime, "_plugged_in", lambda target: target == "GPU")
     device = runtime.start("auto", 0, 1)
-    assert device.target == "CPU" and "GPU: " in device.refused and "GPU: not on this machine" not in device.refused
+    assert (
+        device.target == "CPU"
+        and "GPU: " in device.refused
+        and "GPU: not on this machine" not in device.refused
+    )
 
 
 def test_what_the_user_has_set_in_the_environment_stays():
-    code = ("import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; from dlinknet import runtime; "
-            "runtime._prepare_environment(); print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['GLOG_v'])")
+    code = (
+        "import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; from dlinknet import runtime; "
+        "runtime._prepare_environment(); print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['GLOG_v'])"
+    )
     environment = {"PATH": "/usr/bin:/bin"}
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment,
-                         cwd=runtime.os.path.dirname(runtime.os.path.dirname(runtime.__file__)))
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=runtime.os.path.dirname(runtime.os.path.dirname(runtime.__file__)),
+    )
     assert out.stdout.split() == ["DEFAULT", "3"], out.stderr

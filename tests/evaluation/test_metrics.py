@@ -1,4 +1,5 @@
 """Figures from counts worked out by hand."""
+
 import math
 
 import numpy as np
@@ -16,7 +17,9 @@ def test_counts():
 def test_figures_by_hand():
     values = figures(np.array([[90, 2], [3, 5]]))
     assert tuple(values) == FIGURES
-    assert values["road_iou"] == pytest.approx(5 / 10) and values["background_iou"] == pytest.approx(90 / 95)
+    assert values["road_iou"] == pytest.approx(5 / 10) and values[
+        "background_iou"
+    ] == pytest.approx(90 / 95)
     assert values["mean_iou"] == pytest.approx((5 / 10 + 90 / 95) / 2)
     assert values["precision"] == pytest.approx(5 / 7) and values["recall"] == pytest.approx(5 / 8)
     assert values["f1"] == pytest.approx(10 / 15) and values["acc"] == pytest.approx(0.95)
@@ -25,10 +28,14 @@ def test_figures_by_hand():
 
 def test_without_road_figures_are_undefined_and_false_road_counts():
     nothing = figures(np.array([[100, 0], [0, 0]]))
-    assert all(math.isnan(nothing[name]) for name in ("road_iou", "mean_iou", "precision", "recall", "f1"))
+    assert all(
+        math.isnan(nothing[name]) for name in ("road_iou", "mean_iou", "precision", "recall", "f1")
+    )
     assert nothing["acc"] == nothing["acc_cls"] == nothing["background_iou"] == 1
     false = figures(np.array([[90, 10], [0, 0]]))
-    assert false["road_iou"] == false["precision"] == false["f1"] == 0 and math.isnan(false["recall"])
+    assert false["road_iou"] == false["precision"] == false["f1"] == 0 and math.isnan(
+        false["recall"]
+    )
 
 
 def test_counts_are_added_before_they_are_divided():
@@ -50,12 +57,19 @@ def test_figures_of_classes_by_hand():
     tally.add(confusion(TRUTH, FOUND, 4))
     values = tally.figures(("a", "b c", "d", "e"))
     # a: 2 / (2 + 1 + 1), b: 2 / (2 + 1), d: 0 / 1; e is nowhere.
-    assert values["iou_a"] == 0.5 and values["iou_b_c"] == pytest.approx(2 / 3) and values["iou_d"] == 0 and math.isnan(values["iou_e"])
+    assert (
+        values["iou_a"] == 0.5
+        and values["iou_b_c"] == pytest.approx(2 / 3)
+        and values["iou_d"] == 0
+        and math.isnan(values["iou_e"])
+    )
     assert values["mean_iou"] == pytest.approx((0.5 + 2 / 3 + 0) / 3)
     assert values["mean_class_recall"] == pytest.approx((2 / 3 + 1 + 0) / 3)
     assert values["pixel_accuracy"] == pytest.approx(4 / 6)
     dice = (4 / 6 + 4 / 5 + 0) / 3
-    assert values["mean_image_dice"] == pytest.approx(dice, abs=1e-8) and image_dice(tally.counts) == pytest.approx(dice)
+    assert values["mean_image_dice"] == pytest.approx(dice, abs=1e-8) and image_dice(
+        tally.counts
+    ) == pytest.approx(dice)
 
 
 def test_counts_are_added_and_then_divided_but_dice_is_a_mean_over_images():
@@ -66,6 +80,8 @@ def test_counts_are_added_and_then_divided_but_dice_is_a_mean_over_images():
     values = tally.figures(("x", "y"))
     assert values["mean_iou"] == pytest.approx((8 / 9 + 1 / 2) / 2)
     # The first image has x alone, Dice 1; the second 0 for x and 2 / 3 for y; the third has no pixel that counts.
-    assert values["mean_image_dice"] == pytest.approx((1 + 1 / 3) / 2, abs=1e-8) and tally.images == 2
+    assert (
+        values["mean_image_dice"] == pytest.approx((1 + 1 / 3) / 2, abs=1e-8) and tally.images == 2
+    )
     empty = Tally(np.zeros((2, 2), np.int64)).figures(("x", "y"))
     assert all(math.isnan(value) for value in empty.values())

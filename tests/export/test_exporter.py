@@ -1,4 +1,5 @@
 """Exports: every format against the checkpoint, and what is refused."""
+
 import importlib.util
 import json
 import os
@@ -11,14 +12,19 @@ from dlinknet.inference import description
 from dlinknet.inference.description import SUFFIXES, Shape, path_of, read
 
 SIZES = [(64, 96), (128, 64), (160, 160)]
-needs_onnx = pytest.mark.skipif(not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
-                                reason="pip install -r requirements-onnx.txt")
+needs_onnx = pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
+    reason="pip install -r requirements-onnx.txt",
+)
 
 
 def exporting(checkpoint, shape, model="linknet18", image=""):
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.exporter import Export
-    return Export(lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image)
+
+    return Export(
+        lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,7 @@ def planes(spread_checkpoint):
 
 def engine_of(file, mindspore):
     from dlinknet.inference.engines import MindirEngine, OnnxEngine
+
     shape = read(str(file), "k").shape
     return OnnxEngine(file, shape, "k") if file.suffix == ".onnx" else MindirEngine(file, shape)
 
@@ -37,20 +44,44 @@ def engine_of(file, mindspore):
 def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_path, file_format):
     target = tmp_path / "new folder 道路" / f"net 1{SUFFIXES[file_format]}"
     planes.write(file_format, target)
-    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, target.name + ".json"]
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        target.name,
+        target.name + ".json",
+    ]
     values = json.loads(path_of(target).read_text())
-    assert read(str(target), "k").shape == planes.shape and values["model"] == "linknet18" and values["batch_norm"] == "folded"
-    assert values["input"] == {"name": "image", "type": "float32", "layout": "NCHW", "channels": "BGR", "shape": [2, 3, 64, 96]}
+    assert (
+        read(str(target), "k").shape == planes.shape
+        and values["model"] == "linknet18"
+        and values["batch_norm"] == "folded"
+    )
+    assert values["input"] == {
+        "name": "image",
+        "type": "float32",
+        "layout": "NCHW",
+        "channels": "BGR",
+        "shape": [2, 3, 64, 96],
+    }
     assert values["output"]["shape"] == [2, 1, 64, 96] and values["threshold"] == 0.5
-    assert values["preprocessing"] == {"where": "host", "scale": 3.2, "shift": -1.6, "pad": "reflect_101"}
+    assert values["preprocessing"] == {
+        "where": "host",
+        "scale": 3.2,
+        "shift": -1.6,
+        "pad": "reflect_101",
+    }
     assert values["mindspore"] == mindspore.__version__
     assert values["opset"] == 11 if file_format == "ONNX" else values["mindir"] in (1, 2, 3)
     engines = ["MindSpore"] if file_format == "MINDIR" else ["ONNX Runtime", "OpenCV"]
-    assert [name.split(" ")[0] for name in values["compared"]] == [name.split(" ")[0] for name in engines]
+    assert [name.split(" ")[0] for name in values["compared"]] == [
+        name.split(" ")[0] for name in engines
+    ]
     assert all(0 <= difference < 1e-5 for difference in values["compared"].values())
     # Said by an engine that this test opens, on the arrays that the export computed: they are no constant.
     found = engine_of(target, mindspore)(planes.planes[0])
-    assert found.shape == (2, 64, 96) and np.ptp(found) > 0.5 and np.abs(found - planes.expected[0][:, 0]).max() < 1e-5
+    assert (
+        found.shape == (2, 64, 96)
+        and np.ptp(found) > 0.5
+        and np.abs(found - planes.expected[0][:, 0]).max() < 1e-5
+    )
     assert not np.allclose(found[0], found[1])
 
 
@@ -58,6 +89,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
 def pixels(mindspore, spread_checkpoint):
     """The same with pixels in and any size, or of one size where this MindSpore has no dynamic MINDIR."""
     from dlinknet.devices import runtime
+
     try:
         runtime.need_dynamic_shapes("dynamic")
     except UserError:
@@ -74,14 +106,22 @@ def test_pixels_in_and_any_size(mindspore, pixels, tmp_path, file_format):
     assert values["input"]["type"] == "uint8" and values["preprocessing"]["where"] == "graph"
     engine = engine_of(target, mindspore)
     for images, expected in zip(pixels.pixels, pixels.expected):
-        assert np.abs(engine(np.stack([engine.prepare(one) for one in images])) - expected[:, 0]).max() < 1e-5
+        assert (
+            np.abs(engine(np.stack([engine.prepare(one) for one in images])) - expected[:, 0]).max()
+            < 1e-5
+        )
     assert engine.size == (None if dynamic else (64, 96))
-    assert [array.shape for array in pixels.pixels] == [(1, 64, 96, 3), (2, 96, 160, 3)][:1 + dynamic]
+    assert [array.shape for array in pixels.pixels] == [(1, 64, 96, 3), (2, 96, 160, 3)][
+        : 1 + dynamic
+    ]
 
 
-def test_air_is_written_elsewhere_from_what_this_process_found(mindspore, planes, tmp_path, monkeypatch):
+def test_air_is_written_elsewhere_from_what_this_process_found(
+    mindspore, planes, tmp_path, monkeypatch
+):
     """With a stand-in for the process on the Ascend, which is not there."""
     from dlinknet.export import mindir
+
     called = []
 
     def stand_in(module, function, checkpoint, model, numbers, file, cwd):
@@ -94,16 +134,26 @@ def test_air_is_written_elsewhere_from_what_this_process_found(mindspore, planes
     planes.write("AIR", tmp_path / "net.air")
     assert called == [("mindir", "_write_air", "linknet18", [3, 2, 64, 96, False, True], tmp_path)]
     values = json.loads((tmp_path / "net.air.json").read_text())
-    assert (values["compared"], values["batch_norm"], values["file_format"]) == ({}, "folded", "AIR")
+    assert (values["compared"], values["batch_norm"], values["file_format"]) == (
+        {},
+        "folded",
+        "AIR",
+    )
 
 
-def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(mindspore, planes, tmp_path, monkeypatch):
+def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(
+    mindspore, planes, tmp_path, monkeypatch
+):
     monkeypatch.setattr(planes, "compare", lambda *_: {})
     dead = next(number for number in range(99999, 1, -1) if not os.path.exists(f"/proc/{number}"))
     for number in (dead, 1):
         (tmp_path / f".net.mindir.{number}").mkdir()
     planes.write("MINDIR", tmp_path / "net.mindir")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".net.mindir.1", "net.mindir", "net.mindir.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".net.mindir.1",
+        "net.mindir",
+        "net.mindir.json",
+    ]
 
 
 def test_a_json_that_cannot_be_written_costs_nothing(mindspore, planes, tmp_path, monkeypatch):
@@ -118,16 +168,20 @@ def test_a_json_that_cannot_be_written_costs_nothing(mindspore, planes, tmp_path
     monkeypatch.setattr(description, "write", full)
     with pytest.raises(OSError):
         planes.write("MINDIR", target)
-    assert (target.read_text(), path_of(target).read_text()) == ("before", "before too") and len(list(tmp_path.iterdir())) == 2
+    assert (target.read_text(), path_of(target).read_text()) == ("before", "before too") and len(
+        list(tmp_path.iterdir())
+    ) == 2
 
 
 def broken(monkeypatch, file_format, planes):
     """Makes the next export of a format wrong: what MindSpore writes of ONNX is left as it is; MINDIR gets other weights."""
     from dlinknet.export import onnx
+
     if file_format == "ONNX":
         monkeypatch.setattr(onnx, "mend", lambda model, shape: None)
         return
     from dlinknet.checkpoints.load import load_trained, set_value
+
     network = load_trained(planes.checkpoint, "k", "linknet18")[1]
     bias = network.head.conv2.bias
     set_value(bias, bias.asnumpy() + np.float32(0.001))
@@ -135,7 +189,9 @@ def broken(monkeypatch, file_format, planes):
 
 
 @pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
-def test_a_wrong_export_is_refused_and_leaves_nothing(mindspore, planes, tmp_path, monkeypatch, file_format):
+def test_a_wrong_export_is_refused_and_leaves_nothing(
+    mindspore, planes, tmp_path, monkeypatch, file_format
+):
     target = tmp_path / f"net{SUFFIXES[file_format]}"
     with monkeypatch.context() as patch:
         broken(patch, file_format, planes)
@@ -143,14 +199,18 @@ def test_a_wrong_export_is_refused_and_leaves_nothing(mindspore, planes, tmp_pat
             planes.write(file_format, target)
     assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
     if file_format == "MINDIR":
-        assert "differ by 0.0002" in str(error.value) or "differ by 0.0003" in str(error.value)     # 0.001 / 4
+        assert "differ by 0.0002" in str(error.value) or "differ by 0.0003" in str(
+            error.value
+        )  # 0.001 / 4
     target.write_text("before")
     path_of(target).write_text("before too")
     with monkeypatch.context() as patch:
         broken(patch, file_format, planes)
         with pytest.raises(RunFailed):
             planes.write(file_format, target)
-    assert (target.read_text(), path_of(target).read_text()) == ("before", "before too") and len(list(tmp_path.iterdir())) == 2
+    assert (target.read_text(), path_of(target).read_text()) == ("before", "before too") and len(
+        list(tmp_path.iterdir())
+    ) == 2
 
 
 def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
@@ -172,6 +232,7 @@ def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
 def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):
     """An untrained network says nearly the same everywhere: a difference that would pass there says nothing."""
     from dlinknet.checkpoints.save import save
+
     values = networks("linknet18")
     save(tmp_path / "flat.ckpt", values.get_parameters(), {"model": "linknet18", "classes": 1})
     export = exporting(tmp_path / "flat.ckpt", Shape(1, (64, 64)))
@@ -195,35 +256,69 @@ def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
     from mindspore import Parameter, Tensor
 
     from dlinknet.checkpoints.save import save
-    save(tmp_path / "a.ckpt", [Parameter(Tensor(p.asnumpy()), name=p.name) for p in networks("linknet18").get_parameters()],
-         {"model": "linknet18", "classes": 1, "padding": padding})
+
+    save(
+        tmp_path / "a.ckpt",
+        [
+            Parameter(Tensor(p.asnumpy()), name=p.name)
+            for p in networks("linknet18").get_parameters()
+        ],
+        {"model": "linknet18", "classes": 1, "padding": padding},
+    )
     export = exporting(tmp_path / "a.ckpt", Shape(1, (64, 64)))
     export.write("ONNX", tmp_path / "a.onnx")
     assert json.loads((tmp_path / "a.onnx.json").read_text())["padding"] == padding
 
 
-@pytest.mark.parametrize("decoder", [pytest.param("full", marks=pytest.mark.slow),
-                                     pytest.param("depthwise", marks=pytest.mark.slow), "subpixel"])
-def test_every_decoder_of_several_classes_is_exported_as_it_computes(mindspore, spread_checkpoint, tmp_path, decoder):
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        pytest.param("full", marks=pytest.mark.slow),
+        pytest.param("depthwise", marks=pytest.mark.slow),
+        "subpixel",
+    ],
+)
+def test_every_decoder_of_several_classes_is_exported_as_it_computes(
+    mindspore, spread_checkpoint, tmp_path, decoder
+):
     """ONNX by ONNX Runtime and OpenCV, with BatchNorm in the convolutions, and once as MINDIR."""
     export = exporting(spread_checkpoint("linknet18", 3, decoder), Shape(1, (64, 96)))
     assert export.batch_norm == "folded" and export.expected[0].shape == (1, 3, 64, 96)
     assert np.allclose(export.expected[0].sum(1), 1, atol=1e-6) and np.ptp(export.expected[0]) > 0.3
-    formats = (["ONNX"] if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx") else []) + (
-        ["MINDIR"] if decoder == "subpixel" else [])
+    formats = (
+        ["ONNX"]
+        if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx")
+        else []
+    ) + (["MINDIR"] if decoder == "subpixel" else [])
     for file_format in formats:
         target = tmp_path / f"net{SUFFIXES[file_format]}"
         export.write(file_format, target)
         values = json.loads(path_of(target).read_text())
-        assert (values["classes"], values["decoder"], values["output"]["shape"]) == (3, decoder, [1, 3, 64, 96])
-        assert [each["name"] for each in values["class_table"]["classes"]] == ["class 0", "class 1", "class 2"]
-        assert len(values["compared"]) == (2 if file_format == "ONNX" else 1) and max(values["compared"].values()) < 1e-5
+        assert (values["classes"], values["decoder"], values["output"]["shape"]) == (
+            3,
+            decoder,
+            [1, 3, 64, 96],
+        )
+        assert [each["name"] for each in values["class_table"]["classes"]] == [
+            "class 0",
+            "class 1",
+            "class 2",
+        ]
+        assert (
+            len(values["compared"]) == (2 if file_format == "ONNX" else 1)
+            and max(values["compared"].values()) < 1e-5
+        )
         found = engine_of(target, mindspore)(export.planes[0])
         assert found.shape == (1, 3, 64, 96) and np.abs(found - export.expected[0]).max() < 1e-5
 
 
 def test_a_checkpoint_of_several_classes_must_say_which(mindspore, networks, tmp_path):
     from dlinknet.checkpoints.save import save
-    save(tmp_path / "bare.ckpt", networks("linknet18", 3).get_parameters(), {"model": "linknet18", "classes": 3})
+
+    save(
+        tmp_path / "bare.ckpt",
+        networks("linknet18", 3).get_parameters(),
+        {"model": "linknet18", "classes": 3},
+    )
     with pytest.raises(UserError, match="does not say which classes"):
         exporting(tmp_path / "bare.ckpt", Shape(1, (64, 64)))

@@ -1,4 +1,5 @@
 """Files whole or not there; folders emptied only where they are ours."""
+
 import errno
 import fcntl
 import json
@@ -62,7 +63,9 @@ def test_a_foreign_file_is_never_lost(tmp_path):
     folder = tmp_path / "out"
     write_results(folder, "a_mask.png")
     (folder / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="predict_path: .*out holds 1 files that no earlier run wrote .thesis.txt."):
+    with pytest.raises(
+        UserError, match="predict_path: .*out holds 1 files that no earlier run wrote .thesis.txt."
+    ):
         write_results(folder, "b_mask.png")
     assert names(folder) == [MANIFEST, "a_mask.png", "thesis.txt"]
 
@@ -110,7 +113,10 @@ def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
 
 
 def test_a_folder_has_one_writer_at_a_time(tmp_path):
-    for write in (lambda: write_results(tmp_path, "b_mask.png"), lambda: new_folders(tmp_path, ["train"], "k").__enter__()):
+    for write in (
+        lambda: write_results(tmp_path, "b_mask.png"),
+        lambda: new_folders(tmp_path, ["train"], "k").__enter__(),
+    ):
         with locked(tmp_path / LOCK, "k"):
             with pytest.raises(UserError, match="another run is writing to"):
                 write()
@@ -147,9 +153,13 @@ def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
     assert names(tmp_path) == [MANIFEST, "a.txt", "sub/b.txt"]
     with pytest.raises(RuntimeError):
         add_results(tmp_path, ["a.txt", "d.txt"], "d.txt", fail=True)
-    assert names(tmp_path) == [MANIFEST, "a.txt", "d.txt", "sub/b.txt"], "a run that fails takes nothing away"
+    assert names(tmp_path) == [MANIFEST, "a.txt", "d.txt", "sub/b.txt"], (
+        "a run that fails takes nothing away"
+    )
     add_results(tmp_path, ["a.txt", "d.txt"], "d.txt")
-    assert names(tmp_path) == [MANIFEST, "d.txt"], "a.txt was planned and not written: the old one is stale"
+    assert names(tmp_path) == [MANIFEST, "d.txt"], (
+        "a.txt was planned and not written: the old one is stale"
+    )
 
 
 def test_a_file_that_the_user_adds_meanwhile_is_never_taken_for_ours(tmp_path):
@@ -166,7 +176,9 @@ def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     for name in (".a_mask.4711.png", "sub/.b.4711.jpg", "..dlinknet_output.4711.json"):
         (tmp_path / name).write_text("half")
     with pytest.raises(UserError, match="1 files .*b.4711.jpg"):
-        refuse_foreign(tmp_path, "predict_path")        # sub/b.jpg was not written, so this may be anybody's
+        refuse_foreign(
+            tmp_path, "predict_path"
+        )  # sub/b.jpg was not written, so this may be anybody's
     (tmp_path / "sub" / ".b.4711.jpg").unlink()
     add_results(tmp_path, ["a_mask.png"], "a_mask.png")
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
@@ -186,7 +198,10 @@ def test_an_error_without_a_name_gets_the_files(tmp_path):
     with pytest.raises(OSError) as error:
         with replacing(tmp_path / "p.npy"):
             raise OSError("9000000 requested and 24968 written")
-    assert error.value.filename == str(tmp_path / "p.npy") and error.value.strerror == "No space left on device"
+    assert (
+        error.value.filename == str(tmp_path / "p.npy")
+        and error.value.strerror == "No space left on device"
+    )
 
 
 @pytest.mark.parametrize("stem", ["m" * 251, "路" * 83, "ä" * 125, "m" * 100, "m.n" * 50])
@@ -223,14 +238,27 @@ def test_what_a_killed_process_left_of_a_long_name_is_removed(tmp_path):
 def test_which_names_no_file_can_have(tmp_path):
     fine = ["n" * 255, "路" * 85, "/".join(["d" * 39] * 90), "a b\\c"]
     assert not misnamed(tmp_path, fine)
-    bad = ["n" * 256, "路" * 86, "a\0b", "\udcff", ".", "d/" * 100 + "x",
-           ("d" * 200 + "/") * 20 + "x", "a/b", "a//b/c"]
+    bad = [
+        "n" * 256,
+        "路" * 86,
+        "a\0b",
+        "\udcff",
+        ".",
+        "d/" * 100 + "x",
+        ("d" * 200 + "/") * 20 + "x",
+        "a/b",
+        "a//b/c",
+    ]
     assert misnamed(tmp_path, [*fine, *bad]) == {
-        "n" * 256: "a name of more than 255 bytes", "路" * 86: "a name of more than 255 bytes",
-        "a\0b": "a NUL byte in its name", "\udcff": "a name that is not UTF-8", ".": "no name",
+        "n" * 256: "a name of more than 255 bytes",
+        "路" * 86: "a name of more than 255 bytes",
+        "a\0b": "a NUL byte in its name",
+        "\udcff": "a name that is not UTF-8",
+        ".": "no name",
         "d/" * 100 + "x": "more than 100 folders in its path",
         ("d" * 200 + "/") * 20 + "x": "a path of more than 4000 bytes",
-        "a/b": "the same name as a folder"}
+        "a/b": "the same name as a folder",
+    }
 
 
 @pytest.fixture
@@ -244,17 +272,28 @@ def odd(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("name, words", [
-    ("broken", "cannot follow the link .*/broken .No such file or directory.; name another folder"),
-    ("broken/x", "cannot follow the link .*/broken "),
-    ("loop", "cannot follow the link .*/loop .Too many levels"),
-    ("loop/x/y", "cannot follow the link .*/loop "), ("linked", "/linked is a file; name a folder"),
-    ("linked/x", "/linked is a file"), ("pipe", "/pipe is no folder"),
-    ("n" * 256, "has a name of more than 255 bytes"),
-    ("路" * 86, "has a name of more than 255 bytes"),
-    ("d/" * 2100, "has a path of more than 4000 bytes"),
-    ("a\nb", "the name '.* has a line break"), ("/proc", "cannot write to /proc "),
-    ("/proc/self/x", "cannot write to /proc/self "), ("/dev/null/x", "/dev/null is no folder")])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        (
+            "broken",
+            "cannot follow the link .*/broken .No such file or directory.; name another folder",
+        ),
+        ("broken/x", "cannot follow the link .*/broken "),
+        ("loop", "cannot follow the link .*/loop .Too many levels"),
+        ("loop/x/y", "cannot follow the link .*/loop "),
+        ("linked", "/linked is a file; name a folder"),
+        ("linked/x", "/linked is a file"),
+        ("pipe", "/pipe is no folder"),
+        ("n" * 256, "has a name of more than 255 bytes"),
+        ("路" * 86, "has a name of more than 255 bytes"),
+        ("d/" * 2100, "has a path of more than 4000 bytes"),
+        ("a\nb", "the name '.* has a line break"),
+        ("/proc", "cannot write to /proc "),
+        ("/proc/self/x", "cannot write to /proc/self "),
+        ("/dev/null/x", "/dev/null is no folder"),
+    ],
+)
 def test_places_for_which_there_is_no_folder(odd, name, words):
     before = sorted(odd.iterdir())
     with pytest.raises(UserError, match=words) as error:
@@ -270,17 +309,25 @@ def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
 
     def read_only(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     with pytest.raises(UserError, match="k: cannot write to .* .Read-only file system.; name"):
         need_place(str(tmp_path / "a" / "b"), "k")
 
 
-@pytest.mark.parametrize("name, words", [
-    ("", " is a folder; name a file"), ("pipe", "/pipe is a pipe or a device"),
-    ("/dev/zero", "is a pipe or a device"),
-    ("loop", "cannot read .*/loop: Too many levels"), ("broken", "there is no file .*/broken"),
-    ("file/x", "there is no file"), ("n" * 256, "cannot read .*: File name too long"),
-    ("a\0b", "cannot read")])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("", " is a folder; name a file"),
+        ("pipe", "/pipe is a pipe or a device"),
+        ("/dev/zero", "is a pipe or a device"),
+        ("loop", "cannot read .*/loop: Too many levels"),
+        ("broken", "there is no file .*/broken"),
+        ("file/x", "there is no file"),
+        ("n" * 256, "cannot read .*: File name too long"),
+        ("a\0b", "cannot read"),
+    ],
+)
 def test_files_that_are_none(odd, name, words):
     need_file(str(odd / "linked"), "k")
     with pytest.raises(UserError, match=f"^k: .*{words}") as error:
@@ -308,9 +355,11 @@ def test_a_manifest_cannot_name_what_lies_behind_a_link(tmp_path):
         place.mkdir(parents=True)
         (place / "x.txt").write_text("mine")
     (folder / "link").symlink_to(mine)
-    for listed, foreign in ((["link", "link/x.txt"], "2 files .*link, sub/x.txt"),
-                            (["link", "sub", "sub/x.txt/y"], "1 files .*sub/x.txt"),
-                            (["sub/x.txt", "link/x.txt", "sub/../link"], "1 files .*link")):
+    for listed, foreign in (
+        (["link", "link/x.txt"], "2 files .*link, sub/x.txt"),
+        (["link", "sub", "sub/x.txt/y"], "1 files .*sub/x.txt"),
+        (["sub/x.txt", "link/x.txt", "sub/../link"], "1 files .*link"),
+    ):
         (folder / MANIFEST).write_text(json.dumps(listed))
         for write in (lambda: write_results(folder, "a"), lambda: add_results(folder, ["a"])):
             with pytest.raises(UserError, match=foreign):
@@ -322,10 +371,21 @@ def test_a_manifest_cannot_name_what_lies_behind_a_link(tmp_path):
     assert (mine / "x.txt").read_text() == "mine" and not (folder / "sub" / "x.txt").exists()
 
 
-@pytest.mark.parametrize("content", [
-    "[" * 50_000, '["a_mask.png", "\\ud800"]', '["a\\u0000b"]', "1" * 5000, "[1e400]",
-    '[["a_mask.png"]]', '{"a_mask.png": 1}',
-    '["' + "n" * 300 + '", "", ".", 7, true, null]', "version https://git-lfs", "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 50_000,
+        '["a_mask.png", "\\ud800"]',
+        '["a\\u0000b"]',
+        "1" * 5000,
+        "[1e400]",
+        '[["a_mask.png"]]',
+        '{"a_mask.png": 1}',
+        '["' + "n" * 300 + '", "", ".", 7, true, null]',
+        "version https://git-lfs",
+        "\xff",
+    ],
+)
 def test_a_manifest_that_is_broken_counts_as_none(tmp_path, content):
     (tmp_path / MANIFEST).write_bytes(content.encode("latin1"))
     write_results(tmp_path, "a_mask.png")
@@ -345,16 +405,23 @@ def test_a_folder_with_a_results_name_is_named_before_anything_is_lost(tmp_path)
     write_results(tmp_path, "b_mask.png")
     (tmp_path / "a_mask.png").mkdir()
     words = "holds a folder with the name of a result, 'a_mask.png'; remove or rename it"
-    for write in (lambda: write_results(tmp_path, "a_mask.png"),
-                  lambda: add_results(tmp_path, ["a_mask.png"])):
+    for write in (
+        lambda: write_results(tmp_path, "a_mask.png"),
+        lambda: add_results(tmp_path, ["a_mask.png"]),
+    ):
         with pytest.raises(UserError, match=words):
             write()
     assert names(tmp_path) == [MANIFEST, "b_mask.png"]
 
 
-@pytest.mark.parametrize("make", [
-    lambda path: path.write_text("mine"), lambda path: path.symlink_to("/tmp"),
-    lambda path: path.symlink_to("none")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_text("mine"),
+        lambda path: path.symlink_to("/tmp"),
+        lambda path: path.symlink_to("none"),
+    ],
+)
 def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
     make(tmp_path / "train")
     with pytest.raises(UserError, match="k: .* has train already; name another folder"):
@@ -373,6 +440,7 @@ def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
             flock(third, fcntl.LOCK_EX)
             calls.append(third)
         flock(file, how)
+
     monkeypatch.setattr(fcntl, "flock", late)
     with pytest.raises(UserError, match="another run is writing"):
         with locked(lock, "k"):

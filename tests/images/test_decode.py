@@ -1,4 +1,5 @@
 """One decoder: what is in the file reaches the network, what the check passes is read, and the rest is refused with its reason."""
+
 import io
 import os
 import resource
@@ -26,20 +27,51 @@ from tests.conftest import ROOT
 def picture(height=24, width=20, bands=3):
     """A smooth picture with other values in each band; RGB order."""
     y, x = np.mgrid[:height, :width]
-    return np.stack([(9 * x + band * 60 + 3 * y) % 251 for band in range(bands)], -1).astype(np.uint8)
+    return np.stack([(9 * x + band * 60 + 3 * y) % 251 for band in range(bands)], -1).astype(
+        np.uint8
+    )
 
 
-def tiff(pixels, *, extra=None, photometric=2, bits=None, kind=1, compression=1, planar=1, turn=1, pages=1, order="<", claimed=None, place=None):
+def tiff(
+    pixels,
+    *,
+    extra=None,
+    photometric=2,
+    bits=None,
+    kind=1,
+    compression=1,
+    planar=1,
+    turn=1,
+    pages=1,
+    order="<",
+    claimed=None,
+    place=None,
+):
     """A TIFF of uncompressed pixels, tag by tag; `claimed` is another (height, width), `place` another offset of its strip."""
     height, width, bands = pixels.shape
     data = pixels.tobytes() if planar == 1 else np.moveaxis(pixels, -1, 0).tobytes()
-    out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(data) + len(data) % 2) + data + b"\0" * (len(data) % 2)
+    out = (
+        (b"II*\0" if order == "<" else b"MM\0*")
+        + struct.pack(f"{order}I", 8 + len(data) + len(data) % 2)
+        + data
+        + b"\0" * (len(data) % 2)
+    )
     size = len(data) // (bands if planar == 2 else 1)
     places = [8 + at if place is None else place for at in range(0, len(data), size)]
     for page in range(pages):
-        tags = [(256, 3, [(claimed or (height, width))[1]]), (257, 3, [(claimed or (height, width))[0]]), (258, 3, [bits or 8] * bands),
-                (259, 3, [compression]), (262, 3, [photometric]), (273, 4, places), (274, 3, [turn]),
-                (277, 3, [bands]), (278, 4, [height]), (279, 4, [size] * len(places)), (284, 3, [planar])]
+        tags = [
+            (256, 3, [(claimed or (height, width))[1]]),
+            (257, 3, [(claimed or (height, width))[0]]),
+            (258, 3, [bits or 8] * bands),
+            (259, 3, [compression]),
+            (262, 3, [photometric]),
+            (273, 4, places),
+            (274, 3, [turn]),
+            (277, 3, [bands]),
+            (278, 4, [height]),
+            (279, 4, [size] * len(places)),
+            (284, 3, [planar]),
+        ]
         if extra is not None:
             tags.append((338, 3, [extra]))
         tags.append((339, 3, [kind] * bands))
@@ -51,7 +83,12 @@ def tiff(pixels, *, extra=None, photometric=2, bits=None, kind=1, compression=1,
                 packed, beyond = struct.pack(f"{order}I", end + len(beyond)), beyond + packed
             body += struct.pack(f"{order}HHI", tag, size, len(values)) + packed.ljust(4, b"\0")
         following = end + len(beyond) if page + 1 < pages else 0
-        out += struct.pack(f"{order}H", len(tags)) + body + struct.pack(f"{order}I", following) + beyond
+        out += (
+            struct.pack(f"{order}H", len(tags))
+            + body
+            + struct.pack(f"{order}I", following)
+            + beyond
+        )
     return out
 
 
@@ -65,15 +102,17 @@ def chunks(data):
     """The chunks of a PNG: [(name, body)]."""
     found, at = [], 8
     while at < len(data):
-        length = int.from_bytes(data[at:at + 4], "big")
-        found.append((data[at + 4:at + 8], data[at + 8:at + 8 + length]))
+        length = int.from_bytes(data[at : at + 4], "big")
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
         at += length + 12
     return found
 
 
 def joined(parts):
-    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-                                           for name, body in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+    )
 
 
 def written(folder, data, name="a.png"):
@@ -82,34 +121,67 @@ def written(folder, data, name="a.png"):
     return file
 
 
-@pytest.mark.parametrize("data, name", [
-    (tiff(picture(bands=4), extra=2), "near infra-red that is marked as alpha"), (tiff(picture(bands=4), extra=0), "a fourth band"),
-    (tiff(picture(bands=4), extra=2, order=">"), "big endian"), (tiff(picture()), "three bands"), (png(picture(bands=4)), "PNG with alpha"),
-    (tiff(picture(), planar=2), "three planes")])
+@pytest.mark.parametrize(
+    "data, name",
+    [
+        (tiff(picture(bands=4), extra=2), "near infra-red that is marked as alpha"),
+        (tiff(picture(bands=4), extra=0), "a fourth band"),
+        (tiff(picture(bands=4), extra=2, order=">"), "big endian"),
+        (tiff(picture()), "three bands"),
+        (png(picture(bands=4)), "PNG with alpha"),
+        (tiff(picture(), planar=2), "three planes"),
+    ],
+)
 def test_red_green_and_blue_are_those_of_the_file(tmp_path, data, name):
     file = written(tmp_path, data, "a.tif")
     assert prove(file).size == (24, 20)
     assert np.array_equal(decode(file), picture()[..., ::-1]), name
 
 
-@pytest.mark.parametrize("data, words", [
-    (tiff(picture(bands=4), extra=1), "multiplied by their alpha"), (tiff(picture(bands=5), extra=0), "5 bands; choose three"),
-    (tiff(picture(), photometric=1), "3 bands that are not marked as colours"), (tiff(picture(), kind=2), "signed values of 8 bits"),
-    (tiff(picture().astype(np.float32), kind=3, bits=32), "float values of 32 bits"), (tiff(picture().astype("<u2"), bits=16), "not 8 bits a channel"),
-    (tiff(picture(), bits=7), "7 bits a channel"), (tiff(picture(), compression=34887), "compression LERC"), (tiff(picture(), compression=50001), "WebP"),
-    (tiff(picture(), compression=12345), "compression 12345"), (tiff(picture(bands=4), extra=0, planar=2), "4 bands in planes"),
-    (tiff(picture(), turn=6), "a turned TIFF"), (tiff(picture(bands=1), photometric=1, pages=3), "3 pages of one size"),
-    (tiff(picture(), place=0), "parts of it are not stored"), (tiff(picture(), claimed=(30000, 30000)), "cannot hold 30000x30000"),
-    (tiff(picture())[:200], "truncated"), (png(picture().astype(np.uint16)[..., 0] * 255), "not 8 bits a channel"),
-    (b"GIF89a" + bytes(40), "is GIF, which is not read"), (b"\0\0\0\x20ftypavif" + bytes(40), "is AVIF"), (b"%!PS-Adobe-3.0 EPSF-3.0", "is EPS"),
-    (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"<!DOCTYPE html>", "web page"), (b"", "is empty"),
-    (b"hello there", "is no image"), (joined(chunks(png(picture()))[::len(chunks(png(picture()))) - 1]), "it has no pixels"), (b"II*\0" + b"\xff" * 40, "damaged"), (b"BM" + bytes(60), "damaged")])
-def test_the_rest_is_refused_with_its_reason_by_check_and_reader_alike(tmp_path, data, words, capfd):
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (tiff(picture(bands=4), extra=1), "multiplied by their alpha"),
+        (tiff(picture(bands=5), extra=0), "5 bands; choose three"),
+        (tiff(picture(), photometric=1), "3 bands that are not marked as colours"),
+        (tiff(picture(), kind=2), "signed values of 8 bits"),
+        (tiff(picture().astype(np.float32), kind=3, bits=32), "float values of 32 bits"),
+        (tiff(picture().astype("<u2"), bits=16), "not 8 bits a channel"),
+        (tiff(picture(), bits=7), "7 bits a channel"),
+        (tiff(picture(), compression=34887), "compression LERC"),
+        (tiff(picture(), compression=50001), "WebP"),
+        (tiff(picture(), compression=12345), "compression 12345"),
+        (tiff(picture(bands=4), extra=0, planar=2), "4 bands in planes"),
+        (tiff(picture(), turn=6), "a turned TIFF"),
+        (tiff(picture(bands=1), photometric=1, pages=3), "3 pages of one size"),
+        (tiff(picture(), place=0), "parts of it are not stored"),
+        (tiff(picture(), claimed=(30000, 30000)), "cannot hold 30000x30000"),
+        (tiff(picture())[:200], "truncated"),
+        (png(picture().astype(np.uint16)[..., 0] * 255), "not 8 bits a channel"),
+        (b"GIF89a" + bytes(40), "is GIF, which is not read"),
+        (b"\0\0\0\x20ftypavif" + bytes(40), "is AVIF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "is EPS"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"<!DOCTYPE html>", "web page"),
+        (b"", "is empty"),
+        (b"hello there", "is no image"),
+        (joined(chunks(png(picture()))[:: len(chunks(png(picture()))) - 1]), "it has no pixels"),
+        (b"II*\0" + b"\xff" * 40, "damaged"),
+        (b"BM" + bytes(60), "damaged"),
+    ],
+)
+def test_the_rest_is_refused_with_its_reason_by_check_and_reader_alike(
+    tmp_path, data, words, capfd
+):
     file = written(tmp_path, data)
     for read in (prove, decode, decode_grey, decode_values):
         with pytest.raises(BadImage) as caught:
             read(file)
-        assert str(caught.value).startswith("a.png: ") and words in str(caught.value) and len(str(caught.value)) < 300
+        assert (
+            str(caught.value).startswith("a.png: ")
+            and words in str(caught.value)
+            and len(str(caught.value)) < 300
+        )
     assert capfd.readouterr() == ("", ""), "no library speaks for itself"
 
 
@@ -133,23 +205,32 @@ def test_every_flipped_bit_of_a_png_is_seen_or_changes_nothing(tmp_path):
 
 def test_a_wrong_checksum_of_a_remark_does_no_harm(tmp_path):
     text = joined([*chunks(png(picture()))[:1], (b"tEXt", b"a\0b"), *chunks(png(picture()))[1:]])
-    at = text.index(b"tEXt") + 7        # within its checksum
-    file = written(tmp_path, text[:at] + bytes([text[at] ^ 1]) + text[at + 1:])
+    at = text.index(b"tEXt") + 7  # within its checksum
+    file = written(tmp_path, text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :])
     try:
         assert np.array_equal(decode(file), picture()[..., ::-1])
-    except BadImage as error:           # a Pillow that looks at it
+    except BadImage as error:  # a Pillow that looks at it
         assert "damaged" in str(error)
 
 
 def test_a_colour_profile_that_is_broken_is_no_line_of_its_own(tmp_path, capfd):
     first, *rest = chunks(png(picture()))
-    file = written(tmp_path, joined([first, (b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), *rest]))
+    file = written(
+        tmp_path, joined([first, (b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), *rest])
+    )
     for _ in range(2):
         assert np.array_equal(decode(file), picture()[..., ::-1])
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("kind, options", [("JPEG", {"quality": 92}), ("JPEG", {"quality": 92, "progressive": True}), ("JPEG", {"subsampling": 2})])
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("JPEG", {"quality": 92}),
+        ("JPEG", {"quality": 92, "progressive": True}),
+        ("JPEG", {"subsampling": 2}),
+    ],
+)
 def test_jpegs_are_decoded_as_opencv_does(tmp_path, kind, options):
     file = tmp_path / "a.jpg"
     Image.fromarray(picture(61, 47)).save(file, kind, **options)
@@ -178,12 +259,19 @@ def test_the_turn_of_exif_is_told_and_turns_nothing(tmp_path):
     for name in ("a.jpg", "a.png"):
         Image.fromarray(picture()).save(tmp_path / name, exif=exif)
         header = read_header(tmp_path / name)
-        assert header.turn == 6 and header.size == (24, 20) and decode(tmp_path / name).shape == (24, 20, 3)
+        assert (
+            header.turn == 6
+            and header.size == (24, 20)
+            and decode(tmp_path / name).shape == (24, 20, 3)
+        )
 
 
 def test_a_header_is_read_without_decoding(tmp_path, monkeypatch):
     """Pillow decodes a whole PNG to look for an EXIF behind its pixels, and a fault of the pixels went by unseen then."""
-    files = [written(tmp_path, png(picture()), "a.png"), written(tmp_path, tiff(picture()), "a.tif")]
+    files = [
+        written(tmp_path, png(picture()), "a.png"),
+        written(tmp_path, tiff(picture()), "a.tif"),
+    ]
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: 1 / 0)
     assert [read_header(file).size for file in files] == [(24, 20)] * 2
     with pytest.raises(BadImage):
@@ -220,8 +308,13 @@ def test_a_small_file_that_claims_a_large_image_takes_no_memory(tmp_path):
     file = written(tmp_path, claim)
     code = "import sys, pathlib\nfrom dlinknet.images.decode import *\ntry:\n    prove(pathlib.Path(sys.argv[1]))\nexcept BadImage as e:\n    print(e)"
     limit = 2 << 30
-    told = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, cwd=ROOT,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(file)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
     assert "truncated: " in told.stdout and "30000x30000" in told.stdout, told.stdout + told.stderr
 
 
@@ -241,7 +334,7 @@ def test_a_palette_of_8_bit_entries_is_refused(tmp_path):
     image.save(tmp_path / "a.tif")
     assert decode(tmp_path / "a.tif")[0, 0].tolist() == [50, 100, 200]
     data = (tmp_path / "a.tif").read_bytes()
-    for value in (200, 100, 50):        # Pillow writes value * 256, little endian
+    for value in (200, 100, 50):  # Pillow writes value * 256, little endian
         assert bytes([0, value]) * 256 in data
         data = data.replace(bytes([0, value]) * 256, bytes([value, 0]) * 256)
     with pytest.raises(BadImage, match="a palette whose entries have 8 bits"):

@@ -1,4 +1,5 @@
 """Images without masks: which there are, and which cannot be used."""
+
 import cv2
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ def test_a_folders_images_are_found_by_id_without_its_masks(tmp_path):
     (tmp_path / "e_sat.jpg").write_bytes(b"")
     found = find_images(str(tmp_path), "data_path")
     assert [(image.id, image.file.name, image.size, image.fault) for image in found] == [
-        ("a", "a.png", (20, 30), ""), ("b", "b_sat.jpg", (20, 30), ""), ("d", "d.tif", (20, 30), ""),
-        ("e", "e_sat.jpg", (0, 0), "e_sat.jpg: is empty; download or copy it again")]
-    alone, = find_images(str(tmp_path / "c_mask.png"), "data_path")
+        ("a", "a.png", (20, 30), ""),
+        ("b", "b_sat.jpg", (20, 30), ""),
+        ("d", "d.tif", (20, 30), ""),
+        ("e", "e_sat.jpg", (0, 0), "e_sat.jpg: is empty; download or copy it again"),
+    ]
+    (alone,) = find_images(str(tmp_path / "c_mask.png"), "data_path")
     assert alone.id == "c_mask", "a file that is named is taken as it is"
 
 

@@ -1,4 +1,5 @@
 """What computes probabilities, and what is no probability."""
+
 import numpy as np
 import pytest
 
@@ -8,14 +9,18 @@ from dlinknet.inference.engines import NetworkEngine, maps
 
 
 def test_one_map_has_no_axis_of_its_own():
-    assert maps(np.zeros((2, 1, 4, 5)), "m").shape == (2, 4, 5) and maps(np.zeros((2, 3, 4, 5)), "m").shape == (2, 3, 4, 5)
+    assert maps(np.zeros((2, 1, 4, 5)), "m").shape == (2, 4, 5) and maps(
+        np.zeros((2, 3, 4, 5)), "m"
+    ).shape == (2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_named(number):
     values = np.zeros((1, 1, 4, 4), np.float32)
     values[0, 0, 3, 3] = number
-    with pytest.raises(RunFailed, match="^a.onnx computes probabilities that are not finite numbers"):
+    with pytest.raises(
+        RunFailed, match="^a.onnx computes probabilities that are not finite numbers"
+    ):
         maps(values, "a.onnx")
 
 
@@ -23,6 +28,7 @@ def test_a_network_of_nan_draws_no_mask(mindspore):
     from dlinknet.checkpoints.load import set_value
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
+
     network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1)
     engine = NetworkEngine(network)
     image = engine.prepare(np.zeros((32, 32, 3), np.uint8))[None]
@@ -43,4 +49,6 @@ def test_an_exported_model_is_named_by_its_file():
             return np.full((1, 1, 32, 32), np.nan, np.float32)
 
     with pytest.raises(RunFailed, match="^net.mindir computes probabilities that are not finite"):
-        Broken(Path("net.mindir"), Shape(1, (32, 32)), DLINKNET)(np.zeros((1, 3, 32, 32), np.float32))
+        Broken(Path("net.mindir"), Shape(1, (32, 32)), DLINKNET)(
+            np.zeros((1, 3, 32, 32), np.float32)
+        )

@@ -1,4 +1,5 @@
 """Images of any size through a network; test-time augmentation; scoring; pictures."""
+
 import csv
 
 import cv2
@@ -23,7 +24,9 @@ def brightness(mindspore):
             super().__init__()
             kernel = np.zeros((1, 3, 3, 3), np.float32)
             kernel[0, 0, 1, 0] = 2.0
-            self.conv = nn.Conv2d(3, 1, 3, pad_mode="pad", padding=1, weight_init=mindspore.Tensor(kernel))
+            self.conv = nn.Conv2d(
+                3, 1, 3, pad_mode="pad", padding=1, weight_init=mindspore.Tensor(kernel)
+            )
 
         def construct(self, x):
             return self.conv(x)
@@ -43,6 +46,7 @@ def by_hand(image):
 
 def test_odd_sizes_are_padded_and_cropped_back(brightness):
     from dlinknet.inference.predictor import Predictor
+
     image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
     predictor = Predictor(NetworkEngine(brightness), 1024, 256)
     probability = predictor.probability(image)
@@ -53,6 +57,7 @@ def test_odd_sizes_are_padded_and_cropped_back(brightness):
 
 def test_wrapping_does_not_rename_parameters(brightness):
     from dlinknet.inference.predictor import Predictor
+
     Predictor(NetworkEngine(brightness), 1024, 256)
     assert [p.name for p in brightness.get_parameters()] == ["conv.weight"]
 
@@ -60,6 +65,7 @@ def test_wrapping_does_not_rename_parameters(brightness):
 @pytest.mark.parametrize("size", [(64, 64), (45, 70)])
 def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
     from dlinknet.inference.predictor import Predictor, views_of
+
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     padded = pad(image, -(-size[0] // 32) * 32, -(-size[1] // 32) * 32)
     total = 0
@@ -68,8 +74,10 @@ def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
             view = np.rot90(padded[:, ::-1] if mirror else padded, turns)
             back = np.rot90(by_hand(np.ascontiguousarray(view)), -turns)
             total = total + (back[:, ::-1] if mirror else back)
-    expected = total[:size[0], :size[1]] / 8
-    found = Predictor(NetworkEngine(brightness), 1024, 256, views_of(True, "full")).probability(image)
+    expected = total[: size[0], : size[1]] / 8
+    found = Predictor(NetworkEngine(brightness), 1024, 256, views_of(True, "full")).probability(
+        image
+    )
     assert np.allclose(found, expected, atol=1e-6)
     # The network looks to one side, so the views differ and the mean is not one of them.
     assert not np.allclose(found, by_hand(image), atol=1e-2)
@@ -77,13 +85,17 @@ def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
 
 def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(brightness):
     from dlinknet.inference.predictor import EIGHT_VIEWS, ONE_VIEW, Predictor, views_of
+
     image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     expected = (by_hand(image) + by_hand(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]) / 2
     for augment in ("street", "mirror"):
         found = Predictor(Fixed(2, (64, 96)), 1536, 256, views_of(True, augment)).probability(image)
         assert np.allclose(found, expected, atol=1e-6), "a model that takes no squares does it too"
     assert not np.allclose(expected, by_hand(image), atol=1e-2)
-    assert views_of(True, "flips") == views_of(True, "none") == EIGHT_VIEWS and len({str(view) for view in EIGHT_VIEWS}) == 8
+    assert (
+        views_of(True, "flips") == views_of(True, "none") == EIGHT_VIEWS
+        and len({str(view) for view in EIGHT_VIEWS}) == 8
+    )
     assert views_of(False, "street") == views_of(False, "full") == ONE_VIEW
 
 
@@ -92,6 +104,7 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     from dlinknet.evaluation.metrics import figures
     from dlinknet.evaluation.scoring import score, score_all
     from dlinknet.inference.predictor import Predictor
+
     for number, size in enumerate([(40, 64), (64, 33), (64, 64)]):
         write_pair(tmp_path, f"m{number}", *stripes(number, *size))
     pairs = read_pairs(str(tmp_path), str(tmp_path), "data_path", "label_path")
@@ -108,59 +121,80 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     assert score_all(pairs, predictor, 0.6, "test") == figures(total)
     in_tiles = list(score(pairs, Predictor(NetworkEngine(brightness), 64, 32), 0.6, "test"))
     assert all(np.array_equal(a.prediction, b.prediction) for a, b in zip(scored, in_tiles))
-    assert Predictor(NetworkEngine(brightness), 64, 32).canvases([(40, 64), (65, 64)]) == {(40, 64): (64, 64)}
+    assert Predictor(NetworkEngine(brightness), 64, 32).canvases([(40, 64), (65, 64)]) == {
+        (40, 64): (64, 64)
+    }
 
     tables.write_image_csv([(s.pair.id, s.counts) for s in scored], tmp_path / "images.csv")
     rows = list(csv.DictReader(open(tmp_path / "images.csv", encoding="utf-8")))
     assert [row["id"] for row in rows] == ["m0", "m1", "m2"]
-    assert float(rows[0]["road_iou"]) == pytest.approx(figures(scored[0].counts)["road_iou"], abs=1e-6)
-    assert int(rows[1]["true_road"]) == scored[1].counts[1, 1] and int(rows[1]["missed_road"]) == scored[1].counts[1, 0]
+    assert float(rows[0]["road_iou"]) == pytest.approx(
+        figures(scored[0].counts)["road_iou"], abs=1e-6
+    )
+    assert (
+        int(rows[1]["true_road"]) == scored[1].counts[1, 1]
+        and int(rows[1]["missed_road"]) == scored[1].counts[1, 0]
+    )
 
 
 def test_an_overlay_shows_true_missed_and_false_road_in_three_colours():
     from dlinknet.data.pairs import Pair
     from dlinknet.evaluation import tables
     from dlinknet.evaluation.scoring import Scored
+
     image = np.full((40, 60, 3), 100, np.uint8)
     truth, prediction = np.zeros((2, 40, 60), np.uint8)
     truth[:20], prediction[10:30] = 1, 1
-    picture = tables.overlay(Scored(Pair("x", None, None), image, truth, prediction, confusion(truth, prediction)))
+    picture = tables.overlay(
+        Scored(Pair("x", None, None), image, truth, prediction, confusion(truth, prediction))
+    )
     assert picture.shape == (40 + tables.CAPTION, 124, 3)
     assert np.array_equal(picture[:40, :60], image)
 
     def blend(colour):
         return (0.35 * 100 + 0.65 * np.array(colour)).astype(np.uint8)
 
-    assert np.array_equal(picture[5, 80], blend(tables.MISSED)) and np.array_equal(picture[15, 80], blend(tables.TRUE))
-    assert np.array_equal(picture[25, 80], blend(tables.FALSE)) and np.array_equal(picture[35, 80], [100, 100, 100])
+    assert np.array_equal(picture[5, 80], blend(tables.MISSED)) and np.array_equal(
+        picture[15, 80], blend(tables.TRUE)
+    )
+    assert np.array_equal(picture[25, 80], blend(tables.FALSE)) and np.array_equal(
+        picture[35, 80], [100, 100, 100]
+    )
 
 
 def test_the_references_three_lines_are_there_and_say_whose_iou_it_is():
     from dlinknet.evaluation import tables
+
     lines = tables.figure_lines(np.array([[90, 2], [3, 5]]))
     assert "road_iou: 0.5000" in lines and "acc: 0.9500" in lines and "acc_cls: 0.8016" in lines
     assert lines[-1].startswith("iou: 0.9474 (the background's")
 
 
-@pytest.mark.parametrize("size, tile, overlap", [((200, 330), 96, 32), ((64, 500), 128, 96), ((33, 129), 64, 0)])
+@pytest.mark.parametrize(
+    "size, tile, overlap", [((200, 330), 96, 32), ((64, 500), 128, 96), ((33, 129), 64, 0)]
+)
 @pytest.mark.parametrize("tta", [False, True])
 def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, tta):
     """A network that sees one pixel around: blended values are equal to rounding, the others to the bit."""
     from dlinknet.inference.predictor import Predictor, views_of
     from dlinknet.inference.tiles import along, blend_weights
+
     image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
     views = views_of(tta, "full")
     whole = Predictor(NetworkEngine(brightness), 1024, 0, views).probability(image)
     predictor = Predictor(NetworkEngine(brightness), tile, overlap, views)
     tiles = []
-    bands = [(top, rows.copy()) for top, rows in predictor.bands(image, tile_done=lambda: tiles.append(1))]
+    bands = [
+        (top, rows.copy())
+        for top, rows in predictor.bands(image, tile_done=lambda: tiles.append(1))
+    ]
     assert len(tiles) == predictor.tiles(*size) > 1
     assert [top for top, _ in bands] == list(np.cumsum([0, *(len(rows) for _, rows in bands)])[:-1])
     found = np.concatenate([rows for _, rows in bands])
     assert np.array_equal(found, predictor.probability(image))
     if overlap:
         assert np.abs(found - whole).max() < 1e-6
-    else:       # without overlap the pixels at a tile's border miss their neighbours
+    else:  # without overlap the pixels at a tile's border miss their neighbours
         assert np.abs(found - whole).max() > 1e-2
     blended = np.zeros(size, bool)
     for axis, length in enumerate(size):
@@ -168,15 +202,18 @@ def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, 
         for start, weight in zip(starts, blend_weights(starts, side)):
             partly = np.flatnonzero((weight > 0) & (weight < 1)) + start
             partly = partly[partly < length]
-            blended[(partly, slice(None))[::1 if axis == 0 else -1]] = True
+            blended[(partly, slice(None))[:: 1 if axis == 0 else -1]] = True
     if overlap:
         assert blended.any() and np.array_equal(found[~blended], whole[~blended])
 
 
-@pytest.mark.parametrize("tile, overlap", [(1536, 256), (128, 32), (96, 64), (3072, 2112), (1024, 0), (160, 100)])
+@pytest.mark.parametrize(
+    "tile, overlap", [(1536, 256), (128, 32), (96, 64), (3072, 2112), (1024, 0), (160, 100)]
+)
 def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, overlap):
     from dlinknet.inference.predictor import Predictor
     from dlinknet.inference.tiles import along, blend_weights
+
     predictor = Predictor(NetworkEngine(brightness), tile, overlap)
     for length in (1, 33, 96, 97, 500, 1537, 4096, 5000):
         side, starts = along(length, predictor.tile_size, predictor.overlap)
@@ -186,15 +223,20 @@ def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, over
         total = np.zeros(starts[-1] + side)
         for start, weight in zip(starts, blend_weights(starts, side)):
             assert weight.min() >= 0
-            total[start:start + side] += weight
+            total[start : start + side] += weight
         assert np.allclose(total, 1, atol=1e-6)
 
 
 def test_a_tile_counts_from_three_eighths_of_the_overlap_on(brightness):
     from dlinknet.inference.tiles import blend_weights
-    first, second = blend_weights([0, 64], 96)        # they share 32 pixels, 64 to 95: fading takes 8 of them, 76 to 83
+
+    first, second = blend_weights(
+        [0, 64], 96
+    )  # they share 32 pixels, 64 to 95: fading takes 8 of them, 76 to 83
     assert np.array_equal(first[:76], np.ones(76)) and np.array_equal(first[84:], np.zeros(12))
-    assert np.allclose(first[76:84], 1 - (np.arange(8) + 0.5) / 8) and np.allclose(second[:32], 1 - first[64:])
+    assert np.allclose(first[76:84], 1 - (np.arange(8) + 0.5) / 8) and np.allclose(
+        second[:32], 1 - first[64:]
+    )
 
 
 def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
@@ -204,6 +246,7 @@ def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
     """
     from dlinknet.inference.predictor import Predictor
     from dlinknet.inference.tiles import along, blend_weights
+
     image = np.random.default_rng(3).integers(0, 256, (32, 4032, 3), dtype=np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 3)
     whole = Predictor(NetworkEngine(networks("dlinknet34")), 4032, 0).probability(image)
@@ -212,8 +255,11 @@ def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
     found = predictor.probability(image)
     assert whole.std() > 1e-3 and len(starts) == 2
     assert np.abs(found - whole).max() < 1e-3
-    fading = np.flatnonzero(blend_weights(starts, side)[0] < 1)[0], starts[1] + np.flatnonzero(blend_weights(starts, side)[1] == 1)[0]
-    for alone in np.s_[:, :fading[0]], np.s_[:, fading[1]:]:
+    fading = (
+        np.flatnonzero(blend_weights(starts, side)[0] < 1)[0],
+        starts[1] + np.flatnonzero(blend_weights(starts, side)[1] == 1)[0],
+    )
+    for alone in np.s_[:, : fading[0]], np.s_[:, fading[1] :]:
         assert np.abs(found[alone] - whole[alone]).max() < 2e-6
 
 
@@ -225,7 +271,10 @@ def test_work_ahead_and_behind_keeps_its_order_and_raises_in_its_turn():
             raise ValueError(number)
         return number / 2
 
-    assert list(prefetch([0, 2, 4], half, 2)) == [(0, 0), (2, 1), (4, 2)] and list(prefetch([], half)) == []
+    assert (
+        list(prefetch([0, 2, 4], half, 2)) == [(0, 0), (2, 1), (4, 2)]
+        and list(prefetch([], half)) == []
+    )
     steps = prefetch([2, 3, 4], half, 2)
     assert next(steps) == (2, 1)
     with pytest.raises(ValueError, match="3"):
@@ -259,30 +308,51 @@ class Fixed:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
     from dlinknet.inference.predictor import Predictor
+
     image = np.random.default_rng(4).integers(0, 256, (*size, 3), dtype=np.uint8)
     engine = Fixed(batch, (64, 96))
-    predictor = Predictor(engine, 1536, 256)         # such tiles share a quarter, 16 and 24 pixels
+    predictor = Predictor(engine, 1536, 256)  # such tiles share a quarter, 16 and 24 pixels
     assert np.allclose(predictor.probability(image), by_hand(image), atol=1e-6)
     assert len(engine.given) == -(-predictor.tiles(*size) // batch)
     assert predictor.canvases([size]) == {}
     if size == (65, 96):
-        assert along(100, predictor.tile_size, predictor.overlap, 32) == (32, [0, 32, 64, 96])       # where nothing can be shared
-        assert predictor.tiles(*size) == 2 and predictor.tiles(150, 310) == 4 * 5 and predictor.tiles(1024, 1024) == 31 * 16
-        if batch == 3:      # the second tile, 32 rows further down and padded, fills the rest of the batch
-            assert np.array_equal(engine.given[0][1], pad(image[32:], 64, 96)) and np.array_equal(*engine.given[0][1:])
+        assert along(100, predictor.tile_size, predictor.overlap, 32) == (
+            32,
+            [0, 32, 64, 96],
+        )  # where nothing can be shared
+        assert (
+            predictor.tiles(*size) == 2
+            and predictor.tiles(150, 310) == 4 * 5
+            and predictor.tiles(1024, 1024) == 31 * 16
+        )
+        if (
+            batch == 3
+        ):  # the second tile, 32 rows further down and padded, fills the rest of the batch
+            assert np.array_equal(engine.given[0][1], pad(image[32:], 64, 96)) and np.array_equal(
+                *engine.given[0][1:]
+            )
 
 
 def test_eight_views_take_a_square(tmp_path):
     from dlinknet.errors import UserError
     from dlinknet.inference.predictor import EIGHT_VIEWS, Predictor
+
     image = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(UserError, match="tta: the model takes 96x64 pixels"):
         Predictor(Fixed(1, (64, 96)), 1536, 256, EIGHT_VIEWS)
     engine = Fixed(5, (64, 64))
     found = Predictor(engine, 1536, 256, EIGHT_VIEWS).probability(image)
-    views = [np.rot90(by_hand(np.ascontiguousarray(np.rot90(image[:, ::-1] if mirror else image, turns))), -turns)
-             for mirror in (False, True) for turns in range(4)]
-    expected = np.mean([view[:, ::-1] if number > 3 else view for number, view in enumerate(views)], axis=0)
+    views = [
+        np.rot90(
+            by_hand(np.ascontiguousarray(np.rot90(image[:, ::-1] if mirror else image, turns))),
+            -turns,
+        )
+        for mirror in (False, True)
+        for turns in range(4)
+    ]
+    expected = np.mean(
+        [view[:, ::-1] if number > 3 else view for number, view in enumerate(views)], axis=0
+    )
     assert np.allclose(found, expected, atol=1e-6) and len(engine.given) == 2
 
 
@@ -302,6 +372,7 @@ class Three:
 @pytest.mark.parametrize("tile, tta", [(1024, False), (64, False), (64, True)])
 def test_several_classes_go_through_tiles_and_views(tile, tta):
     from dlinknet.inference.predictor import Predictor, labels_of, views_of
+
     image = np.random.default_rng(5).integers(0, 256, (90, 150, 3), dtype=np.uint8)
     values = image.astype(np.float64) + 1
     expected = (values / values.sum(-1, keepdims=True)).transpose(2, 0, 1)
@@ -312,6 +383,7 @@ def test_several_classes_go_through_tiles_and_views(tile, tta):
 
 def test_probabilities_of_a_resized_image_come_back_to_its_size():
     from dlinknet.inference.predictor import Predictor
+
     image = np.zeros((60, 90, 3), np.uint8)
     image[:30, :, 0], image[30:, :, 2] = 200, 200
     predictor = Predictor(Three(), 1024, 256, resize=(20, 30))

@@ -1,4 +1,5 @@
 """The decoder's kinds: against PyTorch on equal weights, and against each other where they are equivalent."""
+
 import numpy as np
 import pytest
 
@@ -7,25 +8,36 @@ from tests.models.test_linknet import batch, distance, reference, weights_of  # 
 KINDS = ["full", "depthwise", "subpixel"]
 
 
-@pytest.mark.parametrize("model, kind", [*(("linknet18", kind) for kind in KINDS),
-                                         pytest.param("dlinknet34", "subpixel", marks=pytest.mark.slow)])
-def test_logits_of_several_classes_equal_pytorch(mindspore, networks, reference, model, kind):       # noqa: F811
+@pytest.mark.parametrize(
+    "model, kind",
+    [
+        *(("linknet18", kind) for kind in KINDS),
+        pytest.param("dlinknet34", "subpixel", marks=pytest.mark.slow),
+    ],
+)
+def test_logits_of_several_classes_equal_pytorch(mindspore, networks, reference, model, kind):  # noqa: F811
     import torch
+
     network = networks(model, 3, kind).set_train(False)
     images, _ = batch((64, 96))
     weights = {name: torch.tensor(value) for name, value in weights_of(network).items()}
     with torch.no_grad():
-        expected = reference.Reference(weights, model, training=False).forward(torch.tensor(images)).numpy()
+        expected = (
+            reference.Reference(weights, model, training=False)
+            .forward(torch.tensor(images))
+            .numpy()
+        )
     assert expected.shape == (2, 3, 64, 96)
     assert distance(network(mindspore.Tensor(images)).asnumpy(), expected) < 1e-4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_receives_pytorchs_gradient(mindspore, networks, reference, kind):       # noqa: F811
+def test_every_parameter_receives_pytorchs_gradient(mindspore, networks, reference, kind):  # noqa: F811
     import torch
 
     from dlinknet.training.losses import CrossEntropyLoss
+
     network = networks("linknet18", 3, kind).set_train(False)
     loss = CrossEntropyLoss(np.array([1.0, 2.0, 4.0]))
 
@@ -36,10 +48,16 @@ def test_every_parameter_receives_pytorchs_gradient(mindspore, networks, referen
     truth = truth + (batch((64, 64), seed=4)[1] > 0)
     function = mindspore.jit(mindspore.value_and_grad(forward, None, network.trainable_params()))
     value, found = function(mindspore.Tensor(images), mindspore.Tensor(truth.astype(np.float32)))
-    tensors = {name: torch.tensor(v, dtype=torch.float64) for name, v in weights_of(network).items()}
+    tensors = {
+        name: torch.tensor(v, dtype=torch.float64) for name, v in weights_of(network).items()
+    }
     learnt = {p.name: tensors[p.name].requires_grad_() for p in network.trainable_params()}
-    logits = reference.Reference(tensors, "linknet18", False).forward(torch.tensor(images, dtype=torch.float64))
-    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(truth[:, 0]).long(), torch.tensor([1.0, 2.0, 4.0]).double())
+    logits = reference.Reference(tensors, "linknet18", False).forward(
+        torch.tensor(images, dtype=torch.float64)
+    )
+    expected = torch.nn.functional.cross_entropy(
+        logits, torch.tensor(truth[:, 0]).long(), torch.tensor([1.0, 2.0, 4.0]).double()
+    )
     assert float(value.asnumpy()) == pytest.approx(expected.item(), rel=1e-4)
     for (name, tensor), gradient in zip(learnt.items(), found):
         exact = torch.autograd.grad(expected, tensor, retain_graph=True)[0].numpy()
@@ -56,7 +74,9 @@ def as_sub_pixel(weight, bias):
     for i, j, down, across in np.ndindex(2, 2, 3, 3):
         row, column = i + 1 - 2 * (down - 1), j + 1 - 2 * (across - 1)
         if 0 <= row < side and 0 <= column < side:
-            found[(2 * i + j) * outputs:(2 * i + j + 1) * outputs, :, down, across] = weight[:, :, row, column].T
+            found[(2 * i + j) * outputs : (2 * i + j + 1) * outputs, :, down, across] = weight[
+                :, :, row, column
+            ].T
     return found, np.tile(bias, 4)
 
 
@@ -65,6 +85,7 @@ def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
     """With equal weights where the two are equivalent: the decoder's 3x3 and the head's 4x4 up-convolution, to rounding."""
     from dlinknet.checkpoints.load import set_value
     from dlinknet.models.blocks import SubPixel, double, up_conv
+
     rng = np.random.default_rng(side)
     transposed = double(5, 3) if side == 3 else up_conv(5, 3, 4, 1)
     assert transposed.weight.shape == (5, 3, side, side)
@@ -81,5 +102,10 @@ def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bare_files_tensors_say_which_kind_it_is(networks, kind):
     from dlinknet.checkpoints.origins import recognise
+
     found = recognise(weights_of(networks("linknet18", 3, kind)))
-    assert (found.model, found.decoder, len(found.tensors["head.conv2.weight"])) == ("linknet18", kind, 3)
+    assert (found.model, found.decoder, len(found.tensors["head.conv2.weight"])) == (
+        "linknet18",
+        kind,
+        3,
+    )

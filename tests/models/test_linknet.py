@@ -1,20 +1,29 @@
 """The networks against PyTorch on equal weights: logits, gradients, BatchNorm's running statistics."""
+
 import numpy as np
 import pytest
 
 MODELS = ["dlinknet34", "linknet18", "linknet34", "dlinknet50", "dlinknet101"]
 SIZES = [(64, 64), (96, 64)]
 slow = pytest.mark.slow
-SOME = [pytest.param(name, marks=[] if name in ("dlinknet34", "linknet18") else slow) for name in MODELS]
+SOME = [
+    pytest.param(name, marks=[] if name in ("dlinknet34", "linknet18") else slow) for name in MODELS
+]
 # LinkNet18's: LinkNet34's, less a ResNet34 of 21 284 672, and a ResNet18 of 11 176 512 in its place.
-PARAMETERS = {"dlinknet34": 31_096_129, "dlinknet50": 217_645_089, "dlinknet101": 236_637_217, "linknet34": 21_642_401,
-              "linknet18": 11_534_241}
+PARAMETERS = {
+    "dlinknet34": 31_096_129,
+    "dlinknet50": 217_645_089,
+    "dlinknet101": 236_637_217,
+    "linknet34": 21_642_401,
+    "linknet18": 11_534_241,
+}
 
 
 @pytest.fixture(scope="module")
 def reference():
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
     from tests.models import torch_reference
+
     return torch_reference
 
 
@@ -32,6 +41,7 @@ def weights_of(network):
 def our_gradients(mindspore, networks):
     """compute(model, size, training, seed) -> (loss, {name: gradient}, weights before, weights after)."""
     from dlinknet.training.losses import DiceBCELoss
+
     functions = {}
 
     def compute(model, size, training, seed=3):
@@ -43,11 +53,18 @@ def our_gradients(mindspore, networks):
             def forward(images, truth):
                 return loss(network(images), truth)
 
-            functions[model, training] = mindspore.jit(mindspore.value_and_grad(forward, None, network.trainable_params()))
+            functions[model, training] = mindspore.jit(
+                mindspore.value_and_grad(forward, None, network.trainable_params())
+            )
         before = weights_of(network)
         value, found = functions[model, training](*map(mindspore.Tensor, batch(size, seed=seed)))
         names = [p.name for p in network.trainable_params()]
-        return float(value.asnumpy()), dict(zip(names, (g.asnumpy() for g in found))), before, weights_of(network)
+        return (
+            float(value.asnumpy()),
+            dict(zip(names, (g.asnumpy() for g in found))),
+            before,
+            weights_of(network),
+        )
 
     return compute
 
@@ -66,7 +83,10 @@ def test_parameters_are_as_many_as_the_authors(networks, model):
 def test_each_class_has_its_map_of_logits(mindspore, dilations):
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
-    network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), classes=3, dilations=dilations).set_train(False)
+
+    network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), classes=3, dilations=dilations).set_train(
+        False
+    )
     assert network(mindspore.Tensor(batch((32, 64))[0])).shape == (2, 3, 32, 64)
 
 
@@ -74,11 +94,16 @@ def test_each_class_has_its_map_of_logits(mindspore, dilations):
 @pytest.mark.parametrize("model", SOME)
 def test_logits_equal_pytorch(mindspore, networks, reference, model, size):
     import torch
+
     network = networks(model).set_train(False)
     images, _ = batch(size)
     weights = {name: torch.tensor(value) for name, value in weights_of(network).items()}
     with torch.no_grad():
-        expected = reference.Reference(weights, model, training=False).forward(torch.tensor(images)).numpy()
+        expected = (
+            reference.Reference(weights, model, training=False)
+            .forward(torch.tensor(images))
+            .numpy()
+        )
     assert expected.shape == (2, 1, *size)
     assert distance(network(mindspore.Tensor(images)).asnumpy(), expected) < 1e-4
 
@@ -92,11 +117,14 @@ def test_gradients_equal_pytorch_with_fixed_batch_norm(our_gradients, reference,
     are off by that pixel's share, 1e-3 to 3e-2, in either library. Ours has such batches too, but a fault would be in all.
     """
     import torch
+
     worst = {}
     for seed in range(3, 8):
         images, truth = batch(size, seed=seed)
         loss, ours, weights, after = our_gradients(model, size, training=False, seed=seed)
-        expected_loss, expected, _ = reference.gradients(weights, model, images, truth, False, torch.float64)
+        expected_loss, expected, _ = reference.gradients(
+            weights, model, images, truth, False, torch.float64
+        )
         assert loss == pytest.approx(expected_loss, rel=1e-4)
         assert ours.keys() == expected.keys()
         assert all(np.abs(gradient).max() > 0 for gradient in ours.values())
@@ -112,8 +140,13 @@ def in_front_of_norm(name):
     return name.startswith("decoder") and name.endswith((".conv1.bias", ".up.bias", ".conv3.bias"))
 
 
-@pytest.mark.parametrize("model", [pytest.param("dlinknet34", marks=pytest.mark.long),
-                                   *(pytest.param(name, marks=slow) for name in ("linknet34", "dlinknet50", "dlinknet101"))])
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("dlinknet34", marks=pytest.mark.long),
+        *(pytest.param(name, marks=slow) for name in ("linknet34", "dlinknet50", "dlinknet101")),
+    ],
+)
 def test_gradients_in_training_are_as_exact_as_pytorchs(our_gradients, reference, model):
     """The distance to a float64 computation, per tensor, is at most twice PyTorch's.
 
@@ -121,20 +154,29 @@ def test_gradients_in_training_are_as_exact_as_pytorchs(our_gradients, reference
     the median over six batches leaves that chance out.
     """
     import torch
+
     ours, theirs = {}, {}
     for seed in range(6):
         loss, found, weights, after = our_gradients(model, (128, 128), training=True, seed=seed)
         images, truth = batch((128, 128), seed=seed)
-        exact_loss, exact, exact_after = reference.gradients(weights, model, images, truth, True, torch.float64)
-        _, rough, rough_after = reference.gradients(weights, model, images, truth, True, torch.float32)
+        exact_loss, exact, exact_after = reference.gradients(
+            weights, model, images, truth, True, torch.float64
+        )
+        _, rough, rough_after = reference.gradients(
+            weights, model, images, truth, True, torch.float32
+        )
         assert loss == pytest.approx(exact_loss, rel=1e-4)
         for name, gradient in exact.items():
             if in_front_of_norm(name):
                 assert np.abs(gradient).max() < 1e-9, name
                 continue
             assert np.abs(found[name]).max() > 0, name
-            ours.setdefault(name, []).append(np.linalg.norm(found[name] - gradient) / np.linalg.norm(gradient))
-            theirs.setdefault(name, []).append(np.linalg.norm(rough[name] - gradient) / np.linalg.norm(gradient))
+            ours.setdefault(name, []).append(
+                np.linalg.norm(found[name] - gradient) / np.linalg.norm(gradient)
+            )
+            theirs.setdefault(name, []).append(
+                np.linalg.norm(rough[name] - gradient) / np.linalg.norm(gradient)
+            )
         for name in weights:
             if "moving_" in name:
                 assert not np.array_equal(weights[name], after[name]), name

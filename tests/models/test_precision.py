@@ -1,4 +1,5 @@
 """Mixed precision: what computes in float16, and that nothing that is kept does."""
+
 import numpy as np
 import pytest
 
@@ -6,8 +7,10 @@ import pytest
 @pytest.fixture(scope="module")
 def batch():
     rng = np.random.default_rng(5)
-    return (rng.uniform(-1.6, 1.6, (2, 3, 32, 32)).astype(np.float32),
-            (rng.random((2, 1, 32, 32)) < 0.2).astype(np.float32))
+    return (
+        rng.uniform(-1.6, 1.6, (2, 3, 32, 32)).astype(np.float32),
+        (rng.random((2, 1, 32, 32)) < 0.2).astype(np.float32),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -20,23 +23,35 @@ def trained(mindspore, batch):
     from dlinknet.models.precision import set_precision
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
+
     kept = {}
 
     def train(level):
         if level not in kept:
             mindspore.set_seed(3)
-            network = set_precision(LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1, (1, 2)).set_train(True), level)
-            step = make_step(network, DiceBCELoss(), nn.Adam(network.trainable_params(), 1e-3),
-                             amp.DynamicLossScaler(1024, 2, 1000))
+            network = set_precision(
+                LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1, (1, 2)).set_train(True), level
+            )
+            step = make_step(
+                network,
+                DiceBCELoss(),
+                nn.Adam(network.trainable_params(), 1e-3),
+                amp.DynamicLossScaler(1024, 2, 1000),
+            )
             steps = [step(*map(Tensor, batch)) for _ in range(3)]
-            assert all(bool(finite.asnumpy()) for _, finite in steps) and steps[0][0].dtype == mindspore.float32
+            assert (
+                all(bool(finite.asnumpy()) for _, finite in steps)
+                and steps[0][0].dtype == mindspore.float32
+            )
             kept[level] = [float(loss.asnumpy()) for loss, _ in steps], network
         return kept[level]
 
     return train
 
 
-@pytest.mark.parametrize("level", ["O2", *(pytest.param(level, marks=pytest.mark.slow) for level in ("O1", "O3"))])
+@pytest.mark.parametrize(
+    "level", ["O2", *(pytest.param(level, marks=pytest.mark.slow) for level in ("O1", "O3"))]
+)
 def test_a_level_trains_as_float32_does_within_its_rounding(trained, mindspore, level):
     exact, _ = trained("O0")
     losses, network = trained(level)
@@ -49,11 +64,19 @@ def test_a_level_trains_as_float32_does_within_its_rounding(trained, mindspore, 
 def test_what_computes_in_float16(trained, mindspore):
     """Seen by the types that come out of a convolution and of a BatchNorm, whatever goes in."""
     from mindspore import Tensor
+
     found = {}
     for level in ("O0", "O1", "O2", "O3"):
         network = trained(level)[1].set_train(False)
         x = Tensor(np.ones((1, 64, 4, 4), np.float32))
         block = network.encoder.layer1[0]
-        found[level] = (str(block.conv1(x).dtype), str(block.bn1(x if level in ("O0", "O3") else x.astype(mindspore.float16)).dtype))
-    assert found == {"O0": ("Float32", "Float32"), "O1": ("Float16", "Float32"), "O2": ("Float16", "Float32"),
-                     "O3": ("Float16", "Float16")}
+        found[level] = (
+            str(block.conv1(x).dtype),
+            str(block.bn1(x if level in ("O0", "O3") else x.astype(mindspore.float16)).dtype),
+        )
+    assert found == {
+        "O0": ("Float32", "Float32"),
+        "O1": ("Float16", "Float32"),
+        "O2": ("Float16", "Float32"),
+        "O3": ("Float16", "Float16"),
+    }

@@ -2,11 +2,17 @@
 
 Written from the papers and the authors' layer table, with none of our code. The dict holds tensors by our parameters' names.
 """
+
 import torch
 import torch.nn.functional as F
 
-DEPTHS = {"linknet18": (2, 2, 2, 2), "dlinknet34": (3, 4, 6, 3), "linknet34": (3, 4, 6, 3), "dlinknet50": (3, 4, 6, 3),
-          "dlinknet101": (3, 4, 23, 3)}
+DEPTHS = {
+    "linknet18": (2, 2, 2, 2),
+    "dlinknet34": (3, 4, 6, 3),
+    "linknet34": (3, 4, 6, 3),
+    "dlinknet50": (3, 4, 6, 3),
+    "dlinknet101": (3, 4, 23, 3),
+}
 
 
 class Reference:
@@ -17,8 +23,16 @@ class Reference:
 
     def norm(self, x, name):
         w = self.w
-        return F.batch_norm(x, w[f"{name}.moving_mean"], w[f"{name}.moving_variance"], w[f"{name}.gamma"],
-                            w[f"{name}.beta"], training=self.training, momentum=0.1, eps=1e-5)
+        return F.batch_norm(
+            x,
+            w[f"{name}.moving_mean"],
+            w[f"{name}.moving_variance"],
+            w[f"{name}.gamma"],
+            w[f"{name}.beta"],
+            training=self.training,
+            momentum=0.1,
+            eps=1e-5,
+        )
 
     def conv(self, x, name, **kwargs):
         return F.conv2d(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"), **kwargs)
@@ -44,13 +58,19 @@ class Reference:
         bottleneck = f"{name}.conv3.weight" in self.w
         if bottleneck:
             y = F.relu(self.norm(self.conv(x, f"{name}.conv1"), f"{name}.bn1"))
-            y = F.relu(self.norm(self.conv(y, f"{name}.conv2", stride=stride, padding=1), f"{name}.bn2"))
+            y = F.relu(
+                self.norm(self.conv(y, f"{name}.conv2", stride=stride, padding=1), f"{name}.bn2")
+            )
             y = self.norm(self.conv(y, f"{name}.conv3"), f"{name}.bn3")
         else:
-            y = F.relu(self.norm(self.conv(x, f"{name}.conv1", stride=stride, padding=1), f"{name}.bn1"))
+            y = F.relu(
+                self.norm(self.conv(x, f"{name}.conv1", stride=stride, padding=1), f"{name}.bn1")
+            )
             y = self.norm(self.conv(y, f"{name}.conv2", padding=1), f"{name}.bn2")
         if f"{name}.downsample.0.weight" in self.w:
-            x = self.norm(self.conv(x, f"{name}.downsample.0", stride=stride), f"{name}.downsample.1")
+            x = self.norm(
+                self.conv(x, f"{name}.downsample.0", stride=stride), f"{name}.downsample.1"
+            )
         return F.relu(x + y)
 
     def decoder(self, x, name):
@@ -64,12 +84,16 @@ class Reference:
         stages = []
         for stage, depth in enumerate(DEPTHS[self.model], start=1):
             for number in range(depth):
-                x = self.block(x, f"encoder.layer{stage}.{number}", 2 if stage > 1 and number == 0 else 1)
+                x = self.block(
+                    x, f"encoder.layer{stage}.{number}", 2 if stage > 1 and number == 0 else 1
+                )
             stages.append(x)
         number = 0
         centre = x
         while f"centre.dilate.{number}.weight" in self.w:
-            x = F.relu(self.conv(x, f"centre.dilate.{number}", dilation=2 ** number, padding=2 ** number))
+            x = F.relu(
+                self.conv(x, f"centre.dilate.{number}", dilation=2**number, padding=2**number)
+            )
             centre = centre + x
             number += 1
         x = self.decoder(centre, "decoder4") + stages[2]
@@ -104,6 +128,12 @@ def gradients(weights: dict, model: str, images, truth, training: bool, dtype) -
     tensors = {name: torch.tensor(value, dtype=dtype) for name, value in weights.items()}
     learnt = {name: t.requires_grad_() for name, t in tensors.items() if "moving_" not in name}
     network = Reference(tensors, model, training)
-    loss = dice_bce(network.forward(torch.tensor(images, dtype=dtype)), torch.tensor(truth, dtype=dtype))
+    loss = dice_bce(
+        network.forward(torch.tensor(images, dtype=dtype)), torch.tensor(truth, dtype=dtype)
+    )
     found = torch.autograd.grad(loss, list(learnt.values()))
-    return loss.item(), {n: g.numpy() for n, g in zip(learnt, found)}, {n: t.detach().numpy() for n, t in tensors.items()}
+    return (
+        loss.item(),
+        {n: g.numpy() for n, g in zip(learnt, found)},
+        {n: t.detach().numpy() for n, t in tensors.items()},
+    )

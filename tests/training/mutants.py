@@ -1,4 +1,5 @@
 """Mutations of a JSON value: something in it is dropped, retyped, nested, negated, made huge, or not a number."""
+
 from __future__ import annotations
 
 import copy
@@ -6,8 +7,37 @@ import math
 import random
 from typing import Any, Iterator
 
-INSTEAD = (None, True, False, 0, 1, -1, 0.5, -0.5, math.nan, math.inf, -math.inf, 10 ** 30, -10 ** 30, 1e308, "", "x", "路" * 500, [], {},
-           [1], [None], ["a", "b"], {"a": 1}, {"": []}, [[[[]]]], [1, 2, 3], "1", {"classes": []}, {"classes": [1, 2]})
+INSTEAD = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    0.5,
+    -0.5,
+    math.nan,
+    math.inf,
+    -math.inf,
+    10**30,
+    -(10**30),
+    1e308,
+    "",
+    "x",
+    "路" * 500,
+    [],
+    {},
+    [1],
+    [None],
+    ["a", "b"],
+    {"a": 1},
+    {"": []},
+    [[[[]]]],
+    [1, 2, 3],
+    "1",
+    {"classes": []},
+    {"classes": [1, 2]},
+)
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -31,7 +61,15 @@ def mutant(value: Any, seed: int) -> Any:
         elif how == 2 and isinstance(owner, dict):
             owner[draw.choice(("x", "路", "classes", "epoch", "extra"))] = draw.choice(INSTEAD)
         elif how == 3 and isinstance(owner[key], (int, float)):
-            owner[key] = draw.choice((-owner[key], owner[key] * 10 ** 12, str(owner[key]), float(owner[key]), owner[key] + 1))
+            owner[key] = draw.choice(
+                (
+                    -owner[key],
+                    owner[key] * 10**12,
+                    str(owner[key]),
+                    float(owner[key]),
+                    owner[key] + 1,
+                )
+            )
         else:
             owner[key] = draw.choice(INSTEAD)
     return changed

@@ -1,4 +1,5 @@
 """The training loop with a tiny network: what it updates, skips, keeps and refuses."""
+
 import csv
 import logging
 import resource
@@ -21,16 +22,40 @@ def make(mindspore, stripe_data, tmp_path):
     from dlinknet.training.loop import Trainer
     from dlinknet.training.resume import data_identity
     from dlinknet.training.run import RunFiles
+
     pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
 
     def build(*arguments, validate=None, folder="run"):
-        settings = config.load(["--batch_size=3", "--train_size=32", "--epoch_num=2", "--learning_rate=0.002", *arguments], "")
+        settings = config.load(
+            [
+                "--batch_size=3",
+                "--train_size=32",
+                "--epoch_num=2",
+                "--learning_rate=0.002",
+                *arguments,
+            ],
+            "",
+        )
         mindspore.set_seed(settings.seed)
         network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1)
-        loader = TrainingLoader(pairs, settings.batch_size, (settings.train_size,) * 2, settings.augment, settings.seed, 2)
+        loader = TrainingLoader(
+            pairs,
+            settings.batch_size,
+            (settings.train_size,) * 2,
+            settings.augment,
+            settings.seed,
+            2,
+        )
         (tmp_path / folder).mkdir(exist_ok=True)
         files = RunFiles(tmp_path / folder, settings.log_name)
-        return Trainer(settings, network, loader, files, validate and (lambda: validate(network)), data_identity(pairs, []))
+        return Trainer(
+            settings,
+            network,
+            loader,
+            files,
+            validate and (lambda: validate(network)),
+            data_identity(pairs, []),
+        )
 
     return build
 
@@ -51,26 +76,56 @@ def weights(trainer):
 def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, lines):
     from dlinknet.checkpoints.load import load_network
     from dlinknet.checkpoints.read import read_checkpoint
-    figures = iter([{"road_iou": 0.3, "precision": 0.5, "recall": float("nan"), "f1": 0.4},
-                    {"road_iou": 0.2, "precision": 0.5, "recall": 0.5, "f1": 0.5}])
+
+    figures = iter(
+        [
+            {"road_iou": 0.3, "precision": 0.5, "recall": float("nan"), "f1": 0.4},
+            {"road_iou": 0.2, "precision": 0.5, "recall": 0.5, "f1": 0.5},
+        ]
+    )
     first = make("--log_name=one", validate=lambda network: next(figures))
     first.run()
     files = first.files
-    assert sorted(p.name for p in files.folder.iterdir()) == ["one_best.ckpt", "one_curves.png", "one_epochs.csv",
-                                                              "one_last.ckpt", "one_plateau.ckpt", "one_previous.ckpt"]
+    assert sorted(p.name for p in files.folder.iterdir()) == [
+        "one_best.ckpt",
+        "one_curves.png",
+        "one_epochs.csv",
+        "one_last.ckpt",
+        "one_plateau.ckpt",
+        "one_previous.ckpt",
+    ]
     rows = list(csv.DictReader(open(files.path("epochs.csv"), encoding="utf-8")))
-    assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
-    assert rows[0]["recall"] == "" and rows[1]["recall"] == "0.5" and rows[0]["skipped_steps"] == "0"
+    assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["train_loss"]) < float(
+        rows[0]["train_loss"]
+    )
+    assert (
+        rows[0]["recall"] == "" and rows[1]["recall"] == "0.5" and rows[0]["skipped_steps"] == "0"
+    )
     best, last = (read_checkpoint(str(file), "k") for file in (files.best, files.last))
     assert (best.meta["epoch"], last.meta["epoch"], last.meta["step"]) == (1, 2, 4)
-    assert best.meta["best"] == last.meta["best"] == {"figure": "road_iou", "value": 0.3, "epoch": 1}
-    assert last.meta["model"] == "dlinknet34" and last.meta["classes"] == 1 and last.meta["loss_scale"] == 2 ** 24
-    assert last.meta["preprocessing"]["scale"] == 3.2 and last.meta["plateau"]["learning_rate"] == 0.002
+    assert (
+        best.meta["best"] == last.meta["best"] == {"figure": "road_iou", "value": 0.3, "epoch": 1}
+    )
+    assert (
+        last.meta["model"] == "dlinknet34"
+        and last.meta["classes"] == 1
+        and last.meta["loss_scale"] == 2**24
+    )
+    assert (
+        last.meta["preprocessing"]["scale"] == 3.2
+        and last.meta["plateau"]["learning_rate"] == 0.002
+    )
     final = weights(first)
     assert all(np.array_equal(last.tensors[name], value) for name, value in final.items())
     # All that a resume needs is in the last checkpoint, nothing of it in the best.
-    assert {"moment1.head.conv2.weight", "moment2.head.conv2.weight", "beta1_power", "global_step", "scale_value",
-            "counter"} <= last.tensors.keys()
+    assert {
+        "moment1.head.conv2.weight",
+        "moment2.head.conv2.weight",
+        "beta1_power",
+        "global_step",
+        "scale_value",
+        "counter",
+    } <= last.tensors.keys()
     assert best.tensors.keys() == final.keys()
     assert any("road_iou 0.3000" in line and "(best)" in line for line in lines())
 
@@ -83,13 +138,19 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
 
 def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines):
     from dlinknet.checkpoints.load import set_value
+
     trainer = make("--init_loss_scale=1e38", "--scale_factor=1048576", "--epoch_num=1")
     head = trainer.network.head.conv2.weight
-    set_value(head, head.asnumpy() * 1000)                  # gradients of more than 3.4, which 1e38 makes infinite
+    set_value(head, head.asnumpy() * 1000)  # gradients of more than 3.4, which 1e38 makes infinite
     before = weights(trainer)
     trainer.run()
-    assert trainer.state.rows[0]["skipped_steps"] == 1 and trainer.records.loss_scale == pytest.approx(1e38 / 1048576, rel=1e-5)
-    assert "epoch 1, step 1: gradients overflowed, update skipped, loss scale now 9.53674e+31" in lines()
+    assert trainer.state.rows[0][
+        "skipped_steps"
+    ] == 1 and trainer.records.loss_scale == pytest.approx(1e38 / 1048576, rel=1e-5)
+    assert (
+        "epoch 1, step 1: gradients overflowed, update skipped, loss scale now 9.53674e+31"
+        in lines()
+    )
     assert not np.array_equal(weights(trainer)["head.conv2.weight"], before["head.conv2.weight"])
 
     images, masks = next(iter(trainer.loader.epoch(1)))
@@ -101,36 +162,49 @@ def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines
     loss, finite = trainer.step_function(images, masks)
     assert np.isfinite(loss.asnumpy()) and not bool(finite.asnumpy())
     after = weights(trainer)
-    assert all(np.array_equal(after[p.name], before[p.name]) for p in trainer.network.trainable_params())
+    assert all(
+        np.array_equal(after[p.name], before[p.name]) for p in trainer.network.trainable_params()
+    )
 
 
 @pytest.mark.parametrize("values", [[np.inf], [np.nan], [np.inf, -np.inf]])
 def test_one_value_that_is_not_finite_shows_in_its_gradients_row_sums(mindspore, values):
     from dlinknet.training.step import row_sums
+
     gradients = [np.ones((2, 3, 3, 3), np.float32), np.ones(5, np.float32)]
     for gradient in gradients:
-        assert np.array_equal(row_sums(mindspore.Tensor(gradient)).asnumpy(), gradient.reshape(len(gradient), -1).sum(1))
-        gradient.ravel()[-len(values):] = values
+        assert np.array_equal(
+            row_sums(mindspore.Tensor(gradient)).asnumpy(),
+            gradient.reshape(len(gradient), -1).sum(1),
+        )
+        gradient.ravel()[-len(values) :] = values
         assert not np.isfinite(row_sums(mindspore.Tensor(gradient)).asnumpy()).all()
 
 
 def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
     trainer = make("--init_loss_scale=1")
-    answers = iter([False, True, False, False])     # two in a row end it, not two in all
-    trainer.step_function = lambda images, masks: (mindspore.Tensor(0.5), mindspore.Tensor(next(answers)))
-    with pytest.raises(RunFailed, match="epoch 2, step 4, even with a loss scale of 1; .*last.ckpt is whole .epoch 1, step 2."):
+    answers = iter([False, True, False, False])  # two in a row end it, not two in all
+    trainer.step_function = lambda images, masks: (
+        mindspore.Tensor(0.5),
+        mindspore.Tensor(next(answers)),
+    )
+    with pytest.raises(
+        RunFailed,
+        match="epoch 2, step 4, even with a loss scale of 1; .*last.ckpt is whole .epoch 1, step 2.",
+    ):
         trainer.run()
 
 
 def test_the_scale_grows_after_a_window_without_overflow(make):
     trainer = make("--scale_window=2", "--init_loss_scale=16", "--scale_factor=4")
-    trainer.run()                                           # four steps: twice a window
+    trainer.run()  # four steps: twice a window
     assert [row["loss_scale"] for row in trainer.state.rows] == [64, 256]
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make):
     from dlinknet.checkpoints.load import set_value
     from dlinknet.checkpoints.read import read_checkpoint
+
     poison = iter([False, True])
 
     def validate(network):
@@ -142,12 +216,19 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make
     with pytest.raises(RunFailed) as error:
         trainer.run()
     text = str(error.value)
-    assert "the loss is nan in epoch 3, step 5" in text and "_last.ckpt is whole (epoch 2, step 4)" in text and "\n" not in text
-    assert np.isfinite(read_checkpoint(str(trainer.files.plateau), "k").tensors["encoder.conv1.weight"]).all()
+    assert (
+        "the loss is nan in epoch 3, step 5" in text
+        and "_last.ckpt is whole (epoch 2, step 4)" in text
+        and "\n" not in text
+    )
+    assert np.isfinite(
+        read_checkpoint(str(trainer.files.plateau), "k").tensors["encoder.conv1.weight"]
+    ).all()
 
 
 def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, monkeypatch, lines):
     from dlinknet.checkpoints.load import set_value
+
     trainer = make("--epoch_num=20")
     losses = iter([1.0, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6])
     seen = []
@@ -155,22 +236,38 @@ def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, m
     def train_epoch(epoch):
         # Stands in for the steps: each epoch marks the weights with its number.
         bias = trainer.network.head.conv2.bias
-        seen.append((epoch, float(bias.asnumpy()[0]), float(trainer.optimizer.learning_rate.asnumpy())))
+        seen.append(
+            (epoch, float(bias.asnumpy()[0]), float(trainer.optimizer.learning_rate.asnumpy()))
+        )
         set_value(bias, np.array([epoch]))
-        return {"epoch": epoch, "train_loss": next(losses), "learning_rate": trainer.schedule.learning_rate,
-                "loss_scale": 1.0, "skipped_steps": 0, "seconds": 1.0, "images_per_second": 1.0}
+        return {
+            "epoch": epoch,
+            "train_loss": next(losses),
+            "learning_rate": trainer.schedule.learning_rate,
+            "loss_scale": 1.0,
+            "skipped_steps": 0,
+            "seconds": 1.0,
+            "images_per_second": 1.0,
+        }
 
     monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
     trainer.run()
     # Epoch 2 was the lowest. Epochs 3, 4, 5 run on; 6 is the fourth without a lower loss: from then on 2's weights are back.
     assert [at_start for _, at_start, _ in seen[2:]] == [2, 3, 4, 5, 2, 2, 2]
     assert [rate for _, _, rate in seen] == pytest.approx([2e-3] * 6 + [4e-4, 8e-5, 1.6e-5])
-    assert len(trainer.state.rows) == 9 and "training ends early: no lower training loss in 7 epochs" in lines()
-    assert any(line.startswith("no lower training loss in 4 epochs: back to the weights of loss 0.5000") for line in lines())
+    assert (
+        len(trainer.state.rows) == 9
+        and "training ends early: no lower training loss in 7 epochs" in lines()
+    )
+    assert any(
+        line.startswith("no lower training loss in 4 epochs: back to the weights of loss 0.5000")
+        for line in lines()
+    )
 
 
 def test_a_changed_learning_rate_reaches_the_compiled_step(make):
     from dlinknet.checkpoints.load import set_value
+
     trainer = make("--augment=none")
     images, masks = next(iter(trainer.loader.epoch(1)))
     trainer.network.set_train(True)
@@ -178,7 +275,10 @@ def test_a_changed_learning_rate_reaches_the_compiled_step(make):
     set_value(trainer.optimizer.learning_rate, 0.0)
     before = weights(trainer)
     trainer.step_function(images, masks)
-    assert all(np.array_equal(weights(trainer)[p.name], before[p.name]) for p in trainer.network.trainable_params())
+    assert all(
+        np.array_equal(weights(trainer)[p.name], before[p.name])
+        for p in trainer.network.trainable_params()
+    )
 
 
 def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspore):
@@ -186,6 +286,7 @@ def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspor
     from dlinknet.checkpoints import save
     from dlinknet.checkpoints.load import load_network
     from dlinknet.checkpoints.read import read_checkpoint
+
     trainer = make("--augment=none")
     images, masks = next(iter(trainer.loader.epoch(1)))
     trainer.network.set_train(True)
@@ -206,6 +307,7 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     """MindSpore itself fails to write, at a limit on the size of a file."""
     from dlinknet.checkpoints import save
     from dlinknet.checkpoints.read import read_checkpoint
+
     trainer = make()
     save.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 1})
     before = trainer.files.last.read_bytes()
@@ -223,7 +325,9 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("error", [RuntimeError("\n---\n- Memory not enough:\n---\nalloc failed"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("\n---\n- Memory not enough:\n---\nalloc failed"), MemoryError()]
+)
 def test_too_little_memory_is_one_line_with_the_size_of_a_step(make, error):
     trainer = make("--log_name=oom")
 
@@ -235,7 +339,8 @@ def test_too_little_memory_is_one_line_with_the_size_of_a_step(make, error):
         trainer.run()
     assert str(failure.value) == (
         "out of memory with a step of 3 x 32 x 32 (batch x height x width): lower --batch_size or --train_size, for its validation "
-        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); --resume goes on from it")
+        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); --resume goes on from it"
+    )
 
 
 def test_a_fault_in_a_step_that_is_none_of_memory_keeps_its_kind(make):

@@ -1,4 +1,5 @@
 """Dice + BCE against numbers worked out by hand and against NumPy in float64."""
+
 import math
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 def loss(mindspore):
     """(value, gradient by the logits) of the loss, compiled once a shape."""
     from dlinknet.training.losses import DiceBCELoss
+
     function = mindspore.jit(mindspore.value_and_grad(DiceBCELoss(), 0))
 
     def compute(logits, truth):
-        value, gradient = function(mindspore.Tensor(np.float32(logits)), mindspore.Tensor(np.float32(truth)))
+        value, gradient = function(
+            mindspore.Tensor(np.float32(logits)), mindspore.Tensor(np.float32(truth))
+        )
         return float(value.asnumpy()), gradient.asnumpy()
 
     return compute
@@ -47,7 +51,7 @@ def test_sums_run_over_the_batch(loss):
 def test_gradient_is_the_slope(loss):
     rng = np.random.default_rng(1)
     logits, truth = rng.normal(0, 2, (3, 1, 8, 8)), (rng.random((3, 1, 8, 8)) < 0.3).astype(float)
-    logits[0, 0, 0, :2] = 0                     # where a careless formula has a kink
+    logits[0, 0, 0, :2] = 0  # where a careless formula has a kink
     _, gradient = loss(logits, truth)
     for place in [(0, 0, 0, 0), (0, 0, 0, 1), (1, 0, 4, 4), (2, 0, 7, 7)]:
         step = np.zeros_like(logits)
@@ -57,7 +61,10 @@ def test_gradient_is_the_slope(loss):
 
 
 def test_an_empty_batch_is_finite_and_false_roads_in_it_cost(loss):
-    nothing, everywhere = loss(image(-200, -200, -200, -200), image(0, 0, 0, 0)), loss(image(9, 9, 9, 9), image(0, 0, 0, 0))
+    nothing, everywhere = (
+        loss(image(-200, -200, -200, -200), image(0, 0, 0, 0)),
+        loss(image(9, 9, 9, 9), image(0, 0, 0, 0)),
+    )
     assert nothing[0] == pytest.approx(0, abs=1e-6) and np.isfinite(nothing[1]).all()
     assert everywhere[0] > 9 and (everywhere[1] > 0).all()
     # Dice's part alone: 1 - 1 / (4 + 1)
@@ -73,10 +80,15 @@ def test_huge_logits_are_finite(loss):
 def cross_entropy(mindspore):
     """(value, gradient by the logits) of the weighted cross-entropy of three classes."""
     from dlinknet.training.losses import CrossEntropyLoss
-    function = mindspore.jit(mindspore.value_and_grad(CrossEntropyLoss(np.array([1.0, 2.0, 5.0])), 0))
+
+    function = mindspore.jit(
+        mindspore.value_and_grad(CrossEntropyLoss(np.array([1.0, 2.0, 5.0])), 0)
+    )
 
     def compute(logits, truth):
-        value, gradient = function(mindspore.Tensor(np.float32(logits)), mindspore.Tensor(np.float32(truth)))
+        value, gradient = function(
+            mindspore.Tensor(np.float32(logits)), mindspore.Tensor(np.float32(truth))
+        )
         return float(value.asnumpy()), gradient.asnumpy()
 
     return compute
@@ -88,11 +100,16 @@ def test_cross_entropy_by_hand(cross_entropy):
     value, gradient = cross_entropy(np.zeros((1, 3, 2, 2)), truth)
     assert value == pytest.approx(math.log(3), abs=1e-5)
     # The slope is w * (p - 1 or 0) / sum(w) = 1 * (1/3 - 1) / 8 at the first pixel, 0 at the one that does not count.
-    assert gradient[0, :, 0, 0] == pytest.approx([-2 / 24, 1 / 24, 1 / 24], abs=1e-6) and not gradient[0, :, 1, 1].any()
+    assert (
+        gradient[0, :, 0, 0] == pytest.approx([-2 / 24, 1 / 24, 1 / 24], abs=1e-6)
+        and not gradient[0, :, 1, 1].any()
+    )
     # Twice the odds for class 0: p = 1/2, 1/4, 1/4, so ln 2 weighs 1 and ln 4 weighs 5.
     logits = np.zeros((1, 3, 1, 2))
     logits[:, 0] = math.log(2)
-    assert cross_entropy(logits, np.array([0, 2]).reshape(1, 1, 1, 2))[0] == pytest.approx(11 * math.log(2) / 6, abs=1e-5)
+    assert cross_entropy(logits, np.array([0, 2]).reshape(1, 1, 1, 2))[0] == pytest.approx(
+        11 * math.log(2) / 6, abs=1e-5
+    )
 
 
 def test_cross_entropy_is_numpys(cross_entropy):
@@ -100,12 +117,20 @@ def test_cross_entropy_is_numpys(cross_entropy):
     logits, truth = rng.normal(0, 4, (2, 3, 8, 8)), rng.choice([0, 1, 2, 255], (2, 1, 8, 8))
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     weights = np.array([1.0, 2.0, 5.0])
-    own = [(weights[t], -np.log(p[n, t, y, x])) for (n, _, y, x), t in np.ndenumerate(truth) if t != 255]
-    assert cross_entropy(logits, truth)[0] == pytest.approx(sum(w * v for w, v in own) / sum(w for w, _ in own), rel=1e-5)
+    own = [
+        (weights[t], -np.log(p[n, t, y, x]))
+        for (n, _, y, x), t in np.ndenumerate(truth)
+        if t != 255
+    ]
+    assert cross_entropy(logits, truth)[0] == pytest.approx(
+        sum(w * v for w, v in own) / sum(w for w, _ in own), rel=1e-5
+    )
 
 
 def test_a_batch_of_nothing_but_void_costs_nothing(cross_entropy):
     value, gradient = cross_entropy(np.full((1, 3, 2, 2), 1e4), np.full((1, 1, 2, 2), 255))
     assert value == 0 and not gradient.any()
-    value, gradient = cross_entropy(np.array([1e4, -1e4, 0]).reshape(1, 3, 1, 1), np.ones((1, 1, 1, 1)))
+    value, gradient = cross_entropy(
+        np.array([1e4, -1e4, 0]).reshape(1, 3, 1, 1), np.ones((1, 1, 1, 1))
+    )
     assert value == pytest.approx(2e4) and np.isfinite(gradient).all()

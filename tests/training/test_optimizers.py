@@ -1,4 +1,5 @@
 """Optimizers against their formulas, written out in NumPy."""
+
 import numpy as np
 import pytest
 
@@ -20,8 +21,8 @@ def adam(decay, decoupled):
     for t, g in enumerate(gradients(), 1):
         w = w - RATE * decay * w if decoupled else w
         g = g if decoupled else g + decay * w
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g ** 2
-        w = w - RATE * (m / (1 - 0.9 ** t)) / (np.sqrt(v / (1 - 0.999 ** t)) + 1e-8)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        w = w - RATE * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     return w
 
 
@@ -29,7 +30,7 @@ def rmsprop(decay):
     w, v = start(), 0
     for g in gradients():
         g = g + decay * w
-        v = 0.99 * v + 0.01 * g ** 2
+        v = 0.99 * v + 0.01 * g**2
         w = w - RATE * g / (np.sqrt(v) + 1e-8)
     return w
 
@@ -42,15 +43,29 @@ def sgd(decay):
     return w
 
 
-@pytest.mark.parametrize("name, decay, expected", [
-    ("adam", 0.0, adam(0, False)), ("adam", 0.1, adam(0.1, False)), ("adamw", 0.1, adam(0.1, True)),
-    ("rmsprop", 0.0, rmsprop(0)), ("rmsprop", 0.1, rmsprop(0.1)), ("sgd", 0.1, sgd(0.1))])
+@pytest.mark.parametrize(
+    "name, decay, expected",
+    [
+        ("adam", 0.0, adam(0, False)),
+        ("adam", 0.1, adam(0.1, False)),
+        ("adamw", 0.1, adam(0.1, True)),
+        ("rmsprop", 0.0, rmsprop(0)),
+        ("rmsprop", 0.1, rmsprop(0.1)),
+        ("sgd", 0.1, sgd(0.1)),
+    ],
+)
 def test_steps_are_those_of_the_formula(mindspore, name, decay, expected):
     from mindspore import Parameter, Tensor, ops
 
     from dlinknet.training.optimizers import make_optimizer
-    weight, gamma = Parameter(Tensor(start().astype(np.float32)), name="weight"), Parameter(Tensor(np.ones(2, np.float32)), name="gamma")
-    settings = config.load([f"--optimizer={name}", f"--learning_rate={RATE}", f"--weight_decay={decay}"], "")
+
+    weight, gamma = (
+        Parameter(Tensor(start().astype(np.float32)), name="weight"),
+        Parameter(Tensor(np.ones(2, np.float32)), name="gamma"),
+    )
+    settings = config.load(
+        [f"--optimizer={name}", f"--learning_rate={RATE}", f"--weight_decay={decay}"], ""
+    )
     optimizer = make_optimizer(settings, [weight, gamma])
 
     @mindspore.jit
@@ -61,4 +76,6 @@ def test_steps_are_those_of_the_formula(mindspore, name, decay, expected):
         step(Tensor(gradient.astype(np.float32)), Tensor(np.zeros(2, np.float32)))
     assert np.allclose(weight.asnumpy(), expected, rtol=0, atol=2e-6)
     assert gamma.asnumpy().tolist() == [1, 1], "BatchNorm's parameters do not decay"
-    assert float(optimizer.learning_rate.asnumpy()) == pytest.approx(RATE), "a parameter, which the schedule sets"
+    assert float(optimizer.learning_rate.asnumpy()) == pytest.approx(RATE), (
+        "a parameter, which the schedule sets"
+    )

@@ -1,4 +1,5 @@
 """A run that is cut off and resumed ends as one that was not, to the bit."""
+
 import csv
 import json
 import math
@@ -11,7 +12,13 @@ from dlinknet.training.progress import Best
 from tests.training.mutants import mutant
 from tests.training.test_loop import lines, make, weights  # noqa: F401  (fixtures)
 
-SETTINGS = ["--epoch_num=3", "--batch_size=2", "--save_steps=2", "--init_loss_scale=64", "--scale_window=2"]
+SETTINGS = [
+    "--epoch_num=3",
+    "--batch_size=2",
+    "--save_steps=2",
+    "--init_loss_scale=64",
+    "--scale_window=2",
+]
 
 
 class Cut(Exception):
@@ -49,19 +56,26 @@ def state(trainer):
 def table(trainer):
     """The table of epochs as it lies on disk, without the times."""
     with open(trainer.files.path("epochs.csv"), encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_second")}
-                for row in csv.DictReader(file)]
+        return [
+            {
+                key: value
+                for key, value in row.items()
+                if key not in ("seconds", "images_per_second")
+            }
+            for row in csv.DictReader(file)
+        ]
 
 
-def resumed(make, folder, file="last", **kwargs):        # noqa: F811
+def resumed(make, folder, file="last", **kwargs):  # noqa: F811
     from dlinknet.training.stopped import read_stopped
+
     trainer = make(*SETTINGS, folder=folder, **kwargs)
     trainer.resume(read_stopped(getattr(trainer.files, file), "resume"), trainer.files)
     return trainer
 
 
 @pytest.fixture
-def whole(make):        # noqa: F811
+def whole(make):  # noqa: F811
     """A run of three epochs of three steps that nobody disturbed."""
     epochs = figures()
     trainer = make(*SETTINGS, folder="whole", validate=lambda network: next(epochs))
@@ -69,8 +83,9 @@ def whole(make):        # noqa: F811
     return trainer
 
 
-def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
+def test_cut_runs_end_as_the_whole_one(make, whole, lines):  # noqa: F811
     from dlinknet.checkpoints.read import read_checkpoint
+
     epochs = figures()
     trainer = make(*SETTINGS, folder="cut", validate=lambda network: next(epochs))
     cut_after(trainer, 5)
@@ -79,32 +94,58 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):        # noqa: F811
     assert trainer.state.rows[0]["loss_scale"] == 128, "the loss scale has grown on the way"
     # `last` is of step 4, one step into epoch 2.
     trainer = resumed(make, "cut", validate=lambda network: said(0.4, 0.5))
-    assert (trainer.state.step, trainer.state.position.epoch, trainer.state.position.images) == (4, 2, 2) and len(trainer.state.rows) == 1
+    assert (trainer.state.step, trainer.state.position.epoch, trainer.state.position.images) == (
+        4,
+        2,
+        2,
+    ) and len(trainer.state.rows) == 1
     cut_after(trainer, 7)
     with pytest.raises(Cut):
         trainer.run()
     meta = read_checkpoint(str(trainer.files.last), "k").meta
-    assert (meta["step"], meta["position"]["epoch"], meta["position"]["images"], len(meta["rows"])) == (6, 3, 0, 2)
+    assert (
+        meta["step"],
+        meta["position"]["epoch"],
+        meta["position"]["images"],
+        len(meta["rows"]),
+    ) == (6, 3, 0, 2)
     # `previous` is of step 6 too, before the validation of epoch 2.
     left = iter(list(figures())[1:])
     trainer = resumed(make, "cut", "previous", validate=lambda network: next(left))
-    assert (trainer.state.step, trainer.state.position.epoch, trainer.state.position.images) == (6, 2, 6) and len(trainer.state.rows) == 1
+    assert (trainer.state.step, trainer.state.position.epoch, trainer.state.position.images) == (
+        6,
+        2,
+        6,
+    ) and len(trainer.state.rows) == 1
     trainer.run()
-    assert any(line.startswith("resumed from") and line.endswith("epoch 2, 2 of its 6 images are done") for line in lines())
+    assert any(
+        line.startswith("resumed from") and line.endswith("epoch 2, 2 of its 6 images are done")
+        for line in lines()
+    )
     expected, found = state(whole), state(trainer)
-    assert expected.keys() == found.keys() and {"moment1.head.conv2.weight", "scale_value", "counter"} <= found.keys()
+    assert (
+        expected.keys() == found.keys()
+        and {"moment1.head.conv2.weight", "scale_value", "counter"} <= found.keys()
+    )
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
-    assert table(trainer) == table(whole) and trainer.state.best == whole.state.best == Best("road_iou", 0.4, 2)
+    assert table(trainer) == table(whole) and trainer.state.best == whole.state.best == Best(
+        "road_iou", 0.4, 2
+    )
     for ending in ("best.ckpt", "plateau.ckpt", "last.ckpt"):
         ours, theirs = (read_checkpoint(str(t.files.path(ending)), "k") for t in (trainer, whole))
         assert ours.tensors.keys() == theirs.tensors.keys()
-        assert all(np.array_equal(ours.tensors[name], theirs.tensors[name]) for name in ours.tensors), ending
-        assert ours.meta["plateau"] == theirs.meta["plateau"] and ours.meta["best"] == theirs.meta["best"]
+        assert all(
+            np.array_equal(ours.tensors[name], theirs.tensors[name]) for name in ours.tensors
+        ), ending
+        assert (
+            ours.meta["plateau"] == theirs.meta["plateau"]
+            and ours.meta["best"] == theirs.meta["best"]
+        )
 
 
-def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, lines):        # noqa: F811
+def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, lines):  # noqa: F811
     before = whole.files.last.read_bytes()
-    whole.files.path("epochs.csv").unlink()         # killed between the checkpoint and the table
+    whole.files.path("epochs.csv").unlink()  # killed between the checkpoint and the table
     trainer = resumed(make, "whole", validate=lambda network: {})
     trainer.run()
     assert "nothing is left to train: 3 epochs are done; a higher --epoch_num goes on" in lines()
@@ -115,13 +156,18 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
     assert len(table(trainer)) == 4 and trainer.state.best.epoch == 4
 
 
-def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):        # noqa: F811
+def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):  # noqa: F811
     from dlinknet.checkpoints.load import set_value
 
     def learn(trainer, losses):
         def train_epoch(epoch):
             set_value(trainer.network.head.conv2.bias, np.array([epoch]))
-            return {"epoch": epoch, "train_loss": losses[epoch - 1], "learning_rate": trainer.schedule.learning_rate}
+            return {
+                "epoch": epoch,
+                "train_loss": losses[epoch - 1],
+                "learning_rate": trainer.schedule.learning_rate,
+            }
+
         monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
         monkeypatch.setattr(trainer, "_summary", lambda row: "")
 
@@ -137,19 +183,25 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     trainer.config = settings
     learn(trainer, losses)
     trainer.run()
-    assert len(trainer.state.rows) == 8 and trainer.state.ended == "no lower training loss in 7 epochs"
+    assert (
+        len(trainer.state.rows) == 8 and trainer.state.ended == "no lower training loss in 7 epochs"
+    )
     trainer = resumed(make, "plateau")
     trainer.config = settings
     trainer.run()
-    assert "nothing is left to train: the run ended early, no lower training loss in 7 epochs" in lines()
+    assert (
+        "nothing is left to train: the run ended early, no lower training loss in 7 epochs"
+        in lines()
+    )
     trainer.files.plateau.unlink()
     with pytest.raises(UserError, match="resume: there is no file .*_plateau.ckpt"):
         resumed(make, "plateau")
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):        # noqa: F811
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):  # noqa: F811
     from dlinknet.training.stopped import read_newest
+
     trainer = make()
     files = trainer.files
     for epoch in (1, 2):
@@ -158,26 +210,46 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
     whole = files.last.read_bytes()
     assert read_newest([files.last, files.previous], "resume").saved.state.step == 2
     if damage == "cut short":
-        files.last.write_bytes(whole[:len(whole) // 2])
+        files.last.write_bytes(whole[: len(whole) // 2])
     elif damage == "one bit":
-        files.last.write_bytes(whole[:1_000_000] + bytes([whole[1_000_000] ^ 1]) + whole[1_000_001:])
+        files.last.write_bytes(
+            whole[:1_000_000] + bytes([whole[1_000_000] ^ 1]) + whole[1_000_001:]
+        )
     elif damage == "one digit":
         files.last.write_bytes(whole.replace(b'"step": 2', b'"step": 9'))
     elif damage == "no text":
         files.last.write_bytes(whole.replace(b"dlinknet_meta", b"dlinknet_mete"))
-    found = read_newest([files.last, files.previous] if damage != "not there" else [files.previous], "resume")
+    found = read_newest(
+        [files.last, files.previous] if damage != "not there" else [files.previous], "resume"
+    )
     assert found.saved.state.step == 1 and found.file == files.previous
     if damage != "not there":
-        assert any("_last.ckpt " in line and line.endswith("; going on from the one before it") for line in lines())
+        assert any(
+            "_last.ckpt " in line and line.endswith("; going on from the one before it")
+            for line in lines()
+        )
         with pytest.raises(UserError, match="resume: .*_last.ckpt .*; resume: .*_last.ckpt "):
             read_newest([files.last, files.last], "resume")
 
 
-@pytest.mark.parametrize("schedule, optimizer", [
-    ("one_cycle", "adamw"), *(pytest.param(*names, marks=pytest.mark.slow) for names in (("cosine", "rmsprop"), ("step", "sgd")))])
-def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, optimizer):        # noqa: F811
+@pytest.mark.parametrize(
+    "schedule, optimizer",
+    [
+        ("one_cycle", "adamw"),
+        *(
+            pytest.param(*names, marks=pytest.mark.slow)
+            for names in (("cosine", "rmsprop"), ("step", "sgd"))
+        ),
+    ],
+)
+def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, optimizer):  # noqa: F811
     """Cut in the middle of the second epoch; the rates of each step, and at the end every tensor, are those of a whole run."""
-    asked = [f"--schedule={schedule}", f"--optimizer={optimizer}", "--schedule_epochs=1", "--weight_decay=0.01"]
+    asked = [
+        f"--schedule={schedule}",
+        f"--optimizer={optimizer}",
+        "--schedule_epochs=1",
+        "--weight_decay=0.01",
+    ]
 
     def noting(trainer):
         rates, own = [], trainer.step_function
@@ -198,34 +270,48 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
         cut.run()
     assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
     from dlinknet.training.stopped import read_stopped
+
     again = make(*SETTINGS, *asked, folder=schedule)
     again.resume(read_stopped(again.files.last, "resume"), again.files)
     rates = noting(again)
     again.run()
     assert rates == expected[4:] and len(set(expected)) >= 3
     ours, theirs = state(again), state(undisturbed)
-    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs) and ours.keys() == theirs.keys()
+    assert (
+        all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+        and ours.keys() == theirs.keys()
+    )
 
 
 @pytest.fixture
-def rewritten(make, monkeypatch):        # noqa: F811
+def rewritten(make, monkeypatch):  # noqa: F811
     """(a trainer whose run has ended two of three epochs, rewrite(text) -> its `last` with another text, without writing it)."""
     from dlinknet.checkpoints import load as reading
     from dlinknet.training.progress import Position
+
     trainer = make(*SETTINGS, validate=lambda network: said(0.4, 0.5))
     row = {"epoch": 1, "train_loss": 0.5, "learning_rate": 0.002, **said(0.4, math.nan)}
-    trainer.state.rows, trainer.state.position, trainer.state.step = [row, {**row, "epoch": 2}], Position(3), 6
+    trainer.state.rows, trainer.state.position, trainer.state.step = (
+        [row, {**row, "epoch": 2}],
+        Position(3),
+        6,
+    )
     trainer.state.best = Best("road_iou", 0.4, 1)
     trainer.schedule.update(0.5)
     for file in (trainer.files.best, trainer.files.plateau):
         trainer.records.keep_weights(file, trainer.state, trainer.schedule)
     trainer.records.keep_last(trainer.state, trainer.schedule)
-    tensors = {file: reading.read_ckpt(file) for file in (trainer.files.best, trainer.files.plateau, trainer.files.last)}
+    tensors = {
+        file: reading.read_ckpt(file)
+        for file in (trainer.files.best, trainer.files.plateau, trainer.files.last)
+    }
     text = json.loads(tensors[trainer.files.last][reading.META].tobytes())
     del text["crc32"]
 
     def rewrite(values):
-        tensors[trainer.files.last][reading.META] = np.frombuffer(json.dumps(values).encode(), np.uint8)
+        tensors[trainer.files.last][reading.META] = np.frombuffer(
+            json.dumps(values).encode(), np.uint8
+        )
 
     monkeypatch.setattr(reading, "read_ckpt", lambda file: dict(tensors[file]))
     return trainer, text, rewrite
@@ -235,17 +321,41 @@ def go_on(trainer):
     """What train.py does with a run that is resumed, up to its first step."""
     from dlinknet.training.resume import refuse_changes
     from dlinknet.training.stopped import read_newest
+
     found = read_newest([trainer.files.last], "resume")
     refuse_changes(found.saved, trainer.config, trainer.identity, found.file)
     trainer.resume(found, trainer.files)
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"step": None}, "(step is None, not a whole number from 0 on)"), ({"position": {}}, "(position.epoch is missing)"),
-    ({"position": {"epoch": 3, "images": 99, "loss_sum": 1, "skipped": 0, "seconds": 1}}, "(position.images is 99, and an epoch has 6)"),
-    ({"plateau": {"kind": "step", "learning_rate": 1, "highest": 1, "steps": 1, "steps_an_epoch": 1, "epochs": 1, "factor": 1}},
-     "(plateau is of another schedule)"),
-    ({"rows": [{"epoch": n, "train_loss": 1, "learning_rate": 1} for n in (1, 2)]}, "(rows have no f1)")])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"step": None}, "(step is None, not a whole number from 0 on)"),
+        ({"position": {}}, "(position.epoch is missing)"),
+        (
+            {"position": {"epoch": 3, "images": 99, "loss_sum": 1, "skipped": 0, "seconds": 1}},
+            "(position.images is 99, and an epoch has 6)",
+        ),
+        (
+            {
+                "plateau": {
+                    "kind": "step",
+                    "learning_rate": 1,
+                    "highest": 1,
+                    "steps": 1,
+                    "steps_an_epoch": 1,
+                    "epochs": 1,
+                    "factor": 1,
+                }
+            },
+            "(plateau is of another schedule)",
+        ),
+        (
+            {"rows": [{"epoch": n, "train_loss": 1, "learning_rate": 1} for n in (1, 2)]},
+            "(rows have no f1)",
+        ),
+    ],
+)
 def test_a_text_that_does_not_say_where_the_training_stood(rewritten, change, words):
     trainer, text, rewrite = rewritten
     rewrite(text)
@@ -270,10 +380,18 @@ def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
     assert 100 < refused < 200
 
 
-def test_a_plateau_of_which_too_little_is_known_is_refused(make):        # noqa: F811
+def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
     from dlinknet.checkpoints.save import save
+
     trainer = make(*SETTINGS)
-    for text in ({}, {"plateau": None}, {"plateau": {"learning_rate": 1}}, {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}}):
+    for text in (
+        {},
+        {"plateau": None},
+        {"plateau": {"learning_rate": 1}},
+        {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}},
+    ):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)
-        with pytest.raises(UserError, match="plateau: .*_plateau.ckpt does not say of which loss it is"):
+        with pytest.raises(
+            UserError, match="plateau: .*_plateau.ckpt does not say of which loss it is"
+        ):
             trainer._lowest()

@@ -1,4 +1,5 @@
 """The files of one run; which run is resumed, and what must not have changed."""
+
 import dataclasses
 import json
 import os
@@ -33,8 +34,16 @@ def pairs(stripe_data):
 
 def saved(identity, **settings):
     """A run of these settings and data as a checkpoint's text gives it back, before its first step."""
-    text = {**State().to_dict(), "epoch": 0, "seed": 1, "learning_rate": 2e-4, "loss_scale": 1.0,
-            "plateau": PlateauRule(2e-4).state(), "settings": settings, "data": identity.to_dict()}
+    text = {
+        **State().to_dict(),
+        "epoch": 0,
+        "seed": 1,
+        "learning_rate": 2e-4,
+        "loss_scale": 1.0,
+        "plateau": PlateauRule(2e-4).state(),
+        "settings": settings,
+        "data": identity.to_dict(),
+    }
     return SavedRun.from_dict(json.loads(json.dumps(text)))
 
 
@@ -54,10 +63,13 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
             files.held(settings(), [], []).__enter__()
     assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
     assert files.folder.joinpath(".w_other_last.4711.ckpt").exists()
-    aside, = (p for p in files.folder.iterdir() if p.is_dir())
+    (aside,) = (p for p in files.folder.iterdir() if p.is_dir())
     assert (aside / "w_best.ckpt").read_text() == "precious" and aside.name.startswith("w_before_")
     assert (files.folder / "w_other_best.ckpt").exists()
-    assert json.loads(files.path("split.json").read_text()) == {"train": ["r0", "r1", "r2", "r3"], "valid": ["r4", "r5"]}
+    assert json.loads(files.path("split.json").read_text()) == {
+        "train": ["r0", "r1", "r2", "r3"],
+        "valid": ["r4", "r5"],
+    }
 
 
 @pytest.fixture
@@ -67,18 +79,30 @@ def runs(tmp_path):
         path = tmp_path / f"{name}.ckpt"
         path.write_text(name)
         os.utime(path, (1e9 - age, 1e9 - age))
-    (tmp_path / "b_config.yaml").write_text(settings("--batch_size=7", "--output_path=gone", "--resume=x").as_yaml())
+    (tmp_path / "b_config.yaml").write_text(
+        settings("--batch_size=7", "--output_path=gone", "--resume=x").as_yaml()
+    )
     return tmp_path
 
 
 def test_the_newest_run_of_a_folder_is_found_with_its_settings(runs):
     arguments = ["--resume", f"--output_path={runs}", "--epoch_num=9"]
     found, again = resume_settings(settings(*arguments), arguments, "")
-    assert found.files == RunFiles(runs, "b") and found.checkpoints == [runs / "b_last.ckpt", runs / "b_previous.ckpt"]
-    assert (again.batch_size, again.epoch_num, again.log_name, again.output_path) == (7, 9, "b", str(runs))
+    assert found.files == RunFiles(runs, "b") and found.checkpoints == [
+        runs / "b_last.ckpt",
+        runs / "b_previous.ckpt",
+    ]
+    assert (again.batch_size, again.epoch_num, again.log_name, again.output_path) == (
+        7,
+        9,
+        "b",
+        str(runs),
+    )
     # Killed between the two renames of a save: the last one is gone, the one before it is there.
     (runs / "b_last.ckpt").unlink()
-    assert find_run(settings("--resume", f"--output_path={runs}"), "*").checkpoints == [runs / "b_previous.ckpt"]
+    assert find_run(settings("--resume", f"--output_path={runs}"), "*").checkpoints == [
+        runs / "b_previous.ckpt"
+    ]
 
 
 def test_a_name_that_is_given_is_the_runs(runs):
@@ -89,24 +113,36 @@ def test_a_name_that_is_given_is_the_runs(runs):
     with pytest.raises(UserError, match="holds no c_last.ckpt"):
         resume_settings(settings(*arguments), arguments, "")
     arguments = [f"--resume={runs / 'a_last.ckpt'}", "--log_name=c"]
-    assert resume_settings(settings(*arguments), arguments, "")[1].log_name == "c", "a copy of it goes on under a new name"
+    assert resume_settings(settings(*arguments), arguments, "")[1].log_name == "c", (
+        "a copy of it goes on under a new name"
+    )
 
 
 def test_a_named_file_is_taken(runs):
     found = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
-    assert found.files.log_name == "a" and [p.name for p in found.checkpoints] == ["a_last.ckpt", "a_previous.ckpt"]
+    assert found.files.log_name == "a" and [p.name for p in found.checkpoints] == [
+        "a_last.ckpt",
+        "a_previous.ckpt",
+    ]
     assert found.settings == {"output_path": str(runs), "log_name": "a"}
-    assert find_run(settings(f"--resume={runs / 'a_previous.ckpt'}"), "*").checkpoints == [runs / "a_previous.ckpt"]
+    assert find_run(settings(f"--resume={runs / 'a_previous.ckpt'}"), "*").checkpoints == [
+        runs / "a_previous.ckpt"
+    ]
 
 
 def test_what_cannot_be_resumed_is_said(runs, tmp_path):
     (runs / "a_best.ckpt").write_text("weights")
-    for arguments, words in ([[f"--resume={runs / 'a_best.ckpt'}"], "a_best.ckpt is not a LOG_NAME_last.ckpt"],
-                             [[f"--resume={runs / 'c_last.ckpt'}"], "there is no file .*c_last.ckpt"],
-                             [["--resume", f"--output_path={runs / 'empty'}"], "empty holds no LOG_NAME_last.ckpt"]):
+    for arguments, words in (
+        [[f"--resume={runs / 'a_best.ckpt'}"], "a_best.ckpt is not a LOG_NAME_last.ckpt"],
+        [[f"--resume={runs / 'c_last.ckpt'}"], "there is no file .*c_last.ckpt"],
+        [["--resume", f"--output_path={runs / 'empty'}"], "empty holds no LOG_NAME_last.ckpt"],
+    ):
         with pytest.raises(UserError, match=f"resume: .*{words}"):
             find_run(settings(*arguments), "*")
-    assert settings("--resume=False").resume == settings().resume == "" and settings("--resume=True").resume == "newest"
+    assert (
+        settings("--resume=False").resume == settings().resume == ""
+        and settings("--resume=True").resume == "newest"
+    )
 
 
 def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs):
@@ -116,7 +152,10 @@ def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs
         assert files.last.read_text() == "b_last" and files.previous.read_text() == "b_previous"
     assert config.read_values(files.path("config.yaml"))["resume"] == ""
     with files.held(settings(), pairs, [], resumed, files.previous):
-        assert files.path("damaged.ckpt").read_text() == "b_last" and files.previous.read_text() == "b_previous"
+        assert (
+            files.path("damaged.ckpt").read_text() == "b_last"
+            and files.previous.read_text() == "b_previous"
+        )
         assert not files.last.exists()
 
 
@@ -126,7 +165,11 @@ def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
         (runs / f"a_{ending}.ckpt").write_text(ending)
     files = RunFiles(tmp_path / "new", "c")
     with files.held(settings(), pairs, [], resumed, resumed.files.last):
-        assert files.best.read_text() == "best" and files.plateau.read_text() == "plateau" and not files.last.exists()
+        assert (
+            files.best.read_text() == "best"
+            and files.plateau.read_text() == "plateau"
+            and not files.last.exists()
+        )
     assert (runs / "a_best.ckpt").exists()
 
 
@@ -134,48 +177,85 @@ def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_p
     file, now = tmp_path / "w_last.ckpt", settings()
     identity = data_identity(pairs[:4], pairs[4:])
     meta = saved(identity, **{key: getattr(now, key) for key in FIXED})
-    refuse_changes(meta, dataclasses.replace(now, epoch_num=9, data_path="moved", num_workers=1), identity, file)
+    refuse_changes(
+        meta,
+        dataclasses.replace(now, epoch_num=9, data_path="moved", num_workers=1),
+        identity,
+        file,
+    )
 
     def differs(words, settings=now, identity=identity):
         with pytest.raises(UserError) as error:
             refuse_changes(meta, settings, identity, file)
-        assert "w_last.ckpt is of another run: " + words + "; to train anew, name another log_name or another folder" in str(error.value)
+        assert (
+            "w_last.ckpt is of another run: "
+            + words
+            + "; to train anew, name another log_name or another folder"
+            in str(error.value)
+        )
 
-    differs("model_name was dlinknet34, is linknet34; batch_size was 4, is 8",
-            dataclasses.replace(now, batch_size=8, model_name="linknet34"))
-    differs("1 training images are missing (r3); 1 validation images are new (r3)",
-            identity=data_identity(pairs[:3], pairs[3:]))
+    differs(
+        "model_name was dlinknet34, is linknet34; batch_size was 4, is 8",
+        dataclasses.replace(now, batch_size=8, model_name="linknet34"),
+    )
+    differs(
+        "1 training images are missing (r3); 1 validation images are new (r3)",
+        identity=data_identity(pairs[:3], pairs[3:]),
+    )
     with open(pairs[0].mask, "ab") as other:
         other.write(b" ")
-    differs("the images have their old IDs, but the files have other sizes", identity=data_identity(pairs[:4], pairs[4:]))
+    differs(
+        "the images have their old IDs, but the files have other sizes",
+        identity=data_identity(pairs[:4], pairs[4:]),
+    )
 
 
 def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path):
-    for schedule, refuses in (("cosine", True), ("one_cycle", True), ("plateau", False), ("step", False)):
+    for schedule, refuses in (
+        ("cosine", True),
+        ("one_cycle", True),
+        ("plateau", False),
+        ("step", False),
+    ):
         now = settings(f"--schedule={schedule}", "--epoch_num=7")
         identity = data_identity(pairs, [])
         meta = saved(identity, **fixed_settings(now))
         longer = dataclasses.replace(now, epoch_num=9)
         if refuses:
-            with pytest.raises(UserError, match=r"the planned number of epochs \(epoch_num\) was 7, is 9"):
+            with pytest.raises(
+                UserError, match=r"the planned number of epochs \(epoch_num\) was 7, is 9"
+            ):
                 refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
             together = dataclasses.replace(now, run_distribute=True, distribute_epoch_num=30)
-            with pytest.raises(UserError, match=r"the planned number of epochs \(distribute_epoch_num\) was 7, is 30"):
+            with pytest.raises(
+                UserError,
+                match=r"the planned number of epochs \(distribute_epoch_num\) was 7, is 30",
+            ):
                 refuse_changes(meta, together, identity, tmp_path / "a_last.ckpt")
-            refuse_changes(meta, dataclasses.replace(together, distribute_epoch_num=7), identity, tmp_path / "a_last.ckpt")
+            refuse_changes(
+                meta,
+                dataclasses.replace(together, distribute_epoch_num=7),
+                identity,
+                tmp_path / "a_last.ckpt",
+            )
         else:
             refuse_changes(meta, longer, identity, tmp_path / "a_last.ckpt")
 
 
 def test_other_classes_are_another_data_set(pairs, tmp_path):
     from dlinknet.data.classes import Class, Classes
+
     one, other = (Classes((Class("a", (0, 0, 0)), Class(name, (1, 0, 0), (1,)))) for name in "bc")
     moved = Classes((one.listed[0], dataclasses.replace(one.listed[1], values=(2,))))
     meta = saved(data_identity(pairs, [], one))
     refuse_changes(meta, settings(), data_identity(pairs, [], one), tmp_path / "a_last.ckpt")
-    with pytest.raises(UserError, match=r"the classes differ \(b only in the run, c only in the masks\)"):
+    with pytest.raises(
+        UserError, match=r"the classes differ \(b only in the run, c only in the masks\)"
+    ):
         refuse_changes(meta, settings(), data_identity(pairs, [], other), tmp_path / "a_last.ckpt")
-    with pytest.raises(UserError, match=r"the classes differ \(a, b only in the run, road only in the masks\)"):
+    with pytest.raises(
+        UserError, match=r"the classes differ \(a, b only in the run, road only in the masks\)"
+    ):
         refuse_changes(meta, settings(), data_identity(pairs, []), tmp_path / "a_last.ckpt")
     with pytest.raises(UserError, match="the class table has other values"):
         refuse_changes(meta, settings(), data_identity(pairs, [], moved), tmp_path / "a_last.ckpt")
@@ -192,7 +272,9 @@ def test_a_long_name_of_a_run(tmp_path, pairs, name):
             left.write_text("half")
     with files.held(settings(f"--log_name={name}"), pairs[:4], pairs[4:]):
         assert not left.exists()
-    with pytest.raises(UserError, match="^log_name makes '.*', which has a name of more than 255 "
-                                        "bytes; choose a shorter"):
+    with pytest.raises(
+        UserError,
+        match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter",
+    ):
         RunFiles(tmp_path / "new", name + "xyz").held(settings(), [], []).__enter__()
     assert not (tmp_path / "new").exists()

@@ -1,4 +1,5 @@
 """The plateau rule, epoch by epoch, as the authors' training loop decides."""
+
 import pytest
 
 from dlinknet.training.schedules import Decision, PlateauRule, Timetable
@@ -7,7 +8,9 @@ from dlinknet.training.schedules import Decision, PlateauRule, Timetable
 def test_a_plateau_divides_the_rate_beyond_three_epochs_and_stops_beyond_six():
     rule = PlateauRule(2e-4)
     assert rule.update(1.0) == Decision(improved=True)
-    assert [rule.update(loss) for loss in (1.0, 1.1, 2.0)] == [Decision()] * 3      # an equal loss is not a lower one
+    assert [rule.update(loss) for loss in (1.0, 1.1, 2.0)] == [
+        Decision()
+    ] * 3  # an equal loss is not a lower one
     rates = []
     for _ in range(3):
         assert rule.update(1.5) == Decision(restore=True)
@@ -22,7 +25,9 @@ def test_a_lower_loss_starts_the_count_again_and_keeps_the_rate():
         decision = rule.update(loss)
     assert decision.restore and rule.learning_rate == pytest.approx(4e-5)
     assert rule.update(0.9) == Decision(improved=True)
-    assert [rule.update(0.95) for _ in range(3)] == [Decision()] * 3 and rule.learning_rate == pytest.approx(4e-5)
+    assert [rule.update(0.95) for _ in range(3)] == [
+        Decision()
+    ] * 3 and rule.learning_rate == pytest.approx(4e-5)
 
 
 def test_training_stops_below_the_lowest_rate():
@@ -59,17 +64,28 @@ def test_one_cycle_rises_for_three_tenths_and_falls_to_nearly_nothing():
 
 def test_cosine_and_steps_by_hand():
     rates = timetable("cosine")
-    assert rates[0] == 0.1 and rates[50] == pytest.approx(0.05) and rates[25] == pytest.approx(0.05 * (1 + 2 ** -0.5))
+    assert (
+        rates[0] == 0.1
+        and rates[50] == pytest.approx(0.05)
+        and rates[25] == pytest.approx(0.05 * (1 + 2**-0.5))
+    )
     rates = timetable("step", epochs=3, factor=0.5)
-    assert [rates[step] for step in (0, 29, 30, 59, 60, 90)] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.0125])
+    assert [rates[step] for step in (0, 29, 30, 59, 60, 90)] == pytest.approx(
+        [0.1, 0.1, 0.05, 0.05, 0.025, 0.0125]
+    )
     assert set(timetable("constant")) == {0.1}
     assert Timetable("cosine", 0.1, 100, 10).update(9.0) == Decision()
 
 
 def test_timetables_are_pytorchs():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+    torch = pytest.importorskip(
+        "torch", reason="PyTorch is not installed: pip install torch==2.13.0"
+    )
     lr = torch.optim.lr_scheduler
-    for kind, make in (("one_cycle", lambda o: lr.OneCycleLR(o, 0.1, total_steps=57)), ("cosine", lambda o: lr.CosineAnnealingLR(o, 57))):
+    for kind, make in (
+        ("one_cycle", lambda o: lr.OneCycleLR(o, 0.1, total_steps=57)),
+        ("cosine", lambda o: lr.CosineAnnealingLR(o, 57)),
+    ):
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
         schedule = make(optimizer)
         for step, rate in enumerate(timetable(kind, 57)[:57]):

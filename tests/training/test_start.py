@@ -1,4 +1,5 @@
 """What a training starts from: a whole network is fine-tuned if the command line names it, its last layer re-made for other classes."""
+
 import numpy as np
 import pytest
 
@@ -7,7 +8,14 @@ from dlinknet.data.classes import ROADS, parse_classes
 from dlinknet.errors import UserError
 from dlinknet.training.resume import starts_from
 
-CLASSES = parse_classes({"classes": [{"name": name, "colour": [number, 0, 0], "values": [number]} for number, name in enumerate(("sky", "wood", "road"))]})
+CLASSES = parse_classes(
+    {
+        "classes": [
+            {"name": name, "colour": [number, 0, 0], "values": [number]}
+            for number, name in enumerate(("sky", "wood", "road"))
+        ]
+    }
+)
 
 
 def settings(*arguments):
@@ -17,6 +25,7 @@ def settings(*arguments):
 @pytest.fixture
 def start(mindspore):
     from dlinknet.training.start import starting_network
+
     return starting_network
 
 
@@ -27,41 +36,69 @@ def values(network):
 def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoint):
     file = spread_checkpoint("linknet18")
     from dlinknet.checkpoints.read import read_checkpoint
+
     network, line = start(settings(f"--trained_ckpt={file}"), ROADS)
     tensors, found = read_checkpoint(str(file), "k").tensors, values(network)
-    assert found.keys() == tensors.keys() and all(np.array_equal(found[name], tensors[name]) for name in tensors)
-    assert f"encoder, decoder and head: {len(tensors)} of {len(tensors)} tensors from {file} (linknet18)" == line
+    assert found.keys() == tensors.keys() and all(
+        np.array_equal(found[name], tensors[name]) for name in tensors
+    )
+    assert (
+        f"encoder, decoder and head: {len(tensors)} of {len(tensors)} tensors from {file} (linknet18)"
+        == line
+    )
 
 
 def test_the_last_layer_starts_anew_for_other_classes(start, spread_checkpoint):
     file = spread_checkpoint("linknet18")
     from dlinknet.checkpoints.read import read_checkpoint
+
     network, line = start(settings(f"--trained_ckpt={file}"), CLASSES)
     tensors, found = read_checkpoint(str(file), "k").tensors, values(network)
-    assert {name for name in tensors if not np.array_equal(found[name], tensors[name])} == {"head.conv2.weight", "head.conv2.bias"}
+    assert {name for name in tensors if not np.array_equal(found[name], tensors[name])} == {
+        "head.conv2.weight",
+        "head.conv2.bias",
+    }
     assert found["head.conv2.weight"].shape[0] == 3
-    assert line.endswith("its last layer starts from random weights, for its classes were 1 (road) and are 3 (sky, wood, road)")
+    assert line.endswith(
+        "its last layer starts from random weights, for its classes were 1 (road) and are 3 (sky, wood, road)"
+    )
 
 
 def test_another_network_or_preprocessing_is_refused_with_what_to_give(start, spread_checkpoint):
     file = spread_checkpoint("linknet18")
-    for arguments, words in ((["--model_name=linknet34"], "has model_name linknet18, not linknet34; fine-tune it with --model_name=linknet18"),
-                             (["--decoder=subpixel"], "has decoder full, not subpixel; fine-tune it with --decoder=full"),
-                             (["--preprocessing=imagenet_mean"], "another preprocessing than imagenet_mean")):
+    for arguments, words in (
+        (
+            ["--model_name=linknet34"],
+            "has model_name linknet18, not linknet34; fine-tune it with --model_name=linknet18",
+        ),
+        (
+            ["--decoder=subpixel"],
+            "has decoder full, not subpixel; fine-tune it with --decoder=full",
+        ),
+        (["--preprocessing=imagenet_mean"], "another preprocessing than imagenet_mean"),
+    ):
         with pytest.raises(UserError, match=words):
             start(settings(f"--trained_ckpt={file}", *arguments), ROADS)
 
 
 def test_one_thing_alone_is_started_from(tmp_path):
     asked = settings("--trained_ckpt=a.ckpt")
-    assert starts_from(asked, False) == ["trained_ckpt"] and starts_from(settings("--pretrained_ckpt=b.ckpt"), False) == ["pretrained_ckpt"]
-    assert starts_from(settings(), False) == starts_from(settings("--pretrained_ckpt=b.ckpt"), True) == []
+    assert starts_from(asked, False) == ["trained_ckpt"] and starts_from(
+        settings("--pretrained_ckpt=b.ckpt"), False
+    ) == ["pretrained_ckpt"]
+    assert (
+        starts_from(settings(), False)
+        == starts_from(settings("--pretrained_ckpt=b.ckpt"), True)
+        == []
+    )
     with pytest.raises(UserError, match="a run that goes on has its own weights"):
         starts_from(asked, True)
     with pytest.raises(UserError, match="trained_ckpt and pretrained_ckpt both name"):
         starts_from(settings("--trained_ckpt=a.ckpt", "--pretrained_ckpt=b.ckpt"), False)
     (tmp_path / "all.yaml").write_text("pretrained_ckpt: b.ckpt\n")
-    assert starts_from(settings("--trained_ckpt=a.ckpt", f"--config_path={tmp_path / 'all.yaml'}"), False) == ["trained_ckpt"], "a file's is passed over"
+    assert starts_from(
+        settings("--trained_ckpt=a.ckpt", f"--config_path={tmp_path / 'all.yaml'}"), False
+    ) == ["trained_ckpt"], "a file's is passed over"
 
 
 def test_a_yaml_file_that_serves_evaluation_too_starts_nothing(tmp_path, monkeypatch):

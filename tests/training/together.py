@@ -1,5 +1,6 @@
 """python together.py FOLDER SIZE: what one of SIZE processes computes of five training steps, and of the things that the
 processes tell each other, into FOLDER/SIZE_RANK.npz. With SIZE 1 alone, on whole batches."""
+
 import sys
 from pathlib import Path
 
@@ -14,7 +15,10 @@ def batches():
     """Five batches of 4: the images, and masks of which the first is empty, so that the parts' Dice differ much."""
     rng = np.random.default_rng(3)
     images = rng.uniform(-1.6, 1.6, (STEPS, BATCH, 3, SIDE, SIDE)).astype(np.float32)
-    masks = (rng.random((STEPS, BATCH, 1, SIDE, SIDE)) < np.array([0, 0.05, 0.2, 0.7]).reshape(1, 4, 1, 1, 1)).astype(np.float32)
+    masks = (
+        rng.random((STEPS, BATCH, 1, SIDE, SIDE))
+        < np.array([0, 0.05, 0.2, 0.7]).reshape(1, 4, 1, 1, 1)
+    ).astype(np.float32)
     return images, masks
 
 
@@ -27,17 +31,39 @@ def restored(folder, network, ranks):
     from dlinknet.training.loop import Trainer
     from dlinknet.training.progress import DataIdentity
     from dlinknet.training.run import RunFiles
+
     folder.mkdir()
-    settings = config.load(["--batch_size=2", "--train_size=32", "--distribute_epoch_num=5", f"--run_distribute={ranks.size > 1}",
-                            "--epoch_num=5"], "")
+    settings = config.load(
+        [
+            "--batch_size=2",
+            "--train_size=32",
+            "--distribute_epoch_num=5",
+            f"--run_distribute={ranks.size > 1}",
+            "--epoch_num=5",
+        ],
+        "",
+    )
     pairs = [Pair(name, Path(name), Path(name), 32, 32) for name in "abcd"]
     loader = TrainingLoader(pairs, 2, (32, 32), "none", 1, 1, ranks.rank, ranks.size)
-    trainer = Trainer(settings, network, loader, RunFiles(folder, "r"), None, DataIdentity((), (), "same", None), ranks)
+    trainer = Trainer(
+        settings,
+        network,
+        loader,
+        RunFiles(folder, "r"),
+        None,
+        DataIdentity((), (), "same", None),
+        ranks,
+    )
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9])
 
     def train_epoch(epoch):
         set_value(network.head.conv2.bias, np.array([10 * epoch + ranks.rank]))
-        return {"epoch": epoch, "train_loss": next(losses), "learning_rate": 0.1, "images_per_second": 1.0}
+        return {
+            "epoch": epoch,
+            "train_loss": next(losses),
+            "learning_rate": 0.1,
+            "images_per_second": 1.0,
+        }
 
     trainer._train_epoch = train_epoch
     trainer.agree()
@@ -49,8 +75,12 @@ def restored(folder, network, ranks):
         refusal = ""
     except Exception as error:  # noqa: BLE001  (its text is looked at)
         refusal = f"{type(error).__name__}: {error}"
-    return {"restored": network.head.conv2.bias.asnumpy(), "written": written, "refusal": refusal,
-            "rate": trainer.optimizer.learning_rate.asnumpy()}
+    return {
+        "restored": network.head.conv2.bias.asnumpy(),
+        "written": written,
+        "refusal": refusal,
+        "rate": trainer.optimizer.learning_rate.asnumpy(),
+    }
 
 
 def cross_entropy(size, mine):
@@ -58,10 +88,11 @@ def cross_entropy(size, mine):
     import mindspore as ms
 
     from dlinknet.training.losses import CrossEntropyLoss
+
     rng = np.random.default_rng(4)
     logits = rng.normal(size=(BATCH, 3, 8, 8)).astype(np.float32)
     truth = rng.choice([0, 1, 2, 255], (BATCH, 1, 8, 8), p=[0.6, 0.2, 0.1, 0.1]).astype(np.float32)
-    truth[-1] = 255     # one image's pixels count nowhere, so that the parts weigh differently
+    truth[-1] = 255  # one image's pixels count nowhere, so that the parts weigh differently
     loss = ms.jit(ms.value_and_grad(CrossEntropyLoss(np.array([1.0, 3.0, 9.0]), size), 0))
     value, gradient = loss(ms.Tensor(logits[mine]), ms.Tensor(truth[mine]))
     return {"entropy": value.asnumpy(), "entropy_gradient": gradient.asnumpy() / size}
@@ -69,6 +100,7 @@ def cross_entropy(size, mine):
 
 def main(folder, size):
     from dlinknet.devices import runtime
+
     device = runtime.start("CPU", 0, 1, distribute=size > 1)
     from mindspore import Tensor, amp, nn
 
@@ -77,15 +109,22 @@ def main(folder, size):
     from dlinknet.models.linknet import LinkNet
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
+
     assert device.size == size
     ranks = Ranks(device.rank, device.size)
-    network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1, (1, 2)).set_train(False)      # BatchNorm as in inference
+    network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1, (1, 2)).set_train(
+        False
+    )  # BatchNorm as in inference
     scaler = amp.DynamicLossScaler(1024, 2, 1000)
-    step = make_step(network, DiceBCELoss(size), nn.Adam(network.trainable_params(), 1e-3), scaler, size)
+    step = make_step(
+        network, DiceBCELoss(size), nn.Adam(network.trainable_params(), 1e-3), scaler, size
+    )
     mine = slice(ranks.rank * BATCH // size, (ranks.rank + 1) * BATCH // size)
     found = {}
     images, masks = batches()
-    found["losses"] = [float(step(Tensor(x[mine]), Tensor(t[mine]))[0].asnumpy()) for x, t in zip(images, masks)]
+    found["losses"] = [
+        float(step(Tensor(x[mine]), Tensor(t[mine]))[0].asnumpy()) for x, t in zip(images, masks)
+    ]
     found.update({f"weights.{p.name}": p.asnumpy() for p in network.get_parameters()})
 
     found.update(cross_entropy(size, mine))
@@ -96,7 +135,7 @@ def main(folder, size):
     found["unchanged"] = np.array_equal(before, network.head.conv2.weight.asnumpy())
     found["scale"] = scaler.scale_value.asnumpy()
 
-    found["total"] = ranks.total(np.array([[ranks.rank, 2 ** 20 - 1], [10 ** 12 + 1, 3]], np.int64))
+    found["total"] = ranks.total(np.array([[ranks.rank, 2**20 - 1], [10**12 + 1, 3]], np.int64))
     bias, weight = network.head.conv2.bias, network.head.conv1.bias
     bias.set_data(Tensor(np.array([ranks.rank + 1], np.float32)))
     weight.set_data(Tensor(np.full(32, 10.0 * ranks.rank, np.float32)))

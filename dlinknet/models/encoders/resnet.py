@@ -11,6 +11,7 @@ An encoder maps N x 3 x H x W to five feature maps, H and W multiples of 32. For
 e is the block's expansion: 1 for basic blocks (18, 34), 4 for bottlenecks (50, 101). The stride of a bottleneck sits in
 its 3x3 convolution, as in torchvision. Parameters carry torchvision's names (conv1, bn1, layer1.0.conv1, downsample.0).
 """
+
 from __future__ import annotations
 
 from mindspore import nn, ops
@@ -18,10 +19,16 @@ from mindspore.common.initializer import HeNormal
 
 # Where an encoder's strided convolutions and its max-pool pad, which differs between those that trained weights: on the top and
 # left (PyTorch's way), or, as MindSpore's and TensorFlow's 'same' does, one pixel less there and one at the bottom and right.
-PADDINGS = {"explicit": (False, False), "same": (True, True), "same_pool": (False, True)}   # (convolutions, max-pool) are 'same'
+PADDINGS = {
+    "explicit": (False, False),
+    "same": (True, True),
+    "same_pool": (False, True),
+}  # (convolutions, max-pool) are 'same'
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, same: bool = False) -> nn.Conv2d:
+def conv(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, same: bool = False
+) -> nn.Conv2d:
     """A convolution without bias: H x W -> H / stride x W / stride.
 
     Pads kernel // 2 on every side, or with `same` and stride 2 what MindSpore's 'same' pads at even sides.
@@ -29,9 +36,17 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, same
     around: int | tuple[int, ...] = kernel // 2
     if same and stride == 2 and kernel > 1:
         before = (kernel - 2) // 2
-        around = (before, kernel - 2 - before) * 2      # top, bottom, left, right
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad_mode="pad", padding=around, has_bias=False,
-                     weight_init=HeNormal(mode="fan_out", nonlinearity="relu"))
+        around = (before, kernel - 2 - before) * 2  # top, bottom, left, right
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        pad_mode="pad",
+        padding=around,
+        has_bias=False,
+        weight_init=HeNormal(mode="fan_out", nonlinearity="relu"),
+    )
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:

@@ -69,7 +69,8 @@ class Aim:
         def fsync(file):
             self.happens(
                 "fsync",
-                os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
+                os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"),
+            )
             return whole(file)
 
         return fsync

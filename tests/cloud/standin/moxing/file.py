@@ -2,6 +2,7 @@
 
 Where the file MOXING_ROOT/faults exists it holds a number, and each so-many-th call of any function fails.
 """
+
 import itertools
 import os
 import shutil
@@ -54,15 +55,18 @@ def list_directory(url, recursive=False):
     folder = _path(url)
     if not recursive:
         return sorted(os.listdir(folder))
-    return sorted(os.path.relpath(os.path.join(place, name), folder)
-                  for place, folders, files in os.walk(folder) for name in [*folders, *files])
+    return sorted(
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, folders, files in os.walk(folder)
+        for name in [*folders, *files]
+    )
 
 
 def copy(src_url, dst_url):
     _may_fail()
     if os.path.isdir(_path(src_url)):
         raise IsADirectoryError(f"copy takes a file, not {src_url}")
-    if dst_url.startswith(("s3://", "obs://")):         # a store has no folders that could be missing
+    if dst_url.startswith(("s3://", "obs://")):  # a store has no folders that could be missing
         os.makedirs(os.path.dirname(_path(dst_url)), exist_ok=True)
     shutil.copyfile(_path(src_url), _path(dst_url))
 
