@@ -71,4 +71,6 @@ def test_a_sidecar_is_read(name, tmp_path, monkeypatch):
     found = description.read(str(model))
     assert found.card.model == "linknet18" and found.shape.size == (64, 64)
     assert found.card.to_dict() == ModelCard.from_dict(values).to_dict()
-    assert {**values, **found.card.to_dict()} == values, "what is written now is what was written"
+    shape = found.shape.to_dict(found.card.classes, found.card.preprocessing)
+    now = {**values, **found.card.to_dict(), **shape}
+    assert now == values, "what is written now is what was written"
