@@ -18,6 +18,7 @@ from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.devices.ranks import Ranks
+from dlinknet.devices.supervisor import DONE
 from dlinknet.errors import RunFailed, UserError, out_of_memory
 from dlinknet.files.fields import BadFields
 from dlinknet.models.precision import set_precision
@@ -214,7 +215,7 @@ class Trainer:
                 self.files.best,
             )
         signals.say("the training was done")
-        LOG.info("training is done")  # scripts/processes.sh looks for it
+        LOG.info(DONE)
 
     def _raise_told(self, error: Exception) -> None:
         """Raise RunFailed for what the user can do something about: too little memory, a full disk."""
