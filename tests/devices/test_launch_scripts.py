@@ -777,8 +777,8 @@ def test_three_go_on_where_two_were(real, mindspore):
     )
     assert (
         "rank 2 of 3" in logs[2]
-        and "batches of 3 x 32 x 32" in logs[2]
-        and "batches of 2 x 32 x 32" in logs[0]
+        and "batches of 3 x 64 x 64" in logs[2]
+        and "batches of 2 x 64 x 64" in logs[0]
     )
     figures = [
         [
