@@ -29,9 +29,9 @@ def write_models(folder: Path, size: int) -> None:
 
     runtime.start("CPU", 0, sides.SEED)
     from dlinknet.checkpoints.save import save
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
 
-    network = BUILDERS["dlinknet34"](1)
+    network = build("dlinknet34", 1)
     np.savez(folder / "weights.npz", **{p.name: p.asnumpy() for p in network.get_parameters()})
     save(folder / "model.ckpt", network.get_parameters(), {"model": "dlinknet34", "classes": 1})
     subprocess.run(
@@ -68,10 +68,10 @@ def measure_product(options) -> None:
 
     runtime.start("CPU", 0, sides.SEED)
     runtime.run_eagerly()
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
     from dlinknet.models.profile import layers, totals
 
-    work = totals(layers(BUILDERS["dlinknet34"](1), options.size, options.size))["multiply_adds"]
+    work = totals(layers(build("dlinknet34", 1), options.size, options.size))["multiply_adds"]
     matrix = np.random.default_rng(sides.SEED).normal(size=(SIDE, SIDE)).astype(np.float32)
     share = work / SIDE**3
     measure.answer(

@@ -51,7 +51,7 @@ def write_light_model(file: Path, size: int) -> None:
             "model": "light",
             "classes": 1,
             "threshold": 0.5,
-            **description.Shape(1, (size, size)).described(1),
+            **description.Shape(1, (size, size)).to_dict(1),
         },
     )
 
@@ -62,11 +62,11 @@ def write_model(file: Path, size: int) -> None:
 
     runtime.start("CPU", 0, 1)
     from dlinknet.checkpoints.save import save
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
 
     save(
         file.with_suffix(".ckpt"),
-        BUILDERS["dlinknet34"](1).get_parameters(),
+        build("dlinknet34", 1).get_parameters(),
         {"model": "dlinknet34", "classes": 1},
     )
     subprocess.run(

@@ -30,12 +30,12 @@ def one_core(folder: str, repeats: int) -> None:
     runtime.start("CPU", 0, 1)
     import cv2
 
-    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.loader import Batching, TrainingLoader
     from dlinknet.images.read import read_image, read_mask
 
     cv2.setNumThreads(1)
     pairs = pairs_of(folder)
-    loader = TrainingLoader(pairs, 4, None, "full", 1, 1)
+    loader = TrainingLoader(pairs, Batching(4))
     epochs = iter(range(1, 1000))
     reading = measure.repeated(
         lambda: [(read_image(p.image), read_mask(p.mask)) for p in pairs], repeats
@@ -47,9 +47,9 @@ def one_core(folder: str, repeats: int) -> None:
 def waiting(folder: str) -> None:
     """The share of an epoch of training that waits for data."""
     _, step = sides.training_step()
-    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.loader import Batching, TrainingLoader
 
-    loader = TrainingLoader(pairs_of(folder), 2, (512, 512), "full", 1, 4)
+    loader = TrainingLoader(pairs_of(folder), Batching(2, (512, 512), workers=4))
     step(*next(iter(loader.epoch(1))))[0].asnumpy()  # compiles
     waited, start = 0.0, time.perf_counter()
     batches = loader.epoch(2)

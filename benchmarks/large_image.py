@@ -31,13 +31,13 @@ def whole_prediction(file: Path, folder: Path, only_count: bool) -> None:
     from dlinknet.inference.engines import NetworkEngine
     from dlinknet.inference.predict_images import predict
     from dlinknet.inference.predictor import Predictor
-    from dlinknet.inference.tiles import along
+    from dlinknet.inference.tiles import Tiling, along
     from dlinknet.inference.write_predictions import PredictionFiles
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
     from dlinknet.threads import BackgroundWriter
 
-    predictor = Predictor(NetworkEngine(BUILDERS["dlinknet34"](1)), TILE, OVERLAP)
-    images = find_images(str(file), "data_path")
+    predictor = Predictor(NetworkEngine(build("dlinknet34", 1)), Tiling(TILE, OVERLAP))
+    images = find_images(str(file))
     height, width = (
         along(length, predictor.tile_size, predictor.overlap)[0] for length in images[0].size
     )

@@ -26,9 +26,9 @@ def write_checkpoint(file: Path) -> None:
 
     runtime.start("CPU", 0, 1)
     from dlinknet.checkpoints.save import save
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
 
-    save(file, BUILDERS["linknet34"](1).get_parameters(), {"model": "linknet34", "classes": 1})
+    save(file, build("linknet34", 1).get_parameters(), {"model": "linknet34", "classes": 1})
 
 
 def version(python: str) -> str:

@@ -67,13 +67,13 @@ def training_step(
     runtime.start(target, 0, SEED, tf32=precision != "float32")
     from mindspore import amp, nn
 
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
     from dlinknet.models.precision import set_precision
     from dlinknet.training.losses import DiceBCELoss
     from dlinknet.training.step import make_step
 
     network = set_precision(
-        BUILDERS["dlinknet34"](1).set_train(True), precision if precision.startswith("O") else "O0"
+        build("dlinknet34", 1).set_train(True), precision if precision.startswith("O") else "O0"
     )
     return network, make_step(
         network,
@@ -137,10 +137,10 @@ def mindspore_inference(
     runtime.start(target, 0, SEED, tf32)
     from mindspore import Tensor
 
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
     from dlinknet.models.probability import Probability
 
-    network = BUILDERS["dlinknet34"](1)
+    network = build("dlinknet34", 1)
     np.savez(weights, **{p.name: p.asnumpy() for p in network.get_parameters()})
     graph = Probability(network).set_train(False)
     images = batch(1, max(height, width))[0][:, :, :height, :width].copy()

@@ -33,17 +33,18 @@ def main() -> None:
     from dlinknet.images.read import read_image
     from dlinknet.inference.engines import NetworkEngine
     from dlinknet.inference.predictor import Predictor
+    from dlinknet.inference.tiles import Tiling
 
-    _, network, _ = load_trained(options.trained_ckpt, "trained_ckpt", "dlinknet34")
-    images = [read_image(Path(image.file)) for image in find_images(options.images, "images")[:16]]
+    _, network, _ = load_trained(options.trained_ckpt, "dlinknet34")
+    images = [read_image(Path(image.file)) for image in find_images(options.images)[:16]]
     mosaic = np.vstack([np.hstack(images[4 * row : 4 * row + 4]) for row in range(4)])
     height, width = mosaic.shape[:2]
-    whole = Predictor(NetworkEngine(network), 32 * (max(height, width) // 32 + 1), 0).probability(
-        mosaic
-    )
+    whole = Predictor(
+        NetworkEngine(network), Tiling(32 * (max(height, width) // 32 + 1), 0)
+    ).probability(mosaic)
     found = []
     for size, overlap in TILES:
-        predictor = Predictor(NetworkEngine(network), size, overlap)
+        predictor = Predictor(NetworkEngine(network), Tiling(size, overlap))
         probability = predictor.probability(mosaic)
         differs = float(((probability > 0.5) != (whole > 0.5)).mean())
         found.append(

@@ -30,12 +30,12 @@ def block(options: argparse.Namespace):
     import mindspore as ms
     import numpy as np
 
-    from dlinknet.models.blocks import SubPixel, double, double_depthwise, up_conv
+    from dlinknet.models.blocks import SubPixel, double_depthwise, double_transposed, up_conv
 
     kind, way = options.side.split(", ")
     channels = options.channels
     cell = {
-        "transposed 3x3": lambda: double(channels, channels),
+        "transposed 3x3": lambda: double_transposed(channels, channels),
         "transposed 4x4": lambda: up_conv(channels, channels, 4, 1),
         "depth-wise 4x4": lambda: double_depthwise(channels),
         "sub-pixel": lambda: SubPixel(channels, channels),

@@ -58,12 +58,15 @@ class InputError(UserError):
 
     Args:
         subject: the file or value.
-        reason: what is wrong with it and the remedy, so that "SUBJECT REASON" is a sentence.
+        reason: what is wrong with it and the remedy. "BEFORE SUBJECT REASON" is a sentence.
+        before: what stands before the subject, as in "cannot read".
     """
 
-    def __init__(self, subject: object, reason: str):
-        self.subject, self.reason = str(subject), reason
-        super().__init__(f"{subject} {reason}")
+    def __init__(self, subject: object, reason: str, before: str = ""):
+        self.subject, self.reason, self.before = str(subject), reason, before
+        start = f"{before} " if before else ""
+        space = "" if reason.startswith((":", ";")) or not reason else " "
+        super().__init__(f"{start}{subject or 'the value'}{space}{reason}")
 
 
 @contextmanager
@@ -73,12 +76,15 @@ def naming(setting: str) -> Iterator[None]:
     An error that an inner block has named stays as it is.
 
     Raises:
-        UserError: "SETTING: SUBJECT REASON" for an InputError of the block.
+        UserError: for an InputError of the block, "SETTING: " and its sentence, or "SETTING REASON" if
+            its subject is empty.
     """
     try:
         yield
     except InputError as error:
-        raise UserError(f"{setting}: {error}") from None
+        raise UserError(
+            f"{setting}: {error}" if error.subject else f"{setting} {error.reason}"
+        ) from None
 
 
 class RunFailed(Told):

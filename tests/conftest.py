@@ -66,15 +66,15 @@ def mindspore():
 @pytest.fixture(scope="session")
 def networks(mindspore):
     """build(name, classes, decoder) -> a network with random weights and random BatchNorm statistics, built once a session."""
+    from dlinknet import models
     from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.linknet import BUILDERS
 
     built = {}
 
     def build(name, classes=1, decoder="full"):
         if (name, classes, decoder) not in built:
             mindspore.set_seed(7)
-            network = BUILDERS[name](classes, "explicit", decoder)
+            network = models.build(name, classes, decoder=decoder)
             rng = np.random.default_rng(7)
             for p in network.get_parameters():
                 if re.search(r"layer\d\.\d+\.bn[23]\.gamma", p.name):

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from dlinknet import config
-from dlinknet.data.layouts import classes_of
-from dlinknet.data.preprocess import CHOICES, of_settings
+from dlinknet.commands.data_sets import classes_of, preprocessing_of
+from dlinknet.data.preprocess import CHOICES
 from tests.conftest import ROOT
 
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -19,7 +19,7 @@ def test_a_recipe_is_a_few_lines_that_the_settings_take(file):
     assert all(defaults[key] != value for key, value in values.items()), (
         "only what differs from the defaults"
     )
-    assert classes_of(settings).outputs > 1 and of_settings(settings).known
+    assert classes_of(settings).outputs > 1 and preprocessing_of(settings).is_supported
     assert f"configs/{file.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -75,7 +75,7 @@ def test_a_recipe_is_a_few_lines_that_the_settings_take(file):
 )
 def test_a_recipe_is_its_seeds(name, expected):
     settings = config.load([f"--config_path={ROOT / 'configs' / name}.yaml"], "")
-    found = {"outputs": classes_of(settings).outputs, "resize": of_settings(settings).resize}
+    found = {"outputs": classes_of(settings).outputs, "resize": preprocessing_of(settings).resize}
     assert {key: found.get(key, getattr(settings, key, None)) for key in expected} == expected
     if name != "notebook":
-        assert of_settings(settings).shift == CHOICES["imagenet_mean"].shift
+        assert preprocessing_of(settings).shift == CHOICES["imagenet_mean"].shift

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterable, NamedTuple
+from typing import Iterable, NamedTuple
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn
 
 from dlinknet.checkpoints.ckpt_files import TYPES
-from dlinknet.checkpoints.model_card import ModelCard
+from dlinknet.checkpoints.model_card import ModelCard, known_card
 from dlinknet.checkpoints.origins import ENCODER, Weights, recognise
 from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
-from dlinknet.errors import UserError, name_some, shown
+from dlinknet.errors import InputError, name_some, shown
 from dlinknet.files.fields import BadFields, Fields
-from dlinknet.models.blocks import UPS
-from dlinknet.models.encoders.resnet import PADDINGS
-from dlinknet.models.linknet import BUILDERS
+from dlinknet.models import build
+from dlinknet.models.linknet import LinkNet
+from dlinknet.models.specs import NETWORKS, PADDINGS
 
 
 class Trained(NamedTuple):
-    """A trained network, its name, and what its checkpoint says of itself."""
+    """A trained network, and what its checkpoint says of itself."""
 
-    model: str
-    network: nn.Cell
+    network: LinkNet
     card: ModelCard
 
 
-def load_trained(file: str, key: str, model: str) -> Trained:
-    """The network with its weights of a trained checkpoint of any kind that formats.py knows.
+def load_trained(file: str, model: str) -> Trained:
+    """The network with its weights of a trained checkpoint of any kind that origins.py knows.
 
     Args:
         model: which network it is where neither the checkpoint's text nor its tensors say so.
@@ -38,14 +37,15 @@ def load_trained(file: str, key: str, model: str) -> Trained:
     Raises:
         UserError: it is damaged, of a kind or network that is not known here, or does not fit it.
     """
-    checkpoint = read_checkpoint(file, key)
+    checkpoint = read_checkpoint(file)
     known_card(
-        {"model": model, **checkpoint.meta}, file, key
+        {"model": model, **checkpoint.meta}, file
     )  # of a later dlinknet: said before its names are looked at
-    found = _recognised(checkpoint, key)
+    found = _recognised(checkpoint)
     if not found.whole:
-        raise UserError(
-            f"{key}: {file} is an encoder alone ({found.kind}); --pretrained_ckpt={file} starts a training from it"
+        raise InputError(
+            file,
+            f"is an encoder alone ({found.kind}); a training can start from it (--pretrained_ckpt)",
         )
     maps = (*found.tensors["head.conv2.weight"].shape, 0)[0]
     card = known_card(
@@ -57,100 +57,77 @@ def load_trained(file: str, key: str, model: str) -> Trained:
             **checkpoint.meta,
         },
         file,
-        key,
     )
-    network = BUILDERS[card.model](card.classes, card.padding, card.decoder)
-    load_network(replace(checkpoint, tensors=found.tensors), network, key)
-    return Trained(card.model, network, card)
+    network = build(card.model, card.classes, padding=card.padding, decoder=card.decoder)
+    load_network(replace(checkpoint, tensors=found.tensors), network)
+    return Trained(network, card)
 
 
-def known_card(values: dict[str, Any], file: str, key: str) -> ModelCard:
-    """Return the model card in a checkpoint's text.
-
-    Args:
-        values: the text, with what is known of the network otherwise.
-        file, key: the checkpoint, and the setting that named it, for the error's line.
-
-    Raises:
-        UserError: the text holds no card, or that of a network that cannot be built here.
-    """
-    later = "the checkpoint may be damaged or from a later dlinknet"
-    try:
-        card = ModelCard.from_dict(values)
-    except BadFields as error:
-        raise UserError(
-            f"{key}: {file} says of its network what is not known here ({error}); {later}"
-        ) from None
-    if card.model not in BUILDERS or card.decoder not in UPS or card.padding not in PADDINGS:
-        raise UserError(
-            f"{key}: {file} is a {shown(card.model, 30)} with decoder {shown(card.decoder, 30)} and padding "
-            f"{shown(card.padding, 30)}, which this dlinknet does not know; {later}"
-        )
-    return card
-
-
-def load_network(checkpoint: Checkpoint, network: nn.Cell, key: str) -> None:
+def load_network(checkpoint: Checkpoint, network: nn.Cell) -> None:
     """Puts a checkpoint's weights into a whole network; optimizer state in it is passed over.
 
     Raises:
         UserError: a weight of the network is missing or has another shape. The network is then unchanged.
     """
-    _assign(checkpoint.tensors, {p.name: p for p in network.get_parameters()}, checkpoint.file, key)
+    _assign(checkpoint.tensors, {p.name: p for p in network.get_parameters()}, checkpoint.file)
 
 
-def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter], key: str) -> None:
+def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter]) -> None:
     """Gives optimizer and loss scaler the values that they had.
 
     Raises:
         UserError: one of them is missing in the checkpoint or has another shape. Nothing is changed then.
     """
-    _assign(checkpoint.tensors, {p.name: p for p in parameters}, checkpoint.file, key)
+    _assign(checkpoint.tensors, {p.name: p for p in parameters}, checkpoint.file)
 
 
 def start_network(
     model: str, file: str, padding: str, classes: int = 1, decoder: str = "full"
-) -> tuple[nn.Cell, str]:
-    """A network to train, and a line that says what its encoder starts from.
+) -> tuple[LinkNet, str]:
+    """Return a network to train, and a line that says what its encoder starts from.
 
     Args:
         model: its name.
-        file: the setting pretrained_ckpt; empty for random weights.
-        padding: the setting encoder_padding; 'auto' for what the file was trained with.
-        classes, decoder: as BUILDERS takes them.
+        file: weights of an encoder, or of a whole network with one; empty for random weights.
+        padding: how the encoder pads, one of specs.PADDINGS; 'auto' for what the file was trained
+            with.
+        classes, decoder: as models.build accepts them.
 
     Raises:
-        UserError: what read_checkpoint and load_encoder raise.
+        InputError: what read_checkpoint and load_encoder raise, or the file has another encoder.
     """
     if not file:
-        network = BUILDERS[model](classes, "explicit" if padding == "auto" else padding, decoder)
+        padding = "explicit" if padding == "auto" else padding
+        network = build(model, classes, padding=padding, decoder=decoder)
         return network, "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
-    checkpoint = read_checkpoint(file, "pretrained_ckpt")
-    found = _recognised(checkpoint, "pretrained_ckpt")
-    depth = model[len(model.rstrip("0123456789")) :]
-    if found.depth != depth:
-        raise UserError(
-            f"pretrained_ckpt: {file} is a ResNet{found.depth} ({found.kind}); {model} takes a ResNet{depth}"
+    checkpoint = read_checkpoint(file)
+    found = _recognised(checkpoint)
+    wanted = NETWORKS[model].encoder[len("resnet") :]
+    if found.depth != wanted:
+        raise InputError(
+            file, f"is a ResNet{found.depth} ({found.kind}); {model} requires a ResNet{wanted}"
         )
-    network = BUILDERS[model](classes, found.padding if padding == "auto" else padding, decoder)
-    return network, _load_encoder(found, network.encoder, checkpoint.file, "pretrained_ckpt")
+    padding = found.padding if padding == "auto" else padding
+    network = build(model, classes, padding=padding, decoder=decoder)
+    return network, _load_encoder(found, network.encoder, checkpoint.file)
 
 
-def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell, key: str) -> str:
+def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell) -> str:
     """Puts the encoder's weights into `encoder` and returns a line that says what was taken.
 
     Raises:
-        UserError: the file is of no kind that formats.py knows, or a weight of the encoder is missing or has another shape. The
+        UserError: the file is of no kind that origins.py knows, or a weight of the encoder is missing or has another shape. The
             encoder is then unchanged.
     """
-    return _load_encoder(_recognised(checkpoint, key), encoder, checkpoint.file, key)
+    return _load_encoder(_recognised(checkpoint), encoder, checkpoint.file)
 
 
-def _load_encoder(found: Weights, encoder: nn.Cell, file: Path, key: str) -> str:
+def _load_encoder(found: Weights, encoder: nn.Cell, file: Path) -> str:
     targets = {
         p.name if p.name.startswith(ENCODER) else ENCODER + p.name: p
         for p in encoder.get_parameters()
     }
-    _assign(found.tensors, targets, file, key)
+    _assign(found.tensors, targets, file)
     left = sorted({*found.left, *(found.tensors.keys() - targets)})
     padding = "" if found.padding == "explicit" else f", which pads as {found.padding} does"
     return (
@@ -159,22 +136,23 @@ def _load_encoder(found: Weights, encoder: nn.Cell, file: Path, key: str) -> str
     )
 
 
-def _recognised(checkpoint: Checkpoint, key: str) -> Weights:
+def _recognised(checkpoint: Checkpoint) -> Weights:
     """A checkpoint's tensors under our names; its padding is what it says of itself, else what its kind has."""
     found = recognise(checkpoint.tensors)
     if found is None:
-        raise UserError(
-            f"{key}: {checkpoint.file} holds no weights that are known here: a ResNet of the model zoo, mindcv or "
+        raise InputError(
+            checkpoint.file,
+            f"holds no weights that are known here: a ResNet of the model zoo, mindcv or "
             "torchvision, the original or the reference D-LinkNet, or ours; it has "
-            f"{_some(sorted(checkpoint.tensors), 3) or 'no tensors'}"
+            f"{_some(sorted(checkpoint.tensors), 3) or 'no tensors'}",
         )
     try:
         padding = Fields(checkpoint.meta).text("padding", found.padding, 60)
     except BadFields as error:
-        raise UserError(f"{key}: {checkpoint.file} is damaged: {error}") from None
+        raise InputError(checkpoint.file, f"is damaged: {error}") from None
     if padding not in PADDINGS:
-        raise UserError(
-            f"{key}: {checkpoint.file} pads as {shown(padding)}, which this dlinknet does not know"
+        raise InputError(
+            checkpoint.file, f"pads as {shown(padding)}, which this dlinknet does not know"
         )
     return replace(found, padding=padding)
 
@@ -188,9 +166,7 @@ def _some(names: list[str], most: int = 5) -> str:
     )
 
 
-def _assign(
-    tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path, key: str
-) -> None:
+def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path) -> None:
     """Sets every parameter of `targets` from the tensor of its name, if all of them fit.
 
     Raises:
@@ -199,9 +175,10 @@ def _assign(
     """
     missing = [f"{name} {p.shape}" for name, p in targets.items() if name not in tensors]
     if missing:
-        raise UserError(
-            f"{key}: {file} lacks {len(missing)} of the network's {len(targets)} tensors "
-            f"({name_some(missing)}); is it a checkpoint of another model_name?"
+        raise InputError(
+            file,
+            f"lacks {len(missing)} of the network's {len(targets)} tensors "
+            f"({name_some(missing)}); is it a checkpoint of another model_name?",
         )
     unlike = [
         f"{name} {tensors[name].shape} for {p.shape}"
@@ -209,9 +186,10 @@ def _assign(
         if tensors[name].shape != p.shape
     ]
     if unlike:
-        raise UserError(
-            f"{key}: {file} has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
-            "another model_name?"
+        raise InputError(
+            file,
+            f"has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
+            "another model_name?",
         )
     values = {
         name: _converted(tensors[name], np.dtype(TYPES[str(p.dtype)]))
@@ -219,14 +197,15 @@ def _assign(
     }
     odd = [f"{name} {tensors[name].dtype}" for name, value in values.items() if value is None]
     if odd:
-        raise UserError(
-            f"{key}: {file} has {len(odd)} tensors of a type that cannot be taken ({name_some(odd, 3)})"
+        raise InputError(
+            file, f"has {len(odd)} tensors of a type that cannot be taken ({name_some(odd, 3)})"
         )
     failed = [name for name, value in values.items() if not np.isfinite(value).all()]
     if failed:
-        raise UserError(
-            f"{key}: {file} has NaN or infinity in {len(failed)} of {len(values)} tensors ({name_some(failed, 3)}): the "
-            "training that wrote it had failed; name an earlier checkpoint"
+        raise InputError(
+            file,
+            f"has NaN or infinity in {len(failed)} of {len(values)} tensors ({name_some(failed, 3)}): the "
+            "training that wrote it had failed; name an earlier checkpoint",
         )
     below = [
         name
@@ -234,8 +213,9 @@ def _assign(
         if name.endswith("moving_variance") and (value < 0).any()
     ]
     if below:
-        raise UserError(
-            f"{key}: {file} has variances below 0 in {len(below)} tensors ({name_some(below, 3)}): it is damaged"
+        raise InputError(
+            file,
+            f"has variances below 0 in {len(below)} tensors ({name_some(below, 3)}): it is damaged",
         )
     for name, parameter in targets.items():
         set_value(parameter, values[name])

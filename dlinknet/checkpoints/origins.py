@@ -19,17 +19,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dlinknet.models.specs import encoder_name
+
 ENCODER = "encoder."  # in front of the encoder's names inside a whole network
 EPS_SHIFT = np.float32(
     1e-4 - 1e-5
 )  # the model zoo divides by sqrt(var + 1e-4), ours by sqrt(var + 1e-5)
-DEPTHS = {
-    (False, (2, 2, 2, 2)): 18,
-    (False, (3, 4, 6, 3)): 34,
-    (True, (3, 4, 6, 3)): 50,
-    (True, (3, 4, 23, 3)): 101,
-    (True, (3, 8, 36, 3)): 152,
-}
 OPTIMIZER = re.compile(
     r"(moments?|moment1|moment2|mean_square|accum|stat|velocity)\.|(beta\d_power|global_step|learning_rate"
     r"|momentum|scale_value|counter|epoch_num|step_num|current_iterator_step|last_overflow_iterator_step|scale_sense)$"
@@ -56,7 +51,7 @@ class Weights:
     kind: str  # whose they are, in words
     tensors: dict[str, np.ndarray]  # as in a whole network: the encoder's begin with 'encoder.'
     whole: bool  # a whole network, not an encoder alone
-    padding: str  # what the encoder was trained with: a key of resnet.PADDINGS
+    padding: str  # what the encoder was trained with: one of specs.PADDINGS
     left: list[str] = field(default_factory=list)  # names in the file that are no weights of ours
 
     @property
@@ -73,16 +68,13 @@ class Weights:
             for stage in (1, 2, 3, 4)
         )
         bottleneck = "encoder.layer1.0.conv3.weight" in self.tensors
-        return str(
-            DEPTHS.get(
-                (bottleneck, blocks),
-                f" with {blocks} {'bottlenecks' if bottleneck else 'basic blocks'}",
-            )
-        )
+        name = encoder_name(bottleneck, blocks)
+        kind = "bottlenecks" if bottleneck else "basic blocks"
+        return name[len("resnet") :] if name else f" with {blocks} {kind}"
 
     @property
     def decoder(self) -> str:
-        """How the decoder doubles, a key of blocks.UPS. Of a whole network only."""
+        """How the decoder doubles, one of specs.DECODERS. Of a whole network only."""
         shape = (
             self.tensors["decoder4.up.weight"].shape if "decoder4.up.weight" in self.tensors else ()
         )

@@ -94,7 +94,7 @@ class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no disp
         if not isinstance(target, dict) or len(items) % 2:
             raise BadPickle("it is not whole")
         for key, value in zip(items[::2], items[1::2]):
-            target[checked_key(key)] = value
+            target[checked_name(key)] = value
 
     def _refuse(self) -> None:
         raise BadPickle(
@@ -115,13 +115,13 @@ class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no disp
     }
 
 
-def checked_key(key: Any) -> Any:
+def checked_name(value: Any) -> Any:
     """Return a dict's key.
 
     Raises:
         BadPickle: the key is no text and no number. The hash of a tuple whose parts are shared has
             no end.
     """
-    if not isinstance(key, (str, bytes, int, float, type(None))):
+    if not isinstance(value, (str, bytes, int, float, type(None))):
         raise BadPickle("a dict has a key that is neither a text nor a number")
-    return key
+    return value

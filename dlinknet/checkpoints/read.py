@@ -12,7 +12,7 @@ import numpy as np
 
 from dlinknet.checkpoints.ckpt_files import BadCkptFile, read_ckpt
 from dlinknet.checkpoints.torch_files import BadTorchFile, is_torch_file, read_torch
-from dlinknet.errors import RunFailed, UserError, clipped, shown
+from dlinknet.errors import InputError, RunFailed, clipped, shown
 from dlinknet.files.fields import BadFields, Fields
 from dlinknet.files.foreign import foreign_file
 from dlinknet.files.places import need_file
@@ -31,56 +31,51 @@ class Checkpoint:
     meta: dict[str, Any]
 
 
-def read_checkpoint(file: str, key: str) -> Checkpoint:
+def read_checkpoint(file: str) -> Checkpoint:
     """Reads a MindSpore checkpoint, a PyTorch file or safetensors; what the file begins with decides, not its name.
 
     Args:
         file: its path.
-        key: the setting that named it, for the error's line.
 
     Raises:
         UserError: it is missing or none of these, or not whole.
         RunFailed: the machine could not read it.
     """
-    need_file(file, key)
+    need_file(file)
     path = Path(file)
     try:
-        tensors = _read_tensors(path, key)
+        tensors = _read_tensors(path)
     except (OSError, MemoryError) as error:  # the file may be whole
         reason = getattr(error, "strerror", None) or str(error) or "out of memory"
-        raise RunFailed(f"{key}: cannot read {path}: {reason}") from None
+        raise RunFailed(f"cannot read {path}: {reason}") from None
     try:
         meta = _read_meta(tensors.pop(META)) if META in tensors else {}
         written, version = meta.pop("crc32", None), Fields(meta).whole("format", FORMAT, least=1)
     except (BadText, BadFields) as error:
-        raise UserError(
-            f"{key}: {path} is damaged: the text in it cannot be read: {error}"
-        ) from None
+        raise InputError(path, f"is damaged: the text in it cannot be read: {error}") from None
     if version > FORMAT:
-        raise UserError(f"{key}: {path} is from a later dlinknet, which this one does not know")
+        raise InputError(path, "is from a later dlinknet, which this one does not know")
     if written is not None and written != checksum(tensors, meta):
-        raise UserError(f"{key}: {path} is damaged: it does not hold what was written")
+        raise InputError(path, "is damaged: it does not hold what was written")
     return Checkpoint(path, tensors, meta)
 
 
-def _read_tensors(path: Path, key: str) -> dict[str, np.ndarray]:
+def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     what = foreign_file(path)
     if what:
-        raise UserError(f"{key}: {path} {what}")
+        raise InputError(path, f"{what}")
     if is_torch_file(path):
         try:
             return read_torch(path)
         except BadTorchFile as error:
-            raise UserError(
-                f"{key}: {path} is a PyTorch file that cannot be taken: {error}"
-            ) from None
+            raise InputError(path, f"is a PyTorch file that cannot be taken: {error}") from None
     if _is_safetensors(path):
-        return _read_safetensors(path, key)
+        return _read_safetensors(path)
     try:
         return read_ckpt(path)
     except BadCkptFile as error:
-        raise UserError(
-            f"{key}: {path} is not a whole MindSpore checkpoint, PyTorch file or safetensors file: {error}"
+        raise InputError(
+            path, f"is not a whole MindSpore checkpoint, PyTorch file or safetensors file: {error}"
         ) from None
 
 
@@ -103,12 +98,12 @@ def _is_safetensors(path: Path) -> bool:
     )
 
 
-def _read_safetensors(path: Path, key: str) -> dict[str, np.ndarray]:
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         from safetensors.numpy import load_file
     except ImportError:
-        raise UserError(
-            f"{key}: {path} is a safetensors file, which takes: pip install safetensors"
+        raise InputError(
+            path, "is a safetensors file, which takes: pip install safetensors"
         ) from None
     try:
         return {
@@ -118,8 +113,8 @@ def _read_safetensors(path: Path, key: str) -> dict[str, np.ndarray]:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  (the library's own kinds, and KeyError for a type that NumPy lacks)
-        raise UserError(
-            f"{key}: {path} is not a whole safetensors file: {clipped(str(error), 120)}"
+        raise InputError(
+            path, f"is not a whole safetensors file: {clipped(str(error), 120)}"
         ) from None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dlinknet.checkpoints.pickles import BadPickle, Bounded, PlainUnpickler, checked_key
+from dlinknet.checkpoints.pickles import BadPickle, Bounded, PlainUnpickler, checked_name
 from dlinknet.errors import Told, clipped
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -126,7 +126,7 @@ def _ordered_dict(pairs: Any = None) -> dict[Any, Any]:
         for pair in pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                 raise BadTorchFile("an OrderedDict is not one")
-            found[checked_key(pair[0])] = pair[1]
+            found[checked_name(pair[0])] = pair[1]
         pairs.clear()  # so that a pickle cannot have one long list copied many times
     return found
 
@@ -261,7 +261,7 @@ def _read_legacy(file: Path) -> Any:
         if not isinstance(keys, list) or len(keys) > len(reader.storages):
             raise BadTorchFile("it lists other numbers than it has")
         for key in keys:
-            storage = reader.storages[str(checked_key(key))]
+            storage = reader.storages[str(checked_name(key))]
             (count,) = struct.unpack("<q", data.read(8))
             if count != storage.count:
                 raise BadTorchFile("a tensor has another length than its numbers")

@@ -9,19 +9,22 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
+from dlinknet.commands.data_sets import training_sets
 from dlinknet.data.class_weights import FILE, frequencies
-from dlinknet.data.layouts import training_sets
 from dlinknet.data.pairs import mask_lines
+from dlinknet.errors import naming
 from dlinknet.files.places import need_place
 
 
 def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="class-weights")
     console.start_log()
-    need_place(settings.output_path, "output_path")
+    with naming("output_path"):
+        need_place(settings.output_path)
     classes, training, _ = training_sets(replace(settings, class_weights="log"))
     folder = Path(settings.output_path)
-    found = frequencies(training, classes, folder)
+    with naming("class_weights"):
+        found = frequencies(training, classes, folder)
     for line in mask_lines(training, classes, "training masks"):
         console.LOG.info("%s", line)
     console.LOG.info(

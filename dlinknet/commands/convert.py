@@ -9,7 +9,7 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.data.preprocess import DLINKNET, INPUT
 from dlinknet.devices import runtime
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, naming
 from dlinknet.files.places import need_file, need_place
 
 
@@ -19,8 +19,10 @@ def main(arguments: list[str]) -> None:
     key = "pretrained_ckpt" if settings.pretrained_ckpt else "trained_ckpt"
     source, target = getattr(settings, key), Path(settings.file_name)
     target = target if target.suffix == ".ckpt" else target.with_name(target.name + ".ckpt")
-    need_file(source, key)
-    need_place(str(target.parent), "file_name")
+    with naming(key):
+        need_file(source)
+    with naming("file_name"):
+        need_place(str(target.parent))
     if target.exists():
         raise UserError(f"file_name: {target} exists; name another file")
 
@@ -29,12 +31,18 @@ def main(arguments: list[str]) -> None:
     from dlinknet.checkpoints.save import save
 
     if key == "trained_ckpt":
-        model, network, card = load_trained(source, key, settings.model_name)
-        what, parameters, about = f"{model} from {source}", network.get_parameters(), card.to_dict()
+        with naming(key):
+            network, card = load_trained(source, settings.model_name)
+        what, parameters, about = (
+            f"{card.model} from {source}",
+            network.get_parameters(),
+            card.to_dict(),
+        )
     else:
-        network, what = start_network(settings.model_name, source, settings.encoder_padding)
+        with naming(key):
+            network, what = start_network(settings.model_name, source, settings.encoder_padding)
         parameters = network.encoder.get_parameters()
-        about = {"padding": network.padding, "preprocessing": {**INPUT, **DLINKNET.described()}}
+        about = {"padding": network.padding, "preprocessing": {**INPUT, **DLINKNET.to_dict()}}
     target.parent.mkdir(parents=True, exist_ok=True)
     save(target, parameters, about)
     console.LOG.info("%s; written to %s", what, target)

@@ -9,7 +9,7 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, naming
 from dlinknet.files.places import need_place
 from dlinknet.files.results import new_folders
 
@@ -17,13 +17,14 @@ from dlinknet.files.results import new_folders
 def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="draw-scenes")
     console.start_log()
-    need_place(settings.output_path, "output_path")
+    with naming("output_path"):
+        need_place(settings.output_path)
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
     if training == 0:
         raise UserError(
             f"val_split: {settings.val_split} of {settings.scene_num} scenes leaves none to train on"
         )
-    with new_folders(Path(settings.output_path), LAYOUT, "output_path") as folder:
+    with naming("output_path"), new_folders(Path(settings.output_path), LAYOUT) as folder:
         draw_pairs(
             range(training), folder / "train", folder / "train", settings.scene_size, settings.seed
         )

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
-from dlinknet.data.layouts import evaluation_set
+from dlinknet.commands.data_sets import evaluation_set
 from dlinknet.data.pairs import mask_lines
+from dlinknet.errors import naming
 from dlinknet.files.places import need_file, refuse_misnamed
 from dlinknet.files.results import need_results_place, replacing_results
 from dlinknet.images.write import write_image
@@ -17,44 +18,45 @@ def pictures_of(id: str) -> tuple[str, str]:
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="eval")
     console.start_log()
     folder = Path(settings.predict_path)
-    need_results_place(settings.predict_path, "predict_path")
-    need_file(settings.trained_ckpt, "trained_ckpt")
+    with naming("predict_path"):
+        need_results_place(settings.predict_path)
+    with naming("trained_ckpt"):
+        need_file(settings.trained_ckpt)
     classes, pairs = evaluation_set(settings)
     names = [name for pair in pairs for name in pictures_of(pair.id)]
-    refuse_misnamed(
-        folder, names, "predict_path: a result would be", "rename the image and its mask"
-    )
+    with naming("predict_path"):
+        refuse_misnamed(folder, names, "the result", "rename the image and its mask")
 
     # What computes takes seconds to import: after the checks.
+    from dlinknet.commands.prediction import open_trained, predictor_of
     from dlinknet.evaluation import tables
+    from dlinknet.evaluation.overlays import picture
     from dlinknet.evaluation.scoring import score
-    from dlinknet.inference.open_model import open_model
-    from dlinknet.inference.predictor import Predictor, views_of
+    from dlinknet.inference.write_predictions import written_mask
 
-    opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
-    opened.need_classes(classes, settings.trained_ckpt, "trained_ckpt")
+    opened = open_trained(settings, settings.trained_ckpt)
+    with naming("trained_ckpt"):
+        opened.need_classes(classes, settings.trained_ckpt)
     console.LOG.info("%s", opened.device)
-    console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(pairs))
-    predictor = Predictor(
-        opened.engine,
-        settings.tile_size,
-        settings.tile_overlap,
-        views_of(settings.tta, settings.augment),
-        resize=opened.preprocessing.resize,
-    )
+    console.LOG.info("%s from %s, %d images", opened.card.model, settings.trained_ckpt, len(pairs))
+    predictor = predictor_of(settings, opened)
     for line in mask_lines(pairs, classes, "masks"):
         console.LOG.info("%s", line)
     rows = []
-    with replacing_results(folder, "predict_path") as results:
+    with naming("predict_path"), replacing_results(folder) as results:
         (results / "overlays").mkdir()
-        for scored in score(pairs, predictor, settings.threshold, "evaluation", classes=classes):
-            mask, overlay = pictures_of(scored.pair.id)
-            write_image(results / mask, tables.written_mask(scored.prediction, classes))
-            write_image(results / overlay, tables.picture(scored, classes))
-            rows.append((scored.pair.id, scored.counts))
+        with naming("data_path"):
+            for scored in score(
+                pairs, predictor, settings.threshold, "evaluation", classes=classes
+            ):
+                mask, overlay = pictures_of(scored.pair.id)
+                write_image(results / mask, written_mask(scored.prediction, classes))
+                write_image(results / overlay, picture(scored, classes))
+                rows.append((scored.pair.id, scored.counts))
         lines = tables.write_evaluation(rows, classes, results)
     console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
     console.show("\n".join(lines))

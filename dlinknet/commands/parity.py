@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
-from dlinknet.data.layouts import evaluation_set
-from dlinknet.errors import UserError
+from dlinknet.commands.data_sets import evaluation_set
+from dlinknet.errors import UserError, naming
 from dlinknet.files.places import need_file
 
 
@@ -25,42 +25,34 @@ def main(arguments: list[str]) -> None:
         raise UserError("exports is empty: name exported models with --exports=a.mindir,b.onnx")
     if len(set(files)) < len(files):
         raise UserError("exports: a model is named twice")
-    for number, file in enumerate(files):
-        if not number or not Path(file).is_dir():
-            need_file(file, "exports" if number else "trained_ckpt")
+    named = {file: "exports" if number else "trained_ckpt" for number, file in enumerate(files)}
+    # A folder holds the results of another program; the first file is the checkpoint in any case.
+    opens = [file for file in files if file == files[0] or not Path(file).is_dir()]
+    for file in opens:
+        with naming(named[file]):
+            need_file(file)
     classes, pairs = evaluation_set(settings)
 
     # What computes takes seconds to import: after the checks.
+    from dlinknet.commands.prediction import open_trained, tiling_of
     from dlinknet.evaluation.parity import as_json, as_table, compare
-    from dlinknet.inference.open_model import open_model
-    from dlinknet.inference.predictor import views_of
 
     opened = {}
-    for number, file in enumerate(files):
-        if not number or not Path(file).is_dir():
-            opened[file] = open_model(file, "exports" if number else "trained_ckpt", settings)
-            opened[file].need_classes(classes, file, "exports" if number else "trained_ckpt")
+    for file in opens:
+        opened[file] = open_trained(settings, file, named[file])
+        with naming(named[file]):
+            opened[file].need_classes(classes, file)
     for device in dict.fromkeys(model.device for model in opened.values()):
-        console.LOG.info(
-            "%s: %s",
-            device,
-            ", ".join(
-                f"{file} ({model.model})"
-                for file, model in opened.items()
-                if model.device == device
-            ),
-        )
+        there = [
+            f"{file} ({model.card.model})"
+            for file, model in opened.items()
+            if model.device == device
+        ]
+        console.LOG.info("%s: %s", device, ", ".join(there))
     models = {file: opened[file].engine if file in opened else Path(file) for file in files}
-    rows = compare(
-        pairs,
-        models,
-        settings.tile_size,
-        settings.tile_overlap,
-        views_of(settings.tta, settings.augment),
-        settings.threshold,
-        classes,
-        opened[files[0]].preprocessing.resize,
-    )
+    tiling = tiling_of(settings, opened[files[0]])
+    with naming("exports"):
+        rows = compare(pairs, models, tiling, settings.threshold, classes)
     console.show(as_json(rows) if settings.as_json else as_table(rows))
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
-from dlinknet.data.layouts import OWN_PARTS, classes_of, evaluation_set
+from dlinknet.commands.data_sets import classes_of, evaluation_set
+from dlinknet.data.layouts import TABLES_OF_PARTS
 from dlinknet.data.pairs import find_masks
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import UserError, name_some, naming
 from dlinknet.evaluation.metrics import confusion
 from dlinknet.evaluation.results_310 import ENDING, read_binary
 from dlinknet.evaluation.tables import class_lines, evaluated, figure_lines, seed_lines
@@ -33,14 +34,15 @@ def main(arguments: list[str]) -> None:
             f"'{places[2]}' is one too many: python postprocess.py RESULT_FILES LABEL_PATH"
         )
     named = len(places) == 2 or any(word.split("=")[0] == "--label_path" for word in arguments)
-    if named and settings.data_layout in OWN_PARTS:
+    if named and settings.data_layout in TABLES_OF_PARTS:
         raise UserError(
             f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder of theirs give "
             "--data_layout=folder --class_table=TABLE"
         )
     folder, classes = Path(settings.predict_path), classes_of(settings)
     if classes.road:
-        masks = find_masks(settings.label_path, "label_path")
+        with naming("label_path"):
+            masks = find_masks(settings.label_path)
     else:
         masks = {pair.id: pair.mask for pair in evaluation_set(settings)[1]}
     missing = [f"{id}{ENDING}" for id in masks if not (folder / f"{id}{ENDING}").is_file()]
@@ -50,10 +52,10 @@ def main(arguments: list[str]) -> None:
         )
     rows = []
     for id, mask in masks.items():
-        truth = classes.read(mask)
-        probability = read_binary(
-            folder / f"{id}{ENDING}", *truth.shape, "predict_path", classes.outputs
-        )
+        with naming("label_path"):
+            truth = classes.read(mask)
+        with naming("predict_path"):
+            probability = read_binary(folder / f"{id}{ENDING}", *truth.shape, classes.outputs)
         rows.append(
             (id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known)))
         )
@@ -67,7 +69,7 @@ def main(arguments: list[str]) -> None:
             [
                 *figure_lines(counts),
                 "",
-                "as the reference prints them, its iou being the background's:",
+                "as the model zoo's D-LinkNet prints them; its iou is the background's:",
                 *seed_lines(counts),
             ]
         )

@@ -4,44 +4,42 @@ from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
-from dlinknet.errors import RunFailed, name_some
+from dlinknet.errors import RunFailed, name_some, naming
 from dlinknet.files.places import need_file
 from dlinknet.files.results import adding_results, need_results_place
 from dlinknet.images.files import find_images, turned_line
+from dlinknet.threads import BackgroundWriter
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="predict")
     console.start_log()
-    need_results_place(settings.predict_path, "predict_path")
-    need_file(settings.trained_ckpt, "trained_ckpt")
-    images = find_images(settings.data_path, "data_path")
+    with naming("predict_path"):
+        need_results_place(settings.predict_path)
+    with naming("trained_ckpt"):
+        need_file(settings.trained_ckpt)
+    with naming("data_path"):
+        images = find_images(settings.data_path)
 
     # What computes takes seconds to import: after the checks.
-    from dlinknet.inference.open_model import open_model
+    from dlinknet.commands.prediction import open_trained, predictor_of
     from dlinknet.inference.predict_images import predict
-    from dlinknet.inference.predictor import Predictor, views_of
     from dlinknet.inference.write_predictions import PredictionFiles
-    from dlinknet.threads import BackgroundWriter
 
-    opened = open_model(settings.trained_ckpt, "trained_ckpt", settings)
-    predictor = Predictor(
-        opened.engine,
-        settings.tile_size,
-        settings.tile_overlap,
-        views_of(settings.tta, settings.augment),
-        resize=opened.preprocessing.resize,
-    )
+    opened = open_trained(settings, settings.trained_ckpt)
+    predictor = predictor_of(settings, opened)
     console.LOG.info("%s", opened.device)
-    console.LOG.info("%s from %s, %d images", opened.model, settings.trained_ckpt, len(images))
+    console.LOG.info("%s from %s, %d images", opened.card.model, settings.trained_ckpt, len(images))
     if line := turned_line(images):
         console.LOG.info("%s", line)
     folder = Path(settings.predict_path)
-    files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
+    with naming("probabilities"):
+        files = PredictionFiles(folder, settings.probabilities, settings.overlays, opened.classes)
     images, faults = files.checked(images), []
     sound = [image for image in images if not image.fault]
     names = [files.TABLE, *(name for image in sound for name in files.names(image))]
-    with adding_results(folder, "predict_path", names, files.written):
+    with naming("predict_path"), adding_results(folder, names, files.written):
         with BackgroundWriter() as writer:
             for predicted in predict(images, predictor, settings.threshold, settings.probabilities):
                 if predicted.fault:

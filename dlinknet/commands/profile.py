@@ -5,7 +5,7 @@ They are those of one image of --width x --height.
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
-from dlinknet.data.layouts import classes_of
+from dlinknet.commands.data_sets import classes_of
 from dlinknet.devices import runtime
 
 
@@ -14,12 +14,17 @@ def main(arguments: list[str]) -> None:
     console.start_log()
     runtime.start("CPU", 0, settings.seed)
     runtime.run_eagerly()
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models import build
     from dlinknet.models.profile import as_json, as_table, layers, totals
 
     padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
     found = layers(
-        BUILDERS[settings.model_name](classes_of(settings).outputs, padding, settings.decoder),
+        build(
+            settings.model_name,
+            classes_of(settings).outputs,
+            padding=padding,
+            decoder=settings.decoder,
+        ),
         settings.height,
         settings.width,
     )

@@ -6,7 +6,7 @@
 from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.devices.rank_table import make_rank_table, places_here, read_rank_table
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, naming
 
 
 def main(arguments: list[str]) -> None:
@@ -14,7 +14,8 @@ def main(arguments: list[str]) -> None:
     if not settings.rank_table:
         raise UserError("rank_table is empty: name a file with --rank_table=FILE")
     if settings.devices:
-        places = make_rank_table(settings.rank_table, settings.devices, settings.server_ip)
+        with naming("rank_table"):
+            places = make_rank_table(settings.rank_table, settings.devices, settings.server_ip)
     else:
         places = read_rank_table(settings.rank_table)
     here = places_here(places, settings.rank_table)

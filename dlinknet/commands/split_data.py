@@ -8,7 +8,7 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, naming
 from dlinknet.files.places import need_place
 
 
@@ -17,13 +17,17 @@ def main(arguments: list[str]) -> None:
     console.start_log()
     if settings.val_split == 0:
         raise UserError(
-            "val_split is 0, which holds nothing out: --val_split=0.1 is the seed's tenth"
+            "val_split is 0, which holds nothing out: --val_split=0.1 is the model zoo's tenth"
         )
-    need_place(settings.output_path, "output_path")
-    pairs = read_pairs(settings.data_path, settings.data_path, "data_path", "data_path")
-    training, validation = split_pairs(pairs, settings.val_split, settings.seed)
+    with naming("output_path"):
+        need_place(settings.output_path)
+    with naming("data_path"):
+        pairs = read_pairs(settings.data_path, settings.data_path)
+    with naming("val_split"):
+        training, validation = split_pairs(pairs, settings.val_split, settings.seed)
     folder = Path(settings.output_path)
-    write_split(training, validation, folder, link=settings.split_files == "link")
+    with naming("output_path"):
+        write_split(training, validation, folder, link=settings.split_files == "link")
     console.LOG.info(
         "%d pairs in %s/train, %d in valid and valid_mask", len(training), folder, len(validation)
     )

@@ -11,7 +11,7 @@ import numpy as np
 from dlinknet.data.classes import IGNORED, Classes
 from dlinknet.data.masks import survey
 from dlinknet.data.pairs import Pair
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.files.atomic import write_text
 
 FILE = "class_weights.json"  # in output_path
@@ -40,24 +40,22 @@ class Frequencies:
         return 1 / np.log(self.shares + SMALLEST)
 
 
-def frequencies(
-    pairs: list[Pair], classes: Classes, folder: Path, writes: bool = True
-) -> Frequencies:
-    """Return those of a training set, from what its masks mark, and write them to `folder`'s class_weights.json for people.
+def frequencies(pairs: list[Pair], classes: Classes, folder: Path | None = None) -> Frequencies:
+    """Return those of a training set, from what its masks mark.
 
     Args:
-        writes: write the file (rank 0 alone does).
+        folder: receives them as class_weights.json, for people (rank 0 alone writes it).
 
     Raises:
-        UserError: every pixel is void.
+        InputError: every pixel is void.
     """
     labels = sum((pair.marks or survey(pair.mask, classes)).labels for pair in pairs)
     found = Frequencies(classes.names, labels[: len(classes.known)], int(labels[IGNORED]))
     if not found.pixels.sum():
-        raise UserError(
-            "class_weights: every pixel of the training masks is void, so no class can be weighed"
+        raise InputError(
+            "every pixel of the training masks", "is void, so that no class can be weighed"
         )
-    if writes:
+    if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(
             folder / FILE,

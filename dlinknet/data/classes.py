@@ -21,7 +21,7 @@ from typing import Any, Iterable
 import numpy as np
 
 from dlinknet.data.labels import UNKNOWN, Coding, Unclear, labels_of
-from dlinknet.errors import UserError, clipped, name_some, shown
+from dlinknet.errors import InputError, UserError, clipped, name_some, shown
 from dlinknet.files.texts import BadText, read_yaml
 from dlinknet.images.decode import decode_values
 from dlinknet.images.read import read_mask, readable
@@ -48,7 +48,7 @@ class Class:
     values: tuple[int, ...] = ()
     colours: tuple[Colour, ...] = ()
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As the table holds it."""
         return {
             "name": self.name,
@@ -172,11 +172,11 @@ class Classes:
                 table[label] = each.values[0] if each.values else label
         return table[labels]
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a checkpoint holds it; parse_classes takes it."""
         return {
-            "classes": [each.described() for each in self.listed],
-            "void": self.void and self.void.described(),
+            "classes": [each.to_dict() for each in self.listed],
+            "void": self.void and self.void.to_dict(),
             "void_counted": self.counted,
         }
 
@@ -200,11 +200,10 @@ def names_unlike(trained: Iterable[str], masks: Iterable[str], what: str) -> str
     return f"the classes differ ({', '.join(said) or 'in their order'})"
 
 
-def read_table(file: Path, key: str, count_void: bool) -> Classes:
+def read_table(file: Path, count_void: bool) -> Classes:
     """The table in a YAML file.
 
     Args:
-        key: the setting that named it, for the error's line.
         count_void: void is a class as the others are.
 
     Raises:
@@ -216,13 +215,10 @@ def read_table(file: Path, key: str, count_void: bool) -> Classes:
             parse_classes(documents[0] if len(documents) == 1 else None), counted=count_void
         )
     except OSError as error:
-        raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
+        raise InputError(file, f": {error.strerror}", before="cannot read") from None
     except (BadText, LookupError, TypeError, ValueError) as error:
-        raise UserError(
-            clipped(
-                f"{key}: {file} is no class table ({error}); dlinknet/data/classes.py shows one"
-            )
-        ) from None
+        reason = clipped(f"is no class table ({error})", 240)
+        raise InputError(file, f"{reason}; dlinknet/data/classes.py shows one") from None
 
 
 def parse_classes(values: Any) -> Classes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from typing import Iterator
 
 import numpy as np
 from mindspore import Tensor
 
-from dlinknet.config import Config
 from dlinknet.data.augment import augment
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
@@ -17,15 +17,30 @@ from dlinknet.data.preprocess import (
     DLINKNET,
     STRIDE,
     Preprocessing,
-    of_settings,
     pad,
     resized,
     round_up,
     to_input,
 )
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.images.read import read_image
 from dlinknet.threads import prefetch
+
+
+@dataclass(frozen=True)
+class Batching:
+    """What a batch of one process is made of.
+
+    batch_size: images. crop: (height, width) of the random crops, multiples of 32; None for whole
+    images, padded by reflection to one common size. augment: the augmentation, as augment.augment
+    accepts it. seed: decides order, crops and augmentation. workers: threads that read and augment.
+    """
+
+    batch_size: int
+    crop: tuple[int, int] | None = None
+    augment: str = "full"
+    seed: int = 1
+    workers: int = 1
 
 
 class TrainingLoader:
@@ -38,14 +53,10 @@ class TrainingLoader:
 
     Args:
         pairs: the training set, in the same order in every process.
-        batch_size: images a batch of one process.
-        crop: (height, width) of the random crops, multiples of 32; None for whole images, padded by reflection to one common size.
-        level: the augmentation, as augment.augment takes it.
-        seed: decides order, crops and augmentation.
-        workers: threads that read and augment.
-        rank, size: which process this is, and how many train together.
+        batching: what a batch is made of.
         classes: what the masks mean.
         preprocessing: what becomes of the pixels.
+        rank, size: which process this is, and how many train together.
 
     `height` and `width` are those of every batch, `step_images` is how many images a step takes in all processes, `small` how many
     images do not fill a crop.
@@ -54,23 +65,18 @@ class TrainingLoader:
     def __init__(
         self,
         pairs: list[Pair],
-        batch_size: int,
-        crop: tuple[int, int] | None,
-        level: str,
-        seed: int,
-        workers: int,
-        rank: int = 0,
-        size: int = 1,
+        batching: Batching,
         classes: Classes = ROADS,
         preprocessing: Preprocessing = DLINKNET,
+        rank: int = 0,
+        size: int = 1,
     ):
         self.pairs, self.classes, self.preprocessing = pairs, classes, preprocessing
-        self.batch_size, self.rank, self.size = batch_size, rank, size
-        self.step_images = batch_size * size
-        self.crop = crop
-        self.level = level
-        self.seed = seed
-        self.workers = min(workers, os.cpu_count() or 1)
+        self.batch_size, self.rank, self.size = batching.batch_size, rank, size
+        self.step_images = batching.batch_size * size
+        self.crop, self.level, self.seed = batching.crop, batching.augment, batching.seed
+        self.workers = min(batching.workers, os.cpu_count() or 1)
+        crop = self.crop
         sizes = [preprocessing.size_of(pair.height, pair.width) for pair in pairs]
         # Their missing part is mirrored, which a crop for larger images would show too much of.
         self.small = (
@@ -141,38 +147,16 @@ class TrainingLoader:
         return images, masks
 
 
-def make_loader(
-    settings: Config, pairs: list[Pair], classes: Classes, rank: int = 0, size: int = 1
-) -> TrainingLoader:
-    """Return the training set's loader as the settings ask for it, in one process of `size`.
-
-    Raises:
-        UserError: a step is too small for BatchNorm.
-    """
-    crop = (
-        (settings.train_height or settings.train_size, settings.train_size)
-        if settings.train_size
-        else None
-    )
-    loader = TrainingLoader(
-        pairs,
-        settings.batch_size,
-        crop,
-        settings.augment,
-        settings.seed,
-        settings.num_workers,
-        rank,
-        size,
-        classes,
-        of_settings(settings),
-    )
+def refuse_tiny_step(loader: TrainingLoader) -> None:
+    """Raise InputError if a step is too small for BatchNorm."""
     if loader.batch_size * loader.height * loader.width == STRIDE**2:
-        # The variance of one value is 0 / 0: NaN goes into BatchNorm's statistics, while the loss stays a number.
-        raise UserError(
-            f"batch_size and train_size: a step of 1 x {STRIDE} x {STRIDE} gives BatchNorm one value a channel in the last layers, of "
-            "which there is no variance; use larger crops or batches"
+        # The variance of one value is 0 / 0: NaN goes into BatchNorm's statistics, while the loss
+        # stays a number.
+        raise InputError(
+            f"a step of 1 x {STRIDE} x {STRIDE}",
+            "gives BatchNorm one value a channel in the last layers, of which there is no variance; "
+            "use larger crops or batches",
         )
-    return loader
 
 
 def _rng(seed: int, epoch: int, id: str) -> np.random.Generator:

@@ -9,7 +9,7 @@ from typing import Iterable, Optional, Sequence
 import numpy as np
 
 from dlinknet.data.classes import Classes
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import InputError, name_some
 from dlinknet.images.decode import BadImage, decode, decode_alpha, decode_grey
 from dlinknet.images.read import ROAD_MINIMUM, readable
 
@@ -54,59 +54,72 @@ def survey(file: Path, classes: Classes) -> Marks:
     return Marks(np.bincount(labels.ravel(), minlength=256), unknown, alpha=varies)
 
 
-def refuse_meaningless(marks: dict[str, Marks], classes: Classes, key: str, folder: str) -> None:
+def refuse_meaningless(marks: dict[str, Marks], classes: Classes, folder: str) -> None:
     """Check that the masks of a data set together can mean what they are taken for.
 
     Args:
         marks: by the masks' file names.
-        key, folder: the setting that named the masks' folder, and the folder, for the error's line.
+        folder: the masks' folder, for the error's line.
 
     Raises:
-        UserError: road masks hold 0 and 1 only, most pixels have a colour of no class, or every pixel is void.
+        InputError: road masks hold 0 and 1 only, most pixels have a colour of no class, or every
+            pixel is void.
     """
-    where = f"{key}: {folder}"
     if classes.road:
         faint = [name for name, each in marks.items() if 0 < each.largest < ROAD_MINIMUM]
         ones = [name for name, each in marks.items() if each.largest == 1]
         most = max((each.largest for each in marks.values()), default=0)
         if faint and most < ROAD_MINIMUM:
-            raise UserError(
-                f"{where}: no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), the largest value in these masks "
-                f"is {most}"
+            raise InputError(
+                folder,
+                f": no mask marks any road: road must be 255 (at least {ROAD_MINIMUM}), the largest "
+                f"value in these masks is {most}",
             )
         if ones:
-            raise UserError(
-                f"{where}: {_masks(ones)} 0 and 1 only ({name_some(ones)}), in which nothing is road: road must be 255 (at least "
-                f"{ROAD_MINIMUM}); multiply them by 255"
+            raise InputError(
+                folder,
+                f": {_masks(ones)} 0 and 1 only ({name_some(ones)}), in which "
+                f"nothing is road: road must be 255 (at least {ROAD_MINIMUM}); multiply them by 255",
             )
         return
     labels, unknown = _total(marks.values())
     if unknown > MOST_UNKNOWN * labels.sum():
-        raise UserError(
-            f"{where}: {_percent(unknown, labels)} of the masks' pixels have a colour that is of no class; is the class table that of "
-            "these masks? (Colour masks must not have been JPEG files; index masks have one channel.)"
+        raise InputError(
+            folder,
+            f": {_percent(unknown, labels)} of the masks' pixels have a colour that is of no class; "
+            "is the class table that of these masks? (Colour masks must not have been JPEG files; "
+            "index masks have one channel.)",
         )
     if not labels[: len(classes.known)].sum():
-        raise UserError(
-            f"{where}: every pixel of every mask is void; is the class table that of these masks? "
-            "(Index masks have one channel, colour masks three.)"
+        raise InputError(
+            folder,
+            ": every pixel of every mask is void; is the class table that of these masks? "
+            "(Index masks have one channel, colour masks three.)",
         )
 
 
-def refuse_untrainable(marks: Sequence[Optional[Marks]], classes: Classes, key: str) -> None:
-    """Check that there is something to learn from masks: of roads, that some pixels are road and some are not.
+def refuse_untrainable(marks: Sequence[Optional[Marks]], classes: Classes, folder: str) -> None:
+    """Check that there is something to learn from masks.
+
+    Of roads, some pixels must be road and some must not.
+
+    Args:
+        folder: the masks' folder, for the error's line.
 
     Raises:
-        UserError: there is not.
+        InputError: there is not.
     """
     labels, _ = _total(each for each in marks if each is not None)
     if classes.road and labels.sum() and not labels[1]:
-        raise UserError(
-            f"{key}: no mask marks any road: all {len(marks)} masks are black (road is 255)"
+        raise InputError(
+            folder,
+            f": no mask marks any road: all {len(marks)} masks are black (road is 255)",
         )
     if classes.road and labels.sum() and not labels[0]:
-        raise UserError(
-            f"{key}: every pixel of all {len(marks)} masks is road; background must be below {ROAD_MINIMUM}"
+        raise InputError(
+            folder,
+            f": every pixel of all {len(marks)} masks is road; background must be below "
+            f"{ROAD_MINIMUM}",
         )
 
 

@@ -12,7 +12,7 @@ from typing import Callable, Optional, TypeVar
 
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.masks import Marks, findings, refuse_meaningless, survey
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import InputError, UserError, name_some
 from dlinknet.files.results import new_folders
 from dlinknet.images.decode import BadImage, prove, read_header
 from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
@@ -41,41 +41,42 @@ class Pair:
     marks: Optional[Marks] = field(default=None, compare=False, repr=False)
 
 
-def read_pairs(image_folder: str, mask_folder: str, image_key: str, mask_key: str) -> list[Pair]:
-    """Every pair of two folders (which may be one), sorted by ID, each file decoded once and checked.
+def read_pairs(image_folder: str, mask_folder: str) -> list[Pair]:
+    """Return every pair of two folders (which may be one), sorted by ID.
+
+    Each file is decoded once and checked.
 
     Args:
         image_folder: holds ID_sat.jpg (or .jpeg, .png, .tif).
         mask_folder: holds ID_mask.png (or .tif), road where a pixel is at least 128.
-        image_key, mask_key: the settings that named the folders, for the error's line.
 
     Raises:
-        UserError: a folder is missing or without images, an image has no mask or a mask no image, a file is unreadable,
-            truncated or of more than 8 bits a channel, sizes or EXIF orientations differ, or road masks hold 0 and 1 only.
+        InputError: a folder is missing or without images, or what `match` and
+            masks.refuse_meaningless reject.
     """
-    images = _named(image_folder, "_sat", IMAGE_TYPES, image_key)
-    masks = find_masks(mask_folder, mask_key)
-    return matched(images, masks, (image_folder, mask_folder), (image_key, mask_key), ROADS)
+    images, masks = find_road_images(image_folder), find_masks(mask_folder)
+    pairs = match(images, masks, (image_folder, mask_folder), ROADS)
+    refuse_meaningless({pair.mask.name: pair.marks for pair in pairs}, ROADS, mask_folder)
+    return pairs
 
 
-def matched(
+def match(
     images: dict[str, Path],
     masks: dict[str, Path],
     folders: tuple[str, str],
-    keys: tuple[str, str],
     classes: Classes,
 ) -> list[Pair]:
     """The pairs of images and masks by ID, sorted, each file decoded once and checked.
 
     Args:
-        folders, keys: where they lie and the settings that said so, for the error's line.
+        folders: where they lie, for the error's line.
         classes: what the masks mean.
 
     Raises:
         UserError: an image has no mask or a mask no image, a file is unreadable, truncated or of more than 8 bits a channel, sizes or
             EXIF orientations differ, a mask holds what is of no class, or masks.refuse_meaningless rejects all together.
     """
-    key, where = keys[0], " and ".join(dict.fromkeys(folders))
+    where = " and ".join(dict.fromkeys(folders))
     faults = [
         _fault(
             sorted(images.keys() - masks.keys()),
@@ -109,10 +110,13 @@ def matched(
         )
     faults = [fault for fault in faults if fault]
     if faults:
-        raise UserError(f"{key}: {where}: {'; '.join(faults)}; repair or remove them")
-    pairs = sorted((pair for pair, _ in checked), key=lambda pair: pair.id)
-    refuse_meaningless({pair.mask.name: pair.marks for pair in pairs}, classes, keys[1], folders[1])
-    return pairs
+        raise InputError(where, f": {'; '.join(faults)}; repair or remove them")
+    return sorted((pair for pair, _ in checked), key=lambda pair: pair.id)
+
+
+def marks_of(pairs: list[Pair]) -> list[Marks]:
+    """Return what the masks of checked pairs mark."""
+    return [pair.marks for pair in pairs if pair.marks is not None]
 
 
 def mask_lines(pairs: list[Pair], classes: Classes, what: str) -> list[str]:
@@ -133,7 +137,7 @@ def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair],
         return pairs, []
     count = max(1, round(share * len(pairs)))
     if count >= len(pairs):
-        raise UserError(f"val_split: {share} of {len(pairs)} images leaves none to train on")
+        raise InputError(share, f"of {len(pairs)} images leaves none to train on")
     drawn = sorted(pairs, key=lambda pair: hashlib.sha256(f"{seed}:{pair.id}".encode()).digest())
     held_out = {pair.id for pair in drawn[:count]}
     return [p for p in pairs if p.id not in held_out], [p for p in pairs if p.id in held_out]
@@ -151,7 +155,7 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
         "valid": [pair.image for pair in validation],
         "valid_mask": [pair.mask for pair in validation],
     }
-    with new_folders(folder, LAYOUT, "output_path") as stage:
+    with new_folders(folder, LAYOUT) as stage:
         for name, files in layout.items():
             for file in files:
                 if link:
@@ -160,28 +164,34 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
                     shutil.copyfile(file, stage / name / file.name)
 
 
-def find_masks(folder: str, key: str) -> dict[str, Path]:
+def find_road_images(folder: str) -> dict[str, Path]:
+    """Return ID -> ID_sat.jpg (or .jpeg, .png, .tif) of a folder. InputError as for `find_masks`."""
+    return _named(folder, "_sat", IMAGE_TYPES)
+
+
+def find_masks(folder: str) -> dict[str, Path]:
     """ID -> ID_mask.png (or .tif) of a folder, sorted by ID. UserError where there is none, or two have one ID."""
-    return _named(folder, "_mask", MASK_TYPES, key)
+    return _named(folder, "_mask", MASK_TYPES)
 
 
-def _named(folder: str, ending: str, types: tuple[str, ...], key: str) -> dict[str, Path]:
+def _named(folder: str, ending: str, types: tuple[str, ...]) -> dict[str, Path]:
     """ID -> file for the files named ID + ending + one of the types."""
     if not folder:
-        raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
+        raise InputError("", "is empty: name a folder")
     try:
         every = list(Path(folder).iterdir())
     except (OSError, ValueError) as error:  # ValueError: a NUL byte
-        raise UserError(
-            f"{key}: cannot read the folder {folder}: {getattr(error, 'strerror', error)}"
+        raise InputError(
+            folder, f": {getattr(error, 'strerror', error)}", before="cannot read the folder"
         ) from None
     files = sorted(file for file in every if file.suffix.lower() in types)
     named = images_of(Path(folder), every, lambda file: file.stem.endswith(ending), types)
-    found = by_id(named, folder, key, lambda file: file.stem[: -len(ending)])
+    found = by_id(named, folder, lambda file: file.stem[: -len(ending)])
     if not found:
-        raise UserError(
-            f"{key}: {folder} holds no file named ID{ending}{types[0]}"
-            + (f" (but {name_some([file.name for file in files], 3)})" if files else "")
+        raise InputError(
+            folder,
+            f"holds no file named ID{ending}{types[0]}"
+            + (f" (but {name_some([file.name for file in files], 3)})" if files else ""),
         )
     return found
 

@@ -9,8 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dlinknet.config import Config
-
 STRIDE = 32  # the encoder halves five times, so sides are multiples of 32
 
 INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32"}
@@ -28,7 +26,7 @@ class Preprocessing:
     shift: tuple[float, float, float]
     resize: tuple[int, int] | None = None
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """scale, shift (one number where the channels share it) and, where there is one, resize, as files hold them."""
         shift = self.shift[0] if len(set(self.shift)) == 1 else list(self.shift)
         return {
@@ -38,7 +36,7 @@ class Preprocessing:
         }
 
     @property
-    def known(self) -> bool:
+    def is_supported(self) -> bool:
         """Whether it is one of the setting's choices, which alone are trained with."""
         return replace(self, resize=None) in CHOICES.values()
 
@@ -56,12 +54,6 @@ class Preprocessing:
 DLINKNET = Preprocessing(3.2, (-1.6, -1.6, -1.6))  # from -1.6 (black) to 1.6 (white)
 # The setting `preprocessing`. ImageNet's means are 0.485 of red, 0.456 of green, 0.406 of blue.
 CHOICES = {"dlinknet": DLINKNET, "imagenet_mean": Preprocessing(1.0, (-0.406, -0.456, -0.485))}
-
-
-def of_settings(settings: Config) -> Preprocessing:
-    """What the settings ask for."""
-    resize = (settings.resize_height, settings.resize_width) if settings.resize_width else None
-    return replace(CHOICES[settings.preprocessing], resize=resize)
 
 
 def to_input(

@@ -14,7 +14,7 @@ from pathlib import Path
 from dlinknet import signals
 from dlinknet.devices.launcher import Launch, launched
 from dlinknet.devices.rank_table import for_hccl
-from dlinknet.errors import RunFailed, UserError, first_line
+from dlinknet.errors import InputError, RunFailed, UserError, first_line
 
 # What a machine has where a device of this kind is plugged in and its driver is loaded.
 NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
@@ -82,8 +82,8 @@ def start(
     if target == "auto":
         target, refused = _best(device_id)
     elif target != "CPU" and (lack := _missing(target)):
-        raise UserError(
-            f"device_target: no {target} can be used: {lack}; --device_target=auto takes what there is"
+        raise InputError(
+            f"no {target}", f"can be used: {lack}; --device_target=auto uses what there is"
         )
     rank, size = 0, 1
     try:
@@ -94,9 +94,10 @@ def start(
     except (UserError, RunFailed):
         raise
     except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds here)
-        raise UserError(
-            f"device_target: {target} {device_id} does not work: {_reason(error, target)}; it takes "
-            f"{NEEDS.get(target, 'a CPU build of MindSpore')}"
+        raise InputError(
+            f"{target} {device_id}",
+            f"does not work: {_reason(error, target)}; it requires "
+            f"{NEEDS.get(target, 'a CPU build of MindSpore')}",
         ) from None
     mindspore.set_seed(seed)
     signals.take_back()
@@ -110,18 +111,24 @@ def version() -> str:
     return mindspore.__version__
 
 
-def need_dynamic_shapes(key: str) -> None:
-    """UserError where this MindSpore cannot run a MINDIR file for images of any size."""
+def need_dynamic_shapes() -> None:
+    """Raise InputError if this MindSpore cannot run a MINDIR file for images of any size."""
     if version().startswith("2.0"):
-        raise UserError(
-            f"{key}: MindSpore {version()} dies on the second size of such a MINDIR file; it takes 2.7 or later"
+        raise InputError(
+            f"MindSpore {version()}",
+            "dies on the second size of a MINDIR file for any size; a later MindSpore is required "
+            "(2.7 works)",
         )
 
 
-def need_ascend(key: str, why: str) -> None:
-    """UserError where there is no Ascend that can be used."""
+def need_ascend(what: str) -> None:
+    """Raise InputError if there is no Ascend that can be used.
+
+    Args:
+        what: what requires one, as the error's line begins.
+    """
     if lack := _missing("Ascend"):
-        raise UserError(f"{key}: {why}, and there is none: {lack}")
+        raise InputError(what, f"requires an Ascend, and there is none: {lack}")
 
 
 def run_eagerly() -> None:
@@ -281,7 +288,7 @@ def _set_tf32(tf32: bool, **settings: dict) -> None:
     except ValueError:
         if not tf32:
             raise UserError(
-                f"tf32: MindSpore {mindspore.__version__} cannot switch it off; it takes a later one"
+                f"tf32: MindSpore {mindspore.__version__} cannot disable it; a later MindSpore is required"
             ) from None
 
 
@@ -292,7 +299,7 @@ def _join(target: str, launch: Launch) -> tuple[int, int]:
 
     if target == "CPU" and mindspore.__version__.startswith("2.0"):
         raise UserError(
-            "run_distribute: several processes on a CPU take MindSpore 2.7 or later, "
+            "run_distribute: several processes on a CPU require MindSpore 2.7 or later, "
             f"this one is {mindspore.__version__}"
         )
     try:

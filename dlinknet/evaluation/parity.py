@@ -13,12 +13,13 @@ import numpy as np
 from dlinknet.console import Progress, columns
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.evaluation.metrics import Tally, confusion, set_figures
 from dlinknet.evaluation.results_310 import ENDING, read_binary
 from dlinknet.images.read import read_image
 from dlinknet.inference.engines import Engine
-from dlinknet.inference.predictor import Predictor, Views, labels_of
+from dlinknet.inference.predictor import Predictor, labels_of
+from dlinknet.inference.tiles import Tiling
 from dlinknet.threads import prefetch
 
 Model = Union[
@@ -62,10 +63,10 @@ class Compared:
 
 
 def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
-    """The one (height, width) that those engines take which take one only; None where all take any.
+    """Return the (height, width) of the engines that accept one size only; None if all accept any.
 
     Raises:
-        UserError: they take different ones, so that images would be padded or cut in tiles differently.
+        InputError: the models need different input sizes, so that they would see different images.
     """
     sizes = {
         name: model.size
@@ -74,10 +75,11 @@ def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
     }
     if len(set(sizes.values())) > 1:
         words = ", ".join(
-            f"{name} takes {width}x{height}" for name, (height, width) in sizes.items()
+            f"{name} requires {width}x{height}" for name, (height, width) in sizes.items()
         )
-        raise UserError(
-            f"exports: models of different sizes see different images ({words}): compare them one at a time"
+        raise InputError(
+            "models of different sizes",
+            f"see different images ({words}): compare them one at a time",
         )
     return next(iter(sizes.values()), None)
 
@@ -85,34 +87,32 @@ def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
 def compare(
     pairs: Sequence[Pair],
     models: dict[str, Model],
-    tile_size: int,
-    tile_overlap: int,
-    views: Views,
+    tiling: Tiling,
     threshold: float,
     classes: Classes = ROADS,
-    resize: tuple[int, int] | None = None,
 ) -> list[Compared]:
-    """Runs all models over all images; the first is the one that the others are held against.
+    """Run all models over all images, and compare each with the first.
+
+    All see the same pixels: if one accepts one size only, all get images padded to it, or tiles of it.
 
     Args:
         classes: what masks and models know.
-        views, resize: as Predictor takes them.
-
-    All see the same pixels: where one takes a fixed size, all get images padded to it, or tiles of it.
 
     Raises:
-        UserError: models take different sizes, a folder lacks the file of an image, or stands there without the model that it is of.
+        InputError: the models need different input sizes, a result folder lacks an image's file, or
+            the model that produced it is not listed.
     """
     size = shared_size(models)
     if any(isinstance(model, Path) for model in models.values()) and (
-        len(views) > 1 or size is None
+        len(tiling.views) > 1 or size is None
     ):
-        raise UserError(
-            "exports: a folder of results was computed in one view, with a model of one size: name that export beside it, "
-            "and leave --tta away"
+        raise InputError(
+            "a folder of results",
+            "was computed in one view, with a model of one size: name that export beside it, and "
+            "leave --tta away",
         )
     predictors = {
-        name: Predictor(model, tile_size, tile_overlap, views, size, resize)
+        name: Predictor(model, tiling, size)
         for name, model in models.items()
         if not isinstance(model, Path)
     }
@@ -122,7 +122,7 @@ def compare(
         if name in predictors:
             return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
         return read_binary(
-            models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, "exports", classes.outputs
+            models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, classes.outputs
         )
 
     rows = [Compared(name, classes, Tally.of(classes)) for name in models]

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 
 ENDING = "_sat.bin"
 ROUNDING = 1e-4  # blended tiles may add up to a little more than 1
 
 
-def read_binary(file: Path, height: int, width: int, key: str, maps: int = 1) -> np.ndarray:
+def read_binary(file: Path, height: int, width: int, maps: int = 1) -> np.ndarray:
     """The probabilities of one image, height x width float32, 0 to 1; of several classes maps x height x width.
 
     Args:
         maps: how many there are, one after the other.
-        key: the setting that named its folder, for the error's line.
 
     Raises:
         UserError: it is missing, of another size, or holds what is no probability.
@@ -26,12 +25,13 @@ def read_binary(file: Path, height: int, width: int, key: str, maps: int = 1) ->
     try:
         size = file.stat().st_size  # compared first: a file of another size may not fit in memory
         if size != 4 * maps * height * width:
-            raise UserError(
-                f"{key}: {file} has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each"
+            raise InputError(
+                file,
+                f"has {size} bytes, and its image {width}x{height} pixels of {4 * maps} bytes each",
             )
         values = np.fromfile(file, np.float32)
     except OSError as error:
-        raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
+        raise InputError(file, f": {error.strerror}", before="cannot read") from None
     if not (values.min() >= 0 and values.max() <= 1 + ROUNDING):
-        raise UserError(f"{key}: {file} holds values that are no probabilities")
+        raise InputError(file, "holds values that are no probabilities")
     return values.reshape(height, width) if maps == 1 else values.reshape(maps, height, width)

@@ -12,9 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dlinknet.config import Config
 from dlinknet.data.classes import SHOWN
-from dlinknet.errors import UserError, clipped, shown
+from dlinknet.errors import InputError, clipped, shown
 from dlinknet.files.fields import BadFields, Fields
 from dlinknet.files.texts import BadText, read_json
 from dlinknet.images.read import read_image
@@ -28,12 +27,13 @@ WIDTH = 1200  # of the pictures, in pixels
 class Run:
     """What train.py and eval.py left.
 
-    rows: the table of epochs. settings: the run's. split: the IDs of both parts. figures: eval.py's, of the whole set; None
+    rows: the table of epochs. heading, course: what was trained, and how, in words. split: the IDs of both parts. figures: eval.py's, of the whole set; None
     where a figure is undefined. images: eval.py's figures by image. overlays: the folder of its pictures.
     """
 
     rows: list[dict[str, str]]
-    settings: Config
+    heading: str
+    course: str
     split: dict[str, list[str]]
     curves: Path
     figures: dict[str, Any]
@@ -56,20 +56,24 @@ class Run:
         return [name for name in self.figures if name not in ("images", "classes", "counts")]
 
 
-def read_run(output_path: str, log_name: str, predict_path: str, settings: Config) -> Run:
-    """Reads the tables of a run and of its evaluation.
+def read_run(trained: Path, log_name: str, scored: Path, heading: str, course: str) -> Run:
+    """Read the tables of a run and of its evaluation.
+
+    Args:
+        trained: the run's folder. log_name: its name. scored: the folder of its evaluation.
+        heading, course: as Run holds them.
 
     Raises:
         UserError: one of them is missing or damaged.
     """
-    trained, scored = Path(output_path), Path(predict_path)
     try:
         figures = _figures(scored / "figures.json")
         road = "road_iou" in figures
         counts = ("true_road", "false_road", "missed_road") if road else ()
         return Run(
             _table(trained / f"{log_name}_epochs.csv", ("seconds",), ("epoch",)),
-            settings,
+            heading,
+            course,
             _split(trained / f"{log_name}_split.json"),
             trained / f"{log_name}_curves.png",
             figures,
@@ -77,17 +81,13 @@ def read_run(output_path: str, log_name: str, predict_path: str, settings: Confi
             scored / "overlays",
         )
     except OSError as error:
-        key = (
-            "predict_path"
-            if Path(error.filename).name in ("figures.json", "images.csv")
-            else "output_path"
-        )
-        raise UserError(
-            f"{key}: {error.filename} is missing: train.py and eval.py write what a report is made of"
+        raise InputError(
+            error.filename, "is missing: train.py and eval.py write what a report is made of"
         ) from None
     except (BadText, BadFields, ValueError, csv.Error) as error:
-        raise UserError(
-            clipped(f"{trained} or {scored}: a table is damaged ({error}); run eval.py again")
+        raise InputError(
+            clipped(f"a table in {trained} or {scored}", 120),
+            f"is damaged ({clipped(str(error), 120)}); run eval.py again",
         ) from None
 
 
@@ -179,22 +179,13 @@ def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
 
 def _sections(run: Run, ranked: list[dict[str, str]], folder: Path) -> list[str]:
     """The report's paragraphs; the pictures lie in `folder` already."""
-    asked, rows = run.settings, run.rows
+    rows = run.rows
     seconds = sum(float(row["seconds"]) for row in rows)
-    size = (
-        f"{asked.train_size}x{asked.train_height or asked.train_size} crops"
-        if asked.train_size
-        else "whole images"
-    )
-    start = (
-        f"encoder from {asked.pretrained_ckpt}" if asked.pretrained_ckpt else "random start weights"
-    )
     sections = [
-        f"# {asked.model_name} on {asked.data_path}",
-        f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. {len(rows)} epochs of "
-        f"{size}, batches of {asked.batch_size}, {asked.optimizer} from {asked.learning_rate:g}, schedule "
-        f"'{asked.schedule}', augmentation '{asked.augment}', {start}, seed {asked.seed}. "
-        f"Training took {seconds / 60:.1f} minutes, validation left out.",
+        f"# {run.heading}",
+        f"{len(run.split['train'])} images to train on, {len(run.split['valid'])} to validate on. "
+        f"{len(rows)} epochs of {run.course}. Training took {seconds / 60:.1f} minutes, validation "
+        "left out.",
     ]
     if run.main in rows[0]:
         best = max(rows, key=lambda row: (float(row[run.main] or -1), int(row["epoch"])))

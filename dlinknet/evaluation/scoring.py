@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+from typing import Iterator, Sequence
 
 import numpy as np
 
-from dlinknet.config import Config
 from dlinknet.console import Progress
 from dlinknet.data.classes import ROADS, Classes
 from dlinknet.data.pairs import Pair
-from dlinknet.data.preprocess import Preprocessing
 from dlinknet.devices.ranks import Ranks
 from dlinknet.evaluation.metrics import Tally, confusion, set_figures
 from dlinknet.images.read import read_image
-from dlinknet.inference.engines import NetworkEngine
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
-
-if TYPE_CHECKING:
-    from mindspore import nn
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,7 @@ def score(
     predictor: Predictor,
     threshold: float,
     title: str,
+    *,
     among: Sequence[Pair] | None = None,
     classes: Classes = ROADS,
 ) -> Iterator[Scored]:
@@ -68,38 +63,19 @@ def score_all(
     predictor: Predictor,
     threshold: float,
     title: str,
+    *,
     ranks: Ranks = Ranks(),
     classes: Classes = ROADS,
 ) -> dict[str, float]:
     """The figures of a whole set, as metrics.figures or metrics.class_figures names them; several processes share the work and all
     get the figures."""
     tally = Tally.of(classes)
-    for scored in score(ranks.share(pairs), predictor, threshold, title, pairs, classes):
+    for scored in score(
+        ranks.share(pairs), predictor, threshold, title, among=pairs, classes=classes
+    ):
         tally.add(scored.counts)
     *counts, dice, images = ranks.total(
         np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64)
     )
     whole = Tally(np.array(counts).reshape(tally.counts.shape), int(dice), int(images))
     return set_figures(whole, classes)
-
-
-def validation_of(
-    settings: Config,
-    network: nn.Cell,
-    pairs: list[Pair],
-    classes: Classes,
-    preprocessing: Preprocessing,
-    ranks: Ranks,
-) -> Callable[[], dict[str, float]] | None:
-    """What scores a network that is being trained on a validation set, each time it is called; None without a set."""
-    predictor = Predictor(
-        NetworkEngine(network, classes.outputs, preprocessing),
-        settings.tile_size,
-        settings.tile_overlap,
-        resize=preprocessing.resize,
-    )
-    return (
-        (lambda: score_all(pairs, predictor, settings.threshold, "validation", ranks, classes))
-        if pairs
-        else None
-    )

@@ -6,12 +6,12 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, NamedTuple
 
 import cv2
 import numpy as np
 
-from dlinknet.checkpoints.model_card import ModelCard
+from dlinknet.checkpoints.load import Trained
 from dlinknet.console import LOG
 from dlinknet.data.preprocess import pad, to_input
 from dlinknet.data.synthetic import draw_scene
@@ -63,12 +63,18 @@ def _work_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+class Source(NamedTuple):
+    """A trained network to export: its checkpoint, and what loads it again at each call."""
+
+    checkpoint: str
+    load: Callable[[], Trained]
+
+
 class Export:
     """A network on its way out: what the exported models must compute is computed, and BatchNorm folded where that is exact.
 
     Args:
-        load: gives (model name, network with its weights, its model card), again at each call.
-        checkpoint: the file that it comes from.
+        source: the network.
         shape: what the exported model shall take.
         threshold: noted in the JSON.
         image: the image to compare with; empty for a drawn scene.
@@ -77,21 +83,17 @@ class Export:
 
     def __init__(
         self,
-        load: Callable[[], tuple[str, Any, ModelCard]],
-        checkpoint: str,
+        source: Source,
         shape: Shape,
         threshold: float,
         image: str = "",
         device_id: int = 0,
     ):
-        self.checkpoint, self.shape, self.threshold, self.device_id = (
-            checkpoint,
-            shape,
-            threshold,
-            device_id,
-        )
-        self.model, network, self.card = load()
-        self.card.known_classes(checkpoint, "trained_ckpt")
+        self.checkpoint, self.shape, self.threshold = source.checkpoint, shape, threshold
+        self.device_id = device_id
+        trained = source.load()
+        network, self.card = trained.network, trained.card
+        self.card.known_classes(source.checkpoint)
         self.preprocessing = self.card.preprocessing
         sides = [(shape.batch, *shape.size)]
         if shape.dynamic:
@@ -110,7 +112,7 @@ class Export:
         self.expected = self._computed(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
         self.limit = LIMIT * min(1.0, max(self.range[1] - self.range[0], NARROW))
-        self.network = fold_batch_norm(load()[1])
+        self.network = fold_batch_norm(source.load().network)
         off = self._difference(self._computed(self._graph(), self.inputs))
         self.batch_norm = "folded" if off <= min(FOLD_LIMIT, self.limit / 2) else "kept"
         if self.batch_norm == "kept":
@@ -162,7 +164,7 @@ class Export:
                     "file_format": file_format,
                     "sha256": description.sha256(file),
                     **self.card.to_dict(),
-                    **self.shape.described(self.card.classes, self.preprocessing),
+                    **self.shape.to_dict(self.card.classes, self.preprocessing),
                     "threshold": self.threshold,
                     "mindspore": runtime.version(),
                     **written,
@@ -201,7 +203,7 @@ class Export:
     def _write_air(self, file: Path) -> dict[str, int]:
         write_air(
             str(Path(self.checkpoint).absolute()),
-            self.model,
+            self.card.model,
             self.shape,
             self.batch_norm == "folded",
             self.device_id,
@@ -238,7 +240,7 @@ class Export:
         elif file_format == "ONNX":
             try:
                 check_onnx(file)
-                engine = OnnxEngine(file, self.shape, "file_format", self.preprocessing)
+                engine = OnnxEngine(file, self.shape, self.preprocessing)
             except Exception as error:  # noqa: BLE001  (the kinds of ONNX Runtime, and ours)
                 raise RunFailed(
                     f"{file.name}: what was written is no right ONNX: {first_line(error)}"

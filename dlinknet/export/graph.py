@@ -17,7 +17,7 @@ class FromPixels(nn.Cell):
     def __init__(self, graph: nn.Cell, preprocessing: Preprocessing = DLINKNET):
         super().__init__(auto_prefix=False)
         self.graph = graph
-        shift = preprocessing.described()["shift"]
+        shift = preprocessing.to_dict()["shift"]
         # A multiplication: the division by 255 is an operator that no version of MindSpore reads from another's files.
         self.scale = Tensor(preprocessing.scale / 255, ms.float32)
         self.shift = Tensor(

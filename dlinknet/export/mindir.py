@@ -109,7 +109,7 @@ def _write_air(checkpoint: str, model: str, numbers: str, file: str) -> None:
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.graph import exported_graph, fold_batch_norm
 
-    _, network, card = load_trained(checkpoint, "trained_ckpt", model)
+    network, card = load_trained(checkpoint, model)
     graph = exported_graph(
         fold_batch_norm(network) if folded else network, pixels, card.preprocessing
     )

@@ -16,19 +16,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dlinknet.errors import RunFailed, UserError, first_line
+from dlinknet.errors import InputError, RunFailed, first_line
 from dlinknet.export.mindir import write_graph
 from dlinknet.inference.description import Shape
 from dlinknet.inference.engines import EXTRA
 
 
-def need_onnx(key: str) -> None:
-    """UserError where the packages that write and check ONNX files are missing."""
+def need_onnx() -> None:
+    """Raise InputError if a package that writes or checks ONNX files is missing."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise UserError(f"{key}: ONNX takes a package that is missing ({error}): {EXTRA}") from None
+        raise InputError("ONNX export", f"needs a missing package ({error}): {EXTRA}") from None
 
 
 def write_onnx(graph: Any, shape: Shape, file: Path) -> dict[str, int]:

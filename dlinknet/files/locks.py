@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 
 
 @contextmanager
-def locked(lock: Path, key: str) -> Iterator[None]:
+def locked(lock: Path) -> Iterator[None]:
     """Make the lock's folder and hold the lock while the block runs.
 
     The file is removed only by the process that holds it.
 
     Raises:
-        UserError: another process holds it.
+        InputError: another process holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    held = _take(lock, key)
+    held = _take(lock)
     try:
         yield
     finally:
@@ -31,7 +31,7 @@ def locked(lock: Path, key: str) -> Iterator[None]:
         os.close(held)
 
 
-def _take(lock: Path, key: str) -> int:
+def _take(lock: Path) -> int:
     """Return the descriptor of a lock's file, locked; the file is the one that the path names."""
     while True:
         file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -41,8 +41,9 @@ def _take(lock: Path, key: str) -> int:
             # A file system without locks is no reason not to work.
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 os.close(file)
-                raise UserError(
-                    f"{key}: another run is writing to {lock.parent}; name another folder or wait"
+                raise InputError(
+                    lock.parent,
+                    "is in use: another run is writing to it; name another folder or wait",
                 ) from None
             return file
         # Its holder may have removed it after it was opened here: then another process locks a new

@@ -8,21 +8,21 @@ import tempfile
 from pathlib import Path
 from typing import Iterable
 
-from dlinknet.errors import UserError, clipped, shown
+from dlinknet.errors import InputError, clipped, shown
 
 NAME_BYTES = 255  # of one name, where a file system does not say its limit
 PATH_BYTES = 4000  # Linux accepts 4095; the rest is for temporary names
 LEVELS = 100  # folders in a path: Python walks into them by recursion
 
 
-def need_file(path: str, key: str) -> None:
-    """Check that the setting `key` names a file that can be read.
+def need_file(path: str) -> None:
+    """Check that a path names a file that can be read.
 
     Raises:
-        UserError: there is none, or it is a folder, a pipe or a device.
+        InputError: there is none, or it is a folder, a pipe or a device.
     """
     if not path:
-        raise UserError(f"{key} is empty: name a file with --{key}=FILE")
+        raise InputError("", "is empty: name a file")
     place = clipped(path, 120)
     try:
         kind = os.stat(path).st_mode
@@ -30,42 +30,41 @@ def need_file(path: str, key: str) -> None:
             open(path, "rb").close()
             return
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{key}: there is no file {place}") from None
+        raise InputError(place, "", "there is no file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{key}: cannot read {place}: {reason}") from None
+        raise InputError(place, f": {reason}", before="cannot read") from None
     what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
-    raise UserError(f"{key}: {place} is {what}; name a file")
+    raise InputError(place, f"is {what}; name a file")
 
 
-def need_place(path: str, key: str) -> None:
-    """Check that files can be made in the folder that the setting `key` names for results.
+def need_place(path: str) -> None:
+    """Check that files can be made in a folder, which may be missing yet.
 
     A file without a name is made in the nearest folder that exists: permissions say too little of
     /proc, of quotas, of mounts that are read only, and of what root may do. Nothing is left behind.
 
     Raises:
-        UserError: they cannot; the line says why.
+        InputError: they cannot; the reason says why.
     """
     if not path:
-        raise UserError(f"{key} is empty: name a folder with --{key}=FOLDER")
-    remedy = f"name another folder with --{key}=FOLDER"
+        raise InputError("", "is empty: name a folder")
+    remedy = "name another folder"
     if "\n" in path or "\r" in path:
-        raise UserError(f"{key}: the name {shown(path)} has a line break; {remedy}")
+        raise InputError(f"the name {shown(path)}", f"has a line break; {remedy}")
     wanted = Path(path).absolute()
     nearest = _nearest(wanted)
     if fault := _name_fault(str(wanted), _longest_name(nearest), PATH_BYTES):
-        raise UserError(f"{key}: {clipped(path, 120)} has {fault}; {remedy}")
+        raise InputError(clipped(path, 120), f"has {fault}; {remedy}")
     try:
         if not stat.S_ISDIR(os.stat(nearest).st_mode):
             what = "a file" if nearest.is_file() else "no folder"
-            raise UserError(f"{key}: {clipped(str(nearest), 120)} is {what}; name a folder")
+            raise InputError(clipped(str(nearest), 120), f"is {what}; name a folder")
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         what = "follow the link" if nearest.is_symlink() and not nearest.exists() else "write to"
-        raise UserError(
-            f"{key}: cannot {what} {clipped(str(nearest), 120)} ({error.strerror}); {remedy}"
-        ) from None
+        reason = f"({error.strerror}); {remedy}"
+        raise InputError(clipped(str(nearest), 120), reason, f"cannot {what}") from None
 
 
 def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -84,17 +83,18 @@ def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def refuse_misnamed(folder: Path, names: Iterable[str], said: str, remedy: str) -> None:
+def refuse_misnamed(folder: Path, names: Iterable[str], what: str, remedy: str) -> None:
     """Check that files below `folder` can have these names.
 
     Args:
-        said, remedy: the start and the end of the error's line.
+        what: the files, as the error's line calls one of them: 'the result'.
+        remedy: the end of the line.
 
     Raises:
-        UserError: one of them cannot.
+        InputError: one of them cannot.
     """
     for name, fault in misnamed(folder, names).items():
-        raise UserError(f"{said} {quoted(name)}, which has {fault}; {remedy}")
+        raise InputError(f"{what} {quoted(name)}", f"has {fault}; {remedy}")
 
 
 def quoted(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 from dlinknet import signals
-from dlinknet.errors import UserError, clipped, name_some
+from dlinknet.errors import InputError, clipped, name_some
 from dlinknet.files.atomic import temporary_parts, write_text
 from dlinknet.files.locks import locked
 from dlinknet.files.places import misnamed, need_place, quoted
@@ -26,23 +26,23 @@ FOREIGN = 1000  # files of others that are counted before the search ends
 HALF_WRITTEN = re.compile(r"(\..+\.)[0-9]+(\.\w+)")
 
 
-def need_results_place(path: str, key: str) -> None:
+def need_results_place(path: str) -> None:
     """Check that `path` can receive results.
 
     Raises:
-        UserError: `path` is empty, cannot be written to, or holds files that no earlier run wrote.
+        InputError: `path` is empty, cannot be written to, or holds files that no earlier run wrote.
     """
     if Path(path) == Path("."):
-        raise UserError(f"{key} is required: name a folder for the results with --{key}=FOLDER")
-    need_place(path, key)
-    refuse_foreign(Path(path), key)
+        raise InputError("", "is required: name a folder for the results")
+    need_place(path)
+    refuse_foreign(Path(path))
 
 
-def refuse_foreign(folder: Path, key: str) -> None:
+def refuse_foreign(folder: Path) -> None:
     """Check that everything in `folder` was written by an earlier run, so that it may be replaced.
 
     Raises:
-        UserError: there is anything else.
+        InputError: there is anything else.
     """
     ours = _written(folder)
     written, starts = set(ours), _temporaries(ours)
@@ -58,26 +58,27 @@ def refuse_foreign(folder: Path, key: str) -> None:
             )
         )
     except OSError as error:
-        raise UserError(
-            f"{key}: cannot read {clipped(str(folder), 120)} ({error.strerror}); "
-            "name another folder"
+        raise InputError(
+            clipped(str(folder), 120),
+            f"({error.strerror}); name another folder",
+            before="cannot read",
         ) from None
     if foreign:
         names = [clipped(name, 40) for name in sorted(foreign)]
         number, some = str(len(names)), name_some(names, 3)
         if len(names) > FOREIGN:
             number, some = f"more than {FOREIGN}", ", ".join([*names[:3], "..."])
-        raise UserError(
-            f"{key}: {clipped(str(folder), 120)} holds {number} files that no earlier "
-            f"run wrote ({some}); name an empty or new folder"
+        raise InputError(
+            clipped(str(folder), 120),
+            f"holds {number} files that no earlier run wrote ({some}); name an empty or new folder",
         )
 
 
 @contextmanager
-def _taken_over(folder: Path, key: str) -> Iterator[None]:
+def _taken_over(folder: Path) -> Iterator[None]:
     """Holds a folder of results for one command, without what a killed one left half written."""
-    with locked(folder / LOCK, key):
-        refuse_foreign(folder, key)
+    with locked(folder / LOCK):
+        refuse_foreign(folder)
         starts = _temporaries(_written(folder))
         for name in [name for name in _contents(folder) if _is_half_written(name, starts)]:
             (folder / name).unlink(missing_ok=True)
@@ -85,15 +86,15 @@ def _taken_over(folder: Path, key: str) -> Iterator[None]:
 
 
 @contextmanager
-def replacing_results(folder: Path, key: str) -> Iterator[Path]:
+def replacing_results(folder: Path) -> Iterator[Path]:
     """Yields an empty folder for results; they take the place of an earlier run's when the block ends without an error.
 
     Where the block fails, the earlier results stay as they were.
 
     Raises:
-        UserError: `folder` holds files of others, or another run is writing to it.
+        InputError: `folder` holds files of others, or another run is writing to it.
     """
-    with _taken_over(folder, key):
+    with _taken_over(folder):
         stage = folder / STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
@@ -101,7 +102,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
         try:
             yield stage
             old, new = _written(folder), sorted(_contents(stage))
-            _refuse_folders(folder, new, key)
+            _refuse_folders(folder, new)
             # Both lists stand in the manifest while files move: a run killed here leaves nothing that looks foreign.
             write_text(folder / MANIFEST, json.dumps(sorted({*old, *new}), indent=0))
             for name in old:
@@ -116,7 +117,7 @@ def replacing_results(folder: Path, key: str) -> Iterator[Path]:
 
 
 @contextmanager
-def adding_results(folder: Path, key: str, names: list[str], written: list[str]) -> Iterator[None]:
+def adding_results(folder: Path, names: list[str], written: list[str]) -> Iterator[None]:
     """Lets the block write files one by one, each whole; their folders are made.
 
     When it ends without an error, what an earlier run left and the block did not write is removed. Where it fails, what it has
@@ -127,11 +128,11 @@ def adding_results(folder: Path, key: str, names: list[str], written: list[str])
         written: what it has written; the block adds to it.
 
     Raises:
-        UserError: `folder` holds files of others, or another run is writing to it.
+        InputError: `folder` holds files of others, or another run is writing to it.
     """
-    with _taken_over(folder, key):
+    with _taken_over(folder):
         old = _written(folder)
-        _refuse_folders(folder, names, key)
+        _refuse_folders(folder, names)
         write_text(folder / MANIFEST, json.dumps(sorted({*old, *names}), indent=0))
         for place in {(folder / name).parent for name in names}:
             place.mkdir(parents=True, exist_ok=True)
@@ -142,11 +143,11 @@ def adding_results(folder: Path, key: str, names: list[str], written: list[str])
 
 
 @contextmanager
-def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
+def new_folders(parent: Path, names: list[str]) -> Iterator[Path]:
     """Yields a folder in which to fill the folders `names`; they appear below `parent` when the block ends without an error.
 
     Raises:
-        UserError: one of them is there already and not empty, or another run is writing to `parent`.
+        InputError: one of them is there already and not empty, or another run is writing to `parent`.
     """
     filled = [
         name
@@ -154,8 +155,8 @@ def new_folders(parent: Path, names: list[str], key: str) -> Iterator[Path]:
         if os.path.lexists(parent / name) and not _is_empty_folder(parent / name)
     ]
     if filled:
-        raise UserError(f"{key}: {parent} has {name_some(filled)} already; name another folder")
-    with locked(parent / LOCK, key):
+        raise InputError(parent, f"has {name_some(filled)} already; name another folder")
+    with locked(parent / LOCK):
         stage = parent / STAGE
         shutil.rmtree(stage, ignore_errors=True)
         signals.add_unfinished(stage)
@@ -181,13 +182,13 @@ def _is_empty_folder(path: Path) -> bool:
     return _is_folder(path) and not any(path.iterdir())
 
 
-def _refuse_folders(folder: Path, names: list[str], key: str) -> None:
+def _refuse_folders(folder: Path, names: list[str]) -> None:
     """UserError where a folder has the name of a result: nothing has been moved or removed then."""
     taken = [name for name in names if _is_folder(folder / name)]
     if taken:
-        raise UserError(
-            f"{key}: {clipped(str(folder), 120)} holds a folder with the name of a "
-            f"result, {quoted(taken[0])}; remove or rename it"
+        raise InputError(
+            clipped(str(folder), 120),
+            f"holds a folder with the name of a result, {quoted(taken[0])}; remove or rename it",
         )
 
 

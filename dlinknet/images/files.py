@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Callable, Iterable
 
 from dlinknet.console import LOG
-from dlinknet.errors import UserError, name_some
+from dlinknet.errors import InputError, name_some
 from dlinknet.images.decode import BadImage, decode_grey, prove, read_header
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -75,13 +75,13 @@ def check_image(file: Path, whole: bool = True, grey: bool = False) -> tuple[tup
     return prove(file).size, int(decode_grey(file).max()) if grey else 0
 
 
-def need_utf8(file: Path, key: str) -> None:
+def need_utf8(file: Path) -> None:
     """UserError where a file's name is not UTF-8: no table could hold it."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
-        raise UserError(
-            f"{key}: {file.parent}: the name {ascii(file.name)} is not UTF-8; rename the file"
+        raise InputError(
+            file.parent, f"the name {ascii(file.name)} is not UTF-8; rename the file"
         ) from None
 
 
@@ -91,12 +91,12 @@ def id_of(file: Path) -> str:
 
 
 def by_id(
-    files: Iterable[Path], place: str | Path, key: str, name: Callable[[Path], str] = id_of
+    files: Iterable[Path], place: str | Path, name: Callable[[Path], str] = id_of
 ) -> dict[str, Path]:
     """ID -> file, sorted by ID.
 
     Args:
-        place, key: where the files lie and the setting that said so, for the error's line.
+        place: where the files lie, for the error's line.
         name: the ID that a file has.
 
     Raises:
@@ -104,30 +104,25 @@ def by_id(
     """
     found: dict[str, Path] = {}
     for file in files:
-        need_utf8(file, key)
+        need_utf8(file)
         id = name(file)
         if id in found:
-            raise UserError(
-                f"{key}: {place}: two files for one ID: {found[id].name} and {file.name}"
-            )
+            raise InputError(place, f": two files for one ID: {found[id].name} and {file.name}")
         found[id] = file
     return dict(sorted(found.items()))
 
 
-def find_images(place: str, key: str) -> list[ImageFile]:
+def find_images(place: str) -> list[ImageFile]:
     """The images of a folder, or the one image that `place` is, sorted by ID, with their sizes.
 
     Masks (ID_mask.png) are left out. Only headers are read.
-
-    Args:
-        key: the setting that named the place, for the error's line.
 
     Raises:
         UserError: there is no such place or no image in it, or two images have one ID.
     """
     path = Path(place)
     if not place:
-        raise UserError(f"{key} is empty: name an image or a folder with --{key}=PATH")
+        raise InputError("", "is empty: name an image or a folder")
     try:
         files = (
             [path]
@@ -135,12 +130,12 @@ def find_images(place: str, key: str) -> list[ImageFile]:
             else images_of(path, path.iterdir(), lambda file: not file.stem.endswith("_mask"))
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL byte
-        raise UserError(
-            f"{key}: cannot read {place}: {getattr(error, 'strerror', error)}"
+        raise InputError(
+            place, f": {getattr(error, 'strerror', error)}", before="cannot read"
         ) from None
     if not files:
-        raise UserError(f"{key}: {place} holds no image ({', '.join(IMAGE_TYPES)})")
-    return [_looked_at(id, file) for id, file in by_id(files, place, key).items()]
+        raise InputError(place, f"holds no image ({', '.join(IMAGE_TYPES)})")
+    return [_looked_at(id, file) for id, file in by_id(files, place).items()]
 
 
 def turned_line(images: list[ImageFile]) -> str:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from dlinknet.checkpoints.model_card import SIDE, ModelCard
 from dlinknet.data.preprocess import DLINKNET, INPUT, STRIDE, Preprocessing
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.files.atomic import digest, write_text
 from dlinknet.files.fields import BadFields, Fields
 from dlinknet.files.foreign import foreign_file
@@ -59,7 +59,7 @@ class Shape:
         batch, height, width = self._sides()
         return [batch, height, width, 3] if self.pixels else [batch, 3, height, width]
 
-    def described(self, classes: int, preprocessing: Preprocessing = DLINKNET) -> dict[str, Any]:
+    def to_dict(self, classes: int, preprocessing: Preprocessing = DLINKNET) -> dict[str, Any]:
         """The parts of the JSON that the shape decides."""
         batch, height, width = self._sides()
         return {
@@ -72,7 +72,7 @@ class Shape:
             },
             "preprocessing": {
                 "where": "graph" if self.pixels else "host",
-                **preprocessing.described(),
+                **preprocessing.to_dict(),
                 "pad": "reflect_101",
             },
             "output": {
@@ -107,50 +107,44 @@ class Exported(NamedTuple):
     mindspore: str
 
 
-def read(file: str, key: str) -> Exported:
+def read(file: str) -> Exported:
     """Return what the JSON beside an exported model says.
-
-    Args:
-        key: the setting that named the model, for the error's line.
 
     Raises:
         UserError: model or JSON is missing, the JSON is not one that export.py wrote, or it is that of another file.
     """
-    need_file(file, key)
+    need_file(file)
     model, beside = Path(file), path_of(Path(file))
     try:
         what = foreign_file(model)
         if what:
-            raise UserError(f"{key}: {model} {what}")
+            raise InputError(model, f"{what}")
         if not beside.is_file():
-            raise UserError(
-                f"{key}: {beside} is missing, which export.py writes beside a model and which says what it takes"
+            raise InputError(
+                beside,
+                "is missing, which export.py writes beside a model and which says what it takes",
             )
         values = read_json(beside)
         fields = Fields(values)
         if fields.whole("format", least=1) > FORMAT:
-            raise UserError(
-                f"{key}: {beside} is from a later dlinknet, which this one does not know"
-            )
+            raise InputError(beside, "is from a later dlinknet, which this one does not know")
         card, shape = ModelCard.from_dict(values), _shape(fields.inner("input"))
         found = Exported(card, shape, fields.text("mindspore", "an unknown version", 60))
-        known = card.preprocessing.known and _agrees(
-            values, shape.described(card.classes, card.preprocessing)
+        known = card.preprocessing.is_supported and _agrees(
+            values, shape.to_dict(card.classes, card.preprocessing)
         )
         written = fields.text("sha256", "")
     except OSError as error:
-        raise UserError(
-            f"{key}: cannot read {error.filename or beside}: {error.strerror or error}"
+        raise InputError(
+            error.filename or beside, f": {error.strerror or error}", before="cannot read"
         ) from None
     except (BadText, BadFields) as error:
-        raise UserError(
-            f"{key}: {beside} is not what export.py writes beside a model: {error}"
-        ) from None
+        raise InputError(beside, f"is not what export.py writes beside a model: {error}") from None
     if not known:
-        raise UserError(f"{key}: {beside} is of a kind that this dlinknet does not know")
+        raise InputError(beside, "is of a kind that this dlinknet does not know")
     if written != sha256(model):
-        raise UserError(
-            f"{key}: {model} is not the file that {beside} was written for: it is damaged or was replaced"
+        raise InputError(
+            model, f"is not the file that {beside} was written for: it is damaged or was replaced"
         )
     return found
 

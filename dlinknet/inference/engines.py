@@ -13,7 +13,7 @@ import numpy as np
 
 from dlinknet.console import quiet
 from dlinknet.data.preprocess import DLINKNET, Preprocessing, to_input
-from dlinknet.errors import RunFailed, UserError, first_line
+from dlinknet.errors import InputError, RunFailed, first_line
 from dlinknet.inference.description import Shape
 
 if TYPE_CHECKING:
@@ -144,15 +144,14 @@ class OnnxEngine(_ExportedEngine):
         self,
         file: Path,
         shape: Shape,
-        key: str,
         preprocessing: Preprocessing = DLINKNET,
         classes: int = 0,
     ):
         try:
             import onnxruntime
         except ImportError as error:
-            raise UserError(
-                f"{key}: {file} takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}"
+            raise InputError(
+                file, f"takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}"
             ) from None
         super().__init__(file, shape, preprocessing, classes)
         self.version = onnxruntime.__version__

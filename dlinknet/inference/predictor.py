@@ -10,55 +10,49 @@ import numpy as np
 
 from dlinknet.data.augment import UPRIGHT
 from dlinknet.data.preprocess import pad, resized
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.inference.engines import Engine
-from dlinknet.inference.tiles import along, blend_weights, shared_canvases
+from dlinknet.inference.tiles import (
+    EIGHT_VIEWS,
+    ONE_VIEW,
+    TWO_VIEWS,
+    Tiling,
+    Views,
+    along,
+    blend_weights,
+    shared_canvases,
+)
 from dlinknet.threads import prefetch
-
-ALL, UP, LEFT, BOTH = np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]
-Views = list  # of (quarter turns, the flip after them)
-ONE_VIEW: Views = [(0, ALL)]
-TWO_VIEWS: Views = [(0, ALL), (0, LEFT)]
-EIGHT_VIEWS: Views = [(turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH)]
 
 
 class Predictor:
-    """Runs an engine on images of any size.
+    """Run an engine on images of any size.
 
-    An image with a side of more than `tile_size` pixels is computed in tiles; where the engine takes one size only, all tiles
-    have that size, and smaller images are padded to it by reflection. Their places are multiples of 32, as the
-    network's strides ask for. Of what two neighbours share, each keeps the 3/8 farther from its own border, where it sees
-    its surroundings, and in the quarter between them one fades into the other: no seam, and where one tile alone counts, its
-    values as they are.
+    An image with a side of more than the tiling's size is computed in tiles. If the engine accepts
+    one size only, all tiles have that size, and smaller images are padded to it by reflection. Tiles
+    start at multiples of 32, as the network's strides require. Overlaps are blended. Each tile
+    contributes alone on the 3/8 of the overlap farthest from its own edge; the middle quarter is a
+    linear fade.
 
     Args:
         engine: what computes.
-        tile_size: the longest side of a tile, a multiple of 32; not used where the engine has a size.
-        tile_overlap: pixels that neighbouring tiles share at least, and at most a tile less 32, of an engine of one size a
-            quarter of it.
-        views: what an image is averaged over, as views_of gives it.
-        size: (height, width) of all tiles, as of an engine that takes this size only.
-        resize: (height, width) to which images are resized first; their probabilities are brought back, bilinearly.
+        tiling: how images are cut. Its size does not count for an engine of one size; its overlap is
+            capped at a tile less 32, or at a quarter tile for such an engine.
+        fixed: (height, width) of all tiles, as of an engine that accepts this size only.
 
     Raises:
-        UserError: views with quarter turns, of tiles of one size that are not square.
+        InputError: views with quarter turns, of tiles of one size that are not square.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        tile_size: int,
-        tile_overlap: int,
-        views: Views = ONE_VIEW,
-        size: tuple[int, int] | None = None,
-        resize: tuple[int, int] | None = None,
+        self, engine: Engine, tiling: Tiling = Tiling(), fixed: tuple[int, int] | None = None
     ):
-        self.engine, self.size, self.resize = engine, engine.size or size, resize
-        self.tile_size, self.overlap = tile_size, tile_overlap
-        self.views = views
-        if self.size and self.size[0] != self.size[1] and any(turns for turns, _ in views):
-            raise UserError(
-                f"tta: the model takes {self.size[1]}x{self.size[0]} pixels, and quarter turns need a square"
+        self.engine, self.size = engine, engine.size or fixed
+        self.tile_size, self.overlap, self.views, self.resize = tiling
+        if self.size and self.size[0] != self.size[1] and any(turns for turns, _ in self.views):
+            raise InputError(
+                f"a model of {self.size[1]}x{self.size[0]} pixels",
+                "has no views that are turned by a quarter, which requires a square",
             )
 
     def tiles(self, height: int, width: int) -> int:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
 from dlinknet.data.preprocess import STRIDE, round_up
 
+ALL, UP, LEFT, BOTH = np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[::-1, ::-1]
+Views = tuple  # of (quarter turns, the flip after them)
+ONE_VIEW: Views = ((0, ALL),)
+TWO_VIEWS: Views = ((0, ALL), (0, LEFT))
+EIGHT_VIEWS: Views = tuple((turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH))
 # Tiles come in few sizes, multiples of this, because each size is a graph to compile.
 SIDES = 128
+
+
+class Tiling(NamedTuple):
+    """How an image is cut, and what it is averaged over.
+
+    size: the longest side of a tile in pixels, a multiple of 32. overlap: the minimum overlap of
+    neighbouring tiles in pixels. views: the flipped and turned views of each tile whose
+    probabilities are averaged. resize: the (height, width) to which images are resized first.
+    """
+
+    size: int = 1536
+    overlap: int = 256
+    views: Views = ONE_VIEW
+    resize: tuple[int, int] | None = None
 
 
 def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:

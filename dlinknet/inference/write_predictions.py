@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlinknet.data.classes import ROADS, Classes
-from dlinknet.errors import UserError, clipped
+from dlinknet.errors import InputError, clipped
 from dlinknet.files.atomic import replacing
 from dlinknet.files.places import misnamed
 from dlinknet.images.files import ImageFile
@@ -52,8 +52,9 @@ class PredictionFiles:
             classes,
         )
         if probabilities == "png" and not classes.road:
-            raise UserError(
-                "probabilities: a PNG has room for one class, this model has several; ask for npy"
+            raise InputError(
+                "a PNG",
+                "has room for the probability of one class, this model has several; ask for npy",
             )
         self.rows: list[list] = []
         self.written: list[str] = []  # relative to the folder

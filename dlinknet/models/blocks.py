@@ -65,7 +65,7 @@ def up_conv(
     )
 
 
-def double(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
+def double_transposed(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
     """The 3x3 transposed convolution that doubles: N x in x H x W -> N x out x 2H x 2W.
 
     It equals PyTorch's ConvTranspose2d(3, stride=2, padding=1, output_padding=1). MindSpore's own output_padding pads
@@ -113,8 +113,8 @@ class SubPixel(nn.Conv2d):
 
 
 # How a decoder block doubles its inner channels: the setting `decoder`.
-UPS: dict[str, Callable[[int], nn.Cell]] = {
-    "full": lambda channels: double(channels, channels),
+UPSAMPLERS: dict[str, Callable[[int], nn.Cell]] = {
+    "full": lambda channels: double_transposed(channels, channels),
     "depthwise": double_depthwise,
     "subpixel": lambda channels: SubPixel(channels, channels),
 }
@@ -149,7 +149,7 @@ class DecoderBlock(nn.Cell):
     """LinkNet's decoder block, 1x1 -> up-convolution -> 1x1: N x in x H x W -> N x out x 2H x 2W, in / 4 channels inside.
 
     Args:
-        kind: a key of UPS.
+        kind: one of specs.DECODERS.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kind: str = "full"):
@@ -157,7 +157,7 @@ class DecoderBlock(nn.Cell):
         inner, bias = in_channels // 4, kind != "depthwise"
         self.conv1 = plain_conv(in_channels, inner, 1, bias=bias)
         self.norm1 = batch_norm(inner)
-        self.up = UPS[kind](inner)
+        self.up = UPSAMPLERS[kind](inner)
         self.norm2 = batch_norm(inner)
         self.conv3 = plain_conv(inner, out_channels, 1, bias=bias)
         self.norm3 = batch_norm(out_channels)

@@ -8,156 +8,115 @@ import time
 from typing import Any, Callable
 
 import numpy as np
-from mindspore import amp, nn
+from mindspore import amp
 
 from dlinknet import signals
-from dlinknet.checkpoints.load import load_network, load_state, set_value
+from dlinknet.checkpoints.load import load_network, set_value
 from dlinknet.checkpoints.model_card import ModelCard
-from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
-from dlinknet.config import Config
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.devices.ranks import Ranks
 from dlinknet.devices.supervisor import DONE
-from dlinknet.errors import RunFailed, UserError, out_of_memory
-from dlinknet.files.fields import BadFields
+from dlinknet.errors import InputError, RunFailed
+from dlinknet.models.linknet import LinkNet
 from dlinknet.models.precision import set_precision
+from dlinknet.training.failures import raise_told
+from dlinknet.training.identity import DataIdentity
 from dlinknet.training.losses import make_loss
+from dlinknet.training.lowest import read_lowest
 from dlinknet.training.optimizers import make_optimizer
-from dlinknet.training.progress import Best, DataIdentity, Position, State
-from dlinknet.training.records import Records
-from dlinknet.training.resume import PLANNED, fixed_settings
+from dlinknet.training.progress import Best, Position, State
+from dlinknet.training.recipe import PLANNED, Recipe
+from dlinknet.training.records import Kept, Records
 from dlinknet.training.run import RunFiles
-from dlinknet.training.schedules import PlateauRule, make_schedule, schedule_from_dict
+from dlinknet.training.schedules import make_schedule
 from dlinknet.training.step import make_step
-from dlinknet.training.stopped import Stopped
 
 
 class Trainer:
     """Trains a network and keeps its files.
 
     Args:
-        config: the run's settings.
+        recipe: how.
         network: the network to train, N x 3 x H x W -> N x C x H x W logits.
-        loader: the training set. Its classes decide the loss: Dice and cross-entropy of road, else cross-entropy.
+        loader: the training set. Its classes decide the loss: Dice and cross-entropy of road, else
+            cross-entropy.
         files: where checkpoints and figures go.
-        validate: returns the figures of the validation set (road_iou or mean_iou, and others, 0 to 1) with the network's present
-            weights; None without one. It may leave the network in inference mode.
-        identity: what tells the data set from another (run.data_identity), kept for a resume.
-        ranks: the processes that train together. Each has a trainer with a loader of its own part; rank 0 writes the files.
-        weights: of the classes in the cross-entropy; None: all alike.
+        identity: what tells the data set from another, kept for a resume.
+        ranks: the processes that train together. Each has a trainer with a loader of its own part;
+            rank 0 writes the files.
     """
 
     def __init__(
         self,
-        config: Config,
-        network: nn.Cell,
+        recipe: Recipe,
+        network: LinkNet,
         loader: TrainingLoader,
         files: RunFiles,
-        validate: Callable[[], dict[str, float]] | None,
         identity: DataIdentity,
         ranks: Ranks = Ranks(),
-        weights: np.ndarray | None = None,
     ):
-        self.config, self.network, self.loader, self.files, self.validate = (
-            config,
-            network,
-            loader,
-            files,
-            validate,
-        )
+        self.recipe, self.network, self.loader, self.files = recipe, network, loader, files
         self.identity, self.ranks = identity, ranks
-        self.optimizer = make_optimizer(config, network.trainable_params())
+        self.validate: Callable[[], dict[str, float]] | None = None
+        self.shown: tuple[str, ...] = ()
+        self.optimizer = make_optimizer(recipe, network.trainable_params())
         self.scaler = amp.DynamicLossScaler(
-            config.init_loss_scale, config.scale_factor, config.scale_window
+            recipe.init_loss_scale, recipe.scale_factor, recipe.scale_window
         )
+        weights = None if recipe.class_weights is None else np.array(recipe.class_weights)
         self.step_function = make_step(
-            set_precision(network, config.amp_level),
+            set_precision(network, recipe.amp_level),
             make_loss(loader.classes, weights, ranks.size),
             self.optimizer,
             self.scaler,
             ranks.size,
         )
-        self.schedule = make_schedule(config, len(loader))
-        self.shown = loader.classes.shown if validate else ()
+        self.schedule = make_schedule(recipe, len(loader))
         self.state = State()
+        card = ModelCard.of(
+            recipe.model,
+            loader.classes,
+            padding=network.padding,
+            decoder=network.decoder,
+            preprocessing=loader.preprocessing,
+            augment=loader.level,
+        )
         self.records = Records(
             files,
-            network,
-            self.optimizer,
-            self.scaler,
-            self._about(),
-            {"settings": fixed_settings(config), "data": identity.to_dict()},
-            self.shown,
+            Kept(network, self.optimizer, self.scaler),
+            {**card.to_dict(), "seed": recipe.seed},
+            {"settings": recipe.fixed, "data": identity.to_dict()},
             ranks.first,
         )
         self.rate: float | None = None  # the learning rate that the optimizer was given last
         self.resumed_from = ""  # the checkpoint's file
 
-    def resume(self, stopped: Stopped, source: RunFiles) -> None:
-        """Goes on where a LOG_NAME_last.ckpt stands. Writes nothing.
+    def validate_with(
+        self, validate: Callable[[], dict[str, float]], shown: tuple[str, ...]
+    ) -> None:
+        """Validate after each epoch; the best epoch is then the one with the highest first figure.
 
         Args:
-            source: that run's files. Where an epoch has ended under the plateau rule, its plateau checkpoint has to be among them.
+            validate: returns figures from 0 to 1 with the network's present weights. It may leave
+                the network in inference mode.
+            shown: the figures in the log and the curves.
+        """
+        self.validate, self.shown, self.records.shown = validate, shown, shown
+
+    def check_ranks_agree(self) -> None:
+        """Wait for all ranks, and check that they start from the same state.
+
+        Rank 0 must write no checkpoint before, because other ranks may still be reading them.
 
         Raises:
-            UserError: a file is not what it should be. The trainer is of no use then.
+            InputError: data, settings or checkpoints differ.
         """
-        state, schedule = stopped.saved.state, stopped.saved.schedule
-        self._refuse_unlike(stopped)
-        if state.rows and isinstance(self.schedule, PlateauRule):
-            try:
-                read_checkpoint(str(source.plateau), "resume")
-            except UserError as error:
-                raise UserError(
-                    f"{error}; the training may have to go back to its weights: put the run's own file there"
-                ) from None
-        load_network(stopped.checkpoint, self.network, "resume")
-        load_state(stopped.checkpoint, self.records.beside_network(), "resume")
-        if isinstance(schedule, PlateauRule):  # a timetable's rates follow from the settings
-            self.schedule = schedule
-        self.state = state
-        self.resumed_from = str(stopped.file)
-        signals.say(f"{stopped.file} is whole ({self.state}); --resume goes on from it")
-        if self.state.best:
-            try:
-                read_checkpoint(str(source.best), "resume")
-            except UserError as error:
-                LOG.info("%s; the best of the epochs still to come is kept", error)
-                self.state.best = None
-
-    def _refuse_unlike(self, stopped: Stopped) -> None:
-        """Checks that a checkpoint's text fits this run's schedule, data and validation.
-
-        Raises:
-            UserError: it does not.
-        """
-        state, most = stopped.saved.state, len(self.loader) * self.loader.step_images
-        figures = state.rows[0].keys() if state.rows else self.shown
-        if isinstance(stopped.saved.schedule, PlateauRule) != isinstance(
-            self.schedule, PlateauRule
-        ):
-            what = "plateau is of another schedule"
-        elif state.position.images > most:
-            what = f"position.images is {state.position.images}, and an epoch has {most}"
-        elif not set(self.shown) <= set(figures):
-            what = f"rows have no {sorted(set(self.shown) - set(figures))[0]}"
-        else:
-            return
-        raise UserError(f"resume: {stopped.file} does not say where its training stood ({what})")
-
-    def agree(self) -> None:
-        """Returns when all processes have come here. Before it rank 0 must write no checkpoint, for the others may still
-        read.
-
-        Raises:
-            UserError: they would not train the same, because their data, settings or checkpoints differ.
-        """
-        settings = {**fixed_settings(self.config), "save_steps": self.config.save_steps}
+        settings = {**self.recipe.fixed, "save_steps": self.recipe.save_steps}
         what = [
             self.identity.to_dict(),
             settings,
-            self.config.epochs,
+            self.recipe.epochs,
             self.loader.step_images,
             self.state.to_dict()["position"],
             self.state.step,
@@ -166,9 +125,10 @@ class Trainer:
         ]
         unlike = self.ranks.unlike(json.dumps(what, sort_keys=True))
         if unlike:
-            raise UserError(
-                f"run_distribute: ranks {', '.join(map(str, unlike))} do not start as rank 0 does: data, settings and, "
-                "in a resumed run, checkpoints must be the same on every machine; copy those of rank 0"
+            raise InputError(
+                f"ranks {', '.join(map(str, unlike))}",
+                "do not start as rank 0 does: data, settings and, in a resumed run, checkpoints must "
+                "be the same on every machine; copy those of rank 0",
             )
 
     def run(self) -> None:
@@ -188,12 +148,8 @@ class Trainer:
         try:
             if self.state.rows:  # killed after a checkpoint was written and before the table was
                 self.records.keep_table(self.state.rows)
-            if self.state.ended or self.state.position.epoch > self.config.epochs:
-                more = (
-                    ""
-                    if self.config.schedule in PLANNED
-                    else f"; a higher --{self.config.epochs_key} goes on"
-                )
+            if self.state.ended or self.state.position.epoch > self.recipe.epochs:
+                more = "" if self.recipe.schedule in PLANNED else "; with more epochs it goes on"
                 LOG.info(
                     "nothing is left to train: %s",
                     f"the run ended early, {self.state.ended}"
@@ -204,7 +160,7 @@ class Trainer:
                 self.ranks.equalise(self.network.get_parameters())
                 self._run_epochs()
         except Exception as error:
-            self._raise_told(error)
+            raise_told(error, self.loader, self.records.how_to_go_on())
             raise
         if self.state.best:
             LOG.info(
@@ -216,23 +172,6 @@ class Trainer:
             )
         signals.say("the training was done")
         LOG.info(DONE)
-
-    def _raise_told(self, error: Exception) -> None:
-        """Raise RunFailed for what the user can do something about: too little memory, a full disk."""
-        if isinstance(error, (UserError, RunFailed)):
-            return
-        if out_of_memory(error):
-            # A resumed run keeps its batch and train size.
-            raise RunFailed(
-                f"out of memory with a step of {self.loader.batch_size} x {self.loader.height} x {self.loader.width} "
-                "(batch x height x width): lower --batch_size or --train_size, for its validation --tile_size, in a "
-                f"new run; {self.records.how_to_go_on()}"
-            ) from None
-        if isinstance(error, OSError):
-            raise RunFailed(
-                f"cannot write {error.filename or 'a file'}: {error.strerror or error}; "
-                f"{self.records.how_to_go_on()}"
-            ) from None
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
@@ -252,7 +191,7 @@ class Trainer:
             )
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.state.rows)
-        for epoch in range(self.state.position.epoch, self.config.epochs + 1):
+        for epoch in range(self.state.position.epoch, self.recipe.epochs + 1):
             row = self._train_epoch(epoch)
             self._average_statistics()
             if self.validate is not None:
@@ -263,7 +202,7 @@ class Trainer:
                 self.records.keep_weights(self.files.plateau, self.state, self.schedule)
             if decision.restore:
                 if self.ranks.first:
-                    load_network(self._lowest(), self.network, "plateau")
+                    load_network(read_lowest(self.files.plateau, self.schedule), self.network)
                 self.ranks.equalise(self.network.get_parameters())
                 self._set_rate(self.schedule.learning_rate)
             self.state.rows.append(row)
@@ -273,7 +212,7 @@ class Trainer:
             left = (
                 (time.monotonic() - start)
                 / (len(self.state.rows) - done_before)
-                * (self.config.epochs - epoch)
+                * (self.recipe.epochs - epoch)
             )
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
@@ -294,7 +233,7 @@ class Trainer:
         here, batch = self.state.position, self.loader.step_images
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
         with Progress(
-            here.images + steps * batch, f"epoch {epoch}/{self.config.epochs}", here.images
+            here.images + steps * batch, f"epoch {epoch}/{self.recipe.epochs}", here.images
         ) as progress:
             for images, masks in self.loader.epoch(epoch, here.images):
                 self._set_rate(
@@ -316,7 +255,7 @@ class Trainer:
                 here.images, here.loss_sum = here.images + batch, here.loss_sum + loss * batch
                 here.seconds = time.monotonic() - start
                 progress.update(batch, f"loss {loss:.4f}")
-                if self.config.save_steps and self.state.step % self.config.save_steps == 0:
+                if self.recipe.save_steps and self.state.step % self.recipe.save_steps == 0:
                     self._average_statistics()
                     self.records.keep_last(self.state, self.schedule)
         return {
@@ -339,23 +278,6 @@ class Trainer:
         """Gives all processes the mean of their BatchNorm statistics; each normalises a step with those of its own part."""
         # Averaging commutes with the moving average, so how often it is done changes nothing but rounding.
         self.ranks.average(p for p in self.network.get_parameters() if not p.requires_grad)
-
-    def _lowest(self) -> Checkpoint:
-        """The weights of the lowest training loss; UserError where the file is not whole or of another loss."""
-        checkpoint = read_checkpoint(str(self.files.plateau), "plateau")
-        try:
-            rule = schedule_from_dict(checkpoint.meta.get("plateau"))
-        except BadFields as error:
-            raise UserError(
-                f"plateau: {checkpoint.file} does not say of which loss it is ({error})"
-            ) from None
-        if not isinstance(rule, PlateauRule) or rule.lowest_loss != self.schedule.lowest_loss:
-            # Of a later epoch: a kill after it was written, then a damaged `last`, and the run goes on from before that epoch.
-            raise UserError(
-                f"plateau: {checkpoint.file} does not hold the weights of loss {self.schedule.lowest_loss:.4f}, to "
-                "which the training has to go back"
-            )
-        return checkpoint
 
     def _report_overflow(self, epoch: int) -> None:
         scale = self.records.loss_scale
@@ -385,21 +307,10 @@ class Trainer:
             self.state.best = Best(figure, value, epoch)
             self.records.keep_weights(self.files.best, self.state, self.schedule)
 
-    def _about(self) -> dict[str, Any]:
-        """What checkpoints say of network and images; the fields are documented in training/checkpoint.py."""
-        card = ModelCard.of(
-            self.config.model_name,
-            self.loader.classes,
-            self.network.padding,
-            self.network.decoder,
-            self.loader.preprocessing,
-        )
-        return {**card.to_dict(), "seed": self.config.seed}
-
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
         mark = " (best)" if self.state.best.epoch == row["epoch"] else ""
         return (
-            f"epoch {row['epoch']}/{self.config.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
+            f"epoch {row['epoch']}/{self.recipe.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
             f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s"
         )

@@ -1,4 +1,4 @@
-"""What turns gradients into steps: the setting `optimizer`. The numbers are PyTorch's defaults."""
+"""What turns gradients into steps. The numbers are PyTorch's defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Parameter, nn, ops
 
-from dlinknet.config import Config
+from dlinknet.training.recipe import Recipe
 
 NOT_DECAYED = (
     "gamma",
@@ -61,19 +61,19 @@ def _rmsprop_step(rate, parameter, mean_square, gradient):
     return ops.assign(mean_square, mean), ops.assign(parameter, parameter - step)
 
 
-def make_optimizer(config: Config, parameters: list[Parameter]) -> nn.Optimizer:
-    """The optimizer that the settings ask for; its learning_rate is a parameter, which the schedule sets.
+def make_optimizer(recipe: Recipe, parameters: list[Parameter]) -> nn.Optimizer:
+    """Return the recipe's optimizer; its learning_rate is a parameter, which the schedule sets.
 
     adam      betas 0.9 and 0.999, eps 1e-8; weight decay is added to the gradient, as it is in the next two
     rmsprop   decay 0.99, eps 1e-8 beside the root
     sgd       v <- momentum * v + gradient; w <- w - rate * v
     adamw     adam with decoupled weight decay
     """
-    rate, decay = config.learning_rate, config.weight_decay
+    rate, decay = recipe.learning_rate, recipe.weight_decay
     kinds: dict[str, Any] = {
         "adam": lambda: nn.Adam(parameters, rate, weight_decay=decay),
         "adamw": lambda: AdamW(parameters, rate, decay),
         "rmsprop": lambda: RMSProp(parameters, rate, decay),
-        "sgd": lambda: nn.Momentum(parameters, rate, config.momentum, weight_decay=decay),
+        "sgd": lambda: nn.Momentum(parameters, rate, recipe.momentum, weight_decay=decay),
     }
-    return kinds[config.optimizer]()
+    return kinds[recipe.optimizer]()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
-from dlinknet.data.classes import Classes, parse_classes
 from dlinknet.files.fields import BadFields, Fields
+from dlinknet.training.identity import DataIdentity
 from dlinknet.training.schedules import Schedule, schedule_from_dict
 
 
@@ -100,43 +100,6 @@ def _best(fields: Fields) -> Best:
     return Best(
         fields.text("figure"), fields.number("value", finite=False), fields.whole("epoch", least=1)
     )
-
-
-@dataclass(frozen=True)
-class DataIdentity:
-    """What tells one data set from another.
-
-    train, valid: the IDs of both parts. files: the SHA-256 of all files' sizes in bytes, in
-    hexadecimal digits. classes: the class table; None for roads.
-    """
-
-    train: tuple[str, ...]
-    valid: tuple[str, ...]
-    files: str
-    classes: Optional[Classes]
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> DataIdentity:
-        """Return the identity that a checkpoint's text holds; BadFields if it is not one."""
-        try:
-            classes = parse_classes(fields.value("classes")) if "classes" in fields else None
-        except (LookupError, TypeError, ValueError) as error:
-            raise BadFields(f"data.classes: {error}") from None
-        return cls(
-            tuple(fields.texts("train")),
-            tuple(fields.texts("valid")),
-            fields.text("files"),
-            classes,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the identity as JSON holds it."""
-        return {
-            "train": list(self.train),
-            "valid": list(self.valid),
-            "files": self.files,
-            "classes": self.classes and self.classes.described(),
-        }
 
 
 @dataclass(frozen=True)

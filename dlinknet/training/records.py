@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mindspore import Parameter, amp, nn
 
@@ -15,31 +15,39 @@ from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import Schedule
 
 
+class Kept(NamedTuple):
+    """The parts of a training whose tensors a checkpoint keeps."""
+
+    network: nn.Cell
+    optimizer: nn.Optimizer
+    scaler: amp.DynamicLossScaler
+
+
 class Records:
     """Writes what a training leaves.
 
     Args:
         files: where.
-        network, optimizer, scaler: whose tensors are kept.
-        about: what every checkpoint says of network and images (training/checkpoint.py lists it), the seed with it.
+        kept: whose tensors are kept.
+        about: what every checkpoint says of network and images (checkpoints/save.py lists it), and
+            the seed.
         fixed: what a resumed run must not change: settings, data.
-        shown: the validation figures in the curves.
         writes: False in a process that leaves the writing to another one.
+
+    `shown` are the validation figures in the curves.
     """
 
     def __init__(
         self,
         files: RunFiles,
-        network: nn.Cell,
-        optimizer: nn.Optimizer,
-        scaler: amp.DynamicLossScaler,
+        kept: Kept,
         about: dict[str, Any],
         fixed: dict[str, Any],
-        shown: tuple[str, ...],
         writes: bool,
     ):
-        self.files, self.network, self.optimizer, self.scaler = files, network, optimizer, scaler
-        self.about, self.fixed, self.shown, self.writes = about, fixed, shown, writes
+        self.files, self.about, self.fixed, self.writes = files, about, fixed, writes
+        self.network, self.optimizer, self.scaler = kept
+        self.shown: tuple[str, ...] = ()
         self.saved = ""  # what `last` holds, in words
 
     @property

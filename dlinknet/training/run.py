@@ -1,9 +1,7 @@
-"""The files of one run, and which run is resumed. Pure Python: mistakes are found before MindSpore is imported."""
+"""The files of one run. Pure Python."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import shutil
 import time
@@ -13,9 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Iterator
 
-from dlinknet.config import Config
 from dlinknet.console import LOG, log_to_file
-from dlinknet.data.pairs import Pair
 from dlinknet.files.atomic import left_beside, replacing, write_text
 from dlinknet.files.locks import locked
 from dlinknet.files.places import refuse_misnamed
@@ -67,34 +63,26 @@ class RunFiles:
 
     @contextmanager
     def held(
-        self,
-        settings: Config,
-        training: list[Pair],
-        validation: list[Pair],
-        resumed: Resumed | None = None,
-        taken: Path | None = None,
-        writes: bool = True,
+        self, texts: dict[str, str], resumed: Resumed | None = None, taken: Path | None = None
     ) -> Iterator[None]:
-        """Keeps these files for one run while the block lasts.
+        """Keep these files for one run while the block lasts.
 
-        Moves an earlier run's aside, unless it is the one that goes on, and writes the resolved settings and the IDs of the
-        split; the log follows.
+        Move an earlier run's aside, unless it is the run that goes on, and write `texts`; the log
+        follows.
 
         Args:
-            resumed: the run to go on with. Where its files are elsewhere, what is still needed of them is copied.
-            taken: the one of its checkpoints to go on from. A newer one, which is damaged then, is moved aside.
-            writes: False in a process that leaves all that to another one.
+            texts: what is known at the start: ending -> text, as for 'config.yaml'.
+            resumed: the run to go on with. If its files are elsewhere, those that are still needed
+                are copied.
+            taken: the checkpoint to resume from. If a newer one exists, it is damaged and is renamed.
 
         Raises:
-            UserError: another process trains under this name in this folder, or the name is
-                too long.
+            InputError: another process trains under this name in this folder, or the name is too
+                long.
         """
-        if not writes:
-            yield
-            return
         names = [self.path(ending).name for ending in (*ENDINGS, BEFORE + time.strftime(MOMENT))]
-        refuse_misnamed(self.folder, names, "log_name makes", "choose a shorter log_name")
-        with locked(self.folder / f".{self.log_name}.lock", "output_path"):
+        refuse_misnamed(self.folder, names, "the run's file", "choose a shorter name for the run")
+        with locked(self.folder / f".{self.log_name}.lock"):
             for ending in ENDINGS:  # what a killed run left half written
                 for unfinished in left_beside(self.path(ending)):
                     unfinished.unlink()
@@ -103,19 +91,15 @@ class RunFiles:
             log_to_file(self.path("train.log"))
             if aside:
                 LOG.info("an earlier run of this name was moved to %s", aside)
-            if in_place and taken != resumed.checkpoints[0]:
+            if in_place and resumed is not None and taken != resumed.checkpoints[0]:
                 os.replace(self.last, self.path("damaged.ckpt"))
             elif resumed is not None and not in_place:
                 for ending in ("best.ckpt", "plateau.ckpt"):
                     if resumed.files.path(ending).exists():
                         with replacing(self.path(ending)) as copy:
                             shutil.copyfile(resumed.files.path(ending), copy)
-            write_text(self.path("config.yaml"), dataclasses.replace(settings, resume="").as_yaml())
-            split = {
-                "train": [pair.id for pair in training],
-                "valid": [pair.id for pair in validation],
-            }
-            write_text(self.path("split.json"), json.dumps(split, indent=1))
+            for ending, text in texts.items():
+                write_text(self.path(ending), text)
             yield
 
     def same_as(self, other: RunFiles) -> bool:

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Union
 
-from dlinknet.config import Config
 from dlinknet.files.fields import BadFields, Fields
+from dlinknet.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -156,15 +156,15 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def make_schedule(config: Config, steps_an_epoch: int) -> Schedule:
-    """What the setting `schedule` asks for, at its start."""
-    if config.schedule == "plateau":
-        return PlateauRule(config.learning_rate)
+def make_schedule(recipe: Recipe, steps_an_epoch: int) -> Schedule:
+    """Return the recipe's schedule at its start."""
+    if recipe.schedule == "plateau":
+        return PlateauRule(recipe.learning_rate)
     return Timetable(
-        config.schedule,
-        config.learning_rate,
-        config.epochs * steps_an_epoch,
+        recipe.schedule,
+        recipe.learning_rate,
+        recipe.epochs * steps_an_epoch,
         steps_an_epoch,
-        config.schedule_epochs,
-        config.schedule_factor,
+        recipe.schedule_epochs,
+        recipe.schedule_factor,
     )

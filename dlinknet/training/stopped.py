@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from dlinknet.checkpoints.load import known_card
-from dlinknet.checkpoints.model_card import ModelCard
+from dlinknet.checkpoints.model_card import ModelCard, known_card
 from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
 from dlinknet.console import LOG
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError, UserError
 from dlinknet.files.fields import BadFields
 from dlinknet.training.progress import SavedRun
 
@@ -27,25 +26,22 @@ class Stopped(NamedTuple):
         return self.checkpoint.file
 
 
-def read_stopped(file: Path, key: str) -> Stopped:
+def read_stopped(file: Path) -> Stopped:
     """Read a LOG_NAME_last.ckpt.
-
-    Args:
-        key: the setting that named it, for the error's line.
 
     Raises:
         UserError: the file is missing or damaged, or its text lacks what a resume needs or has it in another form.
         RunFailed: the machine could not read it.
     """
-    checkpoint = read_checkpoint(str(file), key)
+    checkpoint = read_checkpoint(str(file))
     try:
         saved = SavedRun.from_dict(checkpoint.meta)
     except BadFields as error:
-        raise UserError(f"{key}: {file} does not say where its training stood ({error})") from None
-    return Stopped(checkpoint, known_card(checkpoint.meta, str(file), key), saved)
+        raise InputError(file, f"does not say where its training stood ({error})") from None
+    return Stopped(checkpoint, known_card(checkpoint.meta, str(file)), saved)
 
 
-def read_newest(files: list[Path], key: str) -> Stopped:
+def read_newest(files: list[Path]) -> Stopped:
     """The first of these checkpoints, newest first, that is whole; damaged ones are named in the log.
 
     Raises:
@@ -56,9 +52,9 @@ def read_newest(files: list[Path], key: str) -> Stopped:
         try:
             open(file, "rb").close()
         except OSError as error:  # it may be whole: the one before it would lose what came between
-            raise UserError(f"{key}: cannot read {file}: {error.strerror}") from None
+            raise InputError(file, f": {error.strerror}", before="cannot read") from None
         try:
-            return read_stopped(file, key)
+            return read_stopped(file)
         except UserError as error:
             faults.append(str(error))
             if file != files[-1]:

@@ -72,7 +72,7 @@ def model(mindspore, networks, tmp_path_factory):
     write_mindir(exported_graph(networks("linknet18"), False), shape, folder / "a.mindir")
     description.write(
         folder / "a.mindir",
-        {"model": "linknet18", "classes": 1, "threshold": 0.5, **shape.described(1)},
+        {"model": "linknet18", "classes": 1, "threshold": 0.5, **shape.to_dict(1)},
     )
     cv2.imwrite(str(folder / "a_sat.png"), stripes(0)[0])
     return folder

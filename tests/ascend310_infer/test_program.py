@@ -16,7 +16,7 @@ import pytest
 from dlinknet.data.preprocess import pad, to_input
 from dlinknet.inference.description import Shape
 from dlinknet.inference.predictor import Predictor
-from dlinknet.inference.tiles import along, blend_weights
+from dlinknet.inference.tiles import Tiling, along, blend_weights
 from tests.ascend310_infer import build
 from tests.ascend310_infer.tiffs import page, tiff
 from tests.conftest import ROOT, command, stripes
@@ -90,7 +90,7 @@ def test_tiles_are_pythons_to_the_bit(parts, tmp_path, side, overlap):
     class Fixed:
         batch, size = 1, (side, side)
 
-    predictor = Predictor(Fixed(), 1536, overlap)
+    predictor = Predictor(Fixed(), Tiling(1536, overlap))
     for length in (1, side - 1, side, side + 1, 2 * side, 3 * side + 17, 3001):
         result = build.run(
             parts, "axis", str(length), str(side), str(overlap), "blend_weights.bin", cwd=tmp_path
@@ -145,8 +145,8 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
         "left out text_sat.tif: is no image",
         "dlinknet_infer: error: 5 of 9 images could not be done",
     ]
-    engine = OnnxEngine(work / "net.onnx", read(str(work / "net.onnx"), "k")[1], "k")
-    predictor, spans = Predictor(engine, 1536, 20), []
+    engine = OnnxEngine(work / "net.onnx", read(str(work / "net.onnx"))[1])
+    predictor, spans = Predictor(engine, Tiling(1536, 20)), []
     for file in sorted((work / "data").glob("*_sat.*")):
         image = cv2.imread(str(file))
         found = np.fromfile(tmp_path / "r" / f"{file.stem}.bin", np.float32).reshape(
@@ -282,7 +282,7 @@ def test_damaged_images_and_descriptions_do_no_harm(folder, tmp_path):
                 "model": "m",
                 "classes": 1,
                 "threshold": 0.5,
-                **Shape(1, (64, 96), pixels=pixels).described(1),
+                **Shape(1, (64, 96), pixels=pixels).to_dict(1),
             }
         ).encode()
         for pixels in (False, True)
@@ -348,7 +348,7 @@ def test_several_classes_of_resized_images_get_what_python_computes(
     assert result.returncode == 0, result.stderr
     values = json.loads(path_of(tmp_path / "net.onnx").read_text())
     preprocessing = Preprocessing(1.0, (-0.406, -0.456, -0.485), (70, 130))
-    values["preprocessing"].update(preprocessing.described())
+    values["preprocessing"].update(preprocessing.to_dict())
     path_of(tmp_path / "net.onnx").write_text(json.dumps(values))
     (tmp_path / "data").mkdir()
     for number, size in enumerate([(60, 64), (150, 210)]):
@@ -364,10 +364,8 @@ def test_several_classes_of_resized_images_get_what_python_computes(
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
-    engine = OnnxEngine(
-        tmp_path / "net.onnx", read(str(tmp_path / "net.onnx"), "k")[1], "k", preprocessing
-    )
-    predictor = Predictor(engine, 1536, 20, resize=preprocessing.resize)
+    engine = OnnxEngine(tmp_path / "net.onnx", read(str(tmp_path / "net.onnx"))[1], preprocessing)
+    predictor = Predictor(engine, Tiling(1536, 20, resize=preprocessing.resize))
     for number in range(2):
         image = cv2.imread(str(tmp_path / "data" / f"m{number}.png"))
         found = np.fromfile(tmp_path / "r" / f"m{number}_sat.bin", np.float32).reshape(

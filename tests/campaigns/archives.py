@@ -297,7 +297,7 @@ def make_binary(rng: Random) -> Case:
     def run() -> None:
         from dlinknet.evaluation.results_310 import read_binary
 
-        found = read_binary(Path("a_sat.bin"), height, width, "exports", maps)
+        found = read_binary(Path("a_sat.bin"), height, width, maps)
         if (
             found.shape != ((height, width) if maps == 1 else (maps, height, width))
             or not np.isfinite(found).all()

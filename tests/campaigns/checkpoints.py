@@ -64,9 +64,10 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
     settings = start()  # before MindSpore is imported
     from mindspore import nn
 
+    from dlinknet.commands.training import loader_of, recipe_of
     from dlinknet.data.classes import ROADS
-    from dlinknet.data.loader import make_loader
     from dlinknet.data.pairs import Pair
+    from dlinknet.devices.ranks import Ranks
     from dlinknet.training.loop import Trainer
     from dlinknet.training.progress import Best
     from dlinknet.training.run import RunFiles
@@ -85,10 +86,10 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
         Pair(f"r{number}", Path(f"r{number}_sat.jpg"), Path(f"r{number}_mask.png"), 32, 32)
         for number in range(3)
     ]
-    loader = make_loader(settings, pairs, ROADS)
-    trainer = Trainer(
-        settings, Layer(), loader, RunFiles(Path("out"), "roads"), lambda: {}, _identity()
-    )
+    loader = loader_of(settings, pairs, ROADS, Ranks())
+    recipe = recipe_of(settings, pairs, ROADS, None)
+    trainer = Trainer(recipe, Layer(), loader, RunFiles(Path("out"), "roads"), _identity())
+    trainer.validate_with(lambda: {}, ROADS.shown)
 
     def write(folder: Path) -> None:
         trainer.files = trainer.records.files = RunFiles(folder, "roads")
@@ -123,7 +124,7 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
 
 
 def _identity() -> Any:
-    from dlinknet.training.progress import DataIdentity
+    from dlinknet.training.identity import DataIdentity
 
     return DataIdentity(("r0", "r1", "r2"), ("v0",), "0" * 64, None)
 
@@ -135,11 +136,11 @@ def _whole_network() -> bytes:
 
     def write(folder: Path) -> None:
         from dlinknet.checkpoints.save import save
-        from dlinknet.models.linknet import BUILDERS
+        from dlinknet.models import build
 
         save(
             folder / "net.ckpt",
-            BUILDERS["linknet18"]().get_parameters(),
+            build("linknet18").get_parameters(),
             {"model": "linknet18", "classes": 1, "padding": "explicit", "decoder": "full"},
         )
 
@@ -167,19 +168,20 @@ def make_resumed(rng: Random) -> Case:
     def run() -> str:
         import dataclasses
 
-        from dlinknet.training.resume import find_run, refuse_changes
-        from dlinknet.training.run import NEWEST
+        from dlinknet.commands.resuming import find_run, refuse_changes
+        from dlinknet.config.values import NEWEST
+        from dlinknet.training.resume import resume
         from dlinknet.training.stopped import read_newest
 
         found = find_run(dataclasses.replace(settings, resume=NEWEST), "*")
-        start = read_newest(found.checkpoints, "resume")
+        start = read_newest(found.checkpoints)
         refuse_changes(start.saved, settings, _identity(), start.file)
         if start.card.padding not in ("explicit", "same", "same_pool"):
             from dlinknet.checkpoints.load import start_network
 
             start_network(settings.model_name, "", start.card.padding, 1, settings.decoder)
-        trainer.resume(start, found.files)
-        trainer.agree()
+        resume(trainer, start, found.files)
+        trainer.check_ranks_agree()
         position = trainer.state.position
         trainer.loader.order(position.epoch, position.images)
         trainer.schedule.advance(
@@ -215,9 +217,9 @@ def make_trained(rng: Random) -> Case:
         if starts:
             network, line = start_network("linknet18", "net.ckpt", "auto", 1, "full")
         else:
-            trained = load_trained("net.ckpt", "trained_ckpt", "linknet18")
-            trained.card.known_classes("net.ckpt", "trained_ckpt")
-            network, line = trained.network, trained.model
+            trained = load_trained("net.ckpt", "linknet18")
+            trained.card.known_classes("net.ckpt")
+            network, line = trained.network, trained.card.model
         if not all(np.isfinite(p.asnumpy()).all() for p in network.get_parameters()):
             raise Disagrees("weights that are not finite were taken")
         return line
@@ -262,13 +264,13 @@ def make_read(rng: Random) -> Case:
         from dlinknet.checkpoints.load import load_trained
         from dlinknet.checkpoints.read import read_checkpoint
 
-        found = read_checkpoint("net.ckpt", "trained_ckpt")
+        found = read_checkpoint("net.ckpt")
         if sum(value.nbytes for value in found.tensors.values()) > 8 * len(data):
             raise Disagrees(
                 f"{len(data)} bytes became {sum(value.nbytes for value in found.tensors.values())}"
             )
         try:
-            load_trained("net.ckpt", "trained_ckpt", "linknet18")
+            load_trained("net.ckpt", "linknet18")
         except UserError as error:  # so few tensors are no network
             if fault_of_line(str(error)):
                 raise

@@ -81,7 +81,7 @@ def _write_sidecar(model: Path, form: str, shape: Any, made: dict[str, Any]) -> 
             "classes": 1,
             "padding": "explicit",
             "decoder": "full",
-            **shape.described(1, DLINKNET),
+            **shape.to_dict(1, DLINKNET),
             "threshold": 0.5,
             **made,
         },
@@ -109,9 +109,9 @@ def _make_export(rng: Random, files: dict[str, bytes]) -> Case:
 
     def run() -> str:
         from dlinknet import config
-        from dlinknet.inference.open_model import open_model
+        from dlinknet.commands.prediction import open_trained
 
-        opened = open_model(model, "trained_ckpt", config.load(SETTINGS, ""))
+        opened = open_trained(config.load(SETTINGS, ""), model)
         found = opened.engine(opened.engine.prepare(np.full((32, 32, 3), 90, np.uint8))[None])
         if found.shape != (1, 32, 32):
             raise Disagrees(f"probabilities of shape {found.shape} for one image of 32 x 32")
@@ -141,12 +141,12 @@ def _rebuilt(rng: Random, data: bytes, model: str) -> tuple[bytes, str]:
 
 
 def make_mindir(rng: Random) -> Case:
-    """A MINDIR file, through open_model() and one call."""
+    """A MINDIR file, through open_trained() and one call."""
     return _make_export(rng, _mindir())
 
 
 def make_onnx(rng: Random) -> Case:
-    """An ONNX file, through open_model() and one call."""
+    """An ONNX file, through open_trained() and one call."""
     return _make_export(rng, _onnx())
 
 

@@ -53,13 +53,13 @@ def make_image(rng: Random) -> Case:
         from dlinknet.images.read import read_image
 
         if predicts:  # what find_images() lets pass may still be refused when it is read
-            (found,) = find_images(".", "predict_path")
+            (found,) = find_images(".")
             if found.fault:
                 raise BadImage(found.fault)
             size = found.size
             pixels = read_image(file)
         else:
-            (pair,) = read_pairs(".", ".", "data_path", "data_path")
+            (pair,) = read_pairs(".", ".")
             size = pair.height, pair.width
             pixels = _read_after_check(read_image, file)
         _compare_sizes(file, size, pixels.shape[:2])
@@ -108,9 +108,7 @@ def make_road_mask(rng: Random) -> Case:
         from dlinknet.data.pairs import read_pairs
         from dlinknet.images.read import read_mask
 
-        pair = next(
-            pair for pair in read_pairs(".", ".", "data_path", "data_path") if pair.id == "bad"
-        )
+        pair = next(pair for pair in read_pairs(".", ".") if pair.id == "bad")
         labels = _read_after_check(read_mask, pair.mask)
         _compare_sizes(mask, (pair.height, pair.width), labels.shape)
         if not np.array_equal(labels, read_mask(pair.mask)):
@@ -170,7 +168,7 @@ def _class_picture(rng: Random, places: np.ndarray) -> tuple[Picture, bool]:
 
 
 def make_class_mask(rng: Random) -> Case:
-    """A mask of classes beside a whole pair, through matched() and Classes.read(), as a training on
+    """A mask of classes beside a whole pair, through match() and Classes.read(), as a training on
     streets does."""
     height, width = _size(rng)
     used = rng.choice(
@@ -190,14 +188,13 @@ def make_class_mask(rng: Random) -> Case:
     cv2.imwrite("good_sat.jpg", np.full((32, 32, 3), 90, np.uint8))
 
     def run() -> str:
-        from dlinknet.data.pairs import matched
+        from dlinknet.data.pairs import match
 
         classes = class_table()
-        pairs = matched(
+        pairs = match(
             {"bad": image, "good": Path("good_sat.jpg")},
             {"bad": mask, "good": Path("good.png")},
             (".", "."),
-            ("data_path", "label_path"),
             classes,
         )
         pair = next(pair for pair in pairs if pair.id == "bad")
@@ -301,8 +298,8 @@ def make_folder(rng: Random) -> Case:
         from dlinknet.images.files import find_images
 
         if rng.random() < 0.5:
-            return f"{len(find_images(place, 'predict_path'))} images"
-        return f"{len(read_pairs(place, place, 'data_path', 'label_path'))} pairs"
+            return f"{len(find_images(place))} images"
+        return f"{len(read_pairs(place, place))} pairs"
 
     return Case(f"{place[:40]!a}; {'; '.join(said)}", run)
 

@@ -27,4 +27,4 @@ def class_table() -> Classes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "table.yaml"
         file.write_text(TABLE, encoding="utf-8")
-        return read_table(file, "class_table", False)
+        return read_table(file, False)

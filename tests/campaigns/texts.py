@@ -56,9 +56,9 @@ def make_class_table(rng: Random) -> Case:
     def run() -> None:
         from dlinknet.data.classes import parse_classes, read_table
 
-        classes = read_table(Path("table.yaml"), "class_table", rng.random() < 0.5)
-        json.dumps(classes.described()).encode()  # a checkpoint holds it
-        if parse_classes(json.loads(json.dumps(classes.described()))) != classes:
+        classes = read_table(Path("table.yaml"), rng.random() < 0.5)
+        json.dumps(classes.to_dict()).encode()  # a checkpoint holds it
+        if parse_classes(json.loads(json.dumps(classes.to_dict()))) != classes:
             raise Disagrees("a table that was written reads back otherwise")
         if classes.palette().shape != (256, 3) or not all(
             name.isprintable() for name in classes.names
@@ -85,7 +85,7 @@ def make_sidecar(rng: Random) -> Case:
         "classes": classes,
         "padding": "explicit",
         "decoder": "full",
-        **shape.described(classes, DLINKNET),
+        **shape.to_dict(classes, DLINKNET),
         "threshold": 0.5,
     }
     if classes > 1:
@@ -94,8 +94,8 @@ def make_sidecar(rng: Random) -> Case:
     Path("m.onnx.json").write_bytes(data)
 
     def run() -> str:
-        found = description.read("m.onnx", "trained_ckpt")
-        found.card.known_classes("m.onnx", "trained_ckpt")  # as deploy/engines.py does next
+        found = description.read("m.onnx")
+        found.card.known_classes("m.onnx")  # as deploy/engines.py does next
         return str(found.shape)
 
     return Case(said, run)
@@ -156,7 +156,7 @@ def make_manifest(rng: Random) -> Case:
         from dlinknet.files.results import replacing_results
 
         try:
-            with replacing_results(Path("out"), "predict_path") as stage:
+            with replacing_results(Path("out")) as stage:
                 (stage / "b_mask.png").write_text("new", encoding="utf-8")
         finally:
             if Path("victim.txt").read_text(encoding="utf-8") != "mine":
@@ -231,7 +231,7 @@ def make_run_settings(rng: Random) -> Case:
     Path("out/roads_config.yaml").write_bytes(data)
 
     def run() -> str:
-        from dlinknet.training.resume import find_run, resume_settings
+        from dlinknet.commands.resuming import find_run, resume_settings
 
         arguments = ["--output_path=out", "--resume"]
         settings = config.load(arguments, "")

@@ -46,9 +46,7 @@ def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.read import read_checkpoint
 
     tensors = zoo_names(encoder)
-    line = load_encoder(
-        read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k"
-    )
+    line = load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors)), encoder)
     got = {p.name: p.asnumpy() for p in encoder.get_parameters()}
     assert np.array_equal(got["conv1.weight"], tensors["conv1.weight"])
     assert np.array_equal(got["layer2.0.bn2.gamma"], tensors["layer2.0.bn2d.gamma"])
@@ -79,11 +77,8 @@ def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
         UserError, match="holds no weights that are known here: .*it has conv1.weight"
     ):
         load_encoder(
-            read_checkpoint(
-                save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)}), "k"
-            ),
+            read_checkpoint(save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)})),
             encoder,
-            "k",
         )
 
 
@@ -102,7 +97,7 @@ def test_a_checkpoint_of_a_later_kind_is_one_line(mindspore, encoder, tmp_path, 
 
     save_ours(tmp_path / "later.ckpt", encoder.get_parameters(), meta)
     with pytest.raises(UserError, match="later.ckpt .*from a later "):
-        load_trained(str(tmp_path / "later.ckpt"), "trained_ckpt", "dlinknet34")
+        load_trained(str(tmp_path / "later.ckpt"), "dlinknet34")
 
 
 def test_a_missing_tensor_is_named_and_nothing_changes(mindspore, encoder, tmp_path):
@@ -113,9 +108,7 @@ def test_a_missing_tensor_is_named_and_nothing_changes(mindspore, encoder, tmp_p
     del tensors["layer4.0.conv2.weight"]
     before = encoder.conv1.weight.asnumpy().copy()
     with pytest.raises(UserError, match="lacks 1 of .*layer4.0.conv2.weight"):
-        load_encoder(
-            read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k"
-        )
+        load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors)), encoder)
     assert np.array_equal(encoder.conv1.weight.asnumpy(), before)
 
 
@@ -125,9 +118,7 @@ def test_a_tensor_of_another_shape_is_named(mindspore, encoder, tmp_path):
 
     tensors = {**zoo_names(encoder), "conv1.weight": np.ones((64, 4, 7, 7), np.float32)}
     with pytest.raises(UserError, match=r"conv1.weight \(64, 4, 7, 7\) for \(64, 3, 7, 7\)"):
-        load_encoder(
-            read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors), "k"), encoder, "k"
-        )
+        load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors)), encoder)
 
 
 def test_our_checkpoint_round_trips_with_its_meta(mindspore, encoder, tmp_path):
@@ -138,11 +129,11 @@ def test_our_checkpoint_round_trips_with_its_meta(mindspore, encoder, tmp_path):
     values = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
     file = tmp_path / "ours.ckpt"
     save_ours(file, encoder.get_parameters(), {"model": "dlinknet34", "epoch": 3})
-    checkpoint = read_checkpoint(str(file), "k")
+    checkpoint = read_checkpoint(str(file))
     assert checkpoint.meta == {"format": 1, "model": "dlinknet34", "epoch": 3}
     for p in encoder.get_parameters():
         set_value(p, np.zeros(p.shape, np.float32))
-    load_network(checkpoint, encoder, "k")
+    load_network(checkpoint, encoder)
     assert all(np.array_equal(p.asnumpy(), values[p.name]) for p in encoder.get_parameters())
     # MindSpore's own loader reads it too.
     assert json.loads(bytes(mindspore.load_checkpoint(str(file))[META].asnumpy()))["epoch"] == 3
@@ -162,7 +153,7 @@ def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd)
     elif damage != "missing":
         file.write_text("" if damage == "empty" else "not a checkpoint")
     with pytest.raises(UserError, match="bad.ckpt"):
-        read_checkpoint(str(file), "trained_ckpt")
+        read_checkpoint(str(file))
     assert capfd.readouterr().err == ""
 
 
@@ -173,16 +164,16 @@ def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd)
 def test_what_the_machine_cannot_read_is_not_called_damaged(
     mindspore, tmp_path, monkeypatch, error, words
 ):
-    from dlinknet.checkpoints import load
+    from dlinknet.checkpoints import read
 
     save(mindspore, tmp_path / "a.ckpt", {"x": np.ones(3, np.float32)})
 
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(load, "read_ckpt", fail)
-    with pytest.raises(RunFailed, match=f"k: cannot read .*a.ckpt: {words}"):
-        load.read_checkpoint(str(tmp_path / "a.ckpt"), "k")
+    monkeypatch.setattr(read, "read_ckpt", fail)
+    with pytest.raises(RunFailed, match=f"cannot read .*a.ckpt: {words}"):
+        read.read_checkpoint(str(tmp_path / "a.ckpt"))
 
 
 def spoiled(encoder, name, change):
@@ -247,10 +238,10 @@ def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(
 
     before = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
     checkpoint = read_checkpoint(
-        save(mindspore, tmp_path / "a.ckpt", spoiled(encoder, name, change)), "k"
+        save(mindspore, tmp_path / "a.ckpt", spoiled(encoder, name, change))
     )
     with pytest.raises(UserError, match=words) as error:
-        load_encoder(checkpoint, encoder, "k")
+        load_encoder(checkpoint, encoder)
     assert len(str(error.value)) - len(str(tmp_path)) <= 300
     assert all(np.array_equal(p.asnumpy(), before[p.name]) for p in encoder.get_parameters())
 
@@ -263,7 +254,7 @@ def test_weights_in_other_types_of_floats_are_converted(mindspore, encoder, tmp_
     values = spoiled(encoder, "encoder.conv1.weight", lambda value: value.astype(kind))
     expected = values["encoder.conv1.weight"].astype(np.float32)
     set_value(encoder.conv1.weight, np.zeros(expected.shape, np.float32))
-    load_encoder(read_checkpoint(save(mindspore, tmp_path / "a.ckpt", values), "k"), encoder, "k")
+    load_encoder(read_checkpoint(save(mindspore, tmp_path / "a.ckpt", values)), encoder)
     assert (
         np.array_equal(encoder.conv1.weight.asnumpy(), expected)
         and encoder.conv1.weight.dtype == mindspore.float32
@@ -295,9 +286,9 @@ def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
         )
         if words:
             with pytest.raises(UserError, match=words):
-                load_state(read_checkpoint(file, "k"), [count, moment], "k")
+                load_state(read_checkpoint(file), [count, moment])
         else:
-            load_state(read_checkpoint(file, "k"), [count, moment], "k")
+            load_state(read_checkpoint(file), [count, moment])
     assert count.asnumpy() == 5 and moment.asnumpy().tolist() == [1, 2]
 
 
@@ -320,8 +311,8 @@ def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(
     from dlinknet.checkpoints.read import read_checkpoint
 
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"^k: .*{name} {words}"):
-        read_checkpoint(str(tmp_path / name), "k")
+    with pytest.raises(UserError, match=f"^.*{name} {words}"):
+        read_checkpoint(str(tmp_path / name))
 
 
 def in_text(mindspore, file, text):
@@ -353,7 +344,7 @@ def test_a_text_that_is_not_one_is_one_line(mindspore, tmp_path, text, words):
     with pytest.raises(
         UserError, match=f"a.ckpt is damaged: the text in it cannot be read: .*{words}"
     ) as error:
-        read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", text), "k")
+        read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", text))
     assert len(str(error.value)) - len(str(tmp_path)) <= 300
 
 
@@ -361,7 +352,7 @@ def test_numbers_that_are_not_finite_stand_in_a_text(mindspore, tmp_path):
     from dlinknet.checkpoints.read import read_checkpoint
 
     meta = read_checkpoint(
-        in_text(mindspore, tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}'), "k"
+        in_text(mindspore, tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}')
     ).meta
     assert meta["x"] != meta["x"] and meta["y"] == float("inf")
 
@@ -376,5 +367,5 @@ def test_names_of_any_length_do_not_make_an_errors_line_long(mindspore, encoder,
         {"x" * 5000: np.ones(1, np.float32), "a\nb": np.ones(1, np.float32)},
     )
     with pytest.raises(UserError, match="holds no weights that are known here") as error:
-        load_encoder(read_checkpoint(file, "k"), encoder, "k")
+        load_encoder(read_checkpoint(file), encoder)
     assert len(str(error.value)) - len(str(tmp_path)) <= 300 and "\n" not in str(error.value)

@@ -303,9 +303,10 @@ def test_where_an_encoder_pads(mindspore, padding, block):
     from mindspore import nn
 
     from dlinknet.models.encoders import resnet
+    from dlinknet.models.specs import PADDINGS
 
     encoder = resnet.ResNet(getattr(resnet, block), (1, 1, 1, 1), padding).set_train(False)
-    convolutions, pool = resnet.PADDINGS[padding]
+    convolutions, pool = PADDINGS[padding]
     x = np.random.default_rng(2).uniform(-1.6, 1.6, (1, 3, 64, 96)).astype(np.float32)
     ours = [feature.asnumpy() for feature in encoder(mindspore.Tensor(x))]
 
@@ -360,8 +361,8 @@ def test_a_pytorch_file_computes_what_it_did(mindspore, logits, tmp_path):
         ).items()
     }
     torch.save(state, tmp_path / "dink.th", _use_new_zipfile_serialization=False)
-    model, network, _ = load_trained(str(tmp_path / "dink.th"), "trained_ckpt", "dlinknet34")
-    assert model == "linknet34" and np.allclose(
+    network, card = load_trained(str(tmp_path / "dink.th"), "dlinknet34")
+    assert card.model == "linknet34" and np.allclose(
         network.set_train(False)(x).asnumpy(), expected, atol=1e-4
     )
 
@@ -376,8 +377,8 @@ def test_a_reference_checkpoint_computes_what_it_did(mindspore, logits, tmp_path
         tmp_path / "dinknet34.ckpt",
         {**theirs, "moment1.finalconv3.bias": np.ones(1, np.float32)},
     )
-    model, network, _ = load_trained(file, "trained_ckpt", "dlinknet34")
-    assert model == "linknet34" and np.allclose(
+    network, card = load_trained(file, "dlinknet34")
+    assert card.model == "linknet34" and np.allclose(
         network.set_train(False)(x).asnumpy(), expected, atol=1e-4
     )
 
@@ -400,7 +401,7 @@ def test_safetensors(mindspore, logits, tmp_path):
     assert "(torchvision's ResNet); not needed: fc.bias" in line
     assert all(np.array_equal(p.asnumpy(), ours[p.name]) for p in network.encoder.get_parameters())
     with pytest.raises(
-        UserError, match="is a ResNet34 .torchvision's ResNet.; dlinknet50 takes a ResNet50"
+        UserError, match="is a ResNet34 .torchvision's ResNet.; dlinknet50 requires a ResNet50"
     ):
         start_network("dlinknet50", str(file), "auto")
     file.write_bytes(file.read_bytes()[:-1000])
@@ -433,4 +434,4 @@ def test_mistakes_in_a_whole_network_list_names_and_shapes(mindspore, logits, tm
         file = tmp_path / "n.ckpt"
         file.unlink(missing_ok=True)
         with pytest.raises(UserError, match=words):
-            load_trained(save(mindspore, file, tensors), "trained_ckpt", "dlinknet34")
+            load_trained(save(mindspore, file, tensors), "dlinknet34")

@@ -84,7 +84,7 @@ def test_a_training_says_and_keeps_what_it_did(work):
         "a wood",
         "road",
     ]
-    meta = read_checkpoint(str(folder / "out" / "weight01_dink34_best.ckpt"), "k").meta
+    meta = read_checkpoint(str(folder / "out" / "weight01_dink34_best.ckpt")).meta
     assert (meta["classes"], meta["decoder"], meta["preprocessing"]["shift"]) == (
         3,
         "subpixel",

@@ -37,7 +37,7 @@ def test_a_whole_network(files):
         result.returncode == 0
         and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout
     ), result.stderr
-    found = read_checkpoint(str(folder / "mine" / "net.ckpt"), "k")
+    found = read_checkpoint(str(folder / "mine" / "net.ckpt"))
     assert {key: found.meta[key] for key in ("model", "classes", "padding")} == {
         "model": "linknet18",
         "classes": 1,
@@ -45,7 +45,7 @@ def test_a_whole_network(files):
     }
     assert found.tensors.keys() == ours.keys()
     assert all(np.allclose(found.tensors[name], ours[name], rtol=0, atol=1e-7) for name in ours)
-    assert load_trained(str(folder / "mine" / "net.ckpt"), "k", "dlinknet34")[0] == "linknet18"
+    assert load_trained(str(folder / "mine" / "net.ckpt"), "dlinknet34").card.model == "linknet18"
     refused(
         command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder),
         "mine/net.ckpt exists",
@@ -80,7 +80,7 @@ def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
         and "(mindcv's ResNet, which pads as same_pool does); not needed: classifier.bias"
         in result.stdout
     )
-    found = read_checkpoint(str(folder / "encoder.ckpt"), "k")
+    found = read_checkpoint(str(folder / "encoder.ckpt"))
     assert found.meta["padding"] == "same_pool" and "model" not in found.meta
     assert (
         all(np.array_equal(value, ours[name]) for name, value in found.tensors.items())
@@ -100,12 +100,12 @@ def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     )
     assert result.returncode == 0, result.stderr
     best = str(folder / "out" / "weight01_dink34_best.ckpt")
-    assert read_checkpoint(best, "k").meta["padding"] == "same_pool"
-    network = load_trained(best, "k", "dlinknet34")[1]
+    assert read_checkpoint(best).meta["padding"] == "same_pool"
+    network = load_trained(best, "dlinknet34").network
     assert network.padding == "same_pool" and np.allclose(
         network.encoder.conv1.weight.asnumpy(), ours["encoder.conv1.weight"], atol=1e-6
     )
     result = command("train.py", "--output_path=out", "--resume", "--epoch_num=2", cwd=folder)
-    assert result.returncode == 0 and read_checkpoint(best, "k").meta["padding"] == "same_pool", (
+    assert result.returncode == 0 and read_checkpoint(best).meta["padding"] == "same_pool", (
         result.stderr
     )

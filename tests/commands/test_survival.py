@@ -68,17 +68,16 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, minds
     last, previous = (out / f"weight01_dink34_{ending}.ckpt" for ending in ("last", "previous"))
 
     killed(work, "step", 1, *TRAIN, "--output_path=killed")
-    assert read_checkpoint(str(last), "k").meta["step"] == 0, (
+    assert read_checkpoint(str(last)).meta["step"] == 0, (
         "before its first step a run can be resumed already"
     )
     killed(work, "saving", 1, *resume)
     assert (
-        list(out.glob(".weight01_dink34_last.*"))
-        and read_checkpoint(str(last), "k").meta["step"] == 0
+        list(out.glob(".weight01_dink34_last.*")) and read_checkpoint(str(last)).meta["step"] == 0
     )
     killed(work, "step", 5, *resume)
     assert not list(out.glob(".weight01_dink34_last.*")), "what the killed save left is gone"
-    assert read_checkpoint(str(last), "k").meta["position"] | {"loss_sum": 0, "seconds": 0} == {
+    assert read_checkpoint(str(last)).meta["position"] | {"loss_sum": 0, "seconds": 0} == {
         "epoch": 2,
         "images": 2,
         "loss_sum": 0,
@@ -86,7 +85,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, minds
         "seconds": 0,
     }
     killed(work, "validation", 1, *resume)
-    assert read_checkpoint(str(last), "k").meta["step"] == 6, (
+    assert read_checkpoint(str(last)).meta["step"] == 6, (
         "saved by save_steps, with the validation still to come"
     )
     log = killed(work, "renaming", 1, *resume)
@@ -98,7 +97,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, minds
 
     for ending in ("last", "best", "plateau"):
         ours, theirs = (
-            read_checkpoint(str(folder / f"weight01_dink34_{ending}.ckpt"), "k")
+            read_checkpoint(str(folder / f"weight01_dink34_{ending}.ckpt"))
             for folder in (out, work / "whole")
         )
         assert ours.tensors.keys() == theirs.tensors.keys()

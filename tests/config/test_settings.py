@@ -238,8 +238,8 @@ def test_a_text_is_taken_as_it_looks(tmp_path, text, value):
 
 
 def test_models_that_can_be_chosen_are_those_that_can_be_built(mindspore):
-    from dlinknet.models.linknet import BUILDERS
+    from dlinknet.models.specs import NETWORKS
 
     choices = list(yaml.safe_load_all(config.DEFAULT_FILE.read_text()))[2]["model_name"]
-    assert {load(f"--model_name={name}").model_name for name in choices} == set(BUILDERS)
-    assert all(re.fullmatch(r"d?linknet\d+", name) for name in BUILDERS)
+    assert {load(f"--model_name={name}").model_name for name in choices} == set(NETWORKS)
+    assert all(re.fullmatch(r"d?linknet\d+", name) for name in NETWORKS)

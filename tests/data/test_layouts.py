@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dlinknet import config
+from dlinknet.commands.data_sets import classes_of, evaluation_set, training_sets
 from dlinknet.data.classes import IGNORED
-from dlinknet.data.layouts import classes_of, evaluation_set, training_sets
 from dlinknet.errors import UserError
 
 
@@ -101,7 +101,7 @@ def test_cityscapes_has_19_classes_or_34(cityscapes):
     assert [pair.id for pair in evaluation_set(settings(*arguments, "--eval_set=val"))[1]] == [
         "lindau_000001_000019_leftImg8bit"
     ]
-    with pytest.raises(UserError, match="data_path: there is no folder .*leftImg8bit/test"):
+    with pytest.raises(UserError, match="there is no folder .*leftImg8bit/test"):
         evaluation_set(settings(*arguments))
 
 
@@ -154,19 +154,19 @@ def test_mistakes_are_one_line_each(camvid):
     )
 
     refused("camvid has a validation set of its own", "--val_split=0.1")
-    refused("class_table: cannot read .*nothing.yaml", "--class_table=nothing.yaml")
+    refused("cannot read .*nothing.yaml", "--class_table=nothing.yaml")
     refused(
         "ignore_index: .*nothing is void.yaml has no void",
         "--ignore_index=none",
         f"--class_table={camvid / 'nothing is void.yaml'}",
     )
     refused(
-        "class_weights: DeepGlobe's masks know road alone",
+        "DeepGlobe's masks know road alone",
         "--data_layout=deepglobe",
         "--class_weights=log",
     )
     refused(
-        "class_table: DeepGlobe's masks know road alone",
+        "DeepGlobe's masks know road alone",
         "--data_layout=deepglobe",
         "--class_table=camvid",
     )

@@ -5,20 +5,22 @@ import pytest
 
 from dlinknet.data.classes import ROADS
 from dlinknet.data.pairs import Pair, read_pairs
+from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import UserError
 from tests.conftest import stripes, write_pair
 
 
 @pytest.fixture
 def make(mindspore, stripe_data):
-    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.loader import Batching, TrainingLoader
 
-    pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+    pairs = read_pairs(str(stripe_data), str(stripe_data))
 
     def build(
         batch_size=4, crop=None, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1
     ):
-        return TrainingLoader(pairs, batch_size, crop, level, seed, workers, rank, size)
+        batching = Batching(batch_size, crop, level, seed, workers)
+        return TrainingLoader(pairs, batching, rank=rank, size=size)
 
     return build
 
@@ -81,7 +83,7 @@ def test_crops_and_whole_images_of_any_size_fit_a_batch(make, tmp_path):
     folder = tmp_path / "mixed"
     for number, size in enumerate([(50, 70), (64, 33), (96, 96)]):
         write_pair(folder, f"m{number}", *stripes(number, *size))
-    pairs = read_pairs(str(folder), str(folder), "data_path", "data_path")
+    pairs = read_pairs(str(folder), str(folder))
     assert epoch(make(pairs=pairs, batch_size=3), 1)[0].shape == (3, 3, 96, 96)
     assert epoch(make(pairs=pairs, batch_size=3, crop=(64, 64)), 1)[0].shape == (3, 3, 64, 64)
     assert epoch(make(pairs=pairs, batch_size=2, crop=(128, 128)), 1)[1].shape == (4, 1, 128, 128)
@@ -99,7 +101,7 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     import cv2
 
     from dlinknet.data.classes import IGNORED, Class, Classes
-    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.loader import Batching, TrainingLoader
     from dlinknet.data.pairs import Pair
     from dlinknet.data.preprocess import Preprocessing
 
@@ -113,9 +115,7 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     )
     pairs = [Pair("x", tmp_path / "i.png", tmp_path / "m.png", 40, 100)]
     preprocessing = Preprocessing(1.0, (-0.5, 0.0, 0.5), (80, 200))
-    loader = TrainingLoader(
-        pairs, 1, (64, 96), "none", 1, 1, classes=classes, preprocessing=preprocessing
-    )
+    loader = TrainingLoader(pairs, Batching(1, (64, 96), "none"), classes, preprocessing)
     images, masks = epoch(loader, 1)
     assert images.shape == (1, 3, 64, 96) and masks.shape == (1, 1, 64, 96)
     assert np.allclose(images.mean((0, 2, 3)), [-0.3, 0.2, 0.7], atol=1e-6) and set(
@@ -124,11 +124,9 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     # 80 x 200 fills the crop, 40 x 100 as it lies there does not.
     assert (
         loader.small == 0
-        and TrainingLoader(pairs, 1, (64, 96), "none", 1, 1, classes=classes).small == 1
+        and TrainingLoader(pairs, Batching(1, (64, 96), "none"), classes).small == 1
     )
-    whole = TrainingLoader(
-        pairs, 1, None, "none", 1, 1, classes=classes, preprocessing=preprocessing
-    )
+    whole = TrainingLoader(pairs, Batching(1, None, "none"), classes, preprocessing)
     assert whole.small == 0
     assert (whole.height, whole.width) == (96, 224)
     masks = epoch(whole, 1)[1][0, 0]
@@ -146,13 +144,13 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
 def test_a_step_too_small_for_batch_norm_is_refused(mindspore, tmp_path, arguments, refused):
     """One value a channel has no variance: MindSpore makes NaN of it, unseen."""
     from dlinknet import config
-    from dlinknet.data.loader import make_loader
+    from dlinknet.commands.training import loader_of
 
     pairs = [Pair("a", tmp_path / "a", tmp_path / "b", 64, 64)]
     if refused:
         with pytest.raises(
             UserError, match="a step of 1 x 32 x 32 gives BatchNorm one value a channel"
         ):
-            make_loader(config.load(arguments, ""), pairs, ROADS)
+            loader_of(config.load(arguments, ""), pairs, ROADS, Ranks())
     else:
-        assert len(make_loader(config.load(arguments, ""), pairs, ROADS)) == 1
+        assert len(loader_of(config.load(arguments, ""), pairs, ROADS, Ranks())) == 1

@@ -15,7 +15,7 @@ from tests.conftest import stripes, write_pair
 
 
 def read(folder, masks=None):
-    return read_pairs(str(folder), str(masks or folder), "data_path", "label_path")
+    return read_pairs(str(folder), str(masks or folder))
 
 
 def test_pairs_are_sorted_and_measured(tmp_path):

@@ -84,11 +84,11 @@ def test_imagenets_mean_is_subtracted_from_each_channel():
 
 def test_only_the_settings_choices_are_known_and_files_hold_short_forms():
     assert all(
-        choice.known
+        choice.is_supported
         for choice in (*CHOICES.values(), Preprocessing(1.0, (-0.406, -0.456, -0.485), (48, 64)))
     )
-    assert not Preprocessing(2.0, (-1.0, -1.0, -1.0)).known
-    assert CHOICES["dlinknet"].described() == {"scale": 3.2, "shift": -1.6}
+    assert not Preprocessing(2.0, (-1.0, -1.0, -1.0)).is_supported
+    assert CHOICES["dlinknet"].to_dict() == {"scale": 3.2, "shift": -1.6}
 
 
 def test_resizing_makes_no_new_labels():

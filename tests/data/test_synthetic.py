@@ -18,7 +18,7 @@ def test_a_scene_is_a_function_of_its_rng():
 
 def test_roads_take_a_plausible_share_and_are_less_green_than_the_land(tmp_path):
     draw_pairs(range(6), tmp_path, tmp_path, 128, seed=1)
-    pairs = read_pairs(str(tmp_path), str(tmp_path), "data_path", "data_path")
+    pairs = read_pairs(str(tmp_path), str(tmp_path))
     assert len(pairs) == 6
     shares, greenness = [], []
     for pair in pairs:

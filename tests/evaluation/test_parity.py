@@ -8,7 +8,8 @@ import pytest
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
 from dlinknet.evaluation import parity
-from dlinknet.inference.predictor import ONE_VIEW, views_of
+from dlinknet.inference.predictor import views_of
+from dlinknet.inference.tiles import Tiling
 from tests.conftest import stripes, write_pair
 
 
@@ -32,7 +33,7 @@ class Grey:
 def pairs(tmp_path):
     for number, size in enumerate([(40, 64), (64, 64)]):
         write_pair(tmp_path, f"m{number}", *stripes(number, *size))
-    return read_pairs(str(tmp_path), str(tmp_path), "data_path", "label_path")
+    return read_pairs(str(tmp_path), str(tmp_path))
 
 
 def test_differences_changes_and_figures(pairs):
@@ -41,7 +42,7 @@ def test_differences_changes_and_figures(pairs):
     blue = np.concatenate([read_image(pair.image)[..., 0].ravel() for pair in pairs]).astype(int)
     truth = np.concatenate([read_mask(pair.mask).ravel() for pair in pairs])
     same, more, broken = parity.compare(
-        pairs, {"a": Grey(), "b": Grey(1 / 8), "c": Grey(float("nan"))}, 96, 32, ONE_VIEW, 0.5
+        pairs, {"a": Grey(), "b": Grey(1 / 8), "c": Grey(float("nan"))}, Tiling(96, 32), 0.5
     )[0:3]
     assert (
         (same.difference, same.changed) == (0, 0)
@@ -88,26 +89,26 @@ def test_a_folder_of_results_goes_with_the_model_that_it_is_of(pairs, tmp_path):
         (read_image(pair.image)[..., 0] / 256 + 0.25).clip(0, 1).astype(np.float32).tofile(
             folder / f"{pair.id}_sat.bin"
         )
-    rows = parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, ONE_VIEW, 0.5)
+    rows = parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, Tiling(1536, 256), 0.5)
     assert rows[2].name == "r" and rows[2].difference == 0.25 and rows[2].changed > 0
     for models, tta in (
         ({"a": free, "r": folder}, False),
         ({"a": free, "b": fixed, "r": folder}, True),
     ):
         with pytest.raises(UserError, match="a folder of results was computed in one view"):
-            parity.compare(pairs, models, 1536, 256, views_of(tta, "full"), 0.5)
+            parity.compare(pairs, models, Tiling(1536, 256, views_of(tta, "full")), 0.5)
     (folder / "m1_sat.bin").unlink()
-    with pytest.raises(UserError, match="exports: cannot read .*m1_sat.bin"):
-        parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, 1536, 256, ONE_VIEW, 0.5)
+    with pytest.raises(UserError, match="cannot read .*m1_sat.bin"):
+        parity.compare(pairs, {"a": free, "b": fixed, "r": folder}, Tiling(1536, 256), 0.5)
 
 
 def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
     free, fixed = Grey(), Grey(size=(96, 96))
-    parity.compare(pairs, {"a": free, "b": fixed}, 1536, 256, ONE_VIEW, 0.5)
+    parity.compare(pairs, {"a": free, "b": fixed}, Tiling(1536, 256), 0.5)
     assert free.sides == fixed.sides == {(96, 96)}
-    with pytest.raises(UserError, match="b takes 96x96, c takes 64x32"):
+    with pytest.raises(UserError, match="b requires 96x96, c requires 64x32"):
         parity.compare(
-            pairs, {"a": free, "b": fixed, "c": Grey(size=(32, 64))}, 1536, 256, ONE_VIEW, 0.5
+            pairs, {"a": free, "b": fixed, "c": Grey(size=(32, 64))}, Tiling(1536, 256), 0.5
         )
 
 
@@ -139,9 +140,7 @@ def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
     same, more, filed = parity.compare(
         pairs,
         {"a": Shares(size=(64, 64)), "b": Shares(64.0), "r": folder},
-        96,
-        32,
-        ONE_VIEW,
+        Tiling(96, 32),
         0.5,
         classes,
     )

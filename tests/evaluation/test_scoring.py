@@ -9,6 +9,7 @@ from dlinknet.data.pairs import Pair
 from dlinknet.devices.ranks import Ranks
 from dlinknet.evaluation.scoring import score_all
 from dlinknet.inference.predictor import Predictor
+from dlinknet.inference.tiles import Tiling
 
 CLASSES = Classes(
     (Class("a", (0, 0, 0), (0,)), Class("b", (1, 0, 0), (1,)), Class("c", (2, 0, 0), (2,))),
@@ -53,13 +54,27 @@ def test_two_processes_count_what_one_does(tmp_path):
         pairs.append(
             Pair(str(number), tmp_path / f"i{number}.png", tmp_path / f"m{number}.png", 32, 40)
         )
-    whole = score_all(pairs, Predictor(Blue(), 1024, 256), 0.5, "test", classes=CLASSES)
+    whole = score_all(pairs, Predictor(Blue(), Tiling(1024, 256)), 0.5, "test", classes=CLASSES)
     assert 0.1 < whole["mean_iou"] < 0.5 and whole["pixel_accuracy"] == pytest.approx(
         1 / 3, abs=0.05
     )
     told = []
-    score_all(pairs, Predictor(Blue(), 1024, 256), 0.5, "test", OneOfTwo(0, told), CLASSES)
+    score_all(
+        pairs,
+        Predictor(Blue(), Tiling(1024, 256)),
+        0.5,
+        "test",
+        ranks=OneOfTwo(0, told),
+        classes=CLASSES,
+    )
     assert (
-        score_all(pairs, Predictor(Blue(), 1024, 256), 0.5, "test", OneOfTwo(1, told), CLASSES)
+        score_all(
+            pairs,
+            Predictor(Blue(), Tiling(1024, 256)),
+            0.5,
+            "test",
+            ranks=OneOfTwo(1, told),
+            classes=CLASSES,
+        )
         == whole
     )

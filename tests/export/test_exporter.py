@@ -20,11 +20,10 @@ needs_onnx = pytest.mark.skipif(
 
 def exporting(checkpoint, shape, model="linknet18", image=""):
     from dlinknet.checkpoints.load import load_trained
-    from dlinknet.export.exporter import Export
+    from dlinknet.export.exporter import Export, Source
 
-    return Export(
-        lambda: load_trained(str(checkpoint), "k", model), str(checkpoint), shape, 0.5, image
-    )
+    source = Source(str(checkpoint), lambda: load_trained(str(checkpoint), model))
+    return Export(source, shape, 0.5, image)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,8 @@ def planes(spread_checkpoint):
 def engine_of(file, mindspore):
     from dlinknet.inference.engines import MindirEngine, OnnxEngine
 
-    shape = read(str(file), "k").shape
-    return OnnxEngine(file, shape, "k") if file.suffix == ".onnx" else MindirEngine(file, shape)
+    shape = read(str(file)).shape
+    return OnnxEngine(file, shape) if file.suffix == ".onnx" else MindirEngine(file, shape)
 
 
 @pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
@@ -50,7 +49,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
     ]
     values = json.loads(path_of(target).read_text())
     assert (
-        read(str(target), "k").shape == planes.shape
+        read(str(target)).shape == planes.shape
         and values["model"] == "linknet18"
         and values["batch_norm"] == "folded"
     )
@@ -182,7 +181,7 @@ def broken(monkeypatch, file_format, planes):
         return
     from dlinknet.checkpoints.load import load_trained, set_value
 
-    network = load_trained(planes.checkpoint, "k", "linknet18")[1]
+    network = load_trained(planes.checkpoint, "linknet18").network
     bias = network.head.conv2.bias
     set_value(bias, bias.asnumpy() + np.float32(0.001))
     monkeypatch.setattr(planes, "network", network)

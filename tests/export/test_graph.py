@@ -52,7 +52,7 @@ def test_a_whole_network_without_its_norms(mindspore, spread_checkpoint, model):
     from dlinknet.export.graph import exported_graph, fold_batch_norm
 
     image = Tensor(np.random.default_rng(0).uniform(-1.6, 1.6, (1, 3, 64, 96)).astype(np.float32))
-    network = load_trained(str(spread_checkpoint(model)), "k", model)[1]
+    network = load_trained(str(spread_checkpoint(model)), model).network
     before = exported_graph(network, False)(image).asnumpy()
     count = len(network.trainable_params())
     norms = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]

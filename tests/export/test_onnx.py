@@ -22,11 +22,11 @@ def onnx(mindspore):
 
 
 def cells(nn):
-    from dlinknet.models.blocks import Head, double, plain_conv
+    from dlinknet.models.blocks import Head, double_transposed, plain_conv
     from dlinknet.models.encoders.resnet import conv
 
     return {
-        "double": double(3, 4),
+        "double": double_transposed(3, 4),
         "same 3": conv(3, 4, 3, 2, same=True),
         "same 7": conv(3, 4, 7, 2, same=True),
         "plain": plain_conv(3, 4, 3, padding=2, dilation=2),

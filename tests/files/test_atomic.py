@@ -46,7 +46,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def write_results(folder, *files):
-    with replacing_results(folder, "predict_path") as stage:
+    with replacing_results(folder) as stage:
         for name in files:
             (stage / name).parent.mkdir(exist_ok=True)
             (stage / name).write_text(name)
@@ -64,7 +64,7 @@ def test_a_foreign_file_is_never_lost(tmp_path):
     write_results(folder, "a_mask.png")
     (folder / "thesis.txt").write_text("mine")
     with pytest.raises(
-        UserError, match="predict_path: .*out holds 1 files that no earlier run wrote .thesis.txt."
+        UserError, match=".*out holds 1 files that no earlier run wrote .thesis.txt."
     ):
         write_results(folder, "b_mask.png")
     assert names(folder) == [MANIFEST, "a_mask.png", "thesis.txt"]
@@ -73,11 +73,11 @@ def test_a_foreign_file_is_never_lost(tmp_path):
 def test_a_failed_run_leaves_the_earlier_results(tmp_path):
     write_results(tmp_path, "a_mask.png")
     with pytest.raises(RuntimeError):
-        with replacing_results(tmp_path, "predict_path") as stage:
+        with replacing_results(tmp_path) as stage:
             (stage / "b_mask.png").write_text("b")
             raise RuntimeError
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
-    refuse_foreign(tmp_path, "predict_path")
+    refuse_foreign(tmp_path)
 
 
 def test_a_manifest_cannot_name_files_elsewhere(tmp_path):
@@ -93,31 +93,31 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path):
 
 def test_places_are_checked_without_making_them(tmp_path):
     (tmp_path / "f").write_text("")
-    with pytest.raises(UserError, match="predict_path: .*/f is a file; name a folder"):
-        need_place(str(tmp_path / "f"), "predict_path")
-    with pytest.raises(UserError, match="output_path: .*/f is a file"):
-        need_place(str(tmp_path / "f" / "g"), "output_path")
-    with pytest.raises(UserError, match="output_path is empty"):
-        need_place("", "output_path")
-    need_place(str(tmp_path / "a" / "b"), "output_path")
+    with pytest.raises(UserError, match=".*/f is a file; name a folder"):
+        need_place(str(tmp_path / "f"))
+    with pytest.raises(UserError, match=".*/f is a file"):
+        need_place(str(tmp_path / "f" / "g"))
+    with pytest.raises(UserError, match="is empty: name a folder"):
+        need_place("")
+    need_place(str(tmp_path / "a" / "b"))
     assert not (tmp_path / "a").exists()
-    with pytest.raises(UserError, match="k: there is no file .*none"):
-        need_file(str(tmp_path / "none"), "k")
+    with pytest.raises(UserError, match="there is no file .*none"):
+        need_file(str(tmp_path / "none"))
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(UserError, match="cannot write to"):
-        need_place(str(tmp_path / "a"), "output_path")
+        need_place(str(tmp_path / "a"))
 
 
 def test_a_folder_has_one_writer_at_a_time(tmp_path):
     for write in (
         lambda: write_results(tmp_path, "b_mask.png"),
-        lambda: new_folders(tmp_path, ["train"], "k").__enter__(),
+        lambda: new_folders(tmp_path, ["train"]).__enter__(),
     ):
-        with locked(tmp_path / LOCK, "k"):
+        with locked(tmp_path / LOCK):
             with pytest.raises(UserError, match="another run is writing to"):
                 write()
     write_results(tmp_path, "a_mask.png")
@@ -140,7 +140,7 @@ def test_long_lists_are_cut():
 
 def add_results(folder, planned, *files, fail=False):
     written = []
-    with adding_results(folder, "predict_path", planned, written):
+    with adding_results(folder, planned, written):
         for name in files:
             write_text(folder / name, name)
             written.append(name)
@@ -164,7 +164,7 @@ def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
 
 def test_a_file_that_the_user_adds_meanwhile_is_never_taken_for_ours(tmp_path):
     written = []
-    with adding_results(tmp_path, "predict_path", ["a.txt"], written):
+    with adding_results(tmp_path, ["a.txt"], written):
         (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="thesis.txt"):
         add_results(tmp_path, ["b.txt"], "b.txt")
@@ -176,15 +176,13 @@ def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     for name in (".a_mask.4711.png", "sub/.b.4711.jpg", "..dlinknet_output.4711.json"):
         (tmp_path / name).write_text("half")
     with pytest.raises(UserError, match="1 files .*b.4711.jpg"):
-        refuse_foreign(
-            tmp_path, "predict_path"
-        )  # sub/b.jpg was not written, so this may be anybody's
+        refuse_foreign(tmp_path)  # sub/b.jpg was not written, so this may be anybody's
     (tmp_path / "sub" / ".b.4711.jpg").unlink()
     add_results(tmp_path, ["a_mask.png"], "a_mask.png")
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
     (tmp_path / ".other.4711.png").write_text("not a name of ours")
     with pytest.raises(UserError, match=".other.4711.png"):
-        refuse_foreign(tmp_path, "predict_path")
+        refuse_foreign(tmp_path)
 
 
 def test_a_picture_that_is_too_long_for_its_format(tmp_path):
@@ -297,22 +295,22 @@ def odd(tmp_path):
 def test_places_for_which_there_is_no_folder(odd, name, words):
     before = sorted(odd.iterdir())
     with pytest.raises(UserError, match=words) as error:
-        need_place(str(odd / name), "predict_path")
+        need_place(str(odd / name))
     assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
     assert sorted(odd.iterdir()) == before
 
 
 def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
     """Root may write anywhere, says os.access(); a read-only mount refuses what is made."""
-    need_place(str(tmp_path / "a" / "b"), "k")
+    need_place(str(tmp_path / "a" / "b"))
     assert not list(tmp_path.iterdir())
 
     def read_only(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
-    with pytest.raises(UserError, match="k: cannot write to .* .Read-only file system.; name"):
-        need_place(str(tmp_path / "a" / "b"), "k")
+    with pytest.raises(UserError, match="cannot write to .* .Read-only file system.; name"):
+        need_place(str(tmp_path / "a" / "b"))
 
 
 @pytest.mark.parametrize(
@@ -329,9 +327,9 @@ def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
     ],
 )
 def test_files_that_are_none(odd, name, words):
-    need_file(str(odd / "linked"), "k")
-    with pytest.raises(UserError, match=f"^k: .*{words}") as error:
-        need_file(str(odd / name), "k")
+    need_file(str(odd / "linked"))
+    with pytest.raises(UserError, match=f"^.*{words}") as error:
+        need_file(str(odd / name))
     assert len(str(error.value)) <= 300
 
 
@@ -342,10 +340,10 @@ def test_a_disk_of_foreign_files_is_not_searched_to_its_end(tmp_path):
             (tmp_path / str(number) / f"{name}.txt").touch()
     words = r"holds more than 1000 files that no earlier run wrote \(.*txt, \.\.\.\)"
     with pytest.raises(UserError, match=words):
-        need_results_place(str(tmp_path), "predict_path")
+        need_results_place(str(tmp_path))
     start = time.monotonic()
     with pytest.raises(UserError, match="/usr holds more than 1000 files|cannot write to /usr"):
-        need_results_place("/usr", "predict_path")
+        need_results_place("/usr")
     assert time.monotonic() - start < 1
 
 
@@ -424,8 +422,8 @@ def test_a_folder_with_a_results_name_is_named_before_anything_is_lost(tmp_path)
 )
 def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
     make(tmp_path / "train")
-    with pytest.raises(UserError, match="k: .* has train already; name another folder"):
-        new_folders(tmp_path, ["train"], "k").__enter__()
+    with pytest.raises(UserError, match=".* has train already; name another folder"):
+        new_folders(tmp_path, ["train"]).__enter__()
     assert (tmp_path / "train").is_symlink() or (tmp_path / "train").read_text() == "mine"
 
 
@@ -443,17 +441,17 @@ def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", late)
     with pytest.raises(UserError, match="another run is writing"):
-        with locked(lock, "k"):
+        with locked(lock):
             pytest.fail("two hold it")
     assert lock.exists(), "it is the third's"
     os.close(calls[1])
-    with locked(lock, "k"):
+    with locked(lock):
         assert lock.exists()
     assert not lock.exists()
 
 
 def test_a_lock_of_another_process_is_not_removed(tmp_path):
-    with locked(tmp_path / LOCK, "k"):
+    with locked(tmp_path / LOCK):
         (tmp_path / LOCK).rename(tmp_path / "moved")
         (tmp_path / LOCK).write_text("another's")
     assert (tmp_path / LOCK).read_text() == "another's"
@@ -463,7 +461,7 @@ def hold(folder, seconds, found):
     end, held, overlaps = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
         try:
-            with locked(folder / LOCK, "k"):
+            with locked(folder / LOCK):
                 held += 1
                 try:
                     os.close(os.open(folder / "inside", os.O_CREAT | os.O_EXCL))

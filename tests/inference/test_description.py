@@ -20,7 +20,7 @@ def model(tmp_path):
             "sha256": description.sha256(file),
             "model": "dlinknet34",
             "classes": 1,
-            **shape.described(1),
+            **shape.to_dict(1),
         },
     )
     return file
@@ -50,10 +50,10 @@ def change(file, **values):
 )
 def test_a_shape_round_trips(model, shape, sides, output):
     assert shape.of_input() == sides
-    change(model, **shape.described(1))
+    change(model, **shape.to_dict(1))
     values = json.loads(description.path_of(model).read_text())
     assert (
-        description.read(str(model), "k").shape == shape
+        description.read(str(model)).shape == shape
         and values["input"]["shape"] == sides
         and values["output"]["shape"] == output
     )
@@ -70,7 +70,7 @@ def test_the_sum_is_that_of_the_bytes(model):
 @pytest.mark.parametrize(
     "damage, words",
     [
-        (lambda model: model.unlink(), "k: there is no file"),
+        (lambda model: model.unlink(), "there is no file"),
         (
             lambda model: description.path_of(model).unlink(),
             "a.onnx.json is missing, which export.py writes",
@@ -97,7 +97,7 @@ def test_the_sum_is_that_of_the_bytes(model):
 def test_what_is_refused_in_one_line(model, damage, words):
     damage(model)
     with pytest.raises(UserError) as error:
-        description.read(str(model), "k")
+        description.read(str(model))
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
@@ -118,15 +118,15 @@ def test_several_classes_and_another_preprocessing(tmp_path):
             "model": "linknet18",
             "classes": 3,
             "class_table": table,
-            **shape.described(3, preprocessing),
+            **shape.to_dict(3, preprocessing),
         },
     )
-    found = description.read(str(file), "k")
+    found = description.read(str(file))
     assert found.shape == shape and found.card.preprocessing == preprocessing
     assert found.card.classes == 3 and found.card.class_table.names == ("a", "b", "c")
     change(file, class_table={"classes": table["classes"][:2]})
     with pytest.raises(UserError, match="is not what export.py writes"):
-        description.read(str(file), "k")
+        description.read(str(file))
 
 
 def nested(model, part, **values):
@@ -205,7 +205,7 @@ def rename(file, name):
 def test_what_lies_is_one_short_line(model, damage, words):
     damage(model)
     with pytest.raises(UserError) as error:
-        description.read(str(model), "k")
+        description.read(str(model))
     assert (
         words in str(error.value)
         and len(str(error.value)) - 2 * len(str(model)) <= 300
@@ -218,7 +218,7 @@ def test_mutants_are_read_or_refused(model):
     for seed in range(500):
         description.path_of(model).write_text(json.dumps(mutant(before, seed)))
         try:
-            description.read(str(model), "k")
+            description.read(str(model))
         except UserError as error:
             refused += 1
             assert len(str(error)) - 2 * len(str(model)) <= 300

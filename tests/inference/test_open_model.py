@@ -13,7 +13,7 @@ from dlinknet.inference.description import Shape
 
 
 def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch):
-    from dlinknet.inference.open_model import open_model
+    from dlinknet.commands.prediction import open_trained
 
     file = str(spread_checkpoint("linknet34"))
     starts = []
@@ -23,7 +23,7 @@ def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch
     settings = config.load(
         [f"--trained_ckpt={file}", "--device_target=CPU", "--device_id=1", "--seed=2"], ""
     )
-    opened = [open_model(file, "trained_ckpt", settings) for _ in range(2)]
+    opened = [open_trained(settings, file) for _ in range(2)]
     assert (
         starts == [("CPU", 1, 2, settings.tf32)]
         and [model.device for model in opened] == ["device: CPU"] * 2

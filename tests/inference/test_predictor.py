@@ -10,7 +10,7 @@ from dlinknet.data.pairs import read_pairs
 from dlinknet.data.preprocess import pad, to_input
 from dlinknet.evaluation.metrics import confusion
 from dlinknet.inference.engines import NetworkEngine
-from dlinknet.inference.tiles import along
+from dlinknet.inference.tiles import Tiling, along
 from tests.conftest import stripes, write_pair
 
 
@@ -48,7 +48,7 @@ def test_odd_sizes_are_padded_and_cropped_back(brightness):
     from dlinknet.inference.predictor import Predictor
 
     image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
-    predictor = Predictor(NetworkEngine(brightness), 1024, 256)
+    predictor = Predictor(NetworkEngine(brightness), Tiling(1024, 256))
     probability = predictor.probability(image)
     assert probability.shape == (45, 70) and probability.dtype == np.float32
     assert np.allclose(probability, by_hand(image), atol=1e-6)
@@ -58,7 +58,7 @@ def test_odd_sizes_are_padded_and_cropped_back(brightness):
 def test_wrapping_does_not_rename_parameters(brightness):
     from dlinknet.inference.predictor import Predictor
 
-    Predictor(NetworkEngine(brightness), 1024, 256)
+    Predictor(NetworkEngine(brightness), Tiling(1024, 256))
     assert [p.name for p in brightness.get_parameters()] == ["conv.weight"]
 
 
@@ -75,9 +75,9 @@ def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
             back = np.rot90(by_hand(np.ascontiguousarray(view)), -turns)
             total = total + (back[:, ::-1] if mirror else back)
     expected = total[: size[0], : size[1]] / 8
-    found = Predictor(NetworkEngine(brightness), 1024, 256, views_of(True, "full")).probability(
-        image
-    )
+    found = Predictor(
+        NetworkEngine(brightness), Tiling(1024, 256, views_of(True, "full"))
+    ).probability(image)
     assert np.allclose(found, expected, atol=1e-6)
     # The network looks to one side, so the views differ and the mean is not one of them.
     assert not np.allclose(found, by_hand(image), atol=1e-2)
@@ -89,7 +89,9 @@ def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(
     image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     expected = (by_hand(image) + by_hand(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]) / 2
     for augment in ("street", "mirror"):
-        found = Predictor(Fixed(2, (64, 96)), 1536, 256, views_of(True, augment)).probability(image)
+        found = Predictor(
+            Fixed(2, (64, 96)), Tiling(1536, 256, views_of(True, augment))
+        ).probability(image)
         assert np.allclose(found, expected, atol=1e-6), "a model that takes no squares does it too"
     assert not np.allclose(expected, by_hand(image), atol=1e-2)
     assert (
@@ -107,8 +109,8 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
 
     for number, size in enumerate([(40, 64), (64, 33), (64, 64)]):
         write_pair(tmp_path, f"m{number}", *stripes(number, *size))
-    pairs = read_pairs(str(tmp_path), str(tmp_path), "data_path", "label_path")
-    predictor = Predictor(NetworkEngine(brightness), 1024, 256)
+    pairs = read_pairs(str(tmp_path), str(tmp_path))
+    predictor = Predictor(NetworkEngine(brightness), Tiling(1024, 256))
     scored = list(score(pairs, predictor, 0.6, "test"))
     assert [s.pair.id for s in scored] == ["m0", "m1", "m2"]
     for s in scored:
@@ -119,9 +121,9 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     total = sum(s.counts for s in scored)
     assert total.sum() == 40 * 64 + 64 * 33 + 64 * 64
     assert score_all(pairs, predictor, 0.6, "test") == figures(total)
-    in_tiles = list(score(pairs, Predictor(NetworkEngine(brightness), 64, 32), 0.6, "test"))
+    in_tiles = list(score(pairs, Predictor(NetworkEngine(brightness), Tiling(64, 32)), 0.6, "test"))
     assert all(np.array_equal(a.prediction, b.prediction) for a, b in zip(scored, in_tiles))
-    assert Predictor(NetworkEngine(brightness), 64, 32).canvases([(40, 64), (65, 64)]) == {
+    assert Predictor(NetworkEngine(brightness), Tiling(64, 32)).canvases([(40, 64), (65, 64)]) == {
         (40, 64): (64, 64)
     }
 
@@ -181,8 +183,8 @@ def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, 
 
     image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
     views = views_of(tta, "full")
-    whole = Predictor(NetworkEngine(brightness), 1024, 0, views).probability(image)
-    predictor = Predictor(NetworkEngine(brightness), tile, overlap, views)
+    whole = Predictor(NetworkEngine(brightness), Tiling(1024, 0, views)).probability(image)
+    predictor = Predictor(NetworkEngine(brightness), Tiling(tile, overlap, views))
     tiles = []
     bands = [
         (top, rows.copy())
@@ -214,7 +216,7 @@ def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, over
     from dlinknet.inference.predictor import Predictor
     from dlinknet.inference.tiles import along, blend_weights
 
-    predictor = Predictor(NetworkEngine(brightness), tile, overlap)
+    predictor = Predictor(NetworkEngine(brightness), Tiling(tile, overlap))
     for length in (1, 33, 96, 97, 500, 1537, 4096, 5000):
         side, starts = along(length, predictor.tile_size, predictor.overlap)
         assert side <= tile and side % 32 == 0 and all(start % 32 == 0 for start in starts)
@@ -249,8 +251,8 @@ def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
 
     image = np.random.default_rng(3).integers(0, 256, (32, 4032, 3), dtype=np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 3)
-    whole = Predictor(NetworkEngine(networks("dlinknet34")), 4032, 0).probability(image)
-    predictor = Predictor(NetworkEngine(networks("dlinknet34")), 3072, 2112)
+    whole = Predictor(NetworkEngine(networks("dlinknet34")), Tiling(4032, 0)).probability(image)
+    predictor = Predictor(NetworkEngine(networks("dlinknet34")), Tiling(3072, 2112))
     side, starts = along(4032, predictor.tile_size, predictor.overlap)
     found = predictor.probability(image)
     assert whole.std() > 1e-3 and len(starts) == 2
@@ -311,7 +313,7 @@ def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
 
     image = np.random.default_rng(4).integers(0, 256, (*size, 3), dtype=np.uint8)
     engine = Fixed(batch, (64, 96))
-    predictor = Predictor(engine, 1536, 256)  # such tiles share a quarter, 16 and 24 pixels
+    predictor = Predictor(engine, Tiling(1536, 256))  # such tiles share a quarter, 16 and 24 pixels
     assert np.allclose(predictor.probability(image), by_hand(image), atol=1e-6)
     assert len(engine.given) == -(-predictor.tiles(*size) // batch)
     assert predictor.canvases([size]) == {}
@@ -339,9 +341,9 @@ def test_eight_views_take_a_square(tmp_path):
 
     image = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(UserError, match="tta: the model takes 96x64 pixels"):
-        Predictor(Fixed(1, (64, 96)), 1536, 256, EIGHT_VIEWS)
+        Predictor(Fixed(1, (64, 96)), Tiling(1536, 256, EIGHT_VIEWS))
     engine = Fixed(5, (64, 64))
-    found = Predictor(engine, 1536, 256, EIGHT_VIEWS).probability(image)
+    found = Predictor(engine, Tiling(1536, 256, EIGHT_VIEWS)).probability(image)
     views = [
         np.rot90(
             by_hand(np.ascontiguousarray(np.rot90(image[:, ::-1] if mirror else image, turns))),
@@ -376,7 +378,7 @@ def test_several_classes_go_through_tiles_and_views(tile, tta):
     image = np.random.default_rng(5).integers(0, 256, (90, 150, 3), dtype=np.uint8)
     values = image.astype(np.float64) + 1
     expected = (values / values.sum(-1, keepdims=True)).transpose(2, 0, 1)
-    found = Predictor(Three(), tile, 32, views_of(tta, "full")).probability(image)
+    found = Predictor(Three(), Tiling(tile, 32, views_of(tta, "full"))).probability(image)
     assert found.shape == (3, 90, 150) and np.allclose(found, expected, atol=1e-6)
     assert np.array_equal(labels_of(found, 0.9), image.argmax(-1))
 
@@ -386,11 +388,11 @@ def test_probabilities_of_a_resized_image_come_back_to_its_size():
 
     image = np.zeros((60, 90, 3), np.uint8)
     image[:30, :, 0], image[30:, :, 2] = 200, 200
-    predictor = Predictor(Three(), 1024, 256, resize=(20, 30))
+    predictor = Predictor(Three(), Tiling(1024, 256, resize=(20, 30)))
     assert predictor.canvases([(60, 90)]) == {} and predictor.tiles(6000, 9000) == 1
     found = predictor.probability(image)
     assert found.shape == (3, 60, 90)
     assert (found.argmax(0)[:30] == 0).all() and (found.argmax(0)[30:] == 2).all()
     assert np.allclose(found[:, :25], np.array([201, 1, 1]).reshape(3, 1, 1) / 203, atol=1e-6)
-    as_it_is = Predictor(Three(), 1024, 256, resize=(60, 90)).probability(image)
-    assert np.array_equal(as_it_is, Predictor(Three(), 1024, 256).probability(image))
+    as_it_is = Predictor(Three(), Tiling(1024, 256, resize=(60, 90))).probability(image)
+    assert np.array_equal(as_it_is, Predictor(Three(), Tiling(1024, 256)).probability(image))

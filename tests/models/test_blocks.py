@@ -24,9 +24,9 @@ def numbers(*shape, seed=0):
 
 def test_doubling_computes_the_last_row_and_column(mindspore):
     from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.blocks import double
+    from dlinknet.models.blocks import double_transposed
 
-    layer, x, weight = double(3, 2), numbers(1, 3, 4, 5), numbers(3, 2, 3, 3, seed=1)
+    layer, x, weight = double_transposed(3, 2), numbers(1, 3, 4, 5), numbers(3, 2, 3, 3, seed=1)
     set_value(layer.weight, weight)
     set_value(layer.bias, np.array([0.5, -1]))
     expected = conv_transpose(x[0], weight, 2, 1, output_padding=1) + np.array([0.5, -1]).reshape(

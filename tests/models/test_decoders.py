@@ -84,10 +84,10 @@ def as_sub_pixel(weight, bias):
 def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
     """With equal weights where the two are equivalent: the decoder's 3x3 and the head's 4x4 up-convolution, to rounding."""
     from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.blocks import SubPixel, double, up_conv
+    from dlinknet.models.blocks import SubPixel, double_transposed, up_conv
 
     rng = np.random.default_rng(side)
-    transposed = double(5, 3) if side == 3 else up_conv(5, 3, 4, 1)
+    transposed = double_transposed(5, 3) if side == 3 else up_conv(5, 3, 4, 1)
     assert transposed.weight.shape == (5, 3, side, side)
     sub = SubPixel(5, 3)
     weight, bias = as_sub_pixel(transposed.weight.asnumpy(), transposed.bias.asnumpy())

@@ -9,21 +9,23 @@ import pytest
 
 from dlinknet import config
 from dlinknet.console import LOG
+from dlinknet.data.classes import ROADS
 from dlinknet.data.pairs import read_pairs
+from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import RunFailed
 
 
 @pytest.fixture
 def make(mindspore, stripe_data, tmp_path):
     """make(*settings, validate=None) -> a Trainer of a LinkNet with one block a stage, seeded."""
-    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.commands.training import loader_of, recipe_of
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
+    from dlinknet.training.identity import data_identity
     from dlinknet.training.loop import Trainer
-    from dlinknet.training.resume import data_identity
     from dlinknet.training.run import RunFiles
 
-    pairs = read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+    pairs = read_pairs(str(stripe_data), str(stripe_data))
 
     def build(*arguments, validate=None, folder="run"):
         settings = config.load(
@@ -38,24 +40,15 @@ def make(mindspore, stripe_data, tmp_path):
         )
         mindspore.set_seed(settings.seed)
         network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1)
-        loader = TrainingLoader(
-            pairs,
-            settings.batch_size,
-            (settings.train_size,) * 2,
-            settings.augment,
-            settings.seed,
-            2,
-        )
+        loader = loader_of(settings, pairs, ROADS, Ranks())
         (tmp_path / folder).mkdir(exist_ok=True)
         files = RunFiles(tmp_path / folder, settings.log_name)
-        return Trainer(
-            settings,
-            network,
-            loader,
-            files,
-            validate and (lambda: validate(network)),
-            data_identity(pairs, []),
-        )
+        recipe = recipe_of(settings, pairs, ROADS, None)
+        trainer = Trainer(recipe, network, loader, files, data_identity(pairs, []))
+        trainer.settings = settings
+        if validate:
+            trainer.validate_with(lambda: validate(network), ROADS.shown)
+        return trainer
 
     return build
 
@@ -101,7 +94,7 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
     assert (
         rows[0]["recall"] == "" and rows[1]["recall"] == "0.5" and rows[0]["skipped_steps"] == "0"
     )
-    best, last = (read_checkpoint(str(file), "k") for file in (files.best, files.last))
+    best, last = (read_checkpoint(str(file)) for file in (files.best, files.last))
     assert (best.meta["epoch"], last.meta["epoch"], last.meta["step"]) == (1, 2, 4)
     assert (
         best.meta["best"] == last.meta["best"] == {"figure": "road_iou", "value": 0.3, "epoch": 1}
@@ -132,8 +125,8 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
     second = make("--log_name=two", folder="second")
     second.run()
     assert all(np.array_equal(value, final[name]) for name, value in weights(second).items())
-    assert read_checkpoint(str(second.files.best), "k").meta["best"]["figure"] == "train_loss"
-    load_network(last, second.network, "k")
+    assert read_checkpoint(str(second.files.best)).meta["best"]["figure"] == "train_loss"
+    load_network(last, second.network)
 
 
 def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines):
@@ -222,7 +215,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make
         and "\n" not in text
     )
     assert np.isfinite(
-        read_checkpoint(str(trainer.files.plateau), "k").tensors["encoder.conv1.weight"]
+        read_checkpoint(str(trainer.files.plateau)).tensors["encoder.conv1.weight"]
     ).all()
 
 
@@ -296,7 +289,7 @@ def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspor
     loss_there = float(trainer.step_function(images, masks)[0].asnumpy())
     for _ in range(3):
         loss_later = float(trainer.step_function(images, masks)[0].asnumpy())
-    load_network(read_checkpoint(str(trainer.files.plateau), "k"), trainer.network, "k")
+    load_network(read_checkpoint(str(trainer.files.plateau)), trainer.network)
     assert all(np.array_equal(value, kept[name]) for name, value in weights(trainer).items())
     assert float(trainer.step_function(images, masks)[0].asnumpy()) == loss_there != loss_later
     # The step trained these very parameters: they have moved away from what was put back.
@@ -321,7 +314,7 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     assert error.value.filename == str(trainer.files.last)
     assert trainer.files.last.read_bytes() == before
     assert [p.name for p in trainer.files.folder.iterdir()] == [trainer.files.last.name]
-    assert read_checkpoint(str(trainer.files.last), "k").meta["epoch"] == 1
+    assert read_checkpoint(str(trainer.files.last)).meta["epoch"] == 1
     assert capfd.readouterr().err == ""
 
 

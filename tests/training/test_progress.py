@@ -7,7 +7,8 @@ import pytest
 
 from dlinknet.data.classes import Class, Classes
 from dlinknet.files.fields import BadFields
-from dlinknet.training.progress import Best, DataIdentity, Position, SavedRun, State
+from dlinknet.training.identity import DataIdentity
+from dlinknet.training.progress import Best, Position, SavedRun, State
 from dlinknet.training.schedules import PlateauRule, Timetable
 from tests.training.mutants import mutant
 

@@ -67,10 +67,11 @@ def table(trainer):
 
 
 def resumed(make, folder, file="last", **kwargs):  # noqa: F811
+    from dlinknet.training.resume import resume
     from dlinknet.training.stopped import read_stopped
 
     trainer = make(*SETTINGS, folder=folder, **kwargs)
-    trainer.resume(read_stopped(getattr(trainer.files, file), "resume"), trainer.files)
+    resume(trainer, read_stopped(getattr(trainer.files, file)), trainer.files)
     return trainer
 
 
@@ -102,7 +103,7 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):  # noqa: F811
     cut_after(trainer, 7)
     with pytest.raises(Cut):
         trainer.run()
-    meta = read_checkpoint(str(trainer.files.last), "k").meta
+    meta = read_checkpoint(str(trainer.files.last)).meta
     assert (
         meta["step"],
         meta["position"]["epoch"],
@@ -132,7 +133,7 @@ def test_cut_runs_end_as_the_whole_one(make, whole, lines):  # noqa: F811
         "road_iou", 0.4, 2
     )
     for ending in ("best.ckpt", "plateau.ckpt", "last.ckpt"):
-        ours, theirs = (read_checkpoint(str(t.files.path(ending)), "k") for t in (trainer, whole))
+        ours, theirs = (read_checkpoint(str(t.files.path(ending))) for t in (trainer, whole))
         assert ours.tensors.keys() == theirs.tensors.keys()
         assert all(
             np.array_equal(ours.tensors[name], theirs.tensors[name]) for name in ours.tensors
@@ -151,7 +152,7 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
     assert "nothing is left to train: 3 epochs are done; a higher --epoch_num goes on" in lines()
     assert whole.files.last.read_bytes() == before and len(table(trainer)) == 3
     trainer = resumed(make, "whole", validate=lambda network: said(0.5, 0.1))
-    trainer.config = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 4})
+    trainer.settings = trainer.settings.__class__(**{**trainer.settings.__dict__, "epoch_num": 4})
     trainer.run()
     assert len(table(trainer)) == 4 and trainer.state.best.epoch == 4
 
@@ -176,25 +177,25 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     learn(trainer, losses)
     trainer.run()
     assert trainer.schedule.epochs_without == 4
-    settings = trainer.config.__class__(**{**trainer.config.__dict__, "epoch_num": 20})
+    settings = trainer.settings.__class__(**{**trainer.settings.__dict__, "epoch_num": 20})
     trainer = resumed(make, "plateau")
     assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.schedule.epochs_without == 4
     assert float(trainer.optimizer.learning_rate.asnumpy()) == pytest.approx(4e-4)
-    trainer.config = settings
+    trainer.settings = settings
     learn(trainer, losses)
     trainer.run()
     assert (
         len(trainer.state.rows) == 8 and trainer.state.ended == "no lower training loss in 7 epochs"
     )
     trainer = resumed(make, "plateau")
-    trainer.config = settings
+    trainer.settings = settings
     trainer.run()
     assert (
         "nothing is left to train: the run ended early, no lower training loss in 7 epochs"
         in lines()
     )
     trainer.files.plateau.unlink()
-    with pytest.raises(UserError, match="resume: there is no file .*_plateau.ckpt"):
+    with pytest.raises(UserError, match="there is no file .*_plateau.ckpt"):
         resumed(make, "plateau")
 
 
@@ -208,7 +209,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
         trainer.state.step = epoch
         trainer.records.keep_last(trainer.state, trainer.schedule)
     whole = files.last.read_bytes()
-    assert read_newest([files.last, files.previous], "resume").saved.state.step == 2
+    assert read_newest([files.last, files.previous]).saved.state.step == 2
     if damage == "cut short":
         files.last.write_bytes(whole[: len(whole) // 2])
     elif damage == "one bit":
@@ -219,17 +220,15 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
         files.last.write_bytes(whole.replace(b'"step": 2', b'"step": 9'))
     elif damage == "no text":
         files.last.write_bytes(whole.replace(b"dlinknet_meta", b"dlinknet_mete"))
-    found = read_newest(
-        [files.last, files.previous] if damage != "not there" else [files.previous], "resume"
-    )
+    found = read_newest([files.last, files.previous] if damage != "not there" else [files.previous])
     assert found.saved.state.step == 1 and found.file == files.previous
     if damage != "not there":
         assert any(
             "_last.ckpt " in line and line.endswith("; going on from the one before it")
             for line in lines()
         )
-        with pytest.raises(UserError, match="resume: .*_last.ckpt .*; resume: .*_last.ckpt "):
-            read_newest([files.last, files.last], "resume")
+        with pytest.raises(UserError, match=".*_last.ckpt .*; resume: .*_last.ckpt "):
+            read_newest([files.last, files.last])
 
 
 @pytest.mark.parametrize(
@@ -272,7 +271,7 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     from dlinknet.training.stopped import read_stopped
 
     again = make(*SETTINGS, *asked, folder=schedule)
-    again.resume(read_stopped(again.files.last, "resume"), again.files)
+    again.resume(read_stopped(again.files.last), again.files)
     rates = noting(again)
     again.run()
     assert rates == expected[4:] and len(set(expected)) >= 3
@@ -319,12 +318,13 @@ def rewritten(make, monkeypatch):  # noqa: F811
 
 def go_on(trainer):
     """What train.py does with a run that is resumed, up to its first step."""
-    from dlinknet.training.resume import refuse_changes
+    from dlinknet.commands.resuming import refuse_changes
+    from dlinknet.training.resume import resume
     from dlinknet.training.stopped import read_newest
 
-    found = read_newest([trainer.files.last], "resume")
-    refuse_changes(found.saved, trainer.config, trainer.identity, found.file)
-    trainer.resume(found, trainer.files)
+    found = read_newest([trainer.files.last])
+    refuse_changes(found.saved, trainer.settings, trainer.identity, found.file)
+    resume(trainer, found, trainer.files)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,5 @@ def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
         {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}},
     ):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)
-        with pytest.raises(
-            UserError, match="plateau: .*_plateau.ckpt does not say of which loss it is"
-        ):
+        with pytest.raises(UserError, match=".*_plateau.ckpt does not say of which loss it is"):
             trainer._lowest()

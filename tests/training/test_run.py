@@ -7,18 +7,19 @@ import os
 import pytest
 
 from dlinknet import config
-from dlinknet.data.pairs import read_pairs
-from dlinknet.errors import UserError
-from dlinknet.files.atomic import replacing
-from dlinknet.training.progress import SavedRun, State
-from dlinknet.training.resume import (
+from dlinknet.commands.resuming import (
     FIXED,
-    data_identity,
     find_run,
     fixed_settings,
     refuse_changes,
     resume_settings,
 )
+from dlinknet.commands.train import _texts
+from dlinknet.data.pairs import read_pairs
+from dlinknet.errors import UserError
+from dlinknet.files.atomic import replacing
+from dlinknet.training.identity import data_identity
+from dlinknet.training.progress import SavedRun, State
 from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import PlateauRule
 
@@ -29,7 +30,7 @@ def settings(*arguments):
 
 @pytest.fixture
 def pairs(stripe_data):
-    return read_pairs(str(stripe_data), str(stripe_data), "data_path", "data_path")
+    return read_pairs(str(stripe_data), str(stripe_data))
 
 
 def saved(identity, **settings):
@@ -58,9 +59,9 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
     files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
     files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
     files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
-    with files.held(settings(), pairs[:4], pairs[4:]):
+    with files.held(_texts(settings(), pairs[:4], pairs[4:])):
         with pytest.raises(UserError, match="another run is writing"):
-            files.held(settings(), [], []).__enter__()
+            files.held({}).__enter__()
     assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
     assert files.folder.joinpath(".w_other_last.4711.ckpt").exists()
     (aside,) = (p for p in files.folder.iterdir() if p.is_dir())
@@ -137,7 +138,7 @@ def test_what_cannot_be_resumed_is_said(runs, tmp_path):
         [[f"--resume={runs / 'c_last.ckpt'}"], "there is no file .*c_last.ckpt"],
         [["--resume", f"--output_path={runs / 'empty'}"], "empty holds no LOG_NAME_last.ckpt"],
     ):
-        with pytest.raises(UserError, match=f"resume: .*{words}"):
+        with pytest.raises(UserError, match=f".*{words}"):
             find_run(settings(*arguments), "*")
     assert (
         settings("--resume=False").resume == settings().resume == ""

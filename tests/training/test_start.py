@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dlinknet import config
+from dlinknet.commands.resuming import starts_from
 from dlinknet.data.classes import ROADS, parse_classes
 from dlinknet.errors import UserError
-from dlinknet.training.resume import starts_from
 
 CLASSES = parse_classes(
     {
@@ -24,9 +24,9 @@ def settings(*arguments):
 
 @pytest.fixture
 def start(mindspore):
-    from dlinknet.training.start import starting_network
+    from dlinknet.commands.training import starting_network
 
-    return starting_network
+    return lambda settings, classes: starting_network(settings, classes, None)
 
 
 def values(network):
@@ -38,7 +38,7 @@ def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoi
     from dlinknet.checkpoints.read import read_checkpoint
 
     network, line = start(settings(f"--trained_ckpt={file}"), ROADS)
-    tensors, found = read_checkpoint(str(file), "k").tensors, values(network)
+    tensors, found = read_checkpoint(str(file)).tensors, values(network)
     assert found.keys() == tensors.keys() and all(
         np.array_equal(found[name], tensors[name]) for name in tensors
     )
@@ -53,7 +53,7 @@ def test_the_last_layer_starts_anew_for_other_classes(start, spread_checkpoint):
     from dlinknet.checkpoints.read import read_checkpoint
 
     network, line = start(settings(f"--trained_ckpt={file}"), CLASSES)
-    tensors, found = read_checkpoint(str(file), "k").tensors, values(network)
+    tensors, found = read_checkpoint(str(file)).tensors, values(network)
     assert {name for name in tensors if not np.array_equal(found[name], tensors[name])} == {
         "head.conv2.weight",
         "head.conv2.bias",
@@ -75,7 +75,7 @@ def test_another_network_or_preprocessing_is_refused_with_what_to_give(start, sp
             ["--decoder=subpixel"],
             "has decoder full, not subpixel; fine-tune it with --decoder=full",
         ),
-        (["--preprocessing=imagenet_mean"], "another preprocessing than imagenet_mean"),
+        (["--preprocessing=imagenet_mean"], "another preprocessing; fine-tune it"),
     ):
         with pytest.raises(UserError, match=words):
             start(settings(f"--trained_ckpt={file}", *arguments), ROADS)
@@ -95,7 +95,7 @@ def test_one_thing_alone_is_started_from(tmp_path):
         starts_from(asked, True)
     with pytest.raises(UserError, match="trained_ckpt and pretrained_ckpt both name"):
         starts_from(settings("--trained_ckpt=a.ckpt", "--pretrained_ckpt=b.ckpt"), False)
-    (tmp_path / "all.yaml").write_text("pretrained_ckpt: b.ckpt\n")
+    (tmp_path / "all.yaml").write_text("b.ckpt\n")
     assert starts_from(
         settings("--trained_ckpt=a.ckpt", f"--config_path={tmp_path / 'all.yaml'}"), False
     ) == ["trained_ckpt"], "a file's is passed over"
@@ -104,7 +104,9 @@ def test_one_thing_alone_is_started_from(tmp_path):
 def test_a_yaml_file_that_serves_evaluation_too_starts_nothing(tmp_path, monkeypatch):
     """The model zoo's README says to write trained_ckpt into the file that training reads as well."""
     said = []
-    monkeypatch.setattr("dlinknet.training.run.LOG.info", lambda text, *words: said.append(text))
-    (tmp_path / "all.yaml").write_text("trained_ckpt: a.ckpt\n")
+    monkeypatch.setattr(
+        "dlinknet.commands.resuming.LOG.info", lambda text, *words: said.append(text)
+    )
+    (tmp_path / "all.yaml").write_text("a.ckpt\n")
     assert starts_from(settings(f"--config_path={tmp_path / 'all.yaml'}"), False) == []
     assert len(said) == 1 and "--trained_ckpt=FILE on the command line fine-tunes" in said[0]

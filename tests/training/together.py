@@ -24,36 +24,20 @@ def batches():
 
 def restored(folder, network, ranks):
     """Trains four epochs that are told their losses: the first is the best, the fourth without a better one restores it."""
-    from dlinknet import config
     from dlinknet.checkpoints.load import set_value
-    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.data.loader import Batching, TrainingLoader
     from dlinknet.data.pairs import Pair
+    from dlinknet.training.identity import DataIdentity
     from dlinknet.training.loop import Trainer
-    from dlinknet.training.progress import DataIdentity
+    from dlinknet.training.recipe import Recipe
     from dlinknet.training.run import RunFiles
 
     folder.mkdir()
-    settings = config.load(
-        [
-            "--batch_size=2",
-            "--train_size=32",
-            "--distribute_epoch_num=5",
-            f"--run_distribute={ranks.size > 1}",
-            "--epoch_num=5",
-        ],
-        "",
-    )
     pairs = [Pair(name, Path(name), Path(name), 32, 32) for name in "abcd"]
-    loader = TrainingLoader(pairs, 2, (32, 32), "none", 1, 1, ranks.rank, ranks.size)
-    trainer = Trainer(
-        settings,
-        network,
-        loader,
-        RunFiles(folder, "r"),
-        None,
-        DataIdentity((), (), "same", None),
-        ranks,
-    )
+    loader = TrainingLoader(pairs, Batching(2, (32, 32), "none"), rank=ranks.rank, size=ranks.size)
+    recipe = Recipe("linknet18", epochs=5)
+    identity = DataIdentity((), (), "same", None)
+    trainer = Trainer(recipe, network, loader, RunFiles(folder, "r"), identity, ranks)
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.9])
 
     def train_epoch(epoch):
@@ -66,12 +50,12 @@ def restored(folder, network, ranks):
         }
 
     trainer._train_epoch = train_epoch
-    trainer.agree()
+    trainer.check_ranks_agree()
     trainer.run()
     written = sorted(path.name for path in folder.iterdir())
     trainer.identity = DataIdentity((), (), f"of rank {ranks.rank}", None)
     try:
-        trainer.agree()
+        trainer.check_ranks_agree()
         refusal = ""
     except Exception as error:  # noqa: BLE001  (its text is looked at)
         refusal = f"{type(error).__name__}: {error}"

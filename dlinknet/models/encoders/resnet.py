@@ -1,15 +1,7 @@
 """ResNet encoders (He et al., "Deep Residual Learning for Image Recognition", 2016).
 
-An encoder maps N x 3 x H x W to five feature maps, H and W multiples of 32. For 1 x 3 x 256 x 320:
-
-    stem      1 x  64       x 128 x 160    stride  2, before the max-pool
-    stage 1   1 x  64 * e   x  64 x  80    stride  4
-    stage 2   1 x 128 * e   x  32 x  40    stride  8
-    stage 3   1 x 256 * e   x  16 x  20    stride 16
-    stage 4   1 x 512 * e   x   8 x  10    stride 32
-
-e is the block's expansion: 1 for basic blocks (18, 34), 4 for bottlenecks (50, 101). The stride of a bottleneck sits in
-its 3x3 convolution, as in torchvision. Parameters carry torchvision's names (conv1, bn1, layer1.0.conv1, downsample.0).
+The shapes are those of specs.py. The stride of a bottleneck sits in its 3x3 convolution, as in
+torchvision. Parameters carry torchvision's names (conv1, bn1, layer1.0.conv1, downsample.0).
 """
 
 from __future__ import annotations
@@ -17,13 +9,7 @@ from __future__ import annotations
 from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal
 
-# Where an encoder's strided convolutions and its max-pool pad, which differs between those that trained weights: on the top and
-# left (PyTorch's way), or, as MindSpore's and TensorFlow's 'same' does, one pixel less there and one at the bottom and right.
-PADDINGS = {
-    "explicit": (False, False),
-    "same": (True, True),
-    "same_pool": (False, True),
-}  # (convolutions, max-pool) are 'same'
+from dlinknet.models.specs import ENCODERS, EXPANSIONS, PADDINGS, WIDTHS
 
 
 def conv(
@@ -58,7 +44,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 class BasicBlock(nn.Cell):
     """Two 3x3 convolutions around a shortcut: N x in x H x W -> N x channels x H/stride x W/stride."""
 
-    expansion = 1
+    expansion = EXPANSIONS["basic"]
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, same: bool = False):
         super().__init__()
@@ -78,7 +64,7 @@ class BasicBlock(nn.Cell):
 class Bottleneck(nn.Cell):
     """1x1, 3x3, 1x1 around a shortcut: N x in x H x W -> N x 4*channels x H/stride x W/stride."""
 
-    expansion = 4
+    expansion = EXPANSIONS["bottleneck"]
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, same: bool = False):
         super().__init__()
@@ -119,57 +105,49 @@ def zeros_beside(x, after: bool):
     return ops.concat((x, column) if after else (column, x), 3)
 
 
+BLOCKS: dict[str, type] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
 class ResNet(nn.Cell):
-    """A ResNet without its classifier.
+    """A ResNet without its classifier: N x 3 x H x W -> five feature maps, as specs.py lists them.
 
     Args:
         block: BasicBlock or Bottleneck.
-        depths: how many blocks each of the four stages has.
-        padding: a key of PADDINGS.
+        layers: how many blocks each of the four stages has.
+        padding: one of specs.PADDINGS.
 
     `channels` holds the channels of the four stages, shallow to deep.
     """
 
-    def __init__(self, block: type, depths: tuple[int, int, int, int], padding: str = "explicit"):
+    def __init__(self, block: type, layers: tuple[int, int, int, int], padding: str = "explicit"):
         super().__init__()
         self.padding = padding
         same, self.pads_after = PADDINGS[padding]
-        widths = (64, 128, 256, 512)
-        self.channels = tuple(width * block.expansion for width in widths)
+        self.channels = tuple(width * block.expansion for width in WIDTHS)
         self.conv1 = conv(3, 64, 7, 2, same)
         self.bn1 = batch_norm(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, pad_mode="valid")
         in_channels = 64
         stages = []
-        for width, depth, stride in zip(widths, depths, (1, 2, 2, 2)):
+        for width, depth, stride in zip(WIDTHS, layers, (1, 2, 2, 2)):
             blocks = [block(in_channels, width, stride, same)]
             in_channels = width * block.expansion
             blocks += [block(in_channels, width) for _ in range(depth - 1)]
             stages.append(nn.SequentialCell(blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
 
+    @classmethod
+    def of(cls, name: str, padding: str = "explicit") -> ResNet:
+        """Return the encoder of a name in specs.ENCODERS."""
+        spec = ENCODERS[name]
+        return cls(BLOCKS[spec.block], spec.layers, padding)
+
     def construct(self, x):
-        """Returns (stem, stage 1, stage 2, stage 3, stage 4); the shapes stand at the top of this file."""
+        """Returns (stem, stage 1, stage 2, stage 3, stage 4); specs.py has the shapes."""
         stem = self.relu(self.bn1(self.conv1(x)))
         stage1 = self.layer1(self.maxpool(zeros_beside(stem, self.pads_after)))
         stage2 = self.layer2(stage1)
         stage3 = self.layer3(stage2)
         stage4 = self.layer4(stage3)
         return stem, stage1, stage2, stage3, stage4
-
-
-def resnet18(padding: str = "explicit") -> ResNet:
-    return ResNet(BasicBlock, (2, 2, 2, 2), padding)
-
-
-def resnet34(padding: str = "explicit") -> ResNet:
-    return ResNet(BasicBlock, (3, 4, 6, 3), padding)
-
-
-def resnet50(padding: str = "explicit") -> ResNet:
-    return ResNet(Bottleneck, (3, 4, 6, 3), padding)
-
-
-def resnet101(padding: str = "explicit") -> ResNet:
-    return ResNet(Bottleneck, (3, 4, 23, 3), padding)

@@ -1,0 +1,163 @@
+"""The data sets that the settings name: classes, and pairs of images and masks, checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from dlinknet.config import Config, default
+from dlinknet.data.classes import ROADS, Classes, read_table
+from dlinknet.data.layouts import (
+    TABLES,
+    TABLES_OF_PARTS,
+    Listed,
+    list_images,
+    list_masks,
+    list_part,
+)
+from dlinknet.data.masks import refuse_meaningless, refuse_untrainable
+from dlinknet.data.pairs import (
+    MASK_TYPES,
+    Pair,
+    find_masks,
+    find_road_images,
+    marks_of,
+    match,
+    split_pairs,
+)
+from dlinknet.data.preprocess import CHOICES, Preprocessing
+from dlinknet.errors import UserError, naming
+
+
+def classes_of(settings: Config) -> Classes:
+    """Return what the masks mean: class_table, or the table of the layout.
+
+    Raises:
+        UserError: the settings name no table, or one that does not fit them.
+    """
+    layout, table = settings.data_layout, settings.class_table
+    if layout == "deepglobe":
+        if table:
+            raise UserError(
+                "class_table: DeepGlobe's masks know road alone; name the layout with "
+                "--data_layout=folder"
+            )
+        return ROADS
+    if not table and layout not in TABLES_OF_PARTS:
+        raise UserError(
+            "class_table is empty: a folder's masks need one; configs/classes holds some"
+        )
+    file = Path(table) if table else TABLES / TABLES_OF_PARTS[layout]
+    if not file.suffix and not file.is_file():
+        file = TABLES / f"{file.name}.yaml"
+    with naming("class_table"):
+        classes = read_table(file, settings.ignore_index == "none")
+    if classes.counted and not classes.void:
+        raise UserError(f"ignore_index: {file} has no void, which could count as one more class")
+    return classes
+
+
+def preprocessing_of(settings: Config) -> Preprocessing:
+    """Return what the settings make of an image before a network sees it."""
+    resize = (settings.resize_height, settings.resize_width) if settings.resize_width else None
+    return replace(CHOICES[settings.preprocessing], resize=resize)
+
+
+def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
+    """Return (classes, training pairs, validation pairs); no validation pairs if none are asked for.
+
+    Raises:
+        UserError: files are missing or bad, the settings name two validation sets, or masks without
+            images, or weights of classes where there is road alone, or there is nothing to learn.
+    """
+    classes, layout = classes_of(settings), settings.data_layout
+    if classes.road and settings.class_weights != "none":
+        raise UserError(
+            "class_weights: DeepGlobe's masks know road alone, whose loss accepts no weights"
+        )
+    if layout in TABLES_OF_PARTS:
+        if settings.val_path or settings.val_split:
+            raise UserError(
+                f"val_path and val_split: {layout} has a validation set of its own; leave them empty"
+            )
+        return classes, _part(settings, "train", classes), _part(settings, "val", classes)
+    if settings.val_path and settings.val_split:
+        raise UserError("val_split and val_path both name a validation set: give one of them")
+    if settings.val_label_path and not settings.val_path:
+        raise UserError("val_label_path names masks without images: give val_path as well")
+    key = "data_path" if layout == "deepglobe" and _masks_lie_beside(settings) else "label_path"
+    masks = getattr(settings, key)
+    training = _folders(settings.data_path, masks, "data_path", key, classes)
+    with naming(key):
+        refuse_untrainable(marks_of(training), classes, masks)
+    if not settings.val_path:
+        with naming("val_split"):
+            return classes, *split_pairs(training, settings.val_split, settings.seed)
+    masks = settings.val_label_path or (settings.val_path if layout == "deepglobe" else "")
+    return (
+        classes,
+        training,
+        _folders(settings.val_path, masks, "val_path", "val_label_path", classes),
+    )
+
+
+def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
+    """Return (classes, pairs) to score.
+
+    They are those of data_path and label_path, or the part eval_set of a layout with parts.
+
+    Raises:
+        UserError: files are missing or bad.
+    """
+    classes = classes_of(settings)
+    if settings.data_layout in TABLES_OF_PARTS:
+        return classes, _part(settings, settings.eval_set, classes)
+    masks = settings.label_path
+    return classes, _folders(settings.data_path, masks, "data_path", "label_path", classes)
+
+
+def _masks_lie_beside(settings: Config) -> bool:
+    """Return whether the road masks to train on lie beside their images.
+
+    A label_path on the command line says that they do not. One in a YAML file may be meant for
+    evaluation: it counts if no mask lies beside the images.
+    """
+    if "label_path" in settings.given:
+        return False
+    try:
+        beside = any(
+            file.stem.endswith("_mask") and file.suffix.lower() in MASK_TYPES
+            for file in Path(settings.data_path).iterdir()
+        )
+    except OSError:
+        return True  # reading the folder says what is wrong with it
+    return beside or settings.label_path == default("label_path")
+
+
+def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
+    """Return the training, validation or test set ('train', 'val', 'test') of a layout with parts."""
+    if not settings.data_path:
+        raise UserError("data_path is empty: name a folder")
+    with naming("data_path"):
+        listed = list_part(settings.data_layout, Path(settings.data_path), part)
+    return _checked(listed, "data_path", "data_path", classes)
+
+
+def _folders(
+    images: str, masks: str, image_key: str, mask_key: str, classes: Classes
+) -> list[Pair]:
+    """Return the pairs of two folders, which the settings `image_key` and `mask_key` name."""
+    with naming(image_key):
+        pictures = find_road_images(images) if classes.road else list_images(images)
+    with naming(mask_key):
+        labels = find_masks(masks) if classes.road else list_masks(masks, pictures)
+    return _checked(Listed(pictures, labels, (images, masks)), image_key, mask_key, classes)
+
+
+def _checked(listed: Listed, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
+    with naming(image_key):
+        pairs = match(listed.images, listed.masks, listed.folders, classes)
+    with naming(mask_key):
+        marks = {pair.mask.name: pair.marks for pair in pairs if pair.marks is not None}
+        refuse_meaningless(marks, classes, listed.folders[1])
+    return pairs

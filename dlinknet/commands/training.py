@@ -1,0 +1,132 @@
+"""What a training is built of, as the settings ask for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlinknet.commands.data_sets import preprocessing_of
+from dlinknet.commands.resuming import fixed_settings
+from dlinknet.config import Config
+from dlinknet.data.class_weights import frequencies
+from dlinknet.data.classes import Classes
+from dlinknet.data.pairs import Pair
+from dlinknet.devices.ranks import Ranks
+from dlinknet.errors import naming
+from dlinknet.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from dlinknet.checkpoints.model_card import ModelCard
+    from dlinknet.data.loader import TrainingLoader
+    from dlinknet.models.linknet import LinkNet
+    from dlinknet.training.loop import Trainer
+
+
+def recipe_of(
+    settings: Config, training: list[Pair], classes: Classes, folder: Path | None
+) -> Recipe:
+    """Return how the settings have the network trained.
+
+    Args:
+        folder: receives the classes' frequencies, if they are counted; None in a process that leaves
+            that to another one.
+    """
+    weights = None
+    if settings.class_weights == "log":
+        with naming("class_weights"):
+            weights = tuple(frequencies(training, classes, folder).weights.tolist())
+    return Recipe(
+        settings.model_name,
+        settings.epochs,
+        settings.learning_rate,
+        settings.optimizer,
+        settings.momentum,
+        settings.weight_decay,
+        settings.schedule,
+        settings.schedule_epochs,
+        settings.schedule_factor,
+        settings.amp_level,
+        settings.init_loss_scale,
+        settings.scale_factor,
+        settings.scale_window,
+        settings.save_steps,
+        weights,
+        settings.seed,
+        fixed_settings(settings),
+    )
+
+
+def loader_of(
+    settings: Config, training: list[Pair], classes: Classes, ranks: Ranks
+) -> TrainingLoader:
+    """Return the loader of this process's part of each step."""
+    from dlinknet.data.loader import Batching, TrainingLoader, refuse_tiny_step
+
+    height, width = settings.train_height or settings.train_size, settings.train_size
+    batching = Batching(
+        settings.batch_size,
+        (height, width) if width else None,
+        settings.augment,
+        settings.seed,
+        settings.num_workers,
+    )
+    preprocessing = preprocessing_of(settings)
+    loader = TrainingLoader(training, batching, classes, preprocessing, ranks.rank, ranks.size)
+    with naming("batch_size and train_size"):
+        refuse_tiny_step(loader)
+    return loader
+
+
+def starting_network(
+    settings: Config, classes: Classes, resumed: ModelCard | None
+) -> tuple[LinkNet, str]:
+    """Return the network to train, and a line that says what its weights are.
+
+    Args:
+        resumed: the card of a run that goes on; its weights are loaded later.
+    """
+    from dlinknet.checkpoints.load import start_network
+    from dlinknet.checkpoints.model_card import ModelCard
+    from dlinknet.training.start import fine_tuned
+
+    model, outputs, decoder = settings.model_name, classes.outputs, settings.decoder
+    if resumed is not None:
+        return start_network(model, "", resumed.padding, outputs, decoder)
+    if "trained_ckpt" not in settings.given:
+        with naming("pretrained_ckpt"):
+            return start_network(
+                model, settings.pretrained_ckpt, settings.encoder_padding, outputs, decoder
+            )
+    wanted = ModelCard.of(
+        model,
+        classes,
+        padding=settings.encoder_padding,
+        decoder=decoder,
+        preprocessing=preprocessing_of(settings),
+    )
+    with naming("trained_ckpt"):
+        return fine_tuned(settings.trained_ckpt, wanted, classes)
+
+
+def validate(trainer: Trainer, settings: Config, pairs: list[Pair]) -> None:
+    """Have a trainer score its network on a validation set after each epoch."""
+    from dlinknet.evaluation.scoring import score_all
+    from dlinknet.inference.engines import NetworkEngine
+    from dlinknet.inference.predictor import Predictor
+    from dlinknet.inference.tiles import Tiling
+
+    classes, preprocessing = trainer.loader.classes, trainer.loader.preprocessing
+    engine = NetworkEngine(trainer.network, classes.outputs, preprocessing)
+    tiling = Tiling(settings.tile_size, settings.tile_overlap, resize=preprocessing.resize)
+    predictor = Predictor(engine, tiling)
+    trainer.validate_with(
+        lambda: score_all(
+            pairs,
+            predictor,
+            settings.threshold,
+            "validation",
+            ranks=trainer.ranks,
+            classes=classes,
+        ),
+        classes.shown,
+    )
