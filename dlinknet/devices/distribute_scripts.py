@@ -10,48 +10,28 @@ from dlinknet.devices import msrun
 from dlinknet.devices.log_folders import here, hold, make_rank_folders
 from dlinknet.devices.processes import go_to_background, python_command
 from dlinknet.devices.script_arguments import (
-    CONFIG_PATH,
-    DATASET,
     Arguments,
-    Usage,
     need_count,
     need_file,
     need_folder,
     need_mindspore,
     need_number,
-    parse,
 )
 from dlinknet.devices.supervisor import Supervisor, say
 from dlinknet.errors import UserError, naming
 
-OWNED = ("data_path", "config_path", "output_path", "run_distribute", "device_id")
-PLACES = "Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output"
 STOP_SECONDS = 5.0  # between asking a process to end and killing it
 UPLOAD_SECONDS = 60.0  # the same in a ModelArts job: rank 0 takes its last checkpoint to OBS
 PORT = "8118"  # of the scheduler in a ModelArts container; msrun's own choice
 
 
-def train(device: str, script: str, arguments: list[str]) -> None:
+def train(device: str, asked: Arguments) -> None:
     """Train on several devices of one kind, or in the processes that msrun starts."""
     run = {"Ascend": _on_ascends, "GPU": _on_gpus, "CPU": _on_cpu, "msrun": _by_msrun}[device]
-    run(script, arguments)
+    run(asked)
 
 
-def _on_ascends(script: str, arguments: list[str]) -> None:
-    usage = Usage(
-        script,
-        "RANK_TABLE_FILE DATASET CONFIG_PATH",
-        f"""\
-  RANK_TABLE_FILE  which rank is which Ascend; python -m dlinknet rank-table --devices=all \
---rank_table=FILE makes one of a server
-{DATASET}
-{CONFIG_PATH}
-{PLACES}. A table of several servers: call this on each of them.""",
-        fewest=3,
-        most=3,
-        owned=(*OWNED, "device_target"),
-    )
-    asked = parse(usage, arguments)
+def _on_ascends(asked: Arguments) -> None:
     table, dataset, config = asked.words
     if not os.path.exists(table):
         raise UserError(f"RANK_TABLE_FILE: there is no file {table}")
@@ -79,21 +59,7 @@ def _ranks_of_table(table: str) -> tuple[dict[int, dict[str, str]], int]:
     return ranks, len(places)
 
 
-def _on_gpus(script: str, arguments: list[str]) -> None:
-    usage = Usage(
-        script,
-        "DATASET CONFIG_PATH DEVICE_NUM CUDA_VISIBLE_DEVICES",
-        f"""\
-{DATASET}
-{CONFIG_PATH}
-  DEVICE_NUM    how many GPUs
-  CUDA_VISIBLE_DEVICES   which, for instance 0,1,2,3
-{PLACES}.""",
-        fewest=4,
-        most=4,
-        owned=(*OWNED, "device_target"),
-    )
-    asked = parse(usage, arguments)
+def _on_gpus(asked: Arguments) -> None:
     dataset, config, number, devices = asked.words
     _need_data(dataset, config)
     size = need_count("DEVICE_NUM", number)
@@ -107,20 +73,7 @@ def _on_gpus(script: str, arguments: list[str]) -> None:
     _run_cluster(asked, command, size, {"CUDA_VISIBLE_DEVICES": devices})
 
 
-def _on_cpu(script: str, arguments: list[str]) -> None:
-    usage = Usage(
-        script,
-        "DATASET CONFIG_PATH WORKER_NUM",
-        f"""\
-{DATASET}
-{CONFIG_PATH}
-  WORKER_NUM    how many processes
-{PLACES}.""",
-        fewest=3,
-        most=3,
-        owned=(*OWNED, "device_target"),
-    )
-    asked = parse(usage, arguments)
+def _on_cpu(asked: Arguments) -> None:
     dataset, config, number = asked.words
     _need_data(dataset, config)
     size = need_count("WORKER_NUM", number)
@@ -129,26 +82,7 @@ def _on_cpu(script: str, arguments: list[str]) -> None:
     _run_cluster(asked, command, size, {})
 
 
-def _by_msrun(script: str, arguments: list[str]) -> None:
-    usage = Usage(
-        script,
-        "DATASET CONFIG_PATH [WORKER_NUM [LOCAL_WORKER_NUM MASTER_ADDR MASTER_PORT NODE_RANK]]",
-        f"""\
-{DATASET}
-{CONFIG_PATH}
-  WORKER_NUM    how many processes on all machines; in a ModelArts container this and what follows
-                may be left out
-On several machines, call it on each with
-  LOCAL_WORKER_NUM  how many processes of them on this machine
-  MASTER_ADDR   address of the machine with rank 0, the same on all
-  MASTER_PORT   a free port there, the same on all
-  NODE_RANK     which machine this is: 0, 1, ...
-{PLACES} on the machine with rank 0.""",
-        fewest=2,
-        most=7,
-        owned=OWNED,
-    )
-    asked = parse(usage, arguments)
+def _by_msrun(asked: Arguments) -> None:
     dataset, config, *words = asked.words
     words = words or _words_of_modelarts()
     if len(words) not in (1, 5):
@@ -178,11 +112,11 @@ def _words_of_modelarts() -> list[str]:
     """Return WORKER_NUM to NODE_RANK as the environment in a ModelArts container says them."""
     if not os.environ.get("MA_NUM_GPUS"):
         raise UserError("WORKER_NUM is missing, and no ModelArts job says it (MA_NUM_GPUS)")
-    here = need_count("MA_NUM_GPUS", os.environ["MA_NUM_GPUS"])
+    each = need_count("MA_NUM_GPUS", os.environ["MA_NUM_GPUS"])
     machines = need_count("MA_NUM_HOSTS", os.environ.get("MA_NUM_HOSTS") or "1")
     address = (os.environ.get("VC_WORKER_HOSTS") or "127.0.0.1").split(",")[0]
     node = os.environ.get("VC_TASK_INDEX") or "0"
-    return [str(machines * here), str(here), address, PORT, node]
+    return [str(machines * each), str(each), address, PORT, node]
 
 
 def _cluster(words: list[str]) -> msrun.Cluster:
@@ -190,14 +124,14 @@ def _cluster(words: list[str]) -> msrun.Cluster:
     size = need_count("WORKER_NUM", words[0])
     if len(words) == 1:
         return msrun.Cluster(size, size, 0, "127.0.0.1", msrun.free_port())
-    here = need_count("LOCAL_WORKER_NUM", words[1])
+    each = need_count("LOCAL_WORKER_NUM", words[1])
     node = need_number("NODE_RANK", words[4])
-    if (node + 1) * here > size:
+    if (node + 1) * each > size:
         raise UserError(
-            f"LOCAL_WORKER_NUM={here} and NODE_RANK={node} go beyond WORKER_NUM={size}: "
+            f"LOCAL_WORKER_NUM={each} and NODE_RANK={node} go beyond WORKER_NUM={size}: "
             f"ranks count from 0 to {size - 1}"
         )
-    return msrun.Cluster(size, here, node, words[2], need_count("MASTER_PORT", words[3]))
+    return msrun.Cluster(size, each, node, words[2], need_count("MASTER_PORT", words[3]))
 
 
 def _need_data(dataset: str, config: str) -> None:

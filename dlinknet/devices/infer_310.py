@@ -11,39 +11,16 @@ from pathlib import Path
 
 from dlinknet.devices.log_folders import here, hold, move_aside, now
 from dlinknet.devices.processes import ROOT, StopRequest, python_command, start, wait_for
-from dlinknet.devices.script_arguments import Usage, need_file, need_folder, need_number, parse
+from dlinknet.devices.script_arguments import Arguments, need_file, need_folder, need_number
 from dlinknet.devices.supervisor import say
 from dlinknet.errors import UserError
 
-EXPLAINED = """\
-  DATA_PATH     folder of images ID_sat.jpg
-  LABEL_PATH    folder of their masks ID_mask.png; with --class_table: NAME.png of NAME.jpg
-  MINDIR_PATH   what export.py wrote with --batch_size=1, with its .json beside it: FILE.mindir
-                (Ascend) or FILE.onnx (CPU)
-  DEVICE_ID     which Ascend (default 0)"""
-SETTINGS = """\
-  --class_table=TABLE the masks are of these classes and named as their images (or NAME_L)
-  --ignore_index=none their void is one more class
-  --threshold=T       road is above it, for the score (0.5)
-  --tile_overlap=N    pixels that tiles of larger images share at least (256)
-  --fp16=True         an Ascend computes in float16; without it in float32 as far as it can
-It waits for the end, and fails if a step fails."""
 RESULTS = ("result_Files", "time_Result", "acc.log", "infer.log")
 MODULES = ("cv2", "numpy", "PIL", "tqdm", "yaml")
 
 
-def infer(_: str, script: str, arguments: list[str]) -> None:
+def infer(_: str, asked: Arguments) -> None:
     """Infer on an Ascend (.mindir) or on a CPU (.onnx), and print the score."""
-    usage = Usage(
-        script,
-        "DATA_PATH LABEL_PATH MINDIR_PATH [DEVICE_ID]",
-        EXPLAINED,
-        fewest=3,
-        most=4,
-        owned=("data_path", "label_path", "predict_path", "device_id"),
-        settings=SETTINGS,
-    )
-    asked = parse(usage, arguments)
     data, labels, model, *rest = asked.words
     for_program, for_score = _sort_settings(asked.settings, data)
     need_folder("DATA_PATH", data)

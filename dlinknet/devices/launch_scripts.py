@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 
 from dlinknet.devices import distribute_scripts, infer_310, standalone_scripts
+from dlinknet.devices.script_arguments import Arguments, parse
+from dlinknet.devices.script_usages import usage_of
 from dlinknet.errors import run_command
 
-KINDS: dict[str, Callable[[str, str, list[str]], None]] = {
+KINDS: dict[str, Callable[[str, Arguments], None]] = {
     "standalone_train": standalone_scripts.train,
     "standalone_eval": standalone_scripts.evaluate,
     "distribute_train": distribute_scripts.train,
@@ -35,7 +37,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # else it is closed
             stream.reconfigure(errors="surrogateescape")  # a folder's name may be any bytes
-    run_command(lambda arguments: KINDS[kind](device, script, arguments))
+    usage = usage_of(device, kind)
+    run_command(lambda arguments: KINDS[kind](device, parse(script, usage, arguments)))
 
 
 if __name__ == "__main__":

@@ -7,72 +7,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
+from dlinknet.devices.script_usages import Usage
 from dlinknet.devices.supervisor import say
 from dlinknet.errors import UserError
 
-SETTINGS = """\
-  --key=value   settings of the command (python train.py --help); relative paths start where you
-                stand
-  --wait        wait for the end, and fail if a process fails; without it the work goes on in the
-                background"""
-DATASET = "  DATASET       folder of ID_sat.jpg and ID_mask.png"
-CONFIG_PATH = "  CONFIG_PATH   settings, for instance dlinknet_config.yaml"
 FALSE = ("", "0", "False", "false", "no")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a script accepts.
-
-    script: its file's name. words: the names of its words, optional ones in brackets.
-    explained: what the words mean. fewest, most: how many words there may be.
-    owned: the settings that the script itself gives to the command.
-    settings: what the help says of the arguments that begin with --.
-    """
-
-    script: str
-    words: str
-    explained: str
-    fewest: int
-    most: int
-    owned: tuple[str, ...]
-    settings: str = SETTINGS
-
-    def help(self) -> str:
-        """Return what --help prints."""
-        return f"{self.line()}\n\n{self.explained}\n\n{self.settings}"
-
-    def line(self) -> str:
-        """Return how the script is called, in one line."""
-        return f"usage: bash scripts/{self.script} {self.words}"
 
 
 @dataclass
 class Arguments:
     """What the user gave to a script.
 
-    settings: as they go to the command. waits: the script waits for the end. resumes: a training
-    goes on.
+    script: its file's name. settings: as they go to the command. waits: the script waits for the
+    end. resumes: a training goes on.
     """
 
+    script: str
     words: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
     waits: bool = False
     resumes: bool = False
 
 
-def parse(usage: Usage, arguments: Sequence[str]) -> Arguments:
+def parse(script: str, usage: Usage, arguments: Sequence[str]) -> Arguments:
     """Return the arguments of a script by their kinds.
 
     Raises:
         UserError: one of them is not understood, or there are too few or too many words.
         SystemExit: --help was given; the help is printed.
     """
-    found = Arguments()
+    found = Arguments(script)
+    line = f"usage: bash scripts/{script} {usage.words}"
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if argument in ("-h", "--help"):
-            say(usage.help())
+            say(f"{line}\n\n{usage.explained}\n\n{usage.settings}")
             raise SystemExit
         if argument == "--wait":
             found.waits = True
@@ -82,14 +51,14 @@ def parse(usage: Usage, arguments: Sequence[str]) -> Arguments:
                 found.settings.append(argument)
         elif argument.startswith("--") and (equals or argument == "--tta"):
             if name[2:] in usage.owned:
-                raise UserError(f"'{name}' is the script's own: bash scripts/{usage.script} --help")
+                raise UserError(f"'{name}' is the script's own: bash scripts/{script} --help")
             found.settings.append(argument)
         elif argument.startswith("--"):
             raise UserError(f"'{argument}' is not understood: settings are --key=value")
         else:
             found.words.append(argument)
     if not usage.fewest <= len(found.words) <= usage.most:
-        raise UserError(usage.line())
+        raise UserError(line)
     return found
 
 

@@ -8,38 +8,18 @@ from dlinknet.devices import processes
 from dlinknet.devices.log_folders import here, hold, move_aside
 from dlinknet.devices.processes import python_command
 from dlinknet.devices.script_arguments import (
-    CONFIG_PATH,
-    DATASET,
     Arguments,
-    Usage,
     need_file,
     need_folder,
     need_mindspore,
     need_number,
-    parse,
 )
 from dlinknet.devices.supervisor import say
 from dlinknet.errors import one_line
 
 
-def train(device: str, script: str, arguments: list[str]) -> None:
+def train(device: str, asked: Arguments) -> None:
     """Train on one device."""
-    usage = Usage(
-        script,
-        f"DATASET CONFIG_PATH{_device_word(device)}",
-        f"{DATASET}\n{CONFIG_PATH}\nThe log is ./train.log, checkpoints go to ./output.",
-        fewest=2,
-        most=2 + (device != "CPU"),
-        owned=(
-            "data_path",
-            "config_path",
-            "output_path",
-            "run_distribute",
-            "device_target",
-            "device_id",
-        ),
-    )
-    asked = parse(usage, arguments)
     dataset, config, *rest = asked.words
     need_folder("DATASET", dataset)
     need_file("CONFIG_PATH", config)
@@ -54,34 +34,11 @@ def train(device: str, script: str, arguments: list[str]) -> None:
         *chosen,
         *asked.settings,
     ]
-    _run("train", command, asked, script)
+    _run("train", command, asked)
 
 
-def evaluate(device: str, script: str, arguments: list[str]) -> None:
+def evaluate(device: str, asked: Arguments) -> None:
     """Score a trained network on one device."""
-    usage = Usage(
-        script,
-        f"DATASET LABEL_PATH CHECKPOINT PREDICT_PATH CONFIG_PATH{_device_word(device)}",
-        f"""\
-  DATASET       folder of ID_sat.jpg
-  LABEL_PATH    folder of the true masks ID_mask.png
-  CHECKPOINT    a trained network
-  PREDICT_PATH  folder that receives masks, overlays and figures
-{CONFIG_PATH}
-The log, with the figures, is ./eval.log.""",
-        fewest=5,
-        most=5 + (device != "CPU"),
-        owned=(
-            "data_path",
-            "label_path",
-            "trained_ckpt",
-            "predict_path",
-            "config_path",
-            "device_target",
-            "device_id",
-        ),
-    )
-    asked = parse(usage, arguments)
     dataset, labels, checkpoint, masks, config, *rest = asked.words
     need_folder("DATASET", dataset)
     need_folder("LABEL_PATH", labels)
@@ -99,11 +56,7 @@ The log, with the figures, is ./eval.log.""",
         *chosen,
         *asked.settings,
     ]
-    _run("eval", command, asked, script)
-
-
-def _device_word(device: str) -> str:
-    return "" if device == "CPU" else " [DEVICE_ID] (default 0)"
+    _run("eval", command, asked)
 
 
 def _device_settings(device: str, words: list[str]) -> list[str]:
@@ -115,7 +68,7 @@ def _device_settings(device: str, words: list[str]) -> list[str]:
     return [f"--device_target={device}", f"--device_id={number}"]
 
 
-def _run(name: str, command: list[str], asked: Arguments, script: str) -> None:
+def _run(name: str, command: list[str], asked: Arguments) -> None:
     """Run a command with its log in NAME.log, in the background or to its end.
 
     Raises:
@@ -136,6 +89,6 @@ def _run(name: str, command: list[str], asked: Arguments, script: str) -> None:
     status = processes.wait_for(process.child, request)
     if status:
         ended = f"{process.name} {process.ended_as(status)} (log: {log})"
-        say(one_line(f"{script}: error: {ended}"), is_error=True)
+        say(one_line(f"{asked.script}: error: {ended}"), is_error=True)
         sys.exit(status)
     say(f"done; log: {log}")

@@ -675,6 +675,27 @@ def test_every_script_says_how_it_is_used():
         assert "--wait" in result.stdout and "train.py --help" in result.stdout
 
 
+def test_without_mindspore_there_is_help_and_one_line(run, work):
+    """Of the Pythons on PATH none has it."""
+    tools = work.parent / "tools"
+    tools.mkdir()
+    for name in ("python", "python3"):
+        (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+        (tools / name).chmod(0o755)
+    run.bin = tools
+    script = ["run_standalone_gpu_train.sh", "the data", "my config.yaml"]
+    assert run(*script, "--help").stdout.startswith("usage: ")
+    result = run(*script)
+    assert result.returncode == 2 and result.stderr == (
+        "run_standalone_gpu_train.sh: error: no Python on PATH has MindSpore: pip install -r requirements.txt, "
+        "or make .venv with bash scripts/quickstart.sh\n"
+    )
+    for name in ("python", "python3"):
+        (tools / name).write_text("#!/bin/sh\nexit 1\n")
+    result = run(*script)
+    assert result.returncode == 2 and "there is no Python 3.9 or later on PATH" in result.stderr
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """Eight images to train on, of roads_epfl where they are at hand, in a folder of their own, and a bash that starts there."""
