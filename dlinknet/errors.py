@@ -65,7 +65,7 @@ class InputError(UserError):
     def __init__(self, subject: object, reason: str, before: str = ""):
         self.subject, self.reason, self.before = str(subject), reason, before
         start = f"{before} " if before else ""
-        space = "" if reason.startswith((":", ";")) or not reason else " "
+        space = "" if reason.startswith((":", ";", ",")) or not reason else " "
         super().__init__(f"{start}{subject or 'the value'}{space}{reason}")
 
 

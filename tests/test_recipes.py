@@ -20,7 +20,7 @@ def test_a_recipe_is_a_few_lines_that_the_settings_take(file):
         "only what differs from the defaults"
     )
     assert classes_of(settings).outputs > 1 and preprocessing_of(settings).is_supported
-    assert f"configs/{file.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"configs/{file.name}" in (ROOT / "docs" / "classes.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

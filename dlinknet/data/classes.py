@@ -222,7 +222,7 @@ def read_table(file: Path, count_void: bool) -> Classes:
 
 
 def parse_classes(values: Any) -> Classes:
-    """Return the classes that Classes.described or a table's YAML describes.
+    """Return the classes that Classes.to_dict or a table's YAML describes.
 
     Raises:
         ValueError: the values are no table; the text says what is wrong, in a short line.

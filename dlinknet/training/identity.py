@@ -46,7 +46,7 @@ class DataIdentity:
             "train": list(self.train),
             "valid": list(self.valid),
             "files": self.files,
-            "classes": self.classes and self.classes.described(),
+            "classes": self.classes and self.classes.to_dict(),
         }
 
 

@@ -33,6 +33,7 @@ def resume(trainer: Trainer, stopped: Stopped, source: RunFiles) -> None:
                 error.subject,
                 f"{error.reason}; the training may have to go back to its weights: put the run's own "
                 "file there",
+                error.before,
             ) from None
     load_network(stopped.checkpoint, trainer.network)
     load_state(stopped.checkpoint, trainer.records.beside_network())

@@ -90,7 +90,7 @@ def pixels(mindspore, spread_checkpoint):
     from dlinknet.devices import runtime
 
     try:
-        runtime.need_dynamic_shapes("dynamic")
+        runtime.need_dynamic_shapes()
     except UserError:
         return exporting(spread_checkpoint("linknet18"), Shape(1, (64, 96), pixels=True))
     return exporting(spread_checkpoint("linknet18"), Shape(1, (64, 96), True, pixels=True))

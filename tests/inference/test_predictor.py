@@ -8,7 +8,9 @@ import pytest
 
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.preprocess import pad, to_input
+from dlinknet.evaluation import overlays, tables
 from dlinknet.evaluation.metrics import confusion
+from dlinknet.inference import pictures
 from dlinknet.inference.engines import NetworkEngine
 from dlinknet.inference.tiles import Tiling, along
 from tests.conftest import stripes, write_pair
@@ -102,7 +104,6 @@ def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(
 
 
 def test_a_set_is_scored_image_by_image(brightness, tmp_path):
-    from dlinknet.evaluation import tables
     from dlinknet.evaluation.metrics import figures
     from dlinknet.evaluation.scoring import score, score_all
     from dlinknet.inference.predictor import Predictor
@@ -141,31 +142,30 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
 
 def test_an_overlay_shows_true_missed_and_false_road_in_three_colours():
     from dlinknet.data.pairs import Pair
-    from dlinknet.evaluation import tables
+    from dlinknet.evaluation.overlays import overlay
     from dlinknet.evaluation.scoring import Scored
 
     image = np.full((40, 60, 3), 100, np.uint8)
     truth, prediction = np.zeros((2, 40, 60), np.uint8)
     truth[:20], prediction[10:30] = 1, 1
-    picture = tables.overlay(
+    picture = overlay(
         Scored(Pair("x", None, None), image, truth, prediction, confusion(truth, prediction))
     )
-    assert picture.shape == (40 + tables.CAPTION, 124, 3)
+    assert picture.shape == (40 + overlays.CAPTION, 124, 3)
     assert np.array_equal(picture[:40, :60], image)
 
     def blend(colour):
         return (0.35 * 100 + 0.65 * np.array(colour)).astype(np.uint8)
 
-    assert np.array_equal(picture[5, 80], blend(tables.MISSED)) and np.array_equal(
-        picture[15, 80], blend(tables.TRUE)
+    assert np.array_equal(picture[5, 80], blend(pictures.MISSED)) and np.array_equal(
+        picture[15, 80], blend(pictures.TRUE)
     )
-    assert np.array_equal(picture[25, 80], blend(tables.FALSE)) and np.array_equal(
+    assert np.array_equal(picture[25, 80], blend(pictures.FALSE)) and np.array_equal(
         picture[35, 80], [100, 100, 100]
     )
 
 
 def test_the_references_three_lines_are_there_and_say_whose_iou_it_is():
-    from dlinknet.evaluation import tables
 
     lines = tables.figure_lines(np.array([[90, 2], [3, 5]]))
     assert "road_iou: 0.5000" in lines and "acc: 0.9500" in lines and "acc_cls: 0.8016" in lines
@@ -340,7 +340,7 @@ def test_eight_views_take_a_square(tmp_path):
     from dlinknet.inference.predictor import EIGHT_VIEWS, Predictor
 
     image = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    with pytest.raises(UserError, match="tta: the model takes 96x64 pixels"):
+    with pytest.raises(UserError, match="a model of 96x64 pixels has no views that are turned"):
         Predictor(Fixed(1, (64, 96)), Tiling(1536, 256, EIGHT_VIEWS))
     engine = Fixed(5, (64, 64))
     found = Predictor(engine, Tiling(1536, 256, EIGHT_VIEWS)).probability(image)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,10 +150,10 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
     whole.files.path("epochs.csv").unlink()  # killed between the checkpoint and the table
     trainer = resumed(make, "whole", validate=lambda network: {})
     trainer.run()
-    assert "nothing is left to train: 3 epochs are done; a higher --epoch_num goes on" in lines()
+    assert "nothing is left to train: 3 epochs are done; with more epochs it goes on" in lines()
     assert whole.files.last.read_bytes() == before and len(table(trainer)) == 3
     trainer = resumed(make, "whole", validate=lambda network: said(0.5, 0.1))
-    trainer.settings = trainer.settings.__class__(**{**trainer.settings.__dict__, "epoch_num": 4})
+    trainer.recipe = replace(trainer.recipe, epochs=4)
     trainer.run()
     assert len(table(trainer)) == 4 and trainer.state.best.epoch == 4
 
@@ -177,18 +178,18 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
     learn(trainer, losses)
     trainer.run()
     assert trainer.schedule.epochs_without == 4
-    settings = trainer.settings.__class__(**{**trainer.settings.__dict__, "epoch_num": 20})
+    recipe = replace(trainer.recipe, epochs=20)
     trainer = resumed(make, "plateau")
     assert trainer.network.head.conv2.bias.asnumpy() == [1] and trainer.schedule.epochs_without == 4
     assert float(trainer.optimizer.learning_rate.asnumpy()) == pytest.approx(4e-4)
-    trainer.settings = settings
+    trainer.recipe = recipe
     learn(trainer, losses)
     trainer.run()
     assert (
         len(trainer.state.rows) == 8 and trainer.state.ended == "no lower training loss in 7 epochs"
     )
     trainer = resumed(make, "plateau")
-    trainer.settings = settings
+    trainer.recipe = recipe
     trainer.run()
     assert (
         "nothing is left to train: the run ended early, no lower training loss in 7 epochs"
@@ -227,7 +228,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
             "_last.ckpt " in line and line.endswith("; going on from the one before it")
             for line in lines()
         )
-        with pytest.raises(UserError, match=".*_last.ckpt .*; resume: .*_last.ckpt "):
+        with pytest.raises(UserError, match=".*_last.ckpt .*; .*_last.ckpt "):
             read_newest([files.last, files.last])
 
 
@@ -268,10 +269,11 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     with pytest.raises(Cut):
         cut.run()
     assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
+    from dlinknet.training.resume import resume
     from dlinknet.training.stopped import read_stopped
 
     again = make(*SETTINGS, *asked, folder=schedule)
-    again.resume(read_stopped(again.files.last), again.files)
+    resume(again, read_stopped(again.files.last), again.files)
     rates = noting(again)
     again.run()
     assert rates == expected[4:] and len(set(expected)) >= 3
@@ -285,7 +287,7 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
 @pytest.fixture
 def rewritten(make, monkeypatch):  # noqa: F811
     """(a trainer whose run has ended two of three epochs, rewrite(text) -> its `last` with another text, without writing it)."""
-    from dlinknet.checkpoints import load as reading
+    from dlinknet.checkpoints import read as reading
     from dlinknet.training.progress import Position
 
     trainer = make(*SETTINGS, validate=lambda network: said(0.4, 0.5))
@@ -382,6 +384,7 @@ def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
 
 def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
     from dlinknet.checkpoints.save import save
+    from dlinknet.training.lowest import read_lowest
 
     trainer = make(*SETTINGS)
     for text in (
@@ -392,4 +395,4 @@ def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
     ):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)
         with pytest.raises(UserError, match=".*_plateau.ckpt does not say of which loss it is"):
-            trainer._lowest()
+            read_lowest(trainer.files.plateau, trainer.schedule)

@@ -95,7 +95,7 @@ def test_one_thing_alone_is_started_from(tmp_path):
         starts_from(asked, True)
     with pytest.raises(UserError, match="trained_ckpt and pretrained_ckpt both name"):
         starts_from(settings("--trained_ckpt=a.ckpt", "--pretrained_ckpt=b.ckpt"), False)
-    (tmp_path / "all.yaml").write_text("b.ckpt\n")
+    (tmp_path / "all.yaml").write_text("pretrained_ckpt: b.ckpt\n")
     assert starts_from(
         settings("--trained_ckpt=a.ckpt", f"--config_path={tmp_path / 'all.yaml'}"), False
     ) == ["trained_ckpt"], "a file's is passed over"
@@ -107,6 +107,6 @@ def test_a_yaml_file_that_serves_evaluation_too_starts_nothing(tmp_path, monkeyp
     monkeypatch.setattr(
         "dlinknet.commands.resuming.LOG.info", lambda text, *words: said.append(text)
     )
-    (tmp_path / "all.yaml").write_text("a.ckpt\n")
+    (tmp_path / "all.yaml").write_text("trained_ckpt: a.ckpt\n")
     assert starts_from(settings(f"--config_path={tmp_path / 'all.yaml'}"), False) == []
     assert len(said) == 1 and "--trained_ckpt=FILE on the command line fine-tunes" in said[0]

@@ -90,7 +90,7 @@ def test_processes_that_would_not_train_the_same_are_refused(together):
     others = ", ".join(str(rank) for rank in range(1, len(together)))
     for rank in together:
         assert str(rank["refusal"]).startswith(
-            f"UserError: run_distribute: ranks {others} do not start as rank 0 does"
+            f"InputError: ranks {others} do not start as rank 0 does"
         )
 
 
