@@ -172,7 +172,8 @@ class Prediction:
             kept = np.round(self.probability * 65535).astype(np.uint16)
         elif probabilities == "npy":
             kept = self.probability
-        source = ImageFile(self.id, self._file, self._labels.shape)
+        height, width = self._labels.shape
+        source = ImageFile(self.id, self._file, (height, width))
         image = np.ascontiguousarray(self.image[..., ::-1])
         files.write(Predicted(source, image, self._labels, kept))
         return [target / name for name in files.written]

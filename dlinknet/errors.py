@@ -103,7 +103,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     try:
         main(sys.argv[1:])
     except SystemExit as end:  # --help
-        status = end.code or 0
+        status = int(end.code or 0)
     except Exception as error:
         signals.leave_to_signal()
         short = out_of_memory(error)
