@@ -1,7 +1,7 @@
-"""The run_*.sh scripts: with stand-ins for train.py and eval.py where a device is missing, for real on the CPU.
+"""The run_*.sh scripts: with stand-ins for train.py and eval.py, and for real on the CPU.
 
-The stand-ins lie in a copy of the project. They record how they were called and with what environment, and end as they
-are told to.
+The stand-ins lie in a copy of the project. They record how they were called and with what
+environment, and end as they are told to.
 """
 
 import json
@@ -25,9 +25,12 @@ from tests.conftest import ROOT, stripes, wait_for, write_pair
 EPFL = ROOT.parent / "shared" / "data" / "roads_epfl"
 STAND_IN = """\
 import json, os, sys, time
-rank = "scheduler" if os.environ.get("MS_ROLE") == "MS_SCHED" else os.environ.get("RANK_ID", "alone")
+rank = os.environ.get("RANK_ID", "alone")
+if os.environ.get("MS_ROLE") == "MS_SCHED":
+    rank = "scheduler"
 print("stand-in", rank, flush=True)
-record = {"arguments": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ), "session": os.getsid(0)}
+record = {"arguments": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ)}
+record["session"] = os.getsid(0)
 file = os.path.join(os.environ["RECORDS"], rank)
 open(file, "w").write(json.dumps(record))
 os.rename(file, file + ".json")
@@ -43,7 +46,7 @@ for word in os.environ.get("STAND_IN", "").split():
             os.kill(os.getpid(), -int(status))
         sys.exit(int(status))
 """
-# As MindSpore's: it starts scheduler and workers in sessions of their own, each with its log, and ends.
+# Like MindSpore's, it starts scheduler and workers in sessions of their own, and ends.
 MSRUN = """\
 #!PYTHON
 import json, os, subprocess, sys
@@ -58,7 +61,8 @@ for rank in range(node * here, (node + 1) * here):
     started.append((f"worker_{rank}", {"MS_ROLE": "MS_WORKER", "RANK_ID": str(rank)}))
 for name, variables in started:
     with open(os.path.join(options["log_dir"], name + ".log"), "w") as log:
-        subprocess.Popen(["python", *task], env={**os.environ, **variables}, stdout=log, stderr=log, start_new_session=True)
+        streams = {"stdout": log, "stderr": log, "start_new_session": True}
+        subprocess.Popen(["python", *task], env={**os.environ, **variables}, **streams)
 """
 
 
@@ -75,7 +79,7 @@ def clone(tmp_path_factory):
 
 @pytest.fixture
 def work(tmp_path):
-    """A folder with spaces in its name: images, masks, a configuration, a rank table, a checkpoint."""
+    """A folder with spaces in its name: images, masks, settings, a rank table, a checkpoint."""
     folder = tmp_path / "my work"
     for number in range(8):
         write_pair(folder / "the data", f"p{number}", *stripes(number))
@@ -147,7 +151,7 @@ def run(clone, work, tmp_path):
 
 @pytest.fixture
 def msrun(run, tmp_path):
-    """A stand-in for msrun beside a Python that is otherwise this one; what it was called with, line by line."""
+    """A stand-in for msrun beside a Python that is otherwise this one; returns its words."""
     home = Path(os.path.realpath(sys.executable)).parent
     run.bin = tmp_path / "environment" / "bin"
     run.bin.mkdir(parents=True)
@@ -160,7 +164,7 @@ def msrun(run, tmp_path):
 
 
 def settings_of(record, command):
-    """The recorded command line as the real configuration reads it, relative to where the script was called."""
+    """Return the recorded command line as the command reads it, where the script was called."""
     assert record["arguments"][0].endswith(f"/{command}")
     here = os.getcwd()
     try:
@@ -239,8 +243,8 @@ def test_in_the_background_it_says_where_the_log_is_and_returns(run, work):
     wait_for(lambda: (work / "train.log").read_text() == "stand-in alone\n")
     result = run("run_standalone_gpu_train.sh", "the data", "my config.yaml")
     assert result.returncode == 2 and result.stderr == (
-        f"run_standalone_gpu_train.sh: error: the work of train.log that was started in {work} is still running: "
-        "wait, stop it, or call this in another folder\n"
+        f"run_standalone_gpu_train.sh: error: the work of train.log that was started in {work} "
+        "is still running: wait, stop it, or call this in another folder\n"
     )
 
 
@@ -268,8 +272,8 @@ def test_a_failure_is_one(run, work):
         "run_standalone_ascend_train.sh", "the data", "my config.yaml", "--wait", plan="alone:0:3"
     )
     assert result.returncode == 3 and result.stderr.splitlines() == [
-        "run_standalone_ascend_train.sh: error: the command failed with status 3: train.py: error: as it was told "
-        f"(log: {work}/train.log)"
+        "run_standalone_ascend_train.sh: error: the command failed with status 3: "
+        f"train.py: error: as it was told (log: {work}/train.log)"
     ]
 
 
@@ -377,7 +381,8 @@ def test_a_rank_of_msrun_that_fails_at_once_is_named(run, work, msrun):
     assert result.returncode == 1
     error = "rank 1 failed with status 5: train.py: error: as it was told"
     assert result.stderr.startswith(
-        f"run_distribute_msrun_train.sh: error: {error} (log: {work}/LOG1/log.log); the others were stopped"
+        f"run_distribute_msrun_train.sh: error: {error} (log: {work}/LOG1/log.log); "
+        "the others were stopped"
     ), result.stderr
     assert not run.living()
     result = run(*script, FAIL="yes")
@@ -462,8 +467,8 @@ def test_the_first_that_fails_ends_the_others_and_is_named(run, work):
     )
     assert result.returncode == 1 and time.monotonic() - start < 20
     assert result.stderr.splitlines() == [
-        "run_distribute_ascend_train.sh: error: rank 1 failed with status 2: train.py: error: as it was told "
-        f"(log: {work}/LOG1/log.log); the others were stopped"
+        "run_distribute_ascend_train.sh: error: rank 1 failed with status 2: "
+        f"train.py: error: as it was told (log: {work}/LOG1/log.log); the others were stopped"
     ]
     assert not run.living()
 
@@ -687,8 +692,8 @@ def test_without_mindspore_there_is_help_and_one_line(run, work):
     assert run(*script, "--help").stdout.startswith("usage: ")
     result = run(*script)
     assert result.returncode == 2 and result.stderr == (
-        "run_standalone_gpu_train.sh: error: no Python on PATH has MindSpore: pip install -r requirements.txt, "
-        "or make .venv with bash scripts/quickstart.sh\n"
+        "run_standalone_gpu_train.sh: error: no Python on PATH has MindSpore: "
+        "pip install -r requirements.txt, or make .venv with bash scripts/quickstart.sh\n"
     )
     for name in ("python", "python3"):
         (tools / name).write_text("#!/bin/sh\nexit 1\n")
@@ -698,7 +703,7 @@ def test_without_mindspore_there_is_help_and_one_line(run, work):
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """Eight images to train on, of roads_epfl where they are at hand, in a folder of their own, and a bash that starts there."""
+    """A folder with eight images, of roads_epfl if they are at hand, and a bash that starts there."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "data").mkdir()
     if EPFL.exists():
