@@ -703,7 +703,7 @@ def test_without_mindspore_there_is_help_and_one_line(run, work):
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """A folder with eight images, of roads_epfl if they are at hand, and a bash that starts there."""
+    """A folder with eight images, of roads_epfl if at hand, and a bash that starts there."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "data").mkdir()
     if EPFL.exists():
