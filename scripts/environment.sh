@@ -119,3 +119,17 @@ sys.exit(sys.version_info < (3, 9) or not all(map(find_spec, sys.argv[1:])))' $m
     done
     fail "there is no Python 3.9 or later on PATH"
 }
+
+# Installs what a further requirements file lists, once. usage: add_requirements FILE
+add_requirements() {
+    local stamp=$VENV/$1.installed
+    if cmp -s "$ROOT/$1" "$stamp"; then
+        return
+    fi
+    echo "installing what $1 lists"
+    foreground "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$ROOT/$1" || {
+        [ -z "$signalled" ] || exit $((128 + signalled))
+        fail "pip could not install $1; its own lines are above"
+    }
+    cp "$ROOT/$1" "$stamp"
+}
