@@ -38,10 +38,10 @@ def main(arguments: list[str]) -> None:
     _refuse_early(settings, resumed)
     classes, training, validation = training_sets(settings)
     identity = data_identity(training, validation, classes)
-    # MindSpore takes seconds to import and reads its environment then: after the checks, and after
-    # runtime has set it.
     with naming("run_distribute"):
         launch = find_launch() if settings.run_distribute else None
+    # MindSpore needs seconds to import and reads its environment then: after the checks, and after
+    # runtime has set it.
     with naming("device_target"):
         device = runtime.start(
             settings.device_target,
