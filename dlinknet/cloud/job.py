@@ -64,6 +64,9 @@ def run(
     console.start_log()
     values, unknown = given_settings(command.name, arguments, environment)
     first = writes(environment)
+    if first:
+        # The command's own log shows the settings that the job gives it.
+        LOG.info("job: %s %s", command.name, console.command_line(arguments))
     if first and unknown:
         LOG.info(
             "arguments that are no settings of this command, which nothing was done with: %s",

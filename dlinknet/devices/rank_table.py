@@ -251,8 +251,5 @@ def _said(file: str | Path) -> str:
     return f"the rank table {clipped(str(file), 100)}"
 
 
-def _no_table(file: str | Path, reason: str = "") -> InputError:
-    return InputError(
-        clipped(str(file), 100),
-        f"is not a rank table: {reason or REQUIRED}; dlinknet rank-table makes one",
-    )
+def _no_table(file: str | Path, reason: str = REQUIRED) -> InputError:
+    return InputError(_said(file), f"is not one: {reason}; dlinknet rank-table makes one")

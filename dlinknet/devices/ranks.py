@@ -20,7 +20,7 @@ DIGITS = 3  # of a count up to 2^60
 
 
 class Ranks:
-    """This process among the `size` processes of a training.
+    """One of the `size` processes of a training: this one.
 
     Ranks count from 0, and rank 0 writes the files. All processes must call the methods, except
     share(), in the same order.

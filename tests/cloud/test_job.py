@@ -296,10 +296,9 @@ def test_arguments_of_the_platform_are_reported_once(moxing, tmp_path, capsys):
         "--rank",
         "3",
     )
-    assert (
-        capsys.readouterr().out.count("nothing was done with: --init_method=tcp://x:1 --rank 3")
-        == 1
-    )
+    out = capsys.readouterr().out
+    assert out.count("nothing was done with: --init_method=tcp://x:1 --rank 3") == 1
+    assert out.count("job: train --enable_modelarts=True ") == 1, "the job's own command line"
     Run().as_job(
         moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2"
     )

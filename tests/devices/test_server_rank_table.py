@@ -123,7 +123,7 @@ def test_the_command_names_the_setting_that_is_wrong(tmp_path):
             "devices: the address of device 0 is not known: hccn_tool is not on PATH",
             ["--devices=0"],
         ),
-        (f"rank_table: {file} is not a rank table: it requires server_list", []),
+        (f"rank_table: the rank table {file} is not one: it requires server_list", []),
     ):
         with pytest.raises(UserError, match=f"^{words}"):
             command.main([f"--rank_table={file}", *arguments])
