@@ -22,10 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, cast
 
-from dlinknet.cloud.names import need_inside, need_possible
+from dlinknet.cloud.names import need_inside
 from dlinknet.errors import InputError, clipped, first_line
 from dlinknet.files.foreign import foreign_file
-from dlinknet.files.places import quoted
+from dlinknet.files.places import quoted, refuse_misnamed
 
 ZIPS = (".zip",)
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -231,7 +231,7 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
                 f"unpacks to {total / 1e9:.1f} GB or more, and {folder} has {free / 1e9:.1f} GB",
             )
     names = [member.name for member in members.values()]
-    need_possible(names, folder, said, "rename it and pack it again")
+    refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
     need_inside(names, said, "pack it again")
     for member in members.values():
         file = folder / member.name

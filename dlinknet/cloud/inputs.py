@@ -11,11 +11,11 @@ from typing import Any, Callable
 
 from dlinknet.cloud import transfer
 from dlinknet.cloud.archives import is_archive, unpack
-from dlinknet.cloud.names import need_possible
 from dlinknet.cloud.node import CacheError, Node
 from dlinknet.cloud.store import Object, Store, canonical, is_remote, join, split
 from dlinknet.console import LOG
-from dlinknet.errors import InputError, name_some
+from dlinknet.errors import InputError, clipped, name_some
+from dlinknet.files.places import refuse_misnamed
 
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")  # exports, with FILE.json beside them
@@ -143,7 +143,8 @@ class Inputs:
         return self._fill(place, last, about, get)
 
     def _download(self, found: Found, folder: Path) -> None:
-        need_possible(found.objects, folder, found.url, "rename or remove it")
+        holds = f"{clipped(found.url, 100)} holds"
+        refuse_misnamed(folder, found.objects, holds, "rename or remove it")
         store, start = self.store(), time.monotonic()
         if found.file:
             for name, what in found.objects.items():

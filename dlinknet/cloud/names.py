@@ -1,12 +1,12 @@
-"""Names of files that come from outside: which of them may appear below a folder."""
+"""Paths that come from outside: they must stay below a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from dlinknet.errors import InputError, clipped
-from dlinknet.files.places import misnamed, quoted
+from dlinknet.files.places import quoted
 
 
 def is_inside(name: str) -> bool:
@@ -32,13 +32,3 @@ def need_inside(names: Iterable[str], source: str, remedy: str) -> None:
         if not is_inside(name):
             reason = f"holds {quoted(name)}, which leads out of its folder; {remedy}"
             raise InputError(clipped(source, 100), reason)
-
-
-def need_possible(names: Iterable[str], folder: Path, source: str, remedy: str) -> None:
-    """Check that files below `folder` can have these names.
-
-    Raises:
-        InputError: a file cannot; `source` and `remedy` are as in need_inside().
-    """
-    for name, fault in misnamed(folder, names).items():
-        raise InputError(clipped(source, 100), f"holds {quoted(name)}, which has {fault}; {remedy}")

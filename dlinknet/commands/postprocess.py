@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> None:
         with naming("label_path"):
             truth = classes.read(mask)
         with naming("predict_path"):
-            probability = read_binary(folder / f"{id}{ENDING}", *truth.shape, classes.outputs)
+            height, width = truth.shape
+            file = folder / f"{id}{ENDING}"
+            probability = read_binary(file, height, width, classes.outputs)
         rows.append(
             (id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known)))
         )

@@ -36,7 +36,7 @@ def make_rank_table(file: str, devices: dict[int, str], server_ip: str) -> list[
         raise InputError(clipped(file, 100), "exists; name another file, or remove it")
     folder = Path(file).absolute().parent
     need_place(str(folder))
-    refuse_misnamed(folder, [Path(file).name], "the file", "name another file")
+    refuse_misnamed(folder, [Path(file).name], "the file would be", "name another file")
     listed = [
         {"device_id": str(device), "device_ip": address, "rank_id": str(rank)}
         for rank, (device, address) in enumerate(devices.items())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
 import numpy as np
 
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.images.decode import BadImage, decode, decode_grey
 
 ROAD_MINIMUM = 128  # a mask's pixel is road from here on
@@ -33,8 +32,9 @@ def read_mask(file: Path) -> np.ndarray:
 
 @contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """Turn BadImage, which names a file alone, into a UserError with the file's path."""
+    """Turn BadImage, which names a file alone, into an InputError with the file's path."""
     try:
         yield
     except BadImage as error:
-        raise UserError(f"{file.parent}{os.sep}{error}") from None
+        reason = str(error).removeprefix(f"{file.name}: ")
+        raise InputError(file, f": {reason}") from None

@@ -16,6 +16,7 @@ from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.devices.ranks import Ranks
+from dlinknet.devices.supervisor import DONE
 from dlinknet.errors import InputError, RunFailed
 from dlinknet.models.linknet import LinkNet
 from dlinknet.models.precision import set_precision
@@ -170,7 +171,7 @@ class Trainer:
                 self.files.best,
             )
         signals.say("the training was done")
-        LOG.info("training is done")
+        LOG.info(DONE)
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
@@ -215,12 +216,7 @@ class Trainer:
             )
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
-                LOG.info(
-                    "no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
-                    self.schedule.epochs_without,
-                    self.schedule.lowest_loss,
-                    self.schedule.learning_rate,
-                )
+                LOG.info("%s", self.schedule)
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break
@@ -308,7 +304,8 @@ class Trainer:
 
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
-        mark = " (best)" if self.state.best.epoch == row["epoch"] else ""
+        best = self.state.best
+        mark = " (best)" if best and best.epoch == row["epoch"] else ""
         return (
             f"epoch {row['epoch']}/{self.recipe.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
             f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s"
