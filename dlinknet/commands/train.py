@@ -19,6 +19,7 @@ from dlinknet.config import Config
 from dlinknet.config.values import Resume
 from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
+from dlinknet.devices.launcher import find_launch, reject_unlaunched_rank
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
 from dlinknet.files.places import need_file, need_place
@@ -38,7 +39,9 @@ def main(arguments: list[str]) -> None:
     _refuse_early(settings, resumed)
     classes, training, validation = training_sets(settings)
     identity = data_identity(training, validation, classes)
-    # MindSpore takes seconds to import and reads its environment then: after the checks, and after
+    with naming("run_distribute"):
+        launch = find_launch() if settings.run_distribute else None
+    # MindSpore needs seconds to import and reads its environment then: after the checks, and after
     # runtime has set it.
     with naming("device_target"):
         device = runtime.start(
@@ -46,7 +49,7 @@ def main(arguments: list[str]) -> None:
             settings.device_id,
             settings.seed,
             settings.tf32,
-            settings.run_distribute,
+            launch,
         )
     from dlinknet.training.loop import Trainer
     from dlinknet.training.resume import resume
@@ -89,7 +92,8 @@ def main(arguments: list[str]) -> None:
 
 def _refuse_early(settings: Config, resumed: Resumed | None) -> None:
     """Raise UserError for what can be seen before any data is read."""
-    runtime.refuse_lonely(settings.run_distribute)
+    with naming("run_distribute"):
+        reject_unlaunched_rank(settings.run_distribute)
     with naming("output_path"):
         need_place(settings.output_path)
     for key in starts_from(settings, bool(resumed)):

@@ -157,7 +157,7 @@ class Trainer:
                     else f"{len(self.state.rows)} epochs are done{more}",
                 )
             else:
-                self.ranks.equalise(self.network.get_parameters())
+                self.ranks.broadcast(self.network.get_parameters())
                 self._run_epochs()
         except Exception as error:
             raise_told(error, self.loader, self.records.how_to_go_on())
@@ -203,7 +203,7 @@ class Trainer:
             if decision.restore:
                 if self.ranks.first:
                     load_network(read_lowest(self.files.plateau, self.schedule), self.network)
-                self.ranks.equalise(self.network.get_parameters())
+                self.ranks.broadcast(self.network.get_parameters())
                 self._set_rate(self.schedule.learning_rate)
             self.state.rows.append(row)
             self.state.position, self.state.ended = Position(epoch + 1), decision.stop

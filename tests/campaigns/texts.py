@@ -395,9 +395,9 @@ def make_command_line(rng: Random) -> Case:
         if config.load(["--config_path=again.yaml"], "") != loaded:
             raise Disagrees("settings that were written read back otherwise")
         if "devices" in keys and loaded.devices:
-            from dlinknet.devices.rank_table import make_rank_table
+            from dlinknet.devices.server_rank_table import find_devices, make_rank_table
 
-            make_rank_table("table.json", loaded.devices, loaded.server_ip)
+            make_rank_table("table.json", find_devices(loaded.devices), loaded.server_ip)
         return ""
 
     return Case(short(arguments) if len(str(arguments)) > 200 else ascii(arguments), run)
@@ -407,7 +407,8 @@ def _warm() -> None:
     import dlinknet.cloud.node
     import dlinknet.config
     import dlinknet.data.class_weights
-    import dlinknet.devices.rank_table  # noqa: F401
+    import dlinknet.devices.rank_table
+    import dlinknet.devices.server_rank_table  # noqa: F401
     import dlinknet.evaluation.run_report  # noqa: E401, F401
     import dlinknet.inference.description
     import dlinknet.training.run
