@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from dlinknet.data.classes import IGNORED, Classes
-from dlinknet.data.masks import survey
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import InputError
 from dlinknet.files.atomic import write_text
@@ -49,7 +48,7 @@ def frequencies(pairs: list[Pair], classes: Classes, folder: Path | None = None)
     Raises:
         InputError: every pixel is void.
     """
-    labels = sum((pair.marks or survey(pair.mask, classes)).labels for pair in pairs)
+    labels = sum((pair.marks or classes.survey(pair.mask)).labels for pair in pairs)
     found = Frequencies(classes.names, labels[: len(classes.known)], int(labels[IGNORED]))
     if not found.pixels.sum():
         raise InputError(

@@ -26,7 +26,7 @@ class Coding:
     """
 
     values: np.ndarray
-    colours: Optional[dict[int, int]]
+    colours: dict[int, int] | None
     twice: tuple[int, ...] = ()
 
     def of_colours(self, colours: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from dlinknet.data.pairs import MASK_TYPES
+from dlinknet.data.pairs import MASK_TYPES, find_masks, find_road_images
 from dlinknet.errors import InputError
 from dlinknet.files.shipped import shipped
 from dlinknet.images.files import IMAGE_TYPES, by_id, id_of, images_of
@@ -66,6 +66,23 @@ def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
         return id_of(mask) if id_of(mask) in images else id_of(mask).removesuffix("_L")
 
     return _listed(Path(folder), "*", MASK_TYPES, name)
+
+
+class Finders(NamedTuple):
+    """Who finds the files of two folders by ID.
+
+    images: folder -> images. masks: (folder, images) -> masks.
+    """
+
+    images: Callable[[str], dict[str, Path]]
+    masks: Callable[[str, dict[str, Path]], dict[str, Path]]
+
+
+# The layouts that consist of two folders.
+FINDERS = {
+    "deepglobe": Finders(find_road_images, lambda folder, images: find_masks(folder)),
+    "folder": Finders(list_images, list_masks),
+}
 
 
 def _id_of_cityscapes(mask: Path) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import numpy as np
 from mindspore import Tensor
 
 from dlinknet.data.augment import augment
-from dlinknet.data.classes import ROADS, Classes
+from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import (
     DLINKNET,
@@ -22,6 +22,7 @@ from dlinknet.data.preprocess import (
     round_up,
     to_input,
 )
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError
 from dlinknet.images.read import read_image
 from dlinknet.threads import prefetch

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import numpy as np
 
 from dlinknet.console import Progress
-from dlinknet.images.decode import BadImage, decode
+from dlinknet.images.decode import decode
 from dlinknet.images.files import ImageFile
+from dlinknet.images.formats import BadImage
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
 
