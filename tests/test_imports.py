@@ -167,6 +167,22 @@ def test_only_runtime_knows_devices_and_versions():
             assert "ms.__version__" not in text and "mindspore.__version__" not in text, file
 
 
+def test_image_files_have_one_door():
+    """Only images/ decodes and encodes them: what is checked is what is read."""
+    words = ("cv2.imread", "cv2.imdecode", "cv2.imwrite", "cv2.imencode", "Image.open")
+    for file in FILES:
+        if room(file) != "images":
+            assert not [word for word in words if word in file.read_text()], file
+            named = {name for name in imports(file) if name.split(".")[0] == "PIL"}
+            assert not named or file.name == "api.py" and named == {"PIL.Image.Image"}, file
+
+
+def test_roads_and_classes_are_told_apart_in_two_places():
+    """Who imports the type chooses by it; all others ask a Classes, or a Judge, what to do."""
+    told = {file.name for file in FILES if "dlinknet.data.roads.Roads" in imports(file)}
+    assert told == {"judging.py", "pictures.py"}
+
+
 @pytest.mark.parametrize("file", DOORS, ids=lambda f: f.name)
 def test_the_commands_at_the_top_are_doors(file):
     name = file.stem

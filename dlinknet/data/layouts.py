@@ -1,11 +1,11 @@
 """Where the images and masks of a data set lie.
 
 deepglobe   ID_sat.jpg beside ID_mask.png (pairs.py): road or not
-camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png, and val, test in the same way
-cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png + gtFine/train/CITY/NAME_gtFine_labelIds.png,
-            and val, test
-folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png, as
-            CamVid's own)
+camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png; val, test in the same way
+cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png and, in the same way,
+            gtFine/train/CITY/NAME_gtFine_labelIds.png; val, test
+folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png,
+            as CamVid's own)
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _id_of_cityscapes(mask: Path) -> str:
 def _listed(
     folder: Path, pattern: str, types: tuple[str, ...], name: Callable[[Path], str] = id_of
 ) -> dict[str, Path]:
-    """Return the files below `folder` whose path without its type matches, by ID (`name` gives it)."""
+    """Return the files below `folder` whose path without type matches, by ID (from `name`)."""
     if folder == Path(""):
         raise InputError("", "is empty: name a folder")
     if not folder.is_dir():

@@ -56,7 +56,7 @@ def paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) ->
 
 
 def legend(classes: Classes, width: int) -> np.ndarray:
-    """Return the classes' colours and names, in as many lines as needed: uint8 BGR, `width` wide."""
+    """Return the classes' colours and names, on as many lines as needed: uint8 BGR."""
     places, x, y = [], 6, 0
     for each in classes.known:
         wide = 26 + LETTER * len(each.name)

@@ -198,7 +198,7 @@ def test_a_mask_is_surveyed_as_it_is_read(tmp_path):
 )
 def test_class_masks_that_mean_nothing_are_refused(marks, words):
     with pytest.raises(UserError, match=words):
-        COLOURS.refuse_meaningless({"m": each for each in marks}, "masks")
+        COLOURS.refuse_meaningless({f"m{n}": each for n, each in enumerate(marks)}, "masks")
 
 
 def test_masks_that_mean_something_pass():
