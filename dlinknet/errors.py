@@ -65,7 +65,7 @@ class InputError(UserError):
     def __init__(self, subject: object, reason: str, before: str = ""):
         self.subject, self.reason, self.before = str(subject), reason, before
         start = f"{before} " if before else ""
-        space = "" if reason.startswith((":", ";")) or not reason else " "
+        space = "" if reason.startswith((":", ";", ",")) or not reason else " "
         super().__init__(f"{start}{subject or 'the value'}{space}{reason}")
 
 
@@ -103,7 +103,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     try:
         main(sys.argv[1:])
     except SystemExit as end:  # --help
-        status = end.code or 0
+        status = int(end.code or 0)
     except Exception as error:
         signals.leave_to_signal()
         short = out_of_memory(error)

@@ -191,21 +191,32 @@ def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], fi
             f"has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
             "another model_name?",
         )
-    values = {
-        name: _converted(tensors[name], np.dtype(TYPES[str(p.dtype)]))
-        for name, p in targets.items()
-    }
-    odd = [f"{name} {tensors[name].dtype}" for name, value in values.items() if value is None]
+    values: dict[str, np.ndarray] = {}
+    odd = []
+    for name, p in targets.items():
+        value = _converted(tensors[name], np.dtype(TYPES[str(p.dtype)]))
+        if value is None:
+            odd.append(f"{name} {tensors[name].dtype}")
+        else:
+            values[name] = value
     if odd:
         raise InputError(
-            file, f"has {len(odd)} tensors of a type that cannot be taken ({name_some(odd, 3)})"
+            file, f"has {len(odd)} tensors of a type that is not accepted ({name_some(odd, 3)})"
         )
+    _refuse_impossible(values, file)
+    for name, parameter in targets.items():
+        set_value(parameter, values[name])
+
+
+def _refuse_impossible(values: dict[str, np.ndarray], file: Path) -> None:
+    """Raise InputError for values that no sound training writes."""
     failed = [name for name, value in values.items() if not np.isfinite(value).all()]
     if failed:
         raise InputError(
             file,
-            f"has NaN or infinity in {len(failed)} of {len(values)} tensors ({name_some(failed, 3)}): the "
-            "training that wrote it had failed; name an earlier checkpoint",
+            f"has NaN or infinity in {len(failed)} of {len(values)} tensors "
+            f"({name_some(failed, 3)}): the training that wrote it had failed; name an earlier "
+            "checkpoint",
         )
     below = [
         name
@@ -217,8 +228,6 @@ def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], fi
             file,
             f"has variances below 0 in {len(below)} tensors ({name_some(below, 3)}): it is damaged",
         )
-    for name, parameter in targets.items():
-        set_value(parameter, values[name])
 
 
 def _converted(value: np.ndarray, wanted: np.dtype) -> np.ndarray | None:

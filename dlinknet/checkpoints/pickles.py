@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from typing import Any, BinaryIO
+from typing import IO, Any, Callable, ClassVar
 
 PICKLE_BYTES = (
     4 << 20
@@ -31,7 +31,7 @@ class BadPickle(Exception):
 class Bounded:
     """A file of which pickles may read PICKLE_BYTES."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: IO[bytes]):
         self._file, self._left = file, PICKLE_BYTES
 
     def read(self, count: int) -> bytes:
@@ -58,6 +58,12 @@ class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no disp
         BadPickle: an opcode, a key or a call that weights do not need.
         Exception: the pickle is not whole; the standard library raises many kinds.
     """
+
+    # Python's own unpickler has these; its type stubs leave them out.
+    memo: dict[int, Any]
+    stack: list[Any]
+    read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
 
     def __init__(self, file: Bounded):
         super().__init__(file, encoding="utf-8")
@@ -101,7 +107,7 @@ class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no disp
             "it holds something else than weights; save the network's state_dict() alone"
         )
 
-    dispatch = {
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **dict.fromkeys(range(256), _refuse),
         **{
             getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]

@@ -122,5 +122,7 @@ def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
     """CRC-32 of a checkpoint: what it says of itself, as JSON, then names and values in the order of the names."""
     value = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(tensors):
-        value = zlib.crc32(np.ascontiguousarray(tensors[name]), zlib.crc32(name.encode(), value))
+        value = zlib.crc32(
+            np.ascontiguousarray(tensors[name]).data, zlib.crc32(name.encode(), value)
+        )
     return value

@@ -57,11 +57,12 @@ class _Storage:
     values: np.ndarray | None = None
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
+        """How many bytes the numbers have in the file."""
         return self.count * (2 if self.type == "bfloat16" else np.dtype(self.type).itemsize)
 
     def fill(self, data: bytes) -> None:
-        if len(data) != self.bytes:
+        if len(data) != self.size:
             raise BadTorchFile("it ends early")
         if self.type == "bfloat16":  # the upper half of a float32
             self.values = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
@@ -173,7 +174,7 @@ class _Reader(PlainUnpickler):
         key = str(pid[2])
         if key not in self.storages:
             storage = self.storages[key] = _Storage(key, pid[1], pid[4])
-            self.left -= storage.bytes
+            self.left -= storage.size
             if storage.count < 0 or self.left < 0:
                 raise BadTorchFile("it ends early")
         return self.storages[key]
@@ -240,7 +241,7 @@ def _read_zip(file: Path) -> Any:
             found = reader.load()
         for storage in reader.storages.values():
             member = archive.getinfo(f"{folder}data/{storage.key}")
-            if member.file_size != storage.bytes:
+            if member.file_size != storage.size:
                 raise BadTorchFile("it ends early")
             storage.fill(archive.read(member))
     return found
@@ -265,5 +266,5 @@ def _read_legacy(file: Path) -> Any:
             (count,) = struct.unpack("<q", data.read(8))
             if count != storage.count:
                 raise BadTorchFile("a tensor has another length than its numbers")
-            storage.fill(data.read(storage.bytes))
+            storage.fill(data.read(storage.size))
     return found

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
     classes, pairs = evaluation_set(settings)
     names = [name for pair in pairs for name in pictures_of(pair.id)]
     with naming("predict_path"):
-        refuse_misnamed(folder, names, "the result", "rename the image and its mask")
+        refuse_misnamed(folder, names, "a result would be", "rename the image and its mask")
 
     # What computes takes seconds to import: after the checks.
     from dlinknet.commands.prediction import open_trained, predictor_of

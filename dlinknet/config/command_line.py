@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable, NamedTuple, NoReturn
 
 from dlinknet.console import show
 from dlinknet.errors import UserError
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise UserError(message)
 
     def print_help(self, file: object = None) -> None:
@@ -62,12 +62,8 @@ def split(
         group = parser.add_argument_group(heading)
         for key in keys:
             setting = settings[key]
-            group.add_argument(
-                f"--{key}",
-                metavar="VALUE",
-                help=_explained(setting),
-                **({"nargs": "?", "const": "True"} if key in bare else {}),
-            )
+            optional: dict[str, Any] = {"nargs": "?", "const": "True"} if key in bare else {}
+            group.add_argument(f"--{key}", metavar="VALUE", help=_explained(setting), **optional)
     known, unknown = parser.parse_known_args(arguments)
     return vars(known), unknown
 

@@ -112,7 +112,7 @@ def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
     file = Path(path).expanduser()
     files = sorted(file.glob("*.y*ml")) if path and file.is_dir() else [file] if path else []
     try:
-        said = read_values(files[0]) if len(files) == 1 else {}
-        return bool(check(JOB, {**defaults().values, **said}[JOB], path))
+        own = read_values(files[0]) if len(files) == 1 else {}
+        return bool(check(JOB, {**defaults().values, **own}[JOB], path))
     except UserError:
         return False  # load() says what is wrong with the file

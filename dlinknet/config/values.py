@@ -88,7 +88,7 @@ def _typed(value: Any, kind: Any) -> Any:
     if len(str(value)) > LONGEST:
         raise ValueError(f"a text of at most {LONGEST} letters")
     if kind is Resume:
-        words = {
+        meanings = {
             "true": NEWEST,
             "yes": NEWEST,
             "1": NEWEST,
@@ -97,5 +97,5 @@ def _typed(value: Any, kind: Any) -> Any:
             "no": "",
             "0": "",
         }
-        return words.get(str(value).lower(), os.path.expanduser(str(value)))
+        return meanings.get(str(value).lower(), os.path.expanduser(str(value)))
     return os.path.expanduser(str(value)) if kind is FilePath else str(value)

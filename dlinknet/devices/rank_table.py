@@ -275,7 +275,7 @@ def make_rank_table(file: str, devices: str, server_ip: str) -> list[Place]:
         raise UserError(f"rank_table: {_said(file)} exists; name another file, or remove it")
     folder = Path(file).absolute().parent
     need_place(str(folder))
-    refuse_misnamed(folder, [Path(file).name], "the file", "name another file")
+    refuse_misnamed(folder, [Path(file).name], "the file would be", "name another file")
     numbers = _device_numbers(devices)
     server = server_ip or _own_address()
     listed = [

@@ -95,9 +95,10 @@ class Export:
         network, self.card = trained.network, trained.card
         self.card.known_classes(source.checkpoint)
         self.preprocessing = self.card.preprocessing
-        sides = [(shape.batch, *shape.size)]
+        batch, height, width = shape.batch, *shape.size
+        sides = [(batch, height, width)]
         if shape.dynamic:
-            sides.append(tuple(side + more for side, more in zip(sides[0], MORE)))
+            sides.append((batch + MORE[0], height + MORE[1], width + MORE[2]))
         self.pixels = [sample(image, (height, width), batch) for batch, height, width in sides]
         self.planes = [
             np.stack(

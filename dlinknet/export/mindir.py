@@ -35,7 +35,7 @@ def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
     example = (
         Tensor(shape=sides, dtype=kind)
         if shape.dynamic
-        else Tensor(np.zeros(sides, np.float32), kind)
+        else Tensor(np.zeros([side or 1 for side in sides], np.float32), kind)
     )
     # MindSpore refuses paths with spaces or Chinese in them: it writes through a link.
     with tempfile.TemporaryDirectory() as plain, quiet(native=True):

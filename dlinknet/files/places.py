@@ -87,14 +87,14 @@ def refuse_misnamed(folder: Path, names: Iterable[str], what: str, remedy: str) 
     """Check that files below `folder` can have these names.
 
     Args:
-        what: the files, as the error's line calls one of them: 'the result'.
+        what: what stands before the name in the error's line, as in "a result would be".
         remedy: the end of the line.
 
     Raises:
         InputError: one of them cannot.
     """
     for name, fault in misnamed(folder, names).items():
-        raise InputError(f"{what} {quoted(name)}", f"has {fault}; {remedy}")
+        raise InputError(quoted(name), f", which has {fault}; {remedy}", before=what)
 
 
 def quoted(name: str) -> str:

@@ -180,7 +180,7 @@ class _Loader(yaml.SafeLoader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise BadText(
-                f"line {line}: an alias (*{clipped(event.anchor, 60)}) is not accepted; write the value out"
+                f"line {line}: an alias (*{clipped(str(event.anchor), 60)}) is not accepted; write the value out"
             )
         if getattr(event, "tag", None) is not None:
             raise BadText(

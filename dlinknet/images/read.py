@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from dlinknet.images.decode import decode
 from dlinknet.images.formats import BadImage
 
@@ -18,7 +17,7 @@ def read_image(file: Path) -> np.ndarray:
     """Return an image's pixels, H x W x 3 uint8, BGR, as stored.
 
     Raises:
-        UserError: the file cannot be decoded.
+        InputError: the file cannot be decoded.
     """
     with readable(file):
         return decode(file)
@@ -26,8 +25,9 @@ def read_image(file: Path) -> np.ndarray:
 
 @contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """Turn BadImage, which names a file alone, into a UserError with the file's path."""
+    """Turn BadImage, which names a file alone, into an InputError with the file's path."""
     try:
         yield
     except BadImage as error:
-        raise UserError(f"{file.parent}{os.sep}{error}") from None
+        reason = str(error).removeprefix(f"{file.name}: ")
+        raise InputError(file, f": {reason}") from None

@@ -71,11 +71,11 @@ def _at(
     small: tuple[int, ...], larger: tuple[int, ...], height: int, width: int
 ) -> tuple[int, int, int]:
     """C x H x W of a map whose shapes at the two tiny inputs are given, at an input of height x width."""
-    sides = (
+    rows, columns = (
         a + (b - a) * (side - SMALL) // (LARGER - SMALL)
         for a, b, side in zip(small[2:], larger[2:], (height, width))
     )
-    return (small[1], *sides)
+    return small[1], rows, columns
 
 
 def _shapes(network: nn.Cell, side: int) -> list[tuple[nn.Cell, tuple[int, ...], tuple[int, ...]]]:

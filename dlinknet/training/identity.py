@@ -81,11 +81,11 @@ def other_data(saved: DataIdentity, now: DataIdentity) -> list[str]:
             names_unlike(before, after, "run")
             or "the class table has other values, colours or another void"
         )
-    for before, after, name in (
+    for old, new_ids, name in (
         (saved.train, now.train, "training"),
         (saved.valid, now.valid, "validation"),
     ):
-        gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
+        gone, new = sorted(set(old) - set(new_ids)), sorted(set(new_ids) - set(old))
         if gone:
             unlike.append(f"{len(gone)} {name} images are missing ({name_some(gone, 3)})")
         if new:

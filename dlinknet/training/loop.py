@@ -215,12 +215,7 @@ class Trainer:
             )
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
-                LOG.info(
-                    "no lower training loss in %d epochs: back to the weights of loss %.4f, learning rate %.3g",
-                    self.schedule.epochs_without,
-                    self.schedule.lowest_loss,
-                    self.schedule.learning_rate,
-                )
+                LOG.info("%s", self.schedule)
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break
@@ -308,7 +303,8 @@ class Trainer:
 
     def _summary(self, row: dict[str, Any]) -> str:
         figures = "".join(f", {name} {row[name]:.4f}" for name in self.shown)
-        mark = " (best)" if self.state.best.epoch == row["epoch"] else ""
+        best = self.state.best
+        mark = " (best)" if best and best.epoch == row["epoch"] else ""
         return (
             f"epoch {row['epoch']}/{self.recipe.epochs}: loss {row['train_loss']:.4f}{figures}{mark}, "
             f"lr {row['learning_rate']:.3g}, {row['images_per_second']:.1f} images/s"

@@ -81,7 +81,7 @@ class RunFiles:
                 long.
         """
         names = [self.path(ending).name for ending in (*ENDINGS, BEFORE + time.strftime(MOMENT))]
-        refuse_misnamed(self.folder, names, "the run's file", "choose a shorter log_name")
+        refuse_misnamed(self.folder, names, "log_name makes", "choose a shorter log_name")
         with locked(self.folder / f".{self.log_name}.lock"):
             for ending in ENDINGS:  # what a killed run left half written
                 for unfinished in left_beside(self.path(ending)):

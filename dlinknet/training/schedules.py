@@ -31,6 +31,12 @@ class PlateauRule:
     lowest_loss: float = float("inf")
     epochs_without: int = 0
 
+    def __str__(self) -> str:
+        return (
+            f"no lower training loss in {self.epochs_without} epochs: back to the weights of loss "
+            f"{self.lowest_loss:.4f}, learning rate {self.learning_rate:.3g}"
+        )
+
     def advance(self, step: int) -> float:
         """The learning rate of a step, which is the epoch's."""
         return self.learning_rate

@@ -218,7 +218,7 @@ def with_last(number):
             (
                 "encoder.conv1.weight",
                 lambda value, kind=kind: value.astype(kind),
-                f"has 1 tensors of a type that cannot be taken .encoder.conv1.weight {kind}.",
+                f"has 1 tensors of a type that is not accepted .encoder.conv1.weight {kind}.",
             )
             for kind in ("int32", "int64", "uint8", "bool")
         ),

@@ -62,7 +62,7 @@ def test_a_device_whose_libraries_are_missing_is_one_line(target, words):
     if runtime._plugged_in(target):
         pytest.skip("this machine has such a device")
     code = (
-        f"from dlinknet import runtime as r; r._plugged_in = lambda target: True\n"
+        f"from dlinknet.devices import runtime as r; r._plugged_in = lambda target: True\n"
         f"try:\n    r.start({target!r}, 3, 1)\nexcept r.UserError as error:\n    print(error)"
     )
     environment = {**os.environ, "ASCEND_HOME_PATH": "/usr/local/Ascend/latest"}
@@ -78,7 +78,7 @@ def test_what_is_called_for_a_device_is_known_to_this_mindspore():
     """The settings of devices that are not here, given to this MindSpore, which ignores or takes them on a CPU."""
     code = """
 import inspect
-from dlinknet import runtime as r
+from dlinknet.devices import runtime as r
 device = r.start("CPU", 0, 1)
 import mindspore
 from mindspore import communication
@@ -144,7 +144,7 @@ def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch)
 
 def test_what_the_user_has_set_in_the_environment_stays():
     code = (
-        "import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; from dlinknet import runtime; "
+        "import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; from dlinknet.devices import runtime; "
         "runtime._prepare_environment(); print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['GLOG_v'])"
     )
     environment = {"PATH": "/usr/bin:/bin"}

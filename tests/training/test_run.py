@@ -282,7 +282,7 @@ def test_a_long_name_of_a_run(tmp_path, pairs, name):
         assert not left.exists()
     with pytest.raises(
         UserError,
-        match="^the run's file '.*' has a name of more than 255 bytes; choose a shorter log_name",
+        match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter log_name",
     ):
         RunFiles(tmp_path / "new", name + "xyz").held({}).__enter__()
     assert not (tmp_path / "new").exists()

@@ -6,6 +6,8 @@ torchvision. Parameters carry torchvision's names (conv1, bn1, layer1.0.conv1, d
 
 from __future__ import annotations
 
+from typing import Union
+
 from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal
 
@@ -105,7 +107,8 @@ def zeros_beside(x, after: bool):
     return ops.concat((x, column) if after else (column, x), 3)
 
 
-BLOCKS: dict[str, type] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+Block = Union[BasicBlock, Bottleneck]
+BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class ResNet(nn.Cell):
@@ -119,7 +122,9 @@ class ResNet(nn.Cell):
     `channels` holds the channels of the four stages, shallow to deep.
     """
 
-    def __init__(self, block: type, layers: tuple[int, int, int, int], padding: str = "explicit"):
+    def __init__(
+        self, block: type[Block], layers: tuple[int, int, int, int], padding: str = "explicit"
+    ):
         super().__init__()
         self.padding = padding
         same, self.pads_after = PADDINGS[padding]
