@@ -1,4 +1,4 @@
-"""Starts a script in several processes of MindSpore's own cluster on the CPU, as scripts/launch.sh does."""
+"""Starts a script in several processes of MindSpore's own cluster on the CPU, as the scripts do."""
 
 import os
 import signal

@@ -1,15 +1,22 @@
 """Export a trained network as MINDIR, AIR or ONNX, and compare it with the checkpoint."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
+from dlinknet.config import Config
 from dlinknet.devices import runtime
 from dlinknet.errors import UserError, naming
 from dlinknet.files.places import need_file, need_place
 from dlinknet.files.shipped import checkout
 from dlinknet.inference.description import SUFFIXES, Shape
+
+if TYPE_CHECKING:
+    from dlinknet.checkpoints.load import Trained
 
 
 def main(arguments: list[str]) -> None:
@@ -43,7 +50,6 @@ def main(arguments: list[str]) -> None:
     # A graph is the same for all devices; an Ascend's AIR is written by a process of its own.
     device = runtime.start("CPU", 0, settings.seed)
     _refuse_impossible(formats, settings.dynamic)
-    from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.exporter import Export, Source
 
     shape = Shape(
@@ -53,10 +59,8 @@ def main(arguments: list[str]) -> None:
         settings.pixel_input,
     )
     console.LOG.info("%s", device)
-    source = Source(
-        settings.trained_ckpt, lambda: load_trained(settings.trained_ckpt, settings.model_name)
-    )
-    with naming("trained_ckpt"):
+    source = Source(settings.trained_ckpt, lambda: _load(settings))
+    with naming("sample_image"):
         export = Export(
             source, shape, settings.threshold, settings.sample_image, settings.device_id
         )
@@ -70,6 +74,16 @@ def main(arguments: list[str]) -> None:
     for each, target in targets.items():
         export.write(each, target)
         console.LOG.info("%s and %s.json are written", target, target.name)
+
+
+def _load(settings: Config) -> Trained:
+    """Return the trained network, loaded again at each call."""
+    from dlinknet.checkpoints.load import load_trained
+
+    with naming("trained_ckpt"):
+        trained = load_trained(settings.trained_ckpt, settings.model_name)
+        trained.card.known_classes(settings.trained_ckpt)
+    return trained
 
 
 def _refuse_impossible(formats: list[str], dynamic: bool) -> None:

@@ -16,6 +16,7 @@ from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.devices.ranks import Ranks
+from dlinknet.devices.supervisor import DONE
 from dlinknet.errors import InputError, RunFailed
 from dlinknet.models.linknet import LinkNet
 from dlinknet.models.precision import set_precision
@@ -170,7 +171,7 @@ class Trainer:
                 self.files.best,
             )
         signals.say("the training was done")
-        LOG.info("training is done")
+        LOG.info(DONE)
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.

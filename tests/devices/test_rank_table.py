@@ -18,7 +18,7 @@ from dlinknet.devices.rank_table import (
     places_here,
     read_rank_table,
 )
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, naming
 from tests.conftest import command, refused
 
 
@@ -182,7 +182,7 @@ def test_places_where_no_table_can_be_made(tmp_path):
         ("broken/t.json", "cannot follow the link"),
         ("n" * 300, "has a name of more than 255 bytes"),
     ):
-        with pytest.raises(UserError, match=f"^rank_table.*{words}"):
+        with pytest.raises(UserError, match=f"^rank_table.*{words}"), naming("rank_table"):
             make_rank_table(str(tmp_path / file), "0", "s")
     with pytest.raises(UserError, match="cannot write to /proc"):
         make_rank_table("/proc/t.json", "0", "s")
