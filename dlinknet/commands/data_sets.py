@@ -57,7 +57,7 @@ def preprocessing_of(settings: Config) -> Preprocessing:
 
 
 def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
-    """Return (classes, training pairs, validation pairs); the last may be none.
+    """Return (classes, training pairs, validation pairs); no validation pairs if none are asked for.
 
     Raises:
         UserError: files are missing or bad, the settings name two validation sets, or masks without
@@ -71,8 +71,7 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
     if layout in TABLES_OF_PARTS:
         if settings.val_path or settings.val_split:
             raise UserError(
-                f"val_path and val_split: {layout} has a validation set of its own; leave them "
-                "empty"
+                f"val_path and val_split: {layout} has a validation set of its own; leave them empty"
             )
         return classes, _part(settings, "train", classes), _part(settings, "val", classes)
     if settings.val_path and settings.val_split:
@@ -124,7 +123,7 @@ def _masks_lie_beside(settings: Config) -> bool:
 
 
 def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
-    """Return the set 'train', 'val' or 'test' of a layout with parts."""
+    """Return the training, validation or test set ('train', 'val', 'test') of a layout with parts."""
     if not settings.data_path:
         raise UserError("data_path is empty: name a folder")
     with naming("data_path"):

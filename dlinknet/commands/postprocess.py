@@ -10,7 +10,6 @@ from pathlib import Path
 from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.commands.data_sets import classes_of, evaluation_set
-from dlinknet.config import Config
 from dlinknet.data.layouts import TABLES_OF_PARTS
 from dlinknet.data.pairs import find_masks
 from dlinknet.errors import UserError, name_some, naming
@@ -22,36 +21,6 @@ from dlinknet.inference.predictor import labels_of
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command on its arguments."""
-    settings = _settings_of(arguments)
-    folder, classes = Path(settings.predict_path), classes_of(settings)
-    masks = _masks_of(settings)
-    files = {id: folder / f"{id}{ENDING}" for id in masks}
-    missing = [file.name for file in files.values() if not file.is_file()]
-    if missing:
-        raise UserError(
-            f"predict_path: {folder} lacks {len(missing)} of {len(masks)} files "
-            f"({name_some(missing)})"
-        )
-    rows = []
-    for id, mask in masks.items():
-        with naming("label_path"):
-            truth = classes.read(mask)
-        with naming("predict_path"):
-            height, width = truth.shape
-            probability = read_binary(files[id], height, width, classes.outputs)
-        prediction = labels_of(probability, settings.threshold)
-        rows.append((id, confusion(truth, prediction, len(classes.known))))
-    judge, tally = judge_of(classes), tally_of(rows, classes)
-    lines = [judge.heading(len(masks), settings.threshold), *judge.lines(tally)]
-    if reference := judge.reference_lines(tally):
-        said = "as the model zoo's D-LinkNet prints them; its iou is the background's:"
-        lines += ["", said, *reference]
-    console.show("\n".join(lines))
-
-
-def _settings_of(arguments: list[str]) -> Config:
-    """Return the settings; words without -- are predict_path and label_path."""
     places = [word for word in arguments if not word.startswith("--")]
     settings = config.load(
         [
@@ -68,18 +37,37 @@ def _settings_of(arguments: list[str]) -> Config:
     named = len(places) == 2 or any(word.split("=")[0] == "--label_path" for word in arguments)
     if named and settings.data_layout in TABLES_OF_PARTS:
         raise UserError(
-            f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder "
-            "of theirs give --data_layout=folder --class_table=TABLE"
+            f"label_path: {settings.data_layout} has its masks in data_path; for masks in a folder of theirs give "
+            "--data_layout=folder --class_table=TABLE"
         )
-    return settings
-
-
-def _masks_of(settings: Config) -> dict[str, Path]:
-    """Return the masks by ID."""
-    if settings.data_layout == "deepglobe":  # without images
+    folder, classes = Path(settings.predict_path), classes_of(settings)
+    if settings.data_layout == "deepglobe":  # images are not required
         with naming("label_path"):
-            return find_masks(settings.label_path)
-    return {pair.id: pair.mask for pair in evaluation_set(settings)[1]}
+            masks = find_masks(settings.label_path)
+    else:
+        masks = {pair.id: pair.mask for pair in evaluation_set(settings)[1]}
+    missing = [f"{id}{ENDING}" for id in masks if not (folder / f"{id}{ENDING}").is_file()]
+    if missing:
+        raise UserError(
+            f"predict_path: {folder} lacks {len(missing)} of {len(masks)} files ({name_some(missing)})"
+        )
+    rows = []
+    for id, mask in masks.items():
+        with naming("label_path"):
+            truth = classes.read(mask)
+        with naming("predict_path"):
+            height, width = truth.shape
+            file = folder / f"{id}{ENDING}"
+            probability = read_binary(file, height, width, classes.outputs)
+        rows.append(
+            (id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known)))
+        )
+    judge, tally = judge_of(classes), tally_of(rows, classes)
+    lines = [judge.heading(len(masks), settings.threshold), *judge.lines(tally)]
+    if reference := judge.reference_lines(tally):
+        said = "as the model zoo's D-LinkNet prints them; its iou is the background's:"
+        lines += ["", said, *reference]
+    console.show("\n".join(lines))
 
 
 COMMAND = Command(main)

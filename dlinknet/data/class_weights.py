@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlinknet.data.classes import IGNORED, Classes
+from dlinknet.data.masks import total
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import InputError
 from dlinknet.files.atomic import write_text
@@ -51,7 +52,7 @@ def frequencies(pairs: list[Pair], classes: Classes, folder: Path | None = None)
     Raises:
         InputError: every pixel is void.
     """
-    labels = sum((pair.marks or classes.survey(pair.mask)).labels for pair in pairs)
+    labels, _ = total(pair.marks or classes.survey(pair.mask) for pair in pairs)
     found = Frequencies(classes.names, labels[: len(classes.known)], int(labels[IGNORED]))
     if not found.pixels.sum():
         raise InputError(

@@ -59,23 +59,23 @@ def labels_of(mask: Values, coding: Coding) -> np.ndarray:
     if mask.pixels.ndim == 3:
         return coding.of_colours(mask.pixels)
     if mask.palette is not None and coding.colours is not None:
-        return _of_palette(mask, coding)
+        return _of_palette(mask.pixels, mask.palette, coding)
     return _of_bits(mask, coding)[mask.pixels]
 
 
-def _of_palette(mask: Values, coding: Coding) -> np.ndarray:
+def _of_palette(pixels: np.ndarray, palette: np.ndarray, coding: Coding) -> np.ndarray:
     """Return the labels of a palette image.
 
     Its indices count, unless a program made the palette of the table's colours: programs that make
     PNG files smaller write colour masks as palette images, in which the indices mean nothing.
     """
-    used = np.unique(mask.pixels)
+    used = np.unique(pixels)
     entries = np.zeros((256, 3), np.uint8)
-    entries[: len(mask.palette)] = mask.palette
+    entries[: len(palette)] = palette
     by_colour = coding.of_colours(entries)
     unlike = by_colour[used] != coding.values[used]
     if not unlike.any() or (by_colour[used] == UNKNOWN).any():
-        return coding.values[mask.pixels]
+        return coding.values[pixels]
     # Programs leave no colour in a palette that is not used, but fill it up with black.
     spare = np.setdiff1d(np.flatnonzero(entries.any(1)), used)
     if (by_colour[spare] == UNKNOWN).any():
@@ -85,7 +85,7 @@ def _of_palette(mask: Values, coding: Coding) -> np.ndarray:
             f"colour {tuple(entries[index].tolist())}); save it as RGB if its colours count, as "
             "grey if its indices do"
         )
-    return by_colour[mask.pixels]
+    return by_colour[pixels]
 
 
 def _of_bits(mask: Values, coding: Coding) -> np.ndarray:

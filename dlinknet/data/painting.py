@@ -104,7 +104,7 @@ def paint_fields(scene: Scene) -> None:
         inside = cell == number
         colour = np.array(FIELDS[rng.integers(len(FIELDS))], np.float32) + rng.normal(0, 7, 3)
         turn, pitch = angle + rng.choice([0, np.pi / 2]) + rng.normal(0, 0.05), rng.uniform(5, 13)
-        slope = np.float32([np.cos(turn), np.sin(turn)]) * np.float32(2 * np.pi / pitch)
+        slope = np.array([np.cos(turn), np.sin(turn)], np.float32) * np.float32(2 * np.pi / pitch)
         rows = np.sin(x[inside] * slope[0] + y[inside] * slope[1]) * rng.choice(
             [0.0, 2.0, 5.0, 8.0]
         )
@@ -161,7 +161,9 @@ def cast_shadow(scene: Scene, mark: np.ndarray, height: float) -> None:
     """Darken the ground beside what stands on `mark`."""
     shadow = mark.astype(np.float32)
     for step in np.linspace(0.2, 1, 6):
-        move = np.float32([[1, 0, SUN[0] * height * step], [0, 1, SUN[1] * height * step]])
+        move = np.array(
+            [[1, 0, SUN[0] * height * step], [0, 1, SUN[1] * height * step]], np.float32
+        )
         shadow = np.maximum(shadow, cv2.warpAffine(mark.astype(np.float32), move, mark.shape[::-1]))
     scene.picture *= 1 - 0.5 * cv2.GaussianBlur(shadow, (0, 0), 1.2)[..., None]
 

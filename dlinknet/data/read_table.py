@@ -57,10 +57,9 @@ def parse_classes(values: Any) -> ClassTable:
     )
     every = [*found.listed, *([found.void] if found.void else [])]
     # A figure's name has '_' for a space.
-    for what, things in (
-        ("name", [each.name.replace(" ", "_") for each in every]),
-        ("value", [value for each in every for value in each.values]),
-    ):
+    names: list[Any] = [each.name.replace(" ", "_") for each in every]
+    values_of_all: list[Any] = [value for each in every for value in each.values]
+    for what, things in (("name", names), ("value", values_of_all)):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
             raise ValueError(f"{what} {shown(twice)} stands there twice")

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from dlinknet.images.formats import BadImage, check_chunks, check_claims, kind_of
 from dlinknet.images.tiff import fault_of_tiff
@@ -59,7 +60,7 @@ class OpenImage:
     Its pixels are decoded once, whatever is asked of them.
     """
 
-    def __init__(self, image: Image.Image):
+    def __init__(self, image: ImageFile):
         self._image = image
         self._bits = _grey_bits(image)  # Pillow forgets them when it decodes
 
@@ -94,9 +95,10 @@ class OpenImage:
         image = self._image
         if image.mode == "LA":
             return np.asarray(image.getchannel(0))
-        if image.mode in ("P", "PA"):
-            image = image.convert("RGB")
-        return np.asarray(image if image.mode == "L" else image.convert("L"))
+        if image.mode == "L":
+            return np.asarray(image)
+        colours = image.convert("RGB") if image.mode in ("P", "PA") else image
+        return np.asarray(colours.convert("L"))
 
     def values(self) -> Values:
         """Return a mask's values."""
@@ -238,7 +240,7 @@ def _prepare() -> None:
                 getattr(ctypes.CDLL(library), name)(None)
 
 
-def _grey_bits(image: Image.Image) -> int:
+def _grey_bits(image: ImageFile) -> int:
     """Return how many bits a grey value has in the file; 8 of an image that is not grey."""
     if image.mode == "1":
         return 1

@@ -6,7 +6,7 @@ import os
 import zlib
 from typing import BinaryIO
 
-from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from dlinknet.errors import Told
 from dlinknet.files.foreign import foreign
@@ -70,7 +70,7 @@ def kind_of(data: BinaryIO) -> str:
     return kind
 
 
-def check_claims(image: Image.Image, kind: str, size: int) -> None:
+def check_claims(image: ImageFile, kind: str, size: int) -> None:
     """Raise BadImage if the header claims what cannot be decoded, before memory is given to it."""
     # Pillow calls 16-bit colours RGB as well.
     if image.mode not in MODES or ";16" in str(image.tile):

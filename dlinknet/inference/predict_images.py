@@ -52,7 +52,7 @@ def predict(
         unit="tiles",
     ) as progress:
         for source, (pixels, fault) in prefetch(images, _read):
-            if fault:
+            if pixels is None:
                 progress.total -= predictor.tiles(*source.size) if not source.fault else 0
                 yield Predicted(
                     source, np.empty((0, 0, 3), np.uint8), np.empty((0, 0), np.uint8), fault=fault

@@ -96,10 +96,9 @@ class PredictionFiles:
                     write_image(file, self.classes.written_mask(predicted.mask))
                 elif name.endswith(".jpg"):
                     write_image(file, overlay(predicted.image, predicted.mask, self.classes))
-                elif name.endswith(".png"):
-                    write_image(file, predicted.probability)
-                else:
-                    np.save(file, predicted.probability)
+                elif predicted.probability is not None:
+                    keep = write_image if name.endswith(".png") else np.save
+                    keep(file, predicted.probability)
             self.written.append(name)
 
     def _shares(self, predicted: Predicted) -> list[str]:
