@@ -8,6 +8,7 @@ from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.data.class_table import ClassTable
 from dlinknet.data.classes import Class
 from dlinknet.data.preprocess import CHOICES, Preprocessing
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
 from dlinknet.files.fields import BadFields
 from tests.training.mutants import mutant
