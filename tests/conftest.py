@@ -15,6 +15,22 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+try:
+    import hypothesis
+except ImportError:  # the tests that need it are skipped
+    pass
+else:
+    # The same examples at each run, on a machine of any speed.
+    hypothesis.settings.register_profile(
+        "dlinknet",
+        deadline=None,
+        derandomize=True,
+        max_examples=50,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("dlinknet")
 # The files that take longest, the longest first: where two run at a time, a long one at the end would leave a core idle.
 LONG = (
     "models/test_linknet.py",
