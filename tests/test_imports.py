@@ -51,11 +51,17 @@ PURE = [
     "checkpoints.read",
     "config",
     "data.augment",
+    "data.class_table",
     "data.class_weights",
     "data.classes",
     "data.layouts",
+    "data.masks",
+    "data.painting",
+    "data.painting_roads",
     "data.pairs",
     "data.preprocess",
+    "data.read_table",
+    "data.roads",
     "data.synthetic",
     "devices.available",
     "devices.launch_scripts",
@@ -65,11 +71,15 @@ PURE = [
     "devices.ranks",
     "devices.runtime",
     "devices.server_rank_table",
+    "evaluation.judging",
     "evaluation.metrics",
     "evaluation.overlays",
     "evaluation.parity",
+    "evaluation.reported",
     "evaluation.results_310",
     "evaluation.run_report",
+    "evaluation.run_tables",
+    "evaluation.scored",
     "evaluation.scoring",
     "evaluation.tables",
     "files.atomic",
@@ -81,6 +91,7 @@ PURE = [
     "files.texts",
     "images.decode",
     "images.files",
+    "images.formats",
     "images.read",
     "images.tiff",
     "images.write",
@@ -165,6 +176,22 @@ def test_only_runtime_sets_devices_and_it_and_available_know_versions():
             assert "set_context" not in text and "set_device" not in text, file
         if file not in (devices / "runtime.py", devices / "available.py"):
             assert "ms.__version__" not in text and "mindspore.__version__" not in text, file
+
+
+def test_image_files_have_one_door():
+    """Only images/ decodes and encodes them: what is checked is what is read."""
+    words = ("cv2.imread", "cv2.imdecode", "cv2.imwrite", "cv2.imencode", "Image.open")
+    for file in FILES:
+        if room(file) != "images":
+            assert not [word for word in words if word in file.read_text()], file
+            named = {name for name in imports(file) if name.split(".")[0] == "PIL"}
+            assert not named or file.name == "api.py" and named == {"PIL.Image.Image"}, file
+
+
+def test_roads_and_classes_are_told_apart_in_two_places():
+    """Who imports the type chooses by it; all others ask a Classes, or a Judge, what to do."""
+    told = {file.name for file in FILES if "dlinknet.data.roads.Roads" in imports(file)}
+    assert told == {"judging.py", "pictures.py"}
 
 
 @pytest.mark.parametrize("file", DOORS, ids=lambda f: f.name)

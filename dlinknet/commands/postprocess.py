@@ -13,9 +13,10 @@ from dlinknet.commands.data_sets import classes_of, evaluation_set
 from dlinknet.data.layouts import TABLES_OF_PARTS
 from dlinknet.data.pairs import find_masks
 from dlinknet.errors import UserError, name_some, naming
+from dlinknet.evaluation.judging import judge_of
 from dlinknet.evaluation.metrics import confusion
 from dlinknet.evaluation.results_310 import ENDING, read_binary
-from dlinknet.evaluation.tables import class_lines, evaluated, figure_lines, seed_lines
+from dlinknet.evaluation.tables import tally_of
 from dlinknet.inference.predictor import labels_of
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> None:
             "--data_layout=folder --class_table=TABLE"
         )
     folder, classes = Path(settings.predict_path), classes_of(settings)
-    if classes.road:
+    if settings.data_layout == "deepglobe":  # images are not required
         with naming("label_path"):
             masks = find_masks(settings.label_path)
     else:
@@ -61,21 +62,12 @@ def main(arguments: list[str]) -> None:
         rows.append(
             (id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known)))
         )
-    values, counts = evaluated(rows, classes)
-    if not classes.road:
-        console.show("\n".join([f"{len(masks)} images", *class_lines(values)]))
-        return
-    console.show(f"{len(masks)} images, road above {settings.threshold}")
-    console.show(
-        "\n".join(
-            [
-                *figure_lines(counts),
-                "",
-                "as the model zoo's D-LinkNet prints them; its iou is the background's:",
-                *seed_lines(counts),
-            ]
-        )
-    )
+    judge, tally = judge_of(classes), tally_of(rows, classes)
+    lines = [judge.heading(len(masks), settings.threshold), *judge.lines(tally)]
+    if reference := judge.reference_lines(tally):
+        said = "as the model zoo's D-LinkNet prints them; its iou is the background's:"
+        lines += ["", said, *reference]
+    console.show("\n".join(lines))
 
 
 COMMAND = Command(main)

@@ -67,7 +67,7 @@ class Trainer:
         weights = None if recipe.class_weights is None else np.array(recipe.class_weights)
         self.step_function = make_step(
             set_precision(network, recipe.amp_level),
-            make_loss(loader.classes, weights, ranks.size),
+            make_loss(loader.classes.outputs, weights, ranks.size),
             self.optimizer,
             self.scaler,
             ranks.size,

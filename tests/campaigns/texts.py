@@ -54,7 +54,7 @@ def make_class_table(rng: Random) -> Case:
     Path("table.yaml").write_bytes(data)
 
     def run() -> None:
-        from dlinknet.data.classes import parse_classes, read_table
+        from dlinknet.data.read_table import parse_classes, read_table
 
         classes = read_table(Path("table.yaml"), rng.random() < 0.5)
         json.dumps(classes.to_dict()).encode()  # a checkpoint holds it
@@ -274,7 +274,8 @@ def make_report(rng: Random) -> Case:
 
     def run() -> None:
         from dlinknet import config
-        from dlinknet.evaluation.run_report import read_run, write_report
+        from dlinknet.evaluation.run_report import write_report
+        from dlinknet.evaluation.run_tables import read_run
 
         Path("report").mkdir()
         write_report(read_run("out", "roads", "out", config.load([], "")), Path("report"))

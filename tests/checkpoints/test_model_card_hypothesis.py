@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from dlinknet.checkpoints.model_card import ModelCard
-from dlinknet.data.classes import parse_classes
 from dlinknet.data.preprocess import CHOICES
+from dlinknet.data.read_table import parse_classes
 from dlinknet.files.fields import BadFields
 from dlinknet.models.specs import DECODERS, NETWORKS, PADDINGS
 
