@@ -78,7 +78,7 @@ def test_what_is_of_no_class_is_named(tmp_path):
         table(tmp_path).read(tmp_path / "t.png")
 
 
-def test_a_grey_image_with_transparency_is_an_written_mask(tmp_path):
+def test_a_grey_image_with_transparency_is_an_index_mask(tmp_path):
     Image.fromarray(np.array([[[7, 255], [4, 255]]], np.uint8), "LA").save(tmp_path / "la.png")
     assert table(tmp_path).read(tmp_path / "la.png").tolist() == [[1, 0]]
 
