@@ -216,7 +216,7 @@ class Trainer:
             )
             LOG.info("%s%s", self._summary(row), f", {clock(left)} left" if left else "")
             if decision.restore:
-                LOG.info("%s", self.schedule)
+                LOG.info("%s", str(self.schedule))
             if decision.stop:
                 LOG.info("training ends early: %s", decision.stop)
                 break

@@ -274,11 +274,15 @@ def make_report(rng: Random) -> Case:
 
     def run() -> None:
         from dlinknet import config
+        from dlinknet.commands.report import course_of
         from dlinknet.evaluation.run_report import write_report
         from dlinknet.evaluation.run_tables import read_run
 
         Path("report").mkdir()
-        write_report(read_run("out", "roads", "out", config.load([], "")), Path("report"))
+        run = read_run(
+            Path("out"), "roads", Path("out"), "linknet18 on data", course_of(config.load([], ""))
+        )
+        write_report(run, Path("report"))
 
     return Case(f"{name}: {said}", run)
 

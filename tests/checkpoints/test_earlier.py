@@ -63,7 +63,7 @@ def test_the_settings_that_a_run_must_keep_are_still_these():
 
 @pytest.mark.parametrize("name", ["roads.onnx", "roads.mindir", "classes.onnx"])
 def test_a_sidecar_is_read(name, tmp_path, monkeypatch):
-    values = kept(f"{name}.json")
+    values = kept(f"sidecar_{name.replace('.', '_')}.json")
     model = tmp_path / name
     model.write_bytes(b"the model")
     monkeypatch.setattr(description, "sha256", lambda file: values["sha256"])
