@@ -96,7 +96,7 @@ def test_a_folder_one_after_another(model, tmp_path, caplog):
     "image, words",
     [
         (np.zeros((8, 8), np.uint8), r"an array of shape \(8, 8\) and type uint8 is no image"),
-        (np.zeros((8, 8, 3)), "type float64 is no image: H x W x 3 uint8"),
+        (np.zeros((8, 8, 3)), "type float64 is no image: expected H x W x 3 uint8"),
         (np.zeros((0, 8, 3), np.uint8), "is no image"),
         ("none.png", "there is no file none.png"),
     ],

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dlinknet.errors import RunFailed, UserError, out_of_memory, run_command
+from dlinknet.errors import RunFailed, UserError, is_out_of_memory, run_command
 from tests.conftest import ROOT, refused
 
 
@@ -78,7 +78,7 @@ def test_a_fault_of_ours_keeps_its_traceback():
     ],
 )
 def test_what_libraries_say_of_too_little_memory_is_known(error):
-    assert out_of_memory(error)
+    assert is_out_of_memory(error)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_libraries_say_of_too_little_memory_is_known(error):
     ],
 )
 def test_other_errors_are_not_taken_for_too_little_memory(error):
-    assert not out_of_memory(error)
+    assert not is_out_of_memory(error)
 
 
 @pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])

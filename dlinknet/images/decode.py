@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dlinknet.errors import Told
+from dlinknet.errors import OneLineError
 from dlinknet.files.foreign import foreign
 from dlinknet.images.tiff import fault_of_tiff
 
@@ -66,7 +66,7 @@ EXIF = 1 << 16  # bytes; a JPEG has no room for more
 DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
 
 
-class BadImage(Told):
+class BadImage(OneLineError):
     """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
 
 
