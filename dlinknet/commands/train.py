@@ -16,7 +16,7 @@ from dlinknet.commands.data_sets import training_sets
 from dlinknet.commands.resuming import refuse_changes, resume_settings, starts_from
 from dlinknet.commands.training import loader_of, recipe_of, starting_network, validate
 from dlinknet.config import Config
-from dlinknet.config.values import Resume
+from dlinknet.config.values import ResumePoint
 from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
 from dlinknet.devices.ranks import Ranks
@@ -101,7 +101,7 @@ def _texts(settings: Config, training: list[Pair], validation: list[Pair]) -> di
     """Return the files that a run writes at its start: the settings, and the IDs of both parts."""
     split = {"train": [pair.id for pair in training], "valid": [pair.id for pair in validation]}
     return {
-        "config.yaml": dataclasses.replace(settings, resume=Resume("")).as_yaml(),
+        "config.yaml": dataclasses.replace(settings, resume=ResumePoint("")).as_yaml(),
         "split.json": json.dumps(split, indent=1),
     }
 
