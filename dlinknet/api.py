@@ -15,7 +15,7 @@ from dlinknet.console import LOG
 from dlinknet.data.classes import Classes
 from dlinknet.devices import runtime
 from dlinknet.errors import InputError
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.images.files import ImageFile, find_images, id_of
 from dlinknet.images.read import read_image
 from dlinknet.inference.open_model import Opened, open_model
@@ -173,7 +173,7 @@ class Prediction:
             InputError: the folder cannot be written to, or 'png' is asked for with several classes.
             OSError: the disk is full.
         """
-        need_place(str(folder))
+        need_writable_folder(str(folder))
         target = Path(folder)
         files = PredictionFiles(target, probabilities, overlay, self._classes)
         (target / "overlays" if overlay else target).mkdir(parents=True, exist_ok=True)

@@ -13,14 +13,14 @@ from dlinknet.commands.data_sets import training_sets
 from dlinknet.data.class_weights import FILE, frequencies
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import naming
-from dlinknet.files.places import need_place
+from dlinknet.files.places import need_writable_folder
 
 
 def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="class-weights")
     console.start_log()
     with naming("output_path"):
-        need_place(settings.output_path)
+        need_writable_folder(settings.output_path)
     classes, training, _ = training_sets(replace(settings, class_weights="log"))
     folder = Path(settings.output_path)
     with naming("class_weights"):

@@ -10,7 +10,7 @@ from dlinknet.commands.command import Command
 from dlinknet.data.preprocess import DLINKNET, INPUT
 from dlinknet.devices import runtime
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 
 
 def main(arguments: list[str]) -> None:
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
     with naming(key):
         need_file(source)
     with naming("file_name"):
-        need_place(str(target.parent))
+        need_writable_folder(str(target.parent))
     if target.exists():
         raise UserError(f"file_name: {target} exists; name another file")
 

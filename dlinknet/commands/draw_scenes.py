@@ -10,7 +10,7 @@ from dlinknet.commands.command import Command
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_place
+from dlinknet.files.places import need_writable_folder
 from dlinknet.files.results import new_folders
 
 
@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="draw-scenes")
     console.start_log()
     with naming("output_path"):
-        need_place(settings.output_path)
+        need_writable_folder(settings.output_path)
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
     if training == 0:
         raise UserError(

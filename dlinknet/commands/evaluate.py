@@ -8,7 +8,7 @@ from dlinknet.commands.data_sets import evaluation_set
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import naming
 from dlinknet.files.places import need_file, refuse_misnamed
-from dlinknet.files.results import need_results_place, replacing_results
+from dlinknet.files.results import need_results_folder, replacing_results
 from dlinknet.images.write import write_image
 
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     console.start_log()
     folder = Path(settings.predict_path)
     with naming("predict_path"):
-        need_results_place(settings.predict_path)
+        need_results_folder(settings.predict_path)
     with naming("trained_ckpt"):
         need_file(settings.trained_ckpt)
     classes, pairs = evaluation_set(settings)

@@ -7,7 +7,7 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.devices import runtime
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.files.shipped import checkout
 from dlinknet.inference.description import SUFFIXES, Shape
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     if name.suffix.lower() in SUFFIXES.values():
         name = name.with_suffix("")
     with naming("file_name"):
-        need_place(str(name.parent))
+        need_writable_folder(str(name.parent))
     targets = {each: name.with_name(name.name + SUFFIXES[each]) for each in formats}
     taken = [str(target) for target in targets.values() if target.is_dir()]
     if taken:

@@ -6,7 +6,7 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.errors import RunFailed, name_some, naming
 from dlinknet.files.places import need_file
-from dlinknet.files.results import adding_results, need_results_place
+from dlinknet.files.results import adding_results, need_results_folder
 from dlinknet.images.files import find_images, turned_line
 from dlinknet.threads import BackgroundWriter
 
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="predict")
     console.start_log()
     with naming("predict_path"):
-        need_results_place(settings.predict_path)
+        need_results_folder(settings.predict_path)
     with naming("trained_ckpt"):
         need_file(settings.trained_ckpt)
     with naming("data_path"):

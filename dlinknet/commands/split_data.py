@@ -9,7 +9,7 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_place
+from dlinknet.files.places import need_writable_folder
 
 
 def main(arguments: list[str]) -> None:
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
             "val_split is 0, which holds nothing out: --val_split=0.1 is the model zoo's tenth"
         )
     with naming("output_path"):
-        need_place(settings.output_path)
+        need_writable_folder(settings.output_path)
     with naming("data_path"):
         pairs = read_pairs(settings.data_path, settings.data_path)
     with naming("val_split"):

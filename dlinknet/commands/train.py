@@ -21,7 +21,7 @@ from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.training.identity import data_identity
 from dlinknet.training.run import Resumed, RunFiles
 
@@ -91,7 +91,7 @@ def _refuse_early(settings: Config, resumed: Resumed | None) -> None:
     """Raise UserError for what can be seen before any data is read."""
     runtime.refuse_lonely(settings.run_distribute)
     with naming("output_path"):
-        need_place(settings.output_path)
+        need_writable_folder(settings.output_path)
     for key in starts_from(settings, bool(resumed)):
         with naming(key):
             need_file(getattr(settings, key))

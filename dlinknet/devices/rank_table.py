@@ -24,7 +24,7 @@ from typing import Any, Mapping
 from dlinknet.console import LOG
 from dlinknet.errors import UserError, clipped, name_some, shown
 from dlinknet.files.atomic import write_text
-from dlinknet.files.places import need_place, refuse_misnamed
+from dlinknet.files.places import need_writable_folder, refuse_misnamed
 from dlinknet.files.texts import BadText, read_json
 
 HCCN_CONF = Path("/etc/hccn.conf")
@@ -274,7 +274,7 @@ def make_rank_table(file: str, devices: str, server_ip: str) -> list[Place]:
     if os.path.lexists(file):
         raise UserError(f"rank_table: {_said(file)} exists; name another file, or remove it")
     folder = Path(file).absolute().parent
-    need_place(str(folder))
+    need_writable_folder(str(folder))
     refuse_misnamed(folder, [Path(file).name], "the file would be", "name another file")
     numbers = _device_numbers(devices)
     server = server_ip or _own_address()

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files.atomic import left_beside, replacing, write_text
+from dlinknet.files.atomic import leftovers, replacing, write_text
 from dlinknet.files.locks import locked
-from dlinknet.files.places import misnamed, need_file, need_place
+from dlinknet.files.places import misnamed, need_file, need_writable_folder
 from dlinknet.files.results import (
     LOCK,
     MANIFEST,
     STAGE,
     adding_results,
-    need_results_place,
+    need_results_folder,
     new_folders,
     refuse_foreign,
     replacing_results,
@@ -94,12 +94,12 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path):
 def test_places_are_checked_without_making_them(tmp_path):
     (tmp_path / "f").write_text("")
     with pytest.raises(UserError, match=".*/f is a file; name a folder"):
-        need_place(str(tmp_path / "f"))
+        need_writable_folder(str(tmp_path / "f"))
     with pytest.raises(UserError, match=".*/f is a file"):
-        need_place(str(tmp_path / "f" / "g"))
+        need_writable_folder(str(tmp_path / "f" / "g"))
     with pytest.raises(UserError, match="is empty: name a folder"):
-        need_place("")
-    need_place(str(tmp_path / "a" / "b"))
+        need_writable_folder("")
+    need_writable_folder(str(tmp_path / "a" / "b"))
     assert not (tmp_path / "a").exists()
     with pytest.raises(UserError, match="there is no file .*none"):
         need_file(str(tmp_path / "none"))
@@ -109,7 +109,7 @@ def test_places_are_checked_without_making_them(tmp_path):
 def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(UserError, match="cannot write to"):
-        need_place(str(tmp_path / "a"))
+        need_writable_folder(str(tmp_path / "a"))
 
 
 def test_a_folder_has_one_writer_at_a_time(tmp_path):
@@ -209,7 +209,7 @@ def test_a_temporary_name_is_short_whatever_the_final_name(tmp_path, stem):
     with replacing(file) as temporary:
         temporary.write_text("x")
         assert len(os.fsencode(temporary.name)) < 150 and temporary.suffix == ".png"
-        assert left_beside(file) == [temporary]
+        assert leftovers(file) == [temporary]
         with replacing(tmp_path / f"{stem[:-1]}z.png") as other:
             assert other != temporary, "names that differ in their last letter"
             other.write_text("y")
@@ -295,14 +295,14 @@ def odd(tmp_path):
 def test_places_for_which_there_is_no_folder(odd, name, words):
     before = sorted(odd.iterdir())
     with pytest.raises(UserError, match=words) as error:
-        need_place(str(odd / name))
+        need_writable_folder(str(odd / name))
     assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
     assert sorted(odd.iterdir()) == before
 
 
 def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
     """Root may write anywhere, says os.access(); a read-only mount refuses what is made."""
-    need_place(str(tmp_path / "a" / "b"))
+    need_writable_folder(str(tmp_path / "a" / "b"))
     assert not list(tmp_path.iterdir())
 
     def read_only(*_, **__):
@@ -310,7 +310,7 @@ def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     with pytest.raises(UserError, match="cannot write to .* .Read-only file system.; name"):
-        need_place(str(tmp_path / "a" / "b"))
+        need_writable_folder(str(tmp_path / "a" / "b"))
 
 
 @pytest.mark.parametrize(
@@ -340,10 +340,10 @@ def test_a_disk_of_foreign_files_is_not_searched_to_its_end(tmp_path):
             (tmp_path / str(number) / f"{name}.txt").touch()
     words = r"holds more than 1000 files that no earlier run wrote \(.*txt, \.\.\.\)"
     with pytest.raises(UserError, match=words):
-        need_results_place(str(tmp_path))
+        need_results_folder(str(tmp_path))
     start = time.monotonic()
     with pytest.raises(UserError, match="/usr holds more than 1000 files|cannot write to /usr"):
-        need_results_place("/usr")
+        need_results_folder("/usr")
     assert time.monotonic() - start < 1
 
 
