@@ -1,6 +1,7 @@
 """Convert weights of any known kind to a checkpoint of dlinknet, --file_name.
 
---trained_ckpt names a whole network, --pretrained_ckpt an encoder for a training of --model_name.
+--trained_ckpt names a trained network. --pretrained_ckpt names an encoder for a training of
+--model_name.
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from dlinknet.files.places import need_file, need_writable_folder
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="convert")
     console.start_log()
     key = "pretrained_ckpt" if settings.pretrained_ckpt else "trained_ckpt"

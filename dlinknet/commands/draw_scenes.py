@@ -1,6 +1,6 @@
-"""Draw aerial scenes with road masks, for a try without data.
+"""Draw aerial scenes with road masks, for a first training without data.
 
---output_path receives train, valid and valid_mask.
+--output_path receives the folders train, valid and valid_mask.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from dlinknet.files.results import new_folders
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="draw-scenes")
     console.start_log()
     with naming("output_path"):
@@ -22,7 +23,8 @@ def main(arguments: list[str]) -> None:
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
     if training == 0:
         raise UserError(
-            f"val_split: {settings.val_split} of {settings.scene_num} scenes leaves none to train on"
+            f"val_split: {settings.val_split} of {settings.scene_num} scenes "
+            "leaves none to train on"
         )
     with naming("output_path"), new_folders(Path(settings.output_path), LAYOUT) as folder:
         draw_pairs(

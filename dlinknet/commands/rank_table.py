@@ -1,6 +1,7 @@
 """Make the rank table of an Ascend server, or read one.
 
---devices=0-7 makes it. Both print the ranks that run on this machine.
+--devices=0-7 makes a table. Without --devices the command reads the table. Either way it prints the
+ranks that run on this machine.
 """
 
 from dlinknet import config, console
@@ -10,6 +11,7 @@ from dlinknet.errors import UserError, naming
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="rank-table")
     if not settings.rank_table:
         raise UserError("rank_table is empty: name a file with --rank_table=FILE")
