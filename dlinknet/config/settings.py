@@ -10,7 +10,7 @@ import yaml
 
 from dlinknet.config.defaults import defaults
 from dlinknet.config.values import CommaList, FilePath, ResumePoint, parse_value
-from dlinknet.errors import UserError
+from dlinknet.errors import UserError, shown
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def check(key: str, value: Any, source: str) -> Any:
         value = "dlinknet" + value[len("dinknet") :]
     if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
         raise UserError(
-            f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'"
+            f"{source}: log_name must be a plain file name without '{os.sep}', not {shown(value)}"
         )
     return value
 

@@ -22,7 +22,7 @@ JSON_BYTES = 64 << 20  # enough for a split of a million images
 DEPTH = 20  # the most levels of lists and dicts
 DIGITS = 40  # the most digits of a number
 
-INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|[-+]?0[xb][0-9a-fA-F_]+")
+INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|[-+]?0x_*[0-9a-fA-F][0-9a-fA-F_]*|[-+]?0b_*[01][01_]*")
 NUMBER = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"

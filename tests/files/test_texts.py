@@ -1,4 +1,4 @@
-"""Every text from outside passes here: what is wrong with one is a short line, and what comes out is plain."""
+"""YAML and JSON of others: every fault is a short line, and every result is plain."""
 
 import time
 
@@ -31,6 +31,7 @@ LAUGHS = "\n".join(
     [
         ("a: 1_000", 1000),
         ("a: 0x10", 16),
+        ("a: 0b11", 3),
         ("a: 0", 0),
         ("a: -5", -5),
         ("a: 1.5", 1.5),
@@ -45,6 +46,8 @@ LAUGHS = "\n".join(
         ("a: 1:30.5", "1:30.5"),
         ("a: .", "."),
         ("a: 0x", "0x"),
+        ("a: 0x_", "0x_"),
+        ("a: 0b2", "0b2"),
         ("\ufeffa: [路]", ["路"]),
     ],
 )
