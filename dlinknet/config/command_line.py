@@ -63,7 +63,7 @@ def split(
     parser.add_argument(
         "--config_path",
         metavar="FILE",
-        help="YAML file whose keys replace the defaults (those of dlinknet_config.yaml)",
+        help="YAML file whose settings replace the defaults of dlinknet_config.yaml",
     )
     for heading, keys in headings.items():
         group = parser.add_argument_group(heading)
