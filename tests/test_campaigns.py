@@ -1,5 +1,7 @@
-"""The campaigns see the faults that they hunt: each is planted here once. (The campaigns themselves
-run in .ci/run.)"""
+"""The campaigns detect the faults that they look for. Each fault is made here once.
+
+The campaigns themselves run in .ci/run.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from tests.campaigns.ledger import Ledger
 
 
 def outcome_of(run, tmp_path, refuses=()):
-    """What the machinery says of a function that is given a bad input."""
+    """Return the campaign's record of a function that is given a bad input."""
     return try_once(
         Kind("planted", 1, lambda rng: Case("a fault", run, refuses)),
         "planted-0",
@@ -115,7 +117,7 @@ def test_memory_that_was_used_counts_also_where_the_line_is_a_good_one(tmp_path,
 
 @pytest.fixture
 def whole_png(monkeypatch):
-    """Has the campaigns draw whole colour PNGs, which every check lets pass."""
+    """Make the campaigns draw undamaged colour PNGs, which every check accepts."""
 
     def draw(rng, height, width):
         content = np.random.default_rng(rng.getrandbits(64)).integers(

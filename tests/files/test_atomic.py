@@ -1,4 +1,4 @@
-"""Files whole or not there; folders emptied only where they are ours."""
+"""Files are complete or absent. Folders lose only files that a command wrote."""
 
 import errno
 import fcntl
@@ -204,7 +204,7 @@ def test_an_error_without_a_name_gets_the_files(tmp_path):
 
 @pytest.mark.parametrize("stem", ["m" * 251, "路" * 83, "ä" * 125, "m" * 100, "m.n" * 50])
 def test_a_temporary_name_is_short_whatever_the_final_name(tmp_path, stem):
-    """251 and 4 bytes, 249 and 4, 250 and 4: the longest names that a file can have."""
+    """Use names of 251 + 4, 249 + 4 and 250 + 4 bytes, the longest that a file can have."""
     file = tmp_path / f"{stem}.png"
     with replacing(file) as temporary:
         temporary.write_text("x")
@@ -261,7 +261,7 @@ def test_which_names_no_file_can_have(tmp_path):
 
 @pytest.fixture
 def odd(tmp_path):
-    """A folder with a file, a pipe, a broken link, a loop of links, and a link to a file."""
+    """Return a folder with a file, a pipe, a broken link, a loop of links and a link to a file."""
     (tmp_path / "file").write_text("x")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to(tmp_path / "none" / "x")
@@ -301,7 +301,7 @@ def test_places_for_which_there_is_no_folder(odd, name, words):
 
 
 def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
-    """Root may write anywhere, says os.access(); a read-only mount refuses what is made."""
+    """Check a read-only mount. os.access() says that root may write to it."""
     need_writable_folder(str(tmp_path / "a" / "b"))
     assert not list(tmp_path.iterdir())
 
@@ -428,7 +428,7 @@ def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
 
 
 def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
-    """One process opens the file, its holder removes it, a third makes and holds a new one."""
+    """Let a process open the lock file before its holder removes it and a third makes a new one."""
     flock, lock, calls = fcntl.flock, tmp_path / LOCK, []
 
     def late(file, how):
