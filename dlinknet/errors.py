@@ -154,7 +154,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _flush() -> None:
     """Write the buffered text to stdout, or drop it if stdout cannot be written.
 
-    Python would print an error of its own for such a text when the process ends.
+    Otherwise Python itself would print an error about this text when the process ends.
     """
     try:
         sys.stdout.flush()
@@ -168,7 +168,7 @@ def one_line(text: str) -> str:
     """Return a text as one printable line of at most LINE characters.
 
     Names of files and messages of libraries may contain any character. A line that is too long
-    loses its middle, because the remedy stands at the end.
+    loses its middle, because the remedy is at the end.
     """
     line = " ".join(text.split())
     if not line.isprintable():

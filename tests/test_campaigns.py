@@ -106,7 +106,7 @@ def test_a_hang_is_ended(tmp_path, monkeypatch):
 
 def test_memory_that_was_used_counts_also_where_the_line_is_a_good_one(tmp_path, monkeypatch):
     def greedy():
-        mmap.mmap(-1, 20 << 20).write(b"x" * (20 << 20))  # the heap may have as much to spare
+        mmap.mmap(-1, 20 << 20).write(b"x" * (20 << 20))  # more than the heap may have free
         raise UserError("the image is too large")
 
     assert outcome_of(greedy, tmp_path)["outcome"] == "refused"

@@ -206,7 +206,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise BadText(f"line {line}: a key must be a word")
             if key.value in seen:
-                raise BadText(f"line {line}: the key {shown(key.value)} stands there twice")
+                raise BadText(f"line {line}: the key {shown(key.value)} appears twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -154,7 +154,7 @@ def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
     with pytest.raises(RuntimeError):
         add_results(tmp_path, ["a.txt", "d.txt"], "d.txt", fail=True)
     assert names(tmp_path) == [MANIFEST, "a.txt", "d.txt", "sub/b.txt"], (
-        "a run that fails takes nothing away"
+        "a run that fails removes nothing"
     )
     add_results(tmp_path, ["a.txt", "d.txt"], "d.txt")
     assert names(tmp_path) == [MANIFEST, "d.txt"], (
@@ -162,7 +162,7 @@ def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
     )
 
 
-def test_a_file_that_the_user_adds_meanwhile_is_never_taken_for_ours(tmp_path):
+def test_a_file_that_the_user_adds_meanwhile_is_never_removed(tmp_path):
     written = []
     with adding_results(tmp_path, ["a.txt"], written):
         (tmp_path / "thesis.txt").write_text("mine")
@@ -176,11 +176,11 @@ def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     for name in (".a_mask.4711.png", "sub/.b.4711.jpg", "..dlinknet_output.4711.json"):
         (tmp_path / name).write_text("half")
     with pytest.raises(UserError, match="1 files .*b.4711.jpg"):
-        refuse_foreign(tmp_path)  # sub/b.jpg was not written, so this may be anybody's
+        refuse_foreign(tmp_path)  # no run wrote sub/b.jpg, so this file may be anybody's
     (tmp_path / "sub" / ".b.4711.jpg").unlink()
     add_results(tmp_path, ["a_mask.png"], "a_mask.png")
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
-    (tmp_path / ".other.4711.png").write_text("not a name of ours")
+    (tmp_path / ".other.4711.png").write_text("a name that dlinknet does not use")
     with pytest.raises(UserError, match=".other.4711.png"):
         refuse_foreign(tmp_path)
 

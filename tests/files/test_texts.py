@@ -67,7 +67,7 @@ def test_yaml_is_read_as_it_looks(text, value):
         (LAUGHS, "line 2: an alias (*a)"),
         ("a: &a [*a]", "an alias"),
         ("a: " + "[" * 500, f"more than {DEPTH} levels"),
-        ("a: 1\na: 2", "line 2: the key 'a' stands there twice"),
+        ("a: 1\na: 2", "line 2: the key 'a' appears twice"),
         ("? [1]\n: 2", "a key must be a word"),
         ("a: " + "1" * 400, "more than 40 digits"),
         ("a: 1" + "0" * 400 + ".0", "inf is not a finite number"),
