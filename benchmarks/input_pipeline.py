@@ -36,14 +36,15 @@ def one_core(folder: str, repeats: int) -> None:
     import cv2
 
     from dlinknet.data.loader import Batching, TrainingLoader
-    from dlinknet.images.read import read_image, read_mask
+    from dlinknet.data.roads import ROADS
+    from dlinknet.images.read import read_image
 
     cv2.setNumThreads(1)
     pairs = pairs_of(folder)
     loader = TrainingLoader(pairs, Batching(4))
     epochs = iter(range(1, 1000))
     reading = measure.repeated(
-        lambda: [(read_image(p.image), read_mask(p.mask)) for p in pairs], repeats
+        lambda: [(read_image(p.image), ROADS.read(p.mask)) for p in pairs], repeats
     )
     whole = measure.repeated(lambda: [batch for batch in loader.epoch(next(epochs))], repeats)
     measure.answer(seconds=whole, images=len(loader) * 4, reading=reading, read=len(pairs))

@@ -22,7 +22,7 @@ from dlinknet.inference.open_model import Opened, open_model
 from dlinknet.inference.predict_images import Predicted
 from dlinknet.inference.predictor import Predictor, labels_of, views_of
 from dlinknet.inference.tiles import Tiling
-from dlinknet.inference.write_predictions import PredictionFiles, written_mask
+from dlinknet.inference.write_predictions import PredictionFiles
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,7 +82,7 @@ class Model:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes in the order of the maps; ('road',) for a model of roads."""
-        return self._opened.classes.names if self.card.classes > 1 else ("road",)
+        return self._opened.classes.map_names
 
     @property
     def device(self) -> str:
@@ -154,7 +154,7 @@ class Prediction:
     @property
     def mask(self) -> np.ndarray:
         """H x W uint8. Roads: 255 for road, 0 for the rest. Several classes: their mask values."""
-        return written_mask(self._labels, self._classes)
+        return self._classes.written_mask(self._labels)
 
     def save(
         self, folder: str | Path, *, probabilities: str = "none", overlay: bool = True

@@ -6,14 +6,14 @@ a handler: the number of each signal goes to a socket, and a thread reads it the
 process.
 
 SIGTERM and SIGHUP: the interpreter's C code writes the number.
-SIGINT: MindSpore replaces its handler at each call of a compiled step, by one that sends SIGTERM.
-    It is blocked in all threads, and one thread waits for it and writes the number. A program that
-    this process starts has it blocked too, and is sent SIGTERM at the end.
+SIGINT: at each call of a compiled step MindSpore replaces its handler by one that sends SIGTERM.
+    So SIGINT is blocked in all threads, and one thread waits for it and writes the number. A
+    program that this process starts has it blocked too, and gets SIGTERM at the end.
 
 A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were
-measured). A small process watches the same socket, and kills this one if nobody reads the number
-in PATIENCE seconds. It gets a terminal's Ctrl-C itself. It also says so when this process dies
-without a word: by SIGKILL, which the kernel sends where memory is short, or by a crash.
+measured). A small process, the watcher, looks at the same socket, and kills this process if nobody
+reads the number in PATIENCE seconds. It gets a terminal's Ctrl-C itself. It also says so when this
+process dies without a word: by a crash, or by SIGKILL, which the kernel sends if memory is short.
 
 A command calls prepare() before it imports anything that takes long; without it, all functions here
 are without effect.
@@ -29,11 +29,15 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from dlinknet import leftovers, streams
 
 if TYPE_CHECKING:
-    from pathlib import Path  # slow to import, and before prepare() nothing here works
+    # Slow to import, and before prepare() nothing here works.
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 SIGNALS: dict[int, str] = {
     signal.SIGTERM: "ended by SIGTERM",
@@ -41,24 +45,25 @@ SIGNALS: dict[int, str] = {
     signal.SIGHUP: "ended by SIGHUP",
 }
 HANDLED = (signal.SIGTERM, signal.SIGHUP)
-PATIENCE = 4.0  # seconds for the thread to come to read a signal
+PATIENCE = 4.0  # seconds for the thread to read a signal
 LONGEST = 2000  # bytes of the line, which a pipe accepts at once
 # ENDING: a signal is ending the process. OVER: the command has said how it ended.
 RUNNING, ENDING, OVER = 0, 1, 2
 
 
 class _Ending:
-    """What ends this process when a signal comes.
+    """How this process ends when a signal comes.
 
-    `unfinished` are paths that are removed then, `rescue` is called before, `text` says what is
-    left.
+    unfinished: paths that are removed then.
+    rescue: is called before.
+    text: tells the user which work is kept.
     """
 
     def __init__(self) -> None:
         self.unfinished: set[Path] = set()
         self.rescue: Callable[[], str] | None = None
         self.text = ""
-        # Whoever redirects stderr for a while does not redirect the line.
+        # Code that redirects stderr for a while does not redirect the line.
         self.stderr = os.dup(2)
         self.name = os.path.basename(sys.argv[0])
         # The watcher reads here RUNNING, ENDING or OVER, and the text.
@@ -67,7 +72,7 @@ class _Ending:
         self.writer.setblocking(False)
 
     def start(self) -> None:
-        """Catches the signals from now on, except those that were ignored at the start (nohup)."""
+        """Catch the signals from now on, except those that were ignored at the start (nohup)."""
         interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
         if interrupts:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -82,7 +87,7 @@ class _Ending:
         threading.Thread(target=self._wait, name="signals", daemon=True).start()
 
     def say(self, text: str) -> None:
-        """Sets what the line says is left."""
+        """Set the text of the line."""
         self.text = " ".join(text.split())
         kept = self.text.encode(errors="replace")[:LONGEST]
         self.shared[1:] = kept.ljust(LONGEST, b"\0")
@@ -103,8 +108,8 @@ class _Ending:
             rescued = self.rescue() if self.rescue else ""
             self._write_line(SIGNALS[number], self.text, rescued)
             for path in list(self.unfinished):
-                _remove(path)
-            _end_children()
+                leftovers.remove(path)
+            leftovers.end_children()
         finally:
             os._exit(128 + number)
 
@@ -112,12 +117,11 @@ class _Ending:
         words = f"{self.name}: error: {'; '.join(filter(None, parts))}"
         # A progress bar stands in the terminal's line.
         start = "\n" if os.isatty(self.stderr) else ""
-        try:
+        line = f"{start}{words}".encode(errors="replace")[:LONGEST] + b"\n"
+        with suppress(OSError):
             # A reader that has stopped reading must not keep the process.
             if select.select([], [self.stderr], [], 1)[1]:
-                os.write(self.stderr, f"{start}{words}".encode(errors="replace")[:LONGEST] + b"\n")
-        except OSError:
-            pass
+                os.write(self.stderr, line)
 
     def _start_watcher(self, interrupts: bool) -> None:
         parent = os.getpid()
@@ -132,12 +136,12 @@ class _Ending:
                 os._exit(0)
 
     def _watch(self, parent: int, interrupts: bool) -> None:
-        """Kills the process if it does not end by itself, and says what it could not say.
+        """Kill the process if it does not end by itself, and write the line that it did not write.
 
-        Returns when it has ended.
+        Return when it has ended.
         """
-        for number in HANDLED:
-            signal.signal(number, signal.SIG_IGN)
+        for handled in HANDLED:
+            signal.signal(handled, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         self.writer.close()
         try:
@@ -164,7 +168,7 @@ class _Ending:
             os.kill(parent, signal.SIGKILL)
 
     def _next_signal(self) -> int:
-        """The number of the first signal that nobody has read; 0 when the process has ended."""
+        """Return the number of the first signal that nobody has read; 0 if the process ended."""
         while True:
             waiting = self.reader.recv(64, socket.MSG_PEEK)
             number = next((byte for byte in waiting if byte in SIGNALS), 0)
@@ -173,7 +177,7 @@ class _Ending:
             time.sleep(0.1)
 
     def _forget(self) -> None:
-        """In a forked child: its signals are its own, and must not reach the parent's thread."""
+        """Give a forked child signals of its own, which must not reach the parent's thread."""
         signal.set_wakeup_fd(-1)
         for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
@@ -191,40 +195,36 @@ def prepare(left: str = "") -> None:
     The program calls it before anything else. A library that is imported never does.
 
     Args:
-        left: what is left of the work, as for say().
-
-    Standard streams that are closed are opened, so that no file of ours gets their numbers: what is
-    written to stdout then fails, what is written to stderr is lost. A character that stdout's
-    encoding lacks is written as \\uXXXX.
+        left: which work is kept, as for say().
     """
     global _ending
-    _open_streams()
+    streams.make_safe()
     _ending = _Ending()
     _ending.say(left)
     _ending.start()
 
 
 def say(text: str) -> None:
-    """Sets what the line says is left: which checkpoint --resume accepts, for instance."""
+    """Set which work is kept, as the line says it: for instance what --resume accepts."""
     if _ending is not None:
         _ending.say(text)
 
 
 def add_unfinished(path: Path) -> None:
-    """Has a signal remove a folder, or a file and those whose names begin with its stem."""
+    """Have a signal remove a folder, or a file and those whose names begin with its stem."""
     if _ending is not None:
         _ending.unfinished.add(path)
 
 
 def remove_unfinished(path: Path) -> None:
-    """Undoes add_unfinished."""
+    """Undo add_unfinished()."""
     if _ending is not None:
         _ending.unfinished.discard(path)
 
 
 @contextmanager
 def rescuing(action: Callable[[], str]) -> Iterator[None]:
-    """Has a signal call `action` before the process ends; what it returns is added to the line."""
+    """Have a signal call `action` before the process ends, and add its result to the line."""
     if _ending is None:
         yield
         return
@@ -236,7 +236,7 @@ def rescuing(action: Callable[[], str]) -> Iterator[None]:
 
 
 def take_back() -> None:
-    """Catches the signals again. Call it in the main thread, after a library that sets handlers."""
+    """Catch the signals again. Call it in the main thread, after a library that sets handlers."""
     if _ending is not None:
         for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
@@ -244,23 +244,23 @@ def take_back() -> None:
 
 
 def leave_to_signal() -> None:
-    """Waits for the end if a signal is ending the process: its line and status count."""
+    """Wait for the end if a signal is ending the process: its line and status count."""
     while _ending is not None and _ending.shared[0] == ENDING:
         time.sleep(1)
 
 
 def be_over() -> None:
-    """Notes that the command has said how it ended: a crash in Python's shutdown is no failure."""
+    """Note that the command has said how it ended: a crash in Python's shutdown is no failure."""
     leave_to_signal()
     if _ending is not None:
         _ending.shared[0] = OVER
 
 
 def leave(status: int, at_once: bool) -> None:
-    """Ends the command with a status.
+    """End the command with a status.
 
     Args:
-        at_once: without the shutdown of Python and MindSpore, which aborts where memory is short.
+        at_once: without the shutdown of Python and MindSpore, which aborts if memory is short.
     """
     if at_once and _ending is not None:
         os._exit(status)
@@ -268,46 +268,4 @@ def leave(status: int, at_once: bool) -> None:
 
 
 def _do_nothing(*_: object) -> None:
-    """The handler."""
-
-
-def _open_streams() -> None:
-    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the lowest free number
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
-        getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _remove(path: Path) -> None:
-    try:
-        if os.path.isdir(path):
-            import shutil
-
-            shutil.rmtree(path, ignore_errors=True)
-            return
-        for name in os.listdir(path.parent):
-            if name.startswith(path.stem):
-                os.unlink(path.parent / name)
-    except OSError:
-        pass  # the next run removes it
-
-
-def _end_children() -> None:
-    """Sends SIGTERM to the processes that this one has started; else they would go on alone."""
-    children: list[str] = []
-    try:
-        for task in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
-                children += file.read().split()
-    except OSError:  # not Linux, a kernel without these lists, or a thread that has just ended
-        pass
-    for child in children:
-        try:
-            os.kill(int(child), signal.SIGTERM)
-        except OSError:
-            pass
+    """Handle a signal: the threads do the work."""

@@ -101,3 +101,35 @@ make_environment() {
         fail "MindSpore or OpenCV cannot be imported ($(tail -n 1 "$VENV/import.log")); on Debian: apt-get install libgomp1"
     cp "$REQUIREMENTS" "$stamp"
 }
+
+# Sets PYTHON for the scripts that find one rather than make one: to the first of PATH's and .venv's that has these modules,
+# else to one without them, which says what is missing. usage: choose_python MODULE ...
+choose_python() {
+    local modules name
+    for modules in "$*" sys; do
+        for name in python python3 "$ROOT/.venv/bin/python"; do
+            # shellcheck disable=SC2086  # names of modules
+            if "$name" -c 'import sys
+from importlib.util import find_spec
+sys.exit(sys.version_info < (3, 9) or not all(map(find_spec, sys.argv[1:])))' $modules 2>/dev/null; then
+                PYTHON=$(command -v "$name")
+                return
+            fi
+        done
+    done
+    fail "there is no Python 3.9 or later on PATH"
+}
+
+# Installs what a further requirements file lists, once. usage: add_requirements FILE
+add_requirements() {
+    local stamp=$VENV/$1.installed
+    if cmp -s "$ROOT/$1" "$stamp"; then
+        return
+    fi
+    echo "installing what $1 lists"
+    foreground "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$ROOT/$1" || {
+        [ -z "$signalled" ] || exit $((128 + signalled))
+        fail "pip could not install $1; its own lines are above"
+    }
+    cp "$ROOT/$1" "$stamp"
+}

@@ -8,7 +8,7 @@ if [ $# -lt 2 ] || [ "$1" = --help ] || [ "$1" = -h ]; then
     cat <<EOF
 usage: bash scripts/quality.sh DATA OUTPUT [--key=value ...]
 
-  DATA         a folder with train (images and masks), valid (images) and valid_mask (masks), as `dlinknet split-data` writes it
+  DATA         a folder with train (images and masks), valid (images) and valid_mask (masks), as dlinknet split-data writes it
   OUTPUT       receives the run, the masks of the validation images and quality_report/report.md
   --key=value  settings for train.py and eval.py (python train.py --help)
 

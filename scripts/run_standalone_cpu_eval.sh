@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Scores a trained network on the CPU.
 set -euo pipefail
-# shellcheck source=scripts/launch.sh
-. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-standalone_eval CPU "$@"
+# shellcheck source=scripts/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+choose_python mindspore
+exec "$PYTHON" -m dlinknet.devices.launch_scripts CPU standalone_eval "$@"

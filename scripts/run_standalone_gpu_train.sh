@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains on one GPU.
 set -euo pipefail
-# shellcheck source=scripts/launch.sh
-. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-standalone_train GPU "$@"
+# shellcheck source=scripts/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+choose_python mindspore
+exec "$PYTHON" -m dlinknet.devices.launch_scripts GPU standalone_train "$@"

@@ -6,15 +6,20 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 arguments=()
 all=
+beside=requirements-dev.txt
 for argument in "$@"; do
     case $argument in
-        --mindspore=2.0) use_environment .venv-2.0 requirements-2.0.txt 3.9 3.9 ;;
+        --mindspore=2.0)
+            use_environment .venv-2.0 requirements-2.0.txt 3.9 3.9
+            beside= # that file lists what its tests require
+            ;;
         --mindspore=*) fail "'$argument' is not understood: --mindspore=2.0, or nothing for what requirements.txt brings" ;;
         --all) all=yes arguments+=("$argument") ;;
         *) arguments+=("$argument") ;;
     esac
 done
 make_environment
+[ -z "$beside" ] || add_requirements "$beside"
 cd "$ROOT"
 if [ -z "$all" ]; then
     exec "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder ${arguments[@]+"${arguments[@]}"}

@@ -15,6 +15,22 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+try:
+    import hypothesis
+except ImportError:  # the tests that need it are skipped
+    pass
+else:
+    # The same examples in every run, and no deadline, because the machine may be slow.
+    hypothesis.settings.register_profile(
+        "dlinknet",
+        deadline=None,
+        derandomize=True,
+        max_examples=50,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("dlinknet")
 # The slow files, the slowest first. With two workers a slow file at the end leaves one idle.
 LONG = (
     "models/test_linknet.py",

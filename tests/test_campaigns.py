@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data import preprocess
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.images import read
 from tests.campaigns import bad_inputs, forks, image_kinds, pictures, plans, png, runs
 from tests.campaigns.forks import Case, Kind, try_once
 from tests.campaigns.ledger import Ledger
@@ -154,7 +154,7 @@ def refusing(read):
 def test_a_reader_that_disagrees_with_its_check_is_seen(
     fault, text, tmp_path, monkeypatch, whole_png
 ):
-    monkeypatch.setattr(preprocess, "read_image", fault(preprocess.read_image))
+    monkeypatch.setattr(read, "read_image", fault(read.read_image))
     monkeypatch.setattr(Random, "random", lambda self: 0.5)  # the way of a training, with its check
     monkeypatch.setattr(image_kinds, "_size", lambda rng: (32, 40))
     record = try_once(image_kinds.KINDS[0], "image-0", "1:image-0", tmp_path / "trial")

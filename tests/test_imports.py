@@ -11,10 +11,12 @@ from dlinknet.commands import command
 from tests.conftest import LONG
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"console", "errors", "files", "signals", "threads"}
+GROUND = {"console", "errors", "files", "leftovers", "signals", "streams", "threads"}
 # Room -> the rooms that it may import. A room may also import itself.
 ALLOWED = {
-    "signals": set(),
+    "leftovers": set(),
+    "streams": set(),
+    "signals": {"leftovers", "streams"},
     "threads": set(),
     "errors": {"signals"},
     "console": {"errors"},
@@ -36,6 +38,8 @@ ALLOWED["api"] = set(ALLOWED) - {"commands", "config", "cloud"}
 ALLOWED["__main__"] = {"commands", "config", "cloud", *GROUND}
 FILES = sorted((ROOT / "dlinknet").rglob("*.py"))
 PURE = [
+    "leftovers",
+    "streams",
     "signals",
     "errors",
     "threads",
@@ -47,21 +51,35 @@ PURE = [
     "checkpoints.read",
     "config",
     "data.augment",
+    "data.class_table",
     "data.class_weights",
     "data.classes",
     "data.layouts",
+    "data.masks",
+    "data.painting",
+    "data.painting_roads",
     "data.pairs",
     "data.preprocess",
+    "data.read_table",
+    "data.roads",
     "data.synthetic",
+    "devices.available",
+    "devices.launch_scripts",
     "devices.launcher",
+    "devices.msrun_process",
     "devices.rank_table",
     "devices.ranks",
     "devices.runtime",
+    "devices.server_rank_table",
+    "evaluation.judging",
     "evaluation.metrics",
     "evaluation.overlays",
     "evaluation.parity",
+    "evaluation.reported",
     "evaluation.results_310",
     "evaluation.run_report",
+    "evaluation.run_tables",
+    "evaluation.scored",
     "evaluation.scoring",
     "evaluation.tables",
     "files.atomic",
@@ -73,6 +91,7 @@ PURE = [
     "files.texts",
     "images.decode",
     "images.files",
+    "images.formats",
     "images.read",
     "images.tiff",
     "images.write",
@@ -133,7 +152,8 @@ def test_only_the_program_and_its_helpers_know_of_a_command_line():
             "signals.py": {"sys.argv"},
             "errors.py": {"sys.argv"},
             "command_line.py": {"argparse"},
-            "runtime.py": {"sys.argv"},
+            "launch_scripts.py": {"sys.argv"},
+            "msrun_process.py": {"sys.argv"},
         }.get(file.name, set())
         found = {word for word in ("sys.argv", "argparse") if word in file.read_text()}
         assert found <= words, file
@@ -148,12 +168,30 @@ def test_pure_files_do_without_mindspore():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_only_runtime_knows_devices_and_versions():
+def test_only_runtime_sets_devices_and_it_and_available_know_versions():
+    devices = ROOT / "dlinknet" / "devices"
     for file in FILES:
         text = file.read_text()
-        if file.name != "runtime.py":
+        if file != devices / "runtime.py":
             assert "set_context" not in text and "set_device" not in text, file
+        if file not in (devices / "runtime.py", devices / "available.py"):
             assert "ms.__version__" not in text and "mindspore.__version__" not in text, file
+
+
+def test_image_files_have_one_door():
+    """Only images/ decodes and encodes them: what is checked is what is read."""
+    words = ("cv2.imread", "cv2.imdecode", "cv2.imwrite", "cv2.imencode", "Image.open")
+    for file in FILES:
+        if room(file) != "images":
+            assert not [word for word in words if word in file.read_text()], file
+            named = {name for name in imports(file) if name.split(".")[0] == "PIL"}
+            assert not named or file.name == "api.py" and named == {"PIL.Image.Image"}, file
+
+
+def test_roads_and_classes_are_told_apart_in_two_places():
+    """Who imports the type chooses by it; all others ask a Classes, or a Judge, what to do."""
+    told = {file.name for file in FILES if "dlinknet.data.roads.Roads" in imports(file)}
+    assert told == {"judging.py", "pictures.py"}
 
 
 @pytest.mark.parametrize("file", DOORS, ids=lambda f: f.name)

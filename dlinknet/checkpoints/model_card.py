@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from dlinknet.data.classes import MOST, ROADS, Classes, parse_classes
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Classes
 from dlinknet.data.preprocess import DLINKNET, INPUT, Preprocessing
+from dlinknet.data.read_table import MOST, parse_classes
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError, shown
 from dlinknet.files.fields import BadFields, Fields
 from dlinknet.models.specs import DECODERS, NETWORKS, PADDINGS
@@ -33,7 +36,7 @@ class ModelCard:
 
     model: str
     classes: int = 1
-    class_table: Optional[Classes] = None
+    class_table: Optional[ClassTable] = None
     padding: str = "explicit"
     decoder: str = "full"
     preprocessing: Preprocessing = DLINKNET
@@ -52,8 +55,7 @@ class ModelCard:
         augment: str = "",
     ) -> ModelCard:
         """Return the card of a network that was trained for `classes`."""
-        table = None if classes.road else classes
-        return cls(model, classes.outputs, table, padding, decoder, preprocessing, augment)
+        return cls(model, classes.outputs, classes.table, padding, decoder, preprocessing, augment)
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelCard:
@@ -120,7 +122,7 @@ class ModelCard:
         return self.class_table or ROADS
 
 
-def _class_table(fields: Fields, classes: int) -> Classes | None:
+def _class_table(fields: Fields, classes: int) -> ClassTable | None:
     if "class_table" not in fields:
         return None
     try:

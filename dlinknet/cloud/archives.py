@@ -1,37 +1,42 @@
-"""Unpacks .zip and .tar: nothing gets out of the folder, and nothing but files and folders gets in."""
+"""Unpack .zip and .tar.
+
+Nothing is written outside of the folder, and nothing but files and folders is written.
+"""
 
 from __future__ import annotations
 
 import bz2
 import errno
 import gzip
+import itertools
 import lzma
 import shutil
 import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Iterable, Iterator
+from typing import Any, BinaryIO, Callable, cast
 
-from dlinknet.cloud.transfer import is_inside
-from dlinknet.errors import UserError, clipped, first_line
+from dlinknet.cloud.names import need_inside
+from dlinknet.errors import InputError, clipped, first_line
 from dlinknet.files.foreign import foreign_file
 from dlinknet.files.places import quoted, refuse_misnamed
 
 ZIPS = (".zip",)
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STREAMS: dict[str, Callable[[Path], Any]] = {
-    "tar": lambda file: open(file, "rb"),
+    "tar": partial(open, mode="rb"),
     "gz": gzip.open,
     "tgz": gzip.open,
     "bz2": bz2.open,
     "xz": lzma.open,
 }
-IGNORED = "__MACOSX"  # what macOS puts beside the files
+IGNORED = "__MACOSX"  # macOS puts it beside the files
 LINK = 0o120000  # in the file type of a .zip's member
 # zipfile decompresses the other methods without a bound: 1 kB of BZIP2 may hold 1 GB.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -39,8 +44,8 @@ MEMBERS = 200_000  # of a .tar: each needs about 1 kB of memory and 0.1 ms
 BLOCK = 1 << 20  # bytes: copied at once; the most in the headers of one file of a .tar
 PADDING = 64 << 20  # bytes behind the end mark of a .tar
 END = bytes(512)  # the end mark
-# What zipfile, tarfile and the decompressors raise for bytes that they do not understand, and
-# RuntimeError also for a password.
+# zipfile, tarfile and the decompressors raise these for bytes that they do not understand. zipfile
+# raises RuntimeError also for a password.
 DAMAGES = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -53,8 +58,8 @@ DAMAGES = (
     LookupError,
     MemoryError,
 )
-# Errors of the system that names and places in an archive cause; None is gzip's and bzip2's own.
-# Others are the disk's.
+# Errors of the system whose cause is a name or a place in the archive; gzip and bzip2 raise OSError
+# without a number. The disk causes all others.
 CAUSED = (
     None,
     errno.ENAMETOOLONG,
@@ -82,27 +87,27 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ZIPS + TARS)
 
 
-def unpack(archive: Path, folder: Path, key: str, source: str) -> None:
+def unpack(archive: Path, folder: Path, source: str) -> None:
     """Unpack an archive into an empty folder.
 
     Args:
-        key, source: the setting that named the archive, and what it said, for the error's line.
+        source: the archive's URL or path as the user wrote it, for the error's line.
 
     Raises:
-        UserError: it is damaged, it holds a link, a device, a sparse file, or a path that leads out
-            of the folder or that no file can have, or the disk is too small. What was unpacked by
-            then stays in the folder.
+        InputError: the archive is damaged, it holds a link, a device, a sparse file, or a path that
+            leads out of the folder or that no file can have, or the disk is too small. The files
+            that were unpacked before stay in the folder.
         OSError: the disk is full or broken.
     """
-    said = f"{key}: {clipped(source, 100)}"
+    said = clipped(source, 100)
     if what := foreign_file(archive):
-        raise UserError(f"{said} {what}")
+        raise InputError(said, what)
     try:
         if archive.name.lower().endswith(ZIPS):
             with zipfile.ZipFile(archive) as opened:
                 _write(_zip_members(opened, said), folder, said)
         else:
-            with _tar_stream(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as opened:
+            with _tar_stream(archive) as stream, _open_tar(stream) as opened:
                 _write(_tar_members(opened, stream, said), folder, said)
     except DAMAGES as error:
         raise _damaged(said, error) from None
@@ -112,30 +117,32 @@ def unpack(archive: Path, folder: Path, key: str, source: str) -> None:
         raise _damaged(said, error) from None
 
 
-def _damaged(said: str, error: Exception) -> UserError:
+def _damaged(said: str, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or first_line(error)
     if isinstance(error, UnicodeError):
         reason = "a name is not UTF-8"
-    return UserError(f"{said} cannot be unpacked: {clipped(reason, 150)}")
+    return InputError(said, f"cannot be unpacked: {clipped(reason, 150)}")
 
 
 def _zip_members(opened: zipfile.ZipFile, said: str) -> Iterator[Member]:
     for member in opened.infolist():
         if member.external_attr >> 16 & 0o170000 == LINK:
-            raise UserError(f"{said} holds a link, {quoted(member.filename)}; pack files only")
+            raise InputError(said, f"holds a link, {quoted(member.filename)}; pack files only")
         if member.compress_type not in METHODS:
-            raise UserError(
-                f"{said} holds {quoted(member.filename)}, compressed by method "
-                f"{member.compress_type}; pack it with Deflate, the usual one"
+            raise InputError(
+                said,
+                f"holds {quoted(member.filename)}, compressed by method {member.compress_type}; "
+                "pack it with Deflate, the usual one",
             )
         if not member.filename.endswith("/"):
-            yield Member(member.filename, member.file_size, partial(opened.open, member))
+            content = cast("Callable[[], BinaryIO]", partial(opened.open, member))
+            yield Member(member.filename, member.file_size, content)
 
 
 class _Stream:
-    """The bytes of a .tar for tarfile, which would read a header of any size that it claims.
+    """The bytes of a .tar for tarfile, which alone would read a header of any size that it claims.
 
-    left: how many bytes may be read until this is set again.
+    left: bytes that may be read until the caller sets it again.
     """
 
     def __init__(self, content: BinaryIO):
@@ -143,12 +150,14 @@ class _Stream:
         self.seek, self.tell = content.seek, content.tell
 
     def read(self, size: int) -> bytes:
+        """Return `size` bytes. ValueError if they are more than `left`."""
         if not 0 <= size <= self.left:
             raise ValueError(f"a header is longer than {BLOCK >> 20} MB, or has a negative length")
         self.left -= size
         return self.content.read(size)
 
     def seekable(self) -> bool:
+        """Return True, as tarfile requires."""
         return True
 
 
@@ -159,23 +168,27 @@ def _tar_stream(archive: Path) -> Iterator[_Stream]:
         yield _Stream(content)
 
 
+def _open_tar(stream: _Stream) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast("BinaryIO", stream), mode="r:")
+
+
 def _tar_members(opened: tarfile.TarFile, stream: _Stream, said: str) -> Iterator[Member]:
-    while True:
+    for number in itertools.count(1):
         stream.left = BLOCK
         member = opened.next()
         if member is None:
             break
-        if len(opened.members) > MEMBERS:
-            raise UserError(f"{said} holds more than {MEMBERS} files; pack it as several archives")
+        if number > MEMBERS:
+            raise InputError(said, f"holds more than {MEMBERS} files; pack it as several archives")
         if member.size < 0:
             raise ValueError("a file has a negative size")
         if member.sparse is not None:
-            raise UserError(
-                f"{said} holds a sparse file, {quoted(member.name)}; pack it without --sparse"
+            raise InputError(
+                said, f"holds a sparse file, {quoted(member.name)}; pack it without --sparse"
             )
         if not (member.isreg() or member.isdir()):
-            raise UserError(
-                f"{said} holds a link or a device, {quoted(member.name)}; pack files only"
+            raise InputError(
+                said, f"holds a link or a device, {quoted(member.name)}; pack files only"
             )
         member.pax_headers = {}  # up to 1 MB each
         if member.isreg():
@@ -192,7 +205,7 @@ def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
     """Read a .tar to its end, where a compressed stream has its checksum.
 
     Raises:
-        ValueError: tarfile took a damaged header, or an end without its mark, for the end.
+        ValueError: the end has no mark. tarfile also stops there at a damaged header.
     """
     stream.seek(opened.offset)
     if stream.content.read(len(END)) != END:
@@ -204,6 +217,7 @@ def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
 
 
 def _write(found: Iterable[Member], folder: Path, said: str) -> None:
+    """Write the files of an archive, after a look at all names and sizes."""
     members: dict[Path, Member] = {}  # of files with one name the last remains, as in tar
     total, free = 0, shutil.disk_usage(folder).free
     for member in found:
@@ -212,17 +226,13 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
         members[Path(member.name)] = member
         total += member.size
         if total > free:
-            raise UserError(
-                f"{said} unpacks to {total / 1e9:.1f} GB or more, and {folder} has "
-                f"{free / 1e9:.1f} GB"
+            raise InputError(
+                said,
+                f"unpacks to {total / 1e9:.1f} GB or more, and {folder} has {free / 1e9:.1f} GB",
             )
     names = [member.name for member in members.values()]
     refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
-    for member in members.values():
-        if not is_inside(member.name):
-            raise UserError(
-                f"{said} holds {quoted(member.name)}, which leads out of its folder; pack it again"
-            )
+    need_inside(names, said, "pack it again")
     for member in members.values():
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)

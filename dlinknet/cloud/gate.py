@@ -1,4 +1,7 @@
-"""The gate to ModelArts: a command that is to run as a job gets what that takes; otherwise nothing of it is imported."""
+"""The gate to ModelArts: a command runs as a job if the user asks for that.
+
+If not, nothing else of this room is imported.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ from typing import Callable
 
 from dlinknet.config import wants_job
 
-Main = Callable[[list], None]
+Main = Callable[["list[str]"], None]
 
 
 def as_job(main: Main, inputs: tuple[str, ...], output: str, name: str) -> Main:
-    """`main` itself, or where enable_modelarts is set, `main` between bringing its inputs and taking its outputs away.
+    """Return a function that runs `main`, as a job if enable_modelarts is set.
+
+    A job brings the inputs before, and takes the outputs away after.
 
     Args:
         main: runs a command on its arguments.
-        inputs: the settings that name what it reads, data_path first.
+        inputs: the settings that name what the command reads, data_path first.
         output: the setting that names what it writes.
         name: the command's, as in 'train'.
     """

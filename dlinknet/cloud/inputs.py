@@ -1,39 +1,56 @@
-"""What a job reads, brought to this machine where it lies in a store, and unpacked where it is an archive."""
+"""Inputs of a job: brought from a store to this machine, and unpacked if they are archives."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 from dlinknet.cloud import transfer
 from dlinknet.cloud.archives import is_archive, unpack
-from dlinknet.cloud.node import Node
-from dlinknet.cloud.store import Object, Store, is_remote, join, same, split
+from dlinknet.cloud.node import CacheError, Node
+from dlinknet.cloud.store import Object, Store, canonical, is_remote, join, split
 from dlinknet.console import LOG
-from dlinknet.errors import UserError, clipped, name_some
+from dlinknet.errors import InputError, clipped, name_some
 from dlinknet.files.places import refuse_misnamed
 
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")  # exports, with FILE.json beside them
 YAMLS = (".yaml", ".yml")
-# What is recorded of a folder that was made.
+# The record of a folder that was made.
 MADE = {"state": dict, "source": str, "sizes": dict, "file": str}
-CONTENT = ".content"  # ends the name of a folder into which an archive is unpacked that was brought
+CONTENT = ".content"  # suffix of the folder into which a downloaded archive is unpacked
 
-Choice = Callable[
-    [str, str, "list[str]"], str
-]  # (setting, what it said, names of files) -> one of them
+Choice = Callable[[str, "list[str]"], str]  # (a folder, its files) -> the file that it stands for
+
+
+@dataclass(frozen=True)
+class Found:
+    """The objects that a URL means.
+
+    url: of the folder, or of the file.
+    objects: by their paths in the folder.
+    file: the file's name if the URL means one; else empty.
+    """
+
+    url: str
+    objects: dict[str, Object]
+    file: str = ""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The objects as a record holds them: any change shows."""
+        return {name: asdict(what) for name, what in self.objects.items()}
 
 
 class Inputs:
     """Files and folders by their URLs or paths.
 
     Args:
-        node: the processes of this machine; one of them brings what all of them read.
+        node: the processes of this machine. One of them brings the inputs of all.
         store: opens the store when the first URL needs it.
     """
 
@@ -41,130 +58,127 @@ class Inputs:
         self.node, self.store = node, store
 
     def path(
-        self, key: str, source: str, place: str, unpacks: bool = False, choose: Choice | None = None
+        self, source: str, place: str, unpacks: bool = False, choose: Choice | None = None
     ) -> Path:
-        """Where the file or folder lies on this machine.
+        """Return the path of a file or folder on this machine.
 
         Args:
-            key: the setting that names it, for the error's line.
             source: a URL, or a path, which is used as it is.
-            place: below the node's folder, for what is brought or unpacked; what an earlier job brought there is replaced.
-            unpacks: whether an archive, or a folder with nothing but one, means what is in it.
-            choose: says which file a folder stands for.
+            place: below the node's folder, for files that are brought or unpacked. They replace
+                those that an earlier job brought there.
+            unpacks: whether an archive, alone or alone in a folder, stands for its content.
+            choose: names the file that a folder stands for.
 
         Raises:
-            UserError: there is nothing, the store refuses it, or the archive cannot be unpacked.
+            InputError: there is nothing, the store refuses it, or the archive cannot be unpacked.
+            CacheError: the node's folder cannot be used.
             RunFailed: the transfer broke again and again.
         """
-        if not is_remote(source):
-            path = Path(os.path.expanduser(source))
-            if not os.path.exists(path):
-                raise UserError(
-                    f"{key}: there is no {path}; a place in OBS is written obs://BUCKET/PATH"
-                )
-            archive = _archive(path) if unpacks else None
-            if archive is None:
-                return (
-                    path / choose(key, source, os.listdir(path))
-                    if choose and path.is_dir()
-                    else path
-                )
-            state = {archive.name: [archive.stat().st_size, archive.stat().st_mtime_ns]}
+        if is_remote(source):
 
-            def fill(stage: Path) -> Path:
-                return _unpacked(archive, stage, key, source)
+            def bring(last: Any) -> dict[str, Any]:
+                return self._bring(self._find(source, choose), place, last, unpacks)
 
-            made = self.node.once(
-                place, source, lambda last: self._fill(key, source, place, last, state, fill), MADE
-            )
-        else:
-            made = self.node.once(
-                place,
-                same(source),
-                lambda last: self._bring(key, source, place, last, unpacks, choose),
-                MADE,
-            )
-        return self.node.folder / place / made["file"]
+            made = self.node.once(place, canonical(source), bring, MADE)
+            return self.node.folder / place / made["file"]
+        path = Path(os.path.expanduser(source))
+        if not os.path.exists(path):
+            remedy = "; a place in OBS is written obs://BUCKET/PATH"
+            raise InputError(path, remedy, before="there is no")
+        archive = _archive(path) if unpacks else None
+        if archive:
+            return self._unpack(archive, source, place)
+        return path / choose(source, os.listdir(path)) if choose and path.is_dir() else path
 
-    def _bring(
-        self, key: str, url: str, place: str, last: Any, unpacks: bool, choose: Choice | None
-    ) -> dict[str, Any]:
-        store = self.store()
-        objects, file = self._listed(store, key, url)
-        if choose and not file:
-            name = choose(key, url, [name for name in objects if "/" not in name])
-            url, file = join(url, name), name
-            objects = {each: objects[each] for each in (name, f"{name}.json") if each in objects}
+    def _unpack(self, archive: Path, source: str, place: str) -> Path:
+        """Return the folder into which an archive of this machine is unpacked."""
+        state = {archive.name: [archive.stat().st_size, archive.stat().st_mtime_ns]}
+
+        def make(last: Any) -> dict[str, Any]:
+            about = {"state": state, "source": source, "file": ""}
+            return self._fill(place, last, about, lambda stage: _unpacked(archive, stage, source))
+
+        self.node.once(place, source, make, MADE)
+        return self.node.folder / place
+
+    def _find(self, url: str, choose: Choice | None) -> Found:
+        """Return the objects that a URL means, or the file that `choose` names in its folder."""
+        found = self._list(url)
+        if choose is None or found.file:
+            return found
+        name = choose(url, [name for name in found.objects if "/" not in name])
+        wanted = (name, f"{name}.json")
+        objects = {each: found.objects[each] for each in wanted if each in found.objects}
+        return Found(join(url, name), objects, name)
+
+    def _list(self, url: str) -> Found:
+        split(url)  # or it names no bucket
+        store, name = self.store(), url.rstrip("/").rpartition("/")[2]
+        what = None if url.endswith("/") else transfer.stat(store, url)
+        if what is None:
+            objects = transfer.contents(store, url)
+            if not objects:
+                raise InputError(url, "", before="there is nothing at")
+            return Found(url, objects)
+        objects = {name: what}
+        if name.endswith(DESCRIBED) and (beside := transfer.stat(store, f"{url}.json")):
+            objects[f"{name}.json"] = beside
+        return Found(url, objects, name)
+
+    def _bring(self, found: Found, place: str, last: Any, unpacks: bool) -> dict[str, Any]:
+        """Download objects, and unpack them if they are an archive. Return the record of it."""
 
         def get(stage: Path) -> Path:
-            said = f"{key}: {clipped(url, 100)} holds"
-            refuse_misnamed(stage, objects, said, "rename or remove it")
-            start, size = time.monotonic(), sum(what.size for what in objects.values())
-            if file:
-                for name, what in objects.items():
-                    transfer.get_file(
-                        store, key, join(url.rpartition("/")[0], name), what, stage / name
-                    )
-            else:
-                transfer.get_files(store, key, url, objects, stage)
-            LOG.info(
-                "brought %d files, %.1f MB, from %s in %.0f s",
-                len(objects),
-                size / 1e6,
-                url,
-                time.monotonic() - start,
-            )
+            self._download(found, stage)
             archive = _archive(stage) if unpacks else None
-            return (
-                stage
-                if archive is None
-                else _unpacked(archive, stage.with_suffix(CONTENT), key, url)
-            )
+            if archive is None:
+                return stage
+            return _unpacked(archive, stage.with_suffix(CONTENT), found.url)
 
-        state = {name: asdict(what) for name, what in objects.items()}
-        return {
-            **self._fill(key, same(url), place, last, state, get),
-            "file": "" if unpacks and is_archive(file) else file,
+        about = {
+            "state": found.state,
+            "source": canonical(found.url),
+            "file": "" if unpacks and is_archive(found.file) else found.file,
         }
+        return self._fill(place, last, about, get)
 
-    def _listed(self, store: Store, key: str, url: str) -> tuple[dict[str, Object], str]:
-        """(the objects that a URL means, by their paths; the file's name where it means one)."""
-        split(url)  # or it names no bucket
-        name = url.rstrip("/").rpartition("/")[2]
-        what = None if url.endswith("/") else transfer.stat(store, key, url)
-        if what is None:
-            found = transfer.contents(store, key, url)
-            if not found:
-                raise UserError(f"{key}: there is nothing at {url}")
-            return found, ""
-        found = {name: what}
-        if name.endswith(DESCRIBED):
-            beside = transfer.stat(store, key, f"{url}.json")
-            found.update({f"{name}.json": beside} if beside else {})
-        return found, name
+    def _download(self, found: Found, folder: Path) -> None:
+        holds = f"{clipped(found.url, 100)} holds"
+        refuse_misnamed(folder, found.objects, holds, "rename or remove it")
+        store, start = self.store(), time.monotonic()
+        if found.file:
+            for name, what in found.objects.items():
+                url = join(found.url.rpartition("/")[0], name)
+                transfer.get_file(store, url, what, folder / name)
+        else:
+            transfer.get_files(store, found.url, found.objects, folder)
+        LOG.info(
+            "brought %d files, %.1f MB, from %s in %.0f s",
+            len(found.objects),
+            sum(what.size for what in found.objects.values()) / 1e6,
+            found.url,
+            time.monotonic() - start,
+        )
 
     def _fill(
-        self,
-        key: str,
-        source: str,
-        place: str,
-        last: Any,
-        state: dict[str, Any],
-        fill: Callable[[Path], Path],
+        self, place: str, last: Any, about: dict[str, Any], fill: Callable[[Path], Path]
     ) -> dict[str, Any]:
-        """Makes a folder anew, unless it is as it was made of the same state; `fill` gets a place for it and returns its own."""
+        """Make a folder, unless it is as it was made from the same state. Return its record.
+
+        Args:
+            last: its record by the job before.
+            about: the record, without "sizes".
+            fill: gets an empty folder, and returns the full one, which is renamed.
+        """
         target = self.node.folder / place
-        if (
-            last
-            and last["state"] == state
-            and last["source"] == source
-            and _sizes(target) == last["sizes"]
-        ):
+        same = last and all(last[name] == about[name] for name in ("state", "source"))
+        if same and _sizes(target) == last["sizes"]:
             return last
         if target.exists() and any(target.iterdir()) and not self.node.last(place):
-            raise UserError(
-                f"cache_path: {target} holds files that no job brought, or its record "
-                "is broken; remove it, or name another folder with --cache_path=FOLDER"
+            raise CacheError(
+                target,
+                "holds files that no job brought, or its record is broken; remove it, or name "
+                "another folder",
             )
         stage = target.with_name(f".{target.name}.part")
         both = (stage, stage.with_suffix(CONTENT))
@@ -178,37 +192,32 @@ class Inputs:
         finally:
             for left in both:
                 shutil.rmtree(left, ignore_errors=True)
-        return {"state": state, "source": source, "sizes": _sizes(target), "file": ""}
+        return {**about, "sizes": _sizes(target)}
 
 
 def data_root(folder: Path) -> Path:
-    """The folder with the data: an archive often holds one folder with everything in it."""
-    while True:
-        entries = (
-            [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-            if folder.is_dir()
-            else []
-        )
+    """Return the folder with the data: an archive often holds one folder with everything in it."""
+    while folder.is_dir():
+        entries = _entries(folder)
         if len(entries) != 1 or not entries[0].is_dir():
-            return folder
+            break
         folder = entries[0]
+    return folder
 
 
-def the_weights(key: str, source: str, names: list[str]) -> str:
-    """The weights that a folder stands for: its *_best.ckpt, else its only file that can be some.
+def choose_checkpoint(source: str, names: list[str]) -> str:
+    """Return the weights that a folder stands for: its *_best.ckpt, else its only file of weights.
 
     Raises:
-        UserError: there is none, or more than one.
+        InputError: there is none, or more than one.
     """
     files = _ending(names, WEIGHTS)
-    return _only(
-        key, source, [name for name in files if name.endswith("_best.ckpt")] or files, WEIGHTS
-    )
+    return _only(source, [name for name in files if name.endswith("_best.ckpt")] or files, WEIGHTS)
 
 
-def the_yaml(key: str, source: str, names: list[str]) -> str:
-    """The only YAML file of a folder. UserError where there is none, or more than one."""
-    return _only(key, source, _ending(names, YAMLS), YAMLS)
+def choose_yaml(source: str, names: list[str]) -> str:
+    """Return the only YAML file of a folder. InputError if there is none, or more than one."""
+    return _only(source, _ending(names, YAMLS), YAMLS)
 
 
 def _ending(names: list[str], types: tuple[str, ...]) -> list[str]:
@@ -217,32 +226,34 @@ def _ending(names: list[str], types: tuple[str, ...]) -> list[str]:
     )
 
 
-def _only(key: str, source: str, names: list[str], types: tuple[str, ...]) -> str:
-    if len(names) != 1:
-        what = (
-            f"{len(names)} files to choose from ({name_some(names)})"
-            if names
-            else f"no file that ends with {', '.join(types)}"
-        )
-        raise UserError(f"{key}: {source} holds {what}; name the file")
-    return names[0]
+def _only(source: str, names: list[str], types: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return names[0]
+    what = (
+        f"{len(names)} files to choose from ({name_some(names)})"
+        if names
+        else f"no file that ends with {', '.join(types)}"
+    )
+    raise InputError(source, f"holds {what}; name the file")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what a folder holds, without hidden files."""
+    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
 def _archive(path: Path) -> Path | None:
-    """The archive that a path means: itself, or the one thing in it."""
-    if path.is_file():
-        return path if is_archive(path.name) else None
-    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    return (
-        entries[0]
-        if len(entries) == 1 and entries[0].is_file() and is_archive(entries[0].name)
-        else None
-    )
+    """Return the archive that a path means: itself, or the only entry of a folder."""
+    entries = [path] if path.is_file() else _entries(path)
+    if len(entries) == 1 and entries[0].is_file() and is_archive(entries[0].name):
+        return entries[0]
+    return None
 
 
-def _unpacked(archive: Path, folder: Path, key: str, source: str) -> Path:
+def _unpacked(archive: Path, folder: Path, source: str) -> Path:
+    """Unpack an archive, and return the folder."""
     folder.mkdir(exist_ok=True)
-    unpack(archive, folder, key, source)
+    unpack(archive, folder, source)
     return folder
 
 

@@ -1,40 +1,39 @@
-"""A command as a ModelArts job: its inputs are brought here, it runs on local files as it always does, its outputs are taken away.
+"""A command as a ModelArts job: between the download of its inputs and the upload of its outputs.
 
-Values come from the arguments, else from environment variables of the same name, else from the YAML file. Where a thing lies
-on this machine, cache_path is its parent and these folders stand for it, whether it was brought there or lies elsewhere:
-
-    data                data_url
-    checkpoint_path     checkpoint_url
-    train               train_url
+The command itself runs on local files as it always does. Values come from the arguments, else from
+environment variables of the same name, else from the YAML file.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable
 
 from dlinknet import config, console, signals
 from dlinknet.cloud import transfer
-from dlinknet.cloud.inputs import Inputs, data_root, the_weights, the_yaml
-from dlinknet.cloud.node import Node
-from dlinknet.cloud.outputs import LEFT, NEWEST, Outputs
-from dlinknet.cloud.store import Store, is_remote, join, open_store, same
+from dlinknet.cloud.earlier_run import FETCHED, bring_run, find_run
+from dlinknet.cloud.given import given_settings
+from dlinknet.cloud.inputs import Choice, Inputs, choose_checkpoint, choose_yaml, data_root
+from dlinknet.cloud.job_places import CHECKPOINT, DATA, TRAIN, JobPlaces
+from dlinknet.cloud.node import CacheError, Node
+from dlinknet.cloud.open_store import open_store
+from dlinknet.cloud.outputs import NEWEST, Outputs
+from dlinknet.cloud.store import Store, canonical, is_remote, join
 from dlinknet.console import LOG
 from dlinknet.devices.launcher import writes
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import RunFailed, UserError, naming
 
-DATA, CHECKPOINT, TRAIN = "data", "checkpoint_path", "train"
-FETCHED = {"state": dict, "made": dict}  # what is recorded of a run that was brought
 DATA_SETS = ("data_path", "label_path", "val_path", "val_label_path")
+CHECKPOINTS = ("trained_ckpt", "pretrained_ckpt")
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a job has to know of a command.
+    """A command as a job sees it.
 
     Args:
         main: runs it on a command line.
@@ -50,21 +49,24 @@ class Command:
 
     @property
     def trains(self) -> bool:
-        """Whether it goes on with what it finds at train_url, and may be one of many processes."""
+        """Whether it resumes the run at train_url, and may be one of many processes."""
         return self.name == "train"
 
 
 def run(
     command: Command, arguments: list[str], environment: Mapping[str, str] = os.environ
 ) -> None:
-    """Runs a command as a job.
+    """Run a command as a job.
 
     Raises:
-        UserError, RunFailed: what the command raises, or a transfer that cannot be made.
+        UserError, RunFailed: the command raises it, or a transfer is impossible.
     """
     console.start_log()
-    values, unknown = _given(command, arguments, environment)
+    values, unknown = given_settings(command.name, arguments, environment)
     first = writes(environment)
+    if first:
+        # The command's own log shows the settings that the job gives it.
+        LOG.info("job: %s %s", command.name, console.command_line(arguments))
     if first and unknown:
         LOG.info(
             "arguments that are no settings of this command, which nothing was done with: %s",
@@ -76,32 +78,12 @@ def run(
     Job(command, values, environment, first).run()
 
 
-def _given(
-    command: Command, arguments: list[str], environment: Mapping[str, str]
-) -> tuple[dict[str, str], list[str]]:
-    """(the keys of the command that arguments and environment give, as text; arguments that are none).
-
-    A console's parameters are often shared by jobs, so that one of another command is no mistake here.
-    """
-    given, unknown = config.split(arguments, "")
-    said = {key: environment[key] for key in (*config.TYPES, "config_path") if environment.get(key)}
-    for key, value in said.items():
-        if key != "config_path":
-            config.check(key, value, "environment variable")
-    values = {**said, **given}
-    others = [key for key in values if key != "config_path" and not config.uses(command.name, key)]
-    return {key: value for key, value in values.items() if key not in others}, [
-        *unknown,
-        *(f"--{key}={values[key]}" for key in others),
-    ]
-
-
 class Job:
     """One process of a job.
 
     Args:
-        values: settings as text, by their keys.
-        first: whether it is the process that takes the outputs away.
+        values: settings as text.
+        first: whether it is the process that uploads the outputs.
     """
 
     def __init__(
@@ -109,18 +91,18 @@ class Job:
     ):
         self.command, self.environment, self.first = command, environment, first
         self._store: Store | None = None
-        self.default_cache = Path(config.load([], "").cache_path)
+        default_cache = Path(config.load([], "").cache_path)
         self.values = {**values, config.JOB: "False"}  # the command itself runs as it always does
         if values.get("config_path"):
-            inputs = self._inputs(values.get("cache_path") or self.default_cache)
-            self.values["config_path"] = str(
-                inputs.path("config_path", values["config_path"], "config_path", choose=the_yaml)
-            )
+            inputs = self._inputs(values.get("cache_path") or default_cache)
+            with _naming("config_path"):
+                file = inputs.path(values["config_path"], "config_path", choose=choose_yaml)
+            self.values["config_path"] = str(file)
         self.settings = config.load(self._arguments(), "")
-        self.cache = Path(self.settings.cache_path)
-        self.inputs = self._inputs(self.cache)
-        url = self.settings.train_url
-        self.out = Path(url).expanduser() if url and not is_remote(url) else self.cache / TRAIN
+        cache, url = Path(self.settings.cache_path), self.settings.train_url
+        self.inputs = self._inputs(cache)
+        out = Path(url).expanduser() if url and not is_remote(url) else cache / TRAIN
+        self.places = JobPlaces(cache, default_cache, out)
         self.resumes = bool(self.settings.resume)
         if is_remote(self.settings.resume):
             raise UserError(
@@ -128,191 +110,174 @@ class Job:
             )
 
     def run(self) -> None:
-        """Brings, runs, takes away."""
+        """Bring the inputs, run the command, upload the outputs."""
         url, known = self.settings.train_url, []
         if url:
-            known = self._prepare_output()
+            with _naming("train_url"):
+                known = self._prepare_output()
+            self._use_output()
         else:
             LOG.info("train_url is empty: the outputs stay on this machine")
-        for key in self.command.inputs:
-            if self._needs(key):
-                self._bring(key)
-        if not (is_remote(url) and self.first):
+        for setting in self.command.inputs:
+            if self._needs(setting):
+                self._bring(setting)
+        if is_remote(url) and self.first:
+            self._run_and_upload(known)
+        else:
             self.command.main(self._arguments())
-            return
-        outputs = Outputs(
-            self._open(), self.out, url, self.cache / ".upload", self.command.trains, known
-        )
+
+    def _run_and_upload(self, known: list[str]) -> None:
+        """Run the command, and upload its outputs meanwhile and at its end.
+
+        Args:
+            known: the files that came from train_url.
+        """
+        url, whole = self.settings.train_url, self.command.trains
+        outputs = Outputs(self._open(), self.places.out, url, whole, known)
         with signals.rescuing(outputs.rescue):
             outputs.start()
             try:
                 self.command.main(self._arguments())
             except BaseException:
-                with _reported():
+                with _reported(), naming("train_url"):
                     outputs.finish()
                 raise
-            outputs.finish()
+            with naming("train_url"):
+                outputs.finish()
 
-    def _needs(self, key: str) -> bool:
-        """Whether the command will read what a setting names."""
+    def _needs(self, setting: str) -> bool:
+        """Return whether the command will read the files that a setting names."""
         if not self.command.trains:
             return True
-        if (
-            key == "trained_ckpt"
-        ):  # it is fine-tuned if the job names it, not if a YAML file that serves all jobs does
-            return key in self.values
-        if key == "pretrained_ckpt":  # a run that goes on has it already
+        if setting == "trained_ckpt":
+            # The job itself must name it: a YAML file may serve all jobs.
+            return setting in self.values
+        if setting == "pretrained_ckpt":  # a run that is resumed has it already
             return not self.resumes and "trained_ckpt" not in self.values
-        if key == "label_path":  # likewise: DeepGlobe's masks usually lie beside the images
+        if setting == "label_path":  # as trained_ckpt: DeepGlobe's masks usually lie beside images
             return (
-                key in self.values
+                setting in self.values
                 or self.settings.data_layout != "deepglobe"
                 or is_remote(self.settings.label_path)
             )
         return True
 
     def _prepare_output(self) -> list[str]:
-        """Has the command write where the outputs are taken from; returns the files that came from there."""
-        url, key, known = self.settings.train_url, self.command.output, []
-        if is_remote(url):
-            known = list(self.inputs.node.once(TRAIN, same(url), self._fetch_run, FETCHED)["state"])
-            if self.first:
-                transfer.probe(self._open(), "train_url", url, self.cache)
-        else:
-            self.out.mkdir(parents=True, exist_ok=True)
-        self.values[key] = str(self._place_of_output(getattr(self.settings, key)))
-        newest = self.out / f"{self.settings.log_name}{NEWEST}"
-        if self.command.trains and not self.resumes and newest.exists():
-            LOG.info(
-                "going on with the training that is at %s; another train_url or log_name starts a new one",
-                url,
-            )
-            self.resumes, self.values["resume"] = True, str(newest)
-            self.values.pop(
-                "trained_ckpt", None
-            )  # what it was fine-tuned from is in its own weights
-            own = newest.with_name(f"{self.settings.log_name}_config.yaml")
-            self.values["pretrained_ckpt"] = (
-                config.read_values(own).get("pretrained_ckpt", "") if own.exists() else ""
-            )
-        return known
+        """Make the folder of the outputs. Return the files in it that came from train_url."""
+        url = self.settings.train_url
+        if not is_remote(url):
+            self.places.out.mkdir(parents=True, exist_ok=True)
+            return []
 
-    def _fetch_run(self, last: Any) -> dict[str, Any]:
-        """Makes the folder of the outputs anew, with the files of a run that can go on, as they are in the store.
+        def bring(last: Any) -> dict[str, Any]:
+            log_name, trains = self.settings.log_name, self.command.trains
+            run = find_run(self._open(), url, log_name) if trains else {}
+            return bring_run(self._open(), url, run, self.places.out, last)
 
-        A process of the same start that comes later finds it as it was made, and leaves it. What an earlier job wrote here is
-        moved aside: the store decides, for it is what all nodes see.
-        """
-        name, url = self.settings.log_name, self.settings.train_url
-        found = transfer.contents(self._open(), "train_url", url) if self.command.trains else {}
-        if f"{name}{NEWEST}" not in found:
-            found = {}
-        found = {
-            path: what
-            for path, what in found.items()
-            if path.startswith(f"{name}_") and "/" not in path and not path.endswith(LEFT)
-        }
-        state = {path: asdict(what) for path, what in found.items()}
-        if (
-            last
-            and last["state"] == state
-            and self.out.is_dir()
-            and _states(self.out) == last["made"]
-        ):
-            return last
-        if self.out.exists() and any(self.out.iterdir()):
-            aside = self.out.with_name(f"{TRAIN}_before")
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(self.out, aside)
-            LOG.info("what an earlier job wrote to %s is now in %s", self.out, aside)
-        self.out.mkdir(parents=True, exist_ok=True)
-        for path, what in found.items():
-            transfer.get_file(self._open(), "train_url", join(url, path), what, self.out / path)
-        return {"state": state, "made": _states(self.out)}
+        made = self.inputs.node.once(TRAIN, canonical(url), bring, FETCHED)
+        if self.first:
+            transfer.probe(self._open(), url, self.places.cache)
+        return list(made["state"])
+
+    def _use_output(self) -> None:
+        """Have the command write to the folder of the outputs, and resume the run that is there."""
+        setting, log_name = self.command.output, self.settings.log_name
+        self.values[setting] = str(self._place_of_output(getattr(self.settings, setting)))
+        newest = self.places.out / f"{log_name}{NEWEST}"
+        if not self.command.trains or self.resumes or not newest.exists():
+            return
+        LOG.info(
+            "going on with the training that is at %s; another train_url or log_name starts a new "
+            "one",
+            self.settings.train_url,
+        )
+        self.resumes, self.values["resume"] = True, str(newest)
+        self.values.pop("trained_ckpt", None)  # the run's own weights started from it
+        own = newest.with_name(f"{log_name}_config.yaml")
+        values = config.read_values(own) if own.exists() else {}
+        self.values["pretrained_ckpt"] = values.get("pretrained_ckpt", "")
 
     def _place_of_output(self, value: str) -> Path:
-        """Where an output goes: a relative path, or one below 'train', stands for a place at train_url, any other for train_url.
+        """Return where the output that a setting names goes on this machine.
 
         Raises:
-            UserError: it is a URL, or names no file where one is asked for.
+            UserError: it is a URL, or names no file although the command writes a file.
         """
-        key = self.command.output
+        setting = self.command.output
+        is_file = setting == "file_name"
         if is_remote(value):
-            raise UserError(f"{key}: outputs go to OBS with --train_url={value}")
-        path, below = Path(value), self._below(value, TRAIN)
-        if key == "file_name" and (os.path.basename(value) in ("", ".", "..") or below == Path()):
+            raise UserError(f"{setting}: outputs go to OBS with --train_url={value}")
+        below = self.places.below(value, TRAIN)
+        if is_file and (os.path.basename(value) in ("", ".", "..") or below == Path()):
             raise UserError(f"file_name must name a file, not '{value}'")
-        if below is None and not path.is_absolute():
-            below = path
-        if below is None or ".." in below.parts:
-            below = Path(path.name) if key == "file_name" else Path()
-        return self.out / below
+        return self.places.of_output(value, is_file)
 
-    def _bring(self, key: str) -> None:
-        """Has a setting name a path on this machine."""
-        value, is_data = getattr(self.settings, key), key in DATA_SETS
-        choose = the_weights if key in ("trained_ckpt", "pretrained_ckpt") else None
+    def _bring(self, setting: str) -> None:
+        """Have a setting name a path on this machine."""
+        value, is_data = getattr(self.settings, setting), setting in DATA_SETS
+        choose = choose_checkpoint if setting in CHECKPOINTS else None
         if is_remote(value):
-            path = self.inputs.path(key, value, key, is_data, choose)
-        elif key == "label_path" and Path(value) == Path("."):
+            path = self._fetch(setting, value, setting, choose)
+        elif setting == "label_path" and Path(value) == Path("."):
             path = Path(self.values["data_path"])
-        elif is_data and self.settings.data_url and self._means(key, value, DATA):
-            path = self.inputs.path("data_url", self.settings.data_url, DATA, True)
-            below = self._below(value, DATA)
+        elif is_data and self.settings.data_url and self._means(setting, value, DATA):
+            path = self._fetch("data_url", self.settings.data_url, DATA)
+            below = self.places.below(value, DATA)
             if path.is_dir() and below:
                 path = path / below if (path / below).exists() else data_root(path) / below
-        elif choose and self.settings.checkpoint_url and self._means(key, value, CHECKPOINT):
-            source, below = self.settings.checkpoint_url, self._below(value, CHECKPOINT)
+        elif choose and self.settings.checkpoint_url and self._means(setting, value, CHECKPOINT):
+            source, below = self.settings.checkpoint_url, self.places.below(value, CHECKPOINT)
             if below and below != Path() and not source.rstrip("/").endswith(f"/{below}"):
                 source = join(source, str(below))
-            path = self.inputs.path("checkpoint_url", source, CHECKPOINT, choose=choose)
+            path = self._fetch("checkpoint_url", source, CHECKPOINT, choose)
         elif value and (is_data or choose):
-            path = self.inputs.path(key, value, key, is_data, choose)
+            path = self._fetch(setting, value, setting, choose)
         else:
             return  # empty, or a name that the command itself looks up
-        self.values[key] = str(data_root(path) if is_data else path)
+        self.values[setting] = str(data_root(path) if is_data else path)
 
-    def _means(self, key: str, value: str, place: str) -> bool:
-        """Whether a setting means what data_url or checkpoint_url names: it lies there, or names nothing that is here."""
-        nothing = key in ("data_path", "trained_ckpt", "pretrained_ckpt") and not (
-            value and Path(value).exists()
-        )
-        return nothing or self._below(value, place) is not None
+    def _fetch(self, setting: str, source: str, place: str, choose: Choice | None = None) -> Path:
+        """Return the path on this machine of the source that a setting names."""
+        unpacks = setting == "data_url" or setting in DATA_SETS
+        with _naming(setting):
+            return self.inputs.path(source, place, unpacks, choose)
 
-    def _below(self, value: str, place: str) -> Path | None:
-        """A path relative to one of the job's folders, by its own or by its usual name; None where it is not in it."""
-        for cache in (self.cache, self.default_cache):
-            try:
-                return Path(value).relative_to(cache / place)
-            except ValueError:
-                continue
-        return None
+    def _means(self, setting: str, value: str, place: str) -> bool:
+        """Return whether a setting means the source that data_url or checkpoint_url names.
+
+        It does if its path is in that source's folder, or if nothing is at its path.
+        """
+        nothing = setting in ("data_path", *CHECKPOINTS) and not (value and Path(value).exists())
+        return nothing or self.places.below(value, place) is not None
 
     def _inputs(self, cache: Any) -> Inputs:
         return Inputs(Node(Path(cache).expanduser()), self._open)
 
     def _open(self) -> Store:
-        """The store, opened when something remote is named first."""
+        """Return the store. The first call opens it."""
         if self._store is None:
-            self._store = open_store(self.environment)
+            with naming("enable_modelarts"):
+                self._store = open_store(self.environment)
         return self._store
 
     def _arguments(self) -> list[str]:
-        return [f"--{key}={value}" for key, value in self.values.items()]
+        return [f"--{setting}={value}" for setting, value in self.values.items()]
 
 
-def _states(folder: Path) -> dict[str, list[int]]:
-    """Every file of a folder with its size and time, so that any change shows."""
-    return {
-        file.name: [file.stat().st_size, file.stat().st_mtime_ns]
-        for file in sorted(folder.iterdir())
-        if file.is_file()
-    }
+@contextmanager
+def _naming(setting: str) -> Iterator[None]:
+    """Have the errors of the block name `setting`, or cache_path if that folder is the cause."""
+    with naming(setting):
+        try:
+            yield
+        except CacheError as error:
+            with naming("cache_path"):
+                raise error
 
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Has what fails beside an error be a line of the log: the error itself ends the command."""
+    """Log an error of the block in one line: another error ends the command."""
     try:
         yield
     except (UserError, RunFailed, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a job writes, taken to the store while it runs: after each new file, at the end, and when the job is ended from outside."""
+"""Outputs of a job: uploaded to the store while it runs, at its end, and when a signal ends it."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from dlinknet.cloud import transfer
 from dlinknet.cloud.store import THREADS, Store, join
 from dlinknet.console import LOG
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.errors import InputError, RunFailed, UserError
 
-KEY = "train_url"
 LOOK = 2.0  # seconds between two looks at the folder
-REST = 60.0  # seconds until the next look where a file could not be sent
-NEWEST = "_last.ckpt"  # goes last: what it needs is there before it
-LEFT = (
-    "_previous.ckpt",
-    "_damaged.ckpt",
-)  # of use beside a damaged file only, which the store has not
-State = tuple[int, int, int]
+REST = 60.0  # seconds until the next look after a file could not be sent
+NEWEST = "_last.ckpt"  # goes last: it refers to files that must be there before
+# Only needed when a local file is damaged; never uploaded.
+LEFT = ("_previous.ckpt", "_damaged.ckpt")
+STAGE = ".upload"  # beside the outputs: the files of one moment
+State = tuple[int, int, int]  # time of the last change in ns, bytes, inode
 
 
 class Outputs:
-    """The files below a folder, and how much of them the store has.
+    """The files below a folder, and which of them the store has.
 
-    A look takes what has changed, all of one moment, and sends it; each file appears whole in the store. While the job runs a
-    file that cannot be sent is tried again after a rest, at the end it makes the job fail.
+    A look collects the changed files, all of one moment, and uploads them; each appears whole in
+    the store. While the job runs, a file that cannot be uploaded is tried again after a rest. At
+    the end it makes the job fail.
 
     Args:
-        store, url: where to. A file keeps its path from `folder`.
-        stage: an empty folder beside `folder` for the moment's files.
-        whole: whether every file but logs appears whole, by renaming; otherwise one is taken when it has stopped changing.
+        store: where to.
+        folder: the local files. A file keeps its path from here.
+        url: the folder in the store.
+        whole: whether every file but logs appears whole, by renaming. If not, a file is uploaded
+            once it has stopped changing.
         known: paths that the store has already, as they are now.
     """
 
-    def __init__(
-        self, store: Store, folder: Path, url: str, stage: Path, whole: bool, known: list[str]
-    ):
-        self.store, self.folder, self.url, self.stage, self.whole = store, folder, url, stage, whole
+    def __init__(self, store: Store, folder: Path, url: str, whole: bool, known: list[str]):
+        self.store, self.folder, self.url, self.whole = store, folder, url, whole
+        self.stage = folder.with_name(STAGE)
         self.sent = {name: state for name, state in self._states().items() if name in known}
         self.before: dict[str, State] = {}  # at the last look
         self.busy = threading.Lock()
@@ -48,24 +49,29 @@ class Outputs:
         self.thread = threading.Thread(target=self._watch, name="outputs", daemon=True)
 
     def start(self) -> None:
-        """Looks at the folder from now on."""
+        """Look at the folder from now on."""
         self.thread.start()
 
     def finish(self) -> None:
-        """Sends what is left.
+        """Upload the rest.
 
         Raises:
-            UserError, RunFailed: it cannot; the line says where the outputs are.
+            InputError, RunFailed: that is impossible. The line says where the outputs are.
         """
         self.ended.set()
         try:
             self._send(settled=False)
-        except (UserError, RunFailed) as error:
-            raise type(error)(f"{error}; the outputs are in {self.folder}") from None
+        except InputError as error:
+            raise InputError(error, f"; the outputs are in {self.folder}") from None
+        except RunFailed as error:
+            raise RunFailed(f"{error}; the outputs are in {self.folder}") from None
         LOG.info("the outputs are in %s", self.url)
 
     def rescue(self) -> str:
-        """Sends what is whole before the job is ended from outside; returns where the outputs are, or why they are not there."""
+        """Upload the whole files before a signal ends the job.
+
+        Return where the outputs are, or why they are not there.
+        """
         self.ended.set()
         try:
             self._send(settled=not self.whole)
@@ -85,18 +91,20 @@ class Outputs:
                 rest, told = REST, str(error)
 
     def _send(self, settled: bool) -> None:
+        """Upload the changed files.
+
+        Args:
+            settled: leave out a file that has changed since the look before.
+        """
         with self.busy:
             now = self._states()
-            # The newest checkpoint's moment comes first: what stands beside it may be newer than it, never older.
-            changed = sorted(
-                (
-                    name
-                    for name, state in now.items()
-                    if self.sent.get(name) != state
-                    and not (settled and self.before.get(name) != state)
-                ),
-                key=lambda name: not name.endswith(NEWEST),
-            )
+            changed = [
+                name
+                for name, state in now.items()
+                if self.sent.get(name) != state and not (settled and self.before.get(name) != state)
+            ]
+            # The newest checkpoint is collected first: the files beside it may be newer, not older.
+            changed.sort(key=lambda name: not name.endswith(NEWEST))
             self.before = now
             try:
                 taken = [name for name in changed if self._take(name)]
@@ -109,11 +117,11 @@ class Outputs:
                 shutil.rmtree(self.stage, ignore_errors=True)
 
     def _put(self, name: str) -> None:
-        transfer.put_file(self.store, KEY, self.stage / name, join(self.url, name))
+        transfer.put_file(self.store, self.stage / name, join(self.url, name))
         (self.stage / name).unlink()
 
     def _take(self, name: str) -> bool:
-        """Keeps this moment's content of a file in the stage; False where the file has gone."""
+        """Keep this moment's content of a file in the stage. Return False if the file has gone."""
         copy = self.stage / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -126,18 +134,19 @@ class Outputs:
         return True
 
     def _states(self) -> dict[str, State]:
-        """Every file that goes to the store, as it is; names that begin with a dot are the commands' own bookkeeping."""
+        """Return the state of every file that goes to the store.
+
+        Files whose names begin with a dot are the commands' own bookkeeping.
+        """
         found = {}
         for file in sorted(self.folder.rglob("*")):
             name = file.relative_to(self.folder)
             if any(part.startswith(".") for part in name.parts) or file.name.endswith(LEFT):
                 continue
-            try:
+            with suppress(FileNotFoundError):
                 if file.is_file():
                     state = file.stat()
                     found[str(name)] = (state.st_mtime_ns, state.st_size, state.st_ino)
-            except FileNotFoundError:
-                continue
         return found
 
 

@@ -6,26 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlinknet.config import Config, default
-from dlinknet.data.classes import ROADS, Classes, read_table
-from dlinknet.data.layouts import (
-    TABLES,
-    TABLES_OF_PARTS,
-    Listed,
-    list_images,
-    list_masks,
-    list_part,
-)
-from dlinknet.data.masks import refuse_meaningless, refuse_untrainable
+from dlinknet.data.classes import Classes
+from dlinknet.data.layouts import FINDERS, TABLES, TABLES_OF_PARTS, Listed, list_part
 from dlinknet.data.pairs import (
     MASK_TYPES,
     Pair,
-    find_masks,
-    find_road_images,
+    marks_by_name,
     marks_of,
     match,
     split_pairs,
 )
 from dlinknet.data.preprocess import CHOICES, Preprocessing
+from dlinknet.data.read_table import read_table
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError, naming
 
 
@@ -74,7 +67,7 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
             roads.
     """
     classes, layout = classes_of(settings), settings.data_layout
-    if classes.road and settings.class_weights != "none":
+    if layout == "deepglobe" and settings.class_weights != "none":
         raise UserError(
             "class_weights: DeepGlobe's masks know road alone, whose loss accepts no weights"
         )
@@ -91,18 +84,14 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
         raise UserError("val_label_path names masks without images: give val_path as well")
     key = "data_path" if layout == "deepglobe" and _masks_lie_beside(settings) else "label_path"
     masks = getattr(settings, key)
-    training = _folders(settings.data_path, masks, "data_path", key, classes)
+    training = _folders(settings, ("data_path", key), masks, classes)
     with naming(key):
-        refuse_untrainable(marks_of(training), classes, masks)
+        classes.refuse_untrainable(marks_of(training), masks)
     if not settings.val_path:
         with naming("val_split"):
             return classes, *split_pairs(training, settings.val_split, settings.seed)
     masks = settings.val_label_path or (settings.val_path if layout == "deepglobe" else "")
-    return (
-        classes,
-        training,
-        _folders(settings.val_path, masks, "val_path", "val_label_path", classes),
-    )
+    return classes, training, _folders(settings, ("val_path", "val_label_path"), masks, classes)
 
 
 def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
@@ -117,8 +106,7 @@ def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
     classes = classes_of(settings)
     if settings.data_layout in TABLES_OF_PARTS:
         return classes, _part(settings, settings.eval_set, classes)
-    masks = settings.label_path
-    return classes, _folders(settings.data_path, masks, "data_path", "label_path", classes)
+    return classes, _folders(settings, ("data_path", "label_path"), settings.label_path, classes)
 
 
 def _masks_lie_beside(settings: Config) -> bool:
@@ -152,19 +140,22 @@ def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
     return _checked(listed, "data_path", "data_path", classes)
 
 
-def _folders(
-    images: str, masks: str, image_key: str, mask_key: str, classes: Classes
-) -> list[Pair]:
-    """Return the pairs of two folders, which the settings `image_key` and `mask_key` name.
+def _folders(settings: Config, keys: tuple[str, str], masks: str, classes: Classes) -> list[Pair]:
+    """Return the pairs of two folders.
+
+    Args:
+        keys: the settings that name the folder of images and, in an error's line, that of masks.
+        masks: the folder of masks.
 
     Raises:
         UserError: files are missing or bad.
     """
-    with naming(image_key):
-        pictures = find_road_images(images) if classes.road else list_images(images)
-    with naming(mask_key):
-        labels = find_masks(masks) if classes.road else list_masks(masks, pictures)
-    return _checked(Listed(pictures, labels, (images, masks)), image_key, mask_key, classes)
+    finders, images = FINDERS[settings.data_layout], getattr(settings, keys[0])
+    with naming(keys[0]):
+        pictures = finders.images(images)
+    with naming(keys[1]):
+        labels = finders.masks(masks, pictures)
+    return _checked(Listed(pictures, labels, (images, masks)), *keys, classes)
 
 
 def _checked(listed: Listed, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
@@ -172,6 +163,5 @@ def _checked(listed: Listed, image_key: str, mask_key: str, classes: Classes) ->
     with naming(image_key):
         pairs = match(listed.images, listed.masks, listed.folders, classes)
     with naming(mask_key):
-        marks = {pair.mask.name: pair.marks for pair in pairs if pair.marks is not None}
-        refuse_meaningless(marks, classes, listed.folders[1])
+        classes.refuse_meaningless(marks_by_name(pairs), listed.folders[1])
     return pairs

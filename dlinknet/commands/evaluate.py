@@ -31,10 +31,9 @@ def main(arguments: list[str]) -> None:
 
     # The import of MindSpore needs seconds, and so the checks come first.
     from dlinknet.commands.prediction import open_trained, predictor_of
-    from dlinknet.evaluation import tables
-    from dlinknet.evaluation.overlays import picture
+    from dlinknet.evaluation.judging import judge_of
     from dlinknet.evaluation.scoring import score
-    from dlinknet.inference.write_predictions import written_mask
+    from dlinknet.evaluation.tables import write_evaluation
 
     opened = open_trained(settings, settings.trained_ckpt)
     with naming("trained_ckpt"):
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> None:
     predictor = predictor_of(settings, opened)
     for line in mask_lines(pairs, classes, "masks"):
         console.LOG.info("%s", line)
-    rows = []
+    judge, rows = judge_of(classes), []
     with naming("predict_path"), replacing_results(folder) as results:
         (results / "overlays").mkdir()
         with naming("data_path"):
@@ -52,10 +51,10 @@ def main(arguments: list[str]) -> None:
                 pairs, predictor, settings.threshold, "evaluation", classes=classes
             ):
                 mask, overlay = pictures_of(scored.pair.id)
-                write_image(results / mask, written_mask(scored.prediction, classes))
-                write_image(results / overlay, picture(scored, classes))
+                write_image(results / mask, classes.written_mask(scored.prediction))
+                write_image(results / overlay, judge.picture(scored))
                 rows.append((scored.pair.id, scored.counts))
-        lines = tables.write_evaluation(rows, classes, results)
+        lines = write_evaluation(rows, judge, results)
     console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
     console.show("\n".join(lines))
 

@@ -11,13 +11,13 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.commands.data_sets import classes_of, evaluation_set
 from dlinknet.config import Config
-from dlinknet.data.classes import Classes
 from dlinknet.data.layouts import TABLES_OF_PARTS
 from dlinknet.data.pairs import find_masks
 from dlinknet.errors import UserError, name_some, naming
+from dlinknet.evaluation.judging import judge_of
 from dlinknet.evaluation.metrics import confusion
 from dlinknet.evaluation.results_310 import ENDING, read_binary
-from dlinknet.evaluation.tables import class_lines, evaluated, figure_lines, seed_lines
+from dlinknet.evaluation.tables import tally_of
 from dlinknet.inference.predictor import labels_of
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     """Run the command on its arguments."""
     settings = _read_settings(arguments)
     folder, classes = Path(settings.predict_path), classes_of(settings)
-    masks = _find_masks(settings, classes)
+    masks = _find_masks(settings)
     missing = [f"{id}{ENDING}" for id in masks if not (folder / f"{id}{ENDING}").is_file()]
     if missing:
         raise UserError(
@@ -43,21 +43,12 @@ def main(arguments: list[str]) -> None:
         rows.append(
             (id, confusion(truth, labels_of(probability, settings.threshold), len(classes.known)))
         )
-    values, counts = evaluated(rows, classes)
-    if not classes.road:
-        console.show("\n".join([f"{len(masks)} images", *class_lines(values)]))
-        return
-    console.show(f"{len(masks)} images, road above {settings.threshold}")
-    console.show(
-        "\n".join(
-            [
-                *figure_lines(counts),
-                "",
-                "as the model zoo's D-LinkNet prints them; its iou is the background's:",
-                *seed_lines(counts),
-            ]
-        )
-    )
+    judge, tally = judge_of(classes), tally_of(rows, classes)
+    lines = [judge.heading(len(masks), settings.threshold), *judge.lines(tally)]
+    if reference := judge.reference_lines(tally):
+        said = "as the model zoo's D-LinkNet prints them; its iou is the background's:"
+        lines += ["", said, *reference]
+    console.show("\n".join(lines))
 
 
 def _read_settings(arguments: list[str]) -> Config:
@@ -82,13 +73,13 @@ def _read_settings(arguments: list[str]) -> Config:
     return settings
 
 
-def _find_masks(settings: Config, classes: Classes) -> dict[str, Path]:
-    """Return ID -> file of the true masks.
+def _find_masks(settings: Config) -> dict[str, Path]:
+    """Return ID -> file of the true masks. Road masks do not require their images.
 
     Raises:
         UserError: files are missing or bad.
     """
-    if classes.road:
+    if settings.data_layout == "deepglobe":
         with naming("label_path"):
             return find_masks(settings.label_path)
     return {pair.id: pair.mask for pair in evaluation_set(settings)[1]}

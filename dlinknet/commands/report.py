@@ -6,7 +6,8 @@ from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.config import Config
 from dlinknet.errors import naming
-from dlinknet.evaluation.run_report import read_run, write_report
+from dlinknet.evaluation.run_report import write_report
+from dlinknet.evaluation.run_tables import read_run
 from dlinknet.files.places import need_file
 from dlinknet.files.results import replacing_results
 from dlinknet.training.run import RunFiles

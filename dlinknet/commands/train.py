@@ -20,6 +20,7 @@ from dlinknet.config.values import ResumePoint
 from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
+from dlinknet.devices.launcher import find_launch, reject_unlaunched_rank
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
 from dlinknet.files.places import need_file, need_writable_folder
@@ -87,7 +88,8 @@ def _read_settings(arguments: list[str]) -> tuple[Config, Resumed | None]:
 
 def _refuse_early(settings: Config, resumed: Resumed | None) -> None:
     """Raise UserError for mistakes that are visible before any data is read."""
-    runtime.refuse_lonely(settings.run_distribute)
+    with naming("run_distribute"):
+        reject_unlaunched_rank(settings.run_distribute)
     with naming("output_path"):
         need_writable_folder(settings.output_path)
     for key in starts_from(settings, bool(resumed)):
@@ -102,14 +104,21 @@ def _read_data(settings: Config) -> _Data:
 
 
 def _start_device(settings: Config) -> runtime.Device:
-    """Start MindSpore on the device that the settings name."""
+    """Start MindSpore on the device that the settings name.
+
+    Raises:
+        UserError: the device cannot be used, or no launcher started this process.
+        RunFailed: the other processes of the training did not start.
+    """
+    with naming("run_distribute"):
+        launch = find_launch() if settings.run_distribute else None
     with naming("device_target"):
         return runtime.start(
             settings.device_target,
             settings.device_id,
             settings.seed,
             settings.tf32,
-            settings.run_distribute,
+            launch,
         )
 
 

@@ -117,6 +117,7 @@ def starting_network(
 
 def validate(trainer: Trainer, settings: Config, pairs: list[Pair]) -> None:
     """Make a trainer score its network on a validation set after each epoch."""
+    from dlinknet.evaluation.judging import judge_of
     from dlinknet.evaluation.scoring import score_all
     from dlinknet.inference.engines import NetworkEngine
     from dlinknet.inference.predictor import Predictor
@@ -135,5 +136,5 @@ def validate(trainer: Trainer, settings: Config, pairs: list[Pair]) -> None:
             ranks=trainer.ranks,
             classes=classes,
         ),
-        classes.shown,
+        judge_of(classes).main_figures,
     )

@@ -109,7 +109,10 @@ def flip_and_turn(
     turn = turn and image.shape[0] == image.shape[1]
     if turn:  # a quarter turn to the left is a transposition and a flip top-down, done after the other two
         left_right, top_down = top_down, not left_right
-    return tuple(_moved(pixels, turn, left_right, top_down) for pixels in (image, mask))
+    return (
+        _moved(image, turn, left_right, top_down),
+        _moved(mask, turn, left_right, top_down),
+    )
 
 
 def _moved(pixels: np.ndarray, transpose: bool, left_right: bool, top_down: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How often each class is in a training set, and the weights that make up for it. Pure NumPy."""
+"""The frequency of each class in a training set, and the weights that balance it. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlinknet.data.classes import IGNORED, Classes
-from dlinknet.data.masks import survey
+from dlinknet.data.masks import total
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import InputError
 from dlinknet.files.atomic import write_text
@@ -20,7 +20,10 @@ SMALLEST = 1.02  # ENet's constant: weights are at most 1 / ln(1.02) = 50.5
 
 @dataclass(frozen=True)
 class Frequencies:
-    """How many pixels of a training set's masks are of each class, int64, and how many are void that does not count."""
+    """How many pixels of a training set's masks each class has.
+
+    pixels: of each class, int64. void: pixels that do not count.
+    """
 
     names: tuple[str, ...]
     pixels: np.ndarray
@@ -28,20 +31,20 @@ class Frequencies:
 
     @property
     def shares(self) -> np.ndarray:
-        """Each class's share of the pixels that count, float64."""
+        """Return each class's share of the pixels that count, float64."""
         return self.pixels / self.pixels.sum()
 
     @property
     def weights(self) -> np.ndarray:
-        """1 / ln(p + 1.02), p being a class's share: ENet's weights, which LinkNet takes.
+        """Return 1 / ln(p + 1.02) of each class's share p, float64: ENet's weights, as LinkNet's.
 
-        From 1.42 for a class that is everywhere to 50.5 for one that is nowhere; float64.
+        They are from 1.42 for a class that is everywhere to 50.5 for a class that is nowhere.
         """
         return 1 / np.log(self.shares + SMALLEST)
 
 
 def frequencies(pairs: list[Pair], classes: Classes, folder: Path | None = None) -> Frequencies:
-    """Return those of a training set, from what its masks mark.
+    """Return the frequencies of a training set, from what its masks mark.
 
     Args:
         folder: receives them as class_weights.json, for people (rank 0 alone writes it).
@@ -49,7 +52,7 @@ def frequencies(pairs: list[Pair], classes: Classes, folder: Path | None = None)
     Raises:
         InputError: every pixel is void.
     """
-    labels = sum((pair.marks or survey(pair.mask, classes)).labels for pair in pairs)
+    labels, _ = total(pair.marks or classes.survey(pair.mask) for pair in pairs)
     found = Frequencies(classes.names, labels[: len(classes.known)], int(labels[IGNORED]))
     if not found.pixels.sum():
         raise InputError(

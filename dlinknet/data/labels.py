@@ -1,9 +1,11 @@
-"""A mask's stored values -> labels, by a table. Decides which of two readings is meant: values or colours, 8 bits or fewer."""
+"""A mask's stored values -> labels, by a table.
+
+It decides which of two readings is meant: values or colours, 8 bits or fewer.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
@@ -21,19 +23,25 @@ class Coding:
     """What masks hold for each label.
 
     values: 256 uint8, the label of each grey value or index; UNKNOWN where the table has none.
-    colours: 0xRRGGBB -> label; None if one colour stands for two labels, so that colours say nothing.
+    colours: 0xRRGGBB -> label; None if one colour stands for two labels, so that colours say
+    nothing.
     twice: such a colour, as (red, green, blue).
     """
 
     values: np.ndarray
-    colours: Optional[dict[int, int]]
+    colours: dict[int, int] | None
     twice: tuple[int, ...] = ()
 
     def of_colours(self, colours: np.ndarray) -> np.ndarray:
-        """Return the labels, ... uint8, of colours, ... x 3 uint8, RGB. Unclear if a colour stands for two labels."""
+        """Return the labels, ... uint8, of colours, ... x 3 uint8, RGB.
+
+        Raises:
+            Unclear: a colour stands for two labels.
+        """
         if self.colours is None:
             raise Unclear(
-                f"class_table: colour {self.twice} is of two classes; such masks are read by values only"
+                f"class_table: colour {self.twice} is of two classes; such masks are read by "
+                "values only"
             )
         packed = colours.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
         keys = np.array(sorted(self.colours), np.uint32)
@@ -51,37 +59,40 @@ def labels_of(mask: Values, coding: Coding) -> np.ndarray:
     if mask.pixels.ndim == 3:
         return coding.of_colours(mask.pixels)
     if mask.palette is not None and coding.colours is not None:
-        return _of_palette(mask, coding)
+        return _of_palette(mask.pixels, mask.palette, coding)
     return _of_bits(mask, coding)[mask.pixels]
 
 
-def _of_palette(mask: Values, coding: Coding) -> np.ndarray:
-    """The labels of a palette image. Its indices count, unless a program made the palette of the table's colours.
+def _of_palette(pixels: np.ndarray, palette: np.ndarray, coding: Coding) -> np.ndarray:
+    """Return the labels of a palette image.
 
-    Programs that make PNG files smaller write colour masks as palette images, in which the indices mean nothing.
+    Its indices count, unless a program made the palette of the table's colours: programs that make
+    PNG files smaller write colour masks as palette images, in which the indices mean nothing.
     """
-    used = np.unique(mask.pixels)
+    used = np.unique(pixels)
     entries = np.zeros((256, 3), np.uint8)
-    entries[: len(mask.palette)] = mask.palette
+    entries[: len(palette)] = palette
     by_colour = coding.of_colours(entries)
     unlike = by_colour[used] != coding.values[used]
     if not unlike.any() or (by_colour[used] == UNKNOWN).any():
-        return coding.values[mask.pixels]
+        return coding.values[pixels]
     # Programs leave no colour in a palette that is not used, but fill it up with black.
     spare = np.setdiff1d(np.flatnonzero(entries.any(1)), used)
     if (by_colour[spare] == UNKNOWN).any():
         index = used[unlike][0]
         raise Unclear(
-            f"a palette image whose colours and indices say different things (index {index} is the colour "
-            f"{tuple(entries[index].tolist())}); save it as RGB if its colours count, as grey if its indices do"
+            f"a palette image whose colours and indices say different things (index {index} is the "
+            f"colour {tuple(entries[index].tolist())}); save it as RGB if its colours count, as "
+            "grey if its indices do"
         )
-    return by_colour[mask.pixels]
+    return by_colour[pixels]
 
 
 def _of_bits(mask: Values, coding: Coding) -> np.ndarray:
-    """The label of each of the 256 grey values of a mask with `mask.bits` bits a pixel.
+    """Return the label of each of the 256 grey values of a mask with `mask.bits` bits a pixel.
 
-    Fewer than 8 bits come from programs that make files smaller (255 of 0 and 255 became 1) or from ones that count classes (1 is class 1).
+    Fewer than 8 bits come from programs that make files smaller (255 of 0 and 255 became 1) or that
+    count classes (1 is class 1).
     """
     step = 255 // (2**mask.bits - 1)
     if step == 1 or mask.palette is not None:
@@ -92,7 +103,7 @@ def _of_bits(mask: Values, coding: Coding) -> np.ndarray:
     fits = [not (table[used] == UNKNOWN).any() for table in (counted, scaled)]
     if all(fits) and (counted[used] != scaled[used]).any():
         raise Unclear(
-            f"a mask of {mask.bits} bits a pixel, of which both {(used // step).tolist()} and {used.tolist()} are values of the "
-            "class table; save it with 8 bits"
+            f"a mask of {mask.bits} bits a pixel, of which both {(used // step).tolist()} and "
+            f"{used.tolist()} are values of the class table; save it with 8 bits"
         )
     return scaled if fits[1] else counted

@@ -1,11 +1,11 @@
 """Where the images and masks of a data set lie.
 
 deepglobe   ID_sat.jpg beside ID_mask.png (pairs.py): road or not
-camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png, and val, test in the same way
-cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png + gtFine/train/CITY/NAME_gtFine_labelIds.png,
-            and val, test
-folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png, as
-            CamVid's own)
+camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png; val, test in the same way
+cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png and, in the same way,
+            gtFine/train/CITY/NAME_gtFine_labelIds.png; val, test
+folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png,
+            as CamVid's own)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from dlinknet.data.pairs import MASK_TYPES
+from dlinknet.data.pairs import MASK_TYPES, find_masks, find_road_images
 from dlinknet.errors import InputError
 from dlinknet.files.shipped import shipped
 from dlinknet.images.files import IMAGE_TYPES, by_id, id_of, images_of
@@ -68,6 +68,23 @@ def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
     return _listed(Path(folder), "*", MASK_TYPES, name)
 
 
+class Finders(NamedTuple):
+    """Who finds the files of two folders by ID.
+
+    images: folder -> images. masks: (folder, images) -> masks.
+    """
+
+    images: Callable[[str], dict[str, Path]]
+    masks: Callable[[str, dict[str, Path]], dict[str, Path]]
+
+
+# The layouts that consist of two folders.
+FINDERS = {
+    "deepglobe": Finders(find_road_images, lambda folder, images: find_masks(folder)),
+    "folder": Finders(list_images, list_masks),
+}
+
+
 def _id_of_cityscapes(mask: Path) -> str:
     return mask.stem.replace("_gtFine_labelIds", "_leftImg8bit")
 
@@ -75,7 +92,7 @@ def _id_of_cityscapes(mask: Path) -> str:
 def _listed(
     folder: Path, pattern: str, types: tuple[str, ...], name: Callable[[Path], str] = id_of
 ) -> dict[str, Path]:
-    """Return the files below `folder` whose path without its type matches, by ID (`name` gives it)."""
+    """Return the files below `folder` whose path without type matches, by ID (from `name`)."""
     if folder == Path(""):
         raise InputError("", "is empty: name a folder")
     if not folder.is_dir():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import numpy as np
 from mindspore import Tensor
 
 from dlinknet.data.augment import augment
-from dlinknet.data.classes import ROADS, Classes
+from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair
 from dlinknet.data.preprocess import (
     DLINKNET,
@@ -22,6 +22,7 @@ from dlinknet.data.preprocess import (
     round_up,
     to_input,
 )
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError
 from dlinknet.images.read import read_image
 from dlinknet.threads import prefetch
@@ -44,12 +45,12 @@ class Batching:
 
 
 class TrainingLoader:
-    """Serves the epochs of a training set.
+    """Serve the epochs of a training set.
 
-    What a batch holds depends on (seed, epoch, place in the epoch) and what is done to an image on (seed, epoch, ID), never
-    on how many threads work. Every image is seen once an epoch; the last batch is filled up with the epoch's first images.
-    Where several processes train together, a step takes a batch of each: together they serve what one process would with
-    batches of so many times the size.
+    The images of a batch depend on (seed, epoch, place in the epoch), and the augmentation of an
+    image on (seed, epoch, ID), never on the number of threads. Every image is seen once an epoch;
+    the last batch is filled up with the epoch's first images. Together the processes serve exactly
+    the batches of one process with batch_size * size.
 
     Args:
         pairs: the training set, in the same order in every process.
@@ -58,8 +59,8 @@ class TrainingLoader:
         preprocessing: what becomes of the pixels.
         rank, size: which process this is, and how many train together.
 
-    `height` and `width` are those of every batch, `step_images` is how many images a step takes in all processes, `small` how many
-    images do not fill a crop.
+    `height` and `width` are those of every batch. `step_images` counts the images of a step in all
+    processes, `small` the images that do not fill a crop.
     """
 
     def __init__(
@@ -87,15 +88,15 @@ class TrainingLoader:
         )
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """Return the steps of an epoch."""
         return self.steps()
 
     def steps(self, start: int = 0) -> int:
-        """Steps that are left of an epoch when `start` of its images have been served."""
+        """Return the steps of an epoch after `start` of its images have been served."""
         return -(-max(0, len(self.pairs) - start) // self.step_images)
 
     def order(self, epoch: int, start: int = 0) -> np.ndarray:
-        """Indices of the pairs, steps x size x batch_size, in the order in which all processes serve an epoch together.
+        """Return the indices of the pairs in the order of an epoch: steps x size x batch_size.
 
         Args:
             start: how many of the epoch's images have been served already.
@@ -106,7 +107,7 @@ class TrainingLoader:
         )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields (images, masks): N x 3 x H x W float32 and N x 1 x H x W float32 of 0 and 1 (or classes, or IGNORED).
+        """Yield (images, masks): N x 3 x H x W float32, and labels as N x 1 x H x W float32.
 
         Args:
             start: how many of the epoch's images, in all processes, have been served already.
@@ -114,8 +115,8 @@ class TrainingLoader:
         Raises:
             UserError: a file can no longer be read.
         """
-        # MindSpore's GeneratorDataset would do the same, but it takes over SIGTERM, needs a tenth of a second to start each
-        # epoch, and wraps what a worker raises into pages of text.
+        # MindSpore's GeneratorDataset would do the same, but it catches SIGTERM, needs a tenth of a
+        # second to start each epoch, and wraps what a worker raises into pages of text.
         batches = self.order(epoch, start)[:, self.rank]
         for _, arrays in prefetch(
             batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers
@@ -123,7 +124,7 @@ class TrainingLoader:
             yield tuple(map(Tensor, arrays))
 
     def batch(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The augmented examples of these pairs in an epoch: N x 3 x H x W and N x 1 x H x W float32."""
+        """Return the augmented examples of these pairs in an epoch, as `epoch` yields them."""
         images = np.empty((len(indices), 3, self.height, self.width), np.float32)
         masks = np.empty((len(indices), 1, self.height, self.width), np.float32)
         for place, index in enumerate(indices):
@@ -154,13 +155,13 @@ def refuse_tiny_step(loader: TrainingLoader) -> None:
         # stays a number.
         raise InputError(
             f"a step of 1 x {STRIDE} x {STRIDE}",
-            "gives BatchNorm one value a channel in the last layers, of which there is no variance; "
-            "use larger crops or batches",
+            "gives BatchNorm one value a channel in the last layers, of which there is no "
+            "variance; use larger crops or batches",
         )
 
 
 def _rng(seed: int, epoch: int, id: str) -> np.random.Generator:
-    """The rng of one image in one epoch, the same on every machine."""
+    """Return the generator of one image in one epoch, the same on every machine."""
     return np.random.default_rng(
         [seed, epoch, int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "little")]
     )

@@ -1,4 +1,7 @@
-"""Finds, checks and splits pairs of images and masks: ID_sat.jpg beside ID_mask.png, as DeepGlobe names them."""
+"""Find, check and split pairs of images and masks.
+
+DeepGlobe names them ID_sat.jpg and ID_mask.png, side by side.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,26 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Optional, TypeVar
+from typing import Callable, TypeVar
 
-from dlinknet.data.classes import ROADS, Classes
-from dlinknet.data.masks import Marks, findings, refuse_meaningless, survey
+from dlinknet.data.classes import Classes
+from dlinknet.data.masks import Marks
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError, UserError, name_some
 from dlinknet.files.results import new_folders
-from dlinknet.images.decode import BadImage, prove, read_header
+from dlinknet.images.decode import prove, read_header
 from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
+from dlinknet.images.formats import BadImage
 
 MASK_TYPES = (".png", ".tif", ".tiff")
-LARGE = 2**25  # pixels of an image that is checked alone, so that the memory in use stays bounded
-LAYOUT = [
-    "train",
-    "valid",
-    "valid_mask",
-]  # the seed's folders: images and masks to train on, images, their masks
+# Pixels of an image that is checked alone, so that the memory in use stays bounded.
+LARGE = 2**25
+# The folders of the model zoo's D-LinkNet: images and masks to train on, images to validate on, and
+# their masks.
+LAYOUT = ["train", "valid", "valid_mask"]
 
-
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Pair:
     mask: Path
     height: int = 0
     width: int = 0
-    marks: Optional[Marks] = field(default=None, compare=False, repr=False)
+    marks: Marks | None = field(default=None, compare=False, repr=False)
 
 
 def read_pairs(image_folder: str, mask_folder: str) -> list[Pair]:
@@ -52,11 +56,11 @@ def read_pairs(image_folder: str, mask_folder: str) -> list[Pair]:
 
     Raises:
         InputError: a folder is missing or without images, or what `match` and
-            masks.refuse_meaningless reject.
+            Roads.refuse_meaningless reject.
     """
     images, masks = find_road_images(image_folder), find_masks(mask_folder)
     pairs = match(images, masks, (image_folder, mask_folder), ROADS)
-    refuse_meaningless({pair.mask.name: pair.marks for pair in pairs}, ROADS, mask_folder)
+    ROADS.refuse_meaningless(marks_by_name(pairs), mask_folder)
     return pairs
 
 
@@ -66,51 +70,40 @@ def match(
     folders: tuple[str, str],
     classes: Classes,
 ) -> list[Pair]:
-    """The pairs of images and masks by ID, sorted, each file decoded once and checked.
+    """Return the pairs of images and masks, sorted by ID. Each file is decoded once and checked.
 
     Args:
+        images, masks: files by ID.
         folders: where they lie, for the error's line.
         classes: what the masks mean.
 
     Raises:
-        UserError: an image has no mask or a mask no image, a file is unreadable, truncated or of more than 8 bits a channel, sizes or
-            EXIF orientations differ, a mask holds what is of no class, or masks.refuse_meaningless rejects all together.
+        InputError: an image has no mask or a mask no image, a file is unreadable, truncated or of
+            more than 8 bits a channel, sizes or EXIF orientations differ, or a mask holds a value
+            or colour of no class.
     """
-    where = " and ".join(dict.fromkeys(folders))
+    without_mask, without_image = images.keys() - masks.keys(), masks.keys() - images.keys()
+    checked = _checked(
+        [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())], classes
+    )
+    broken = sorted(fault for _, fault in checked if fault)
     faults = [
-        _fault(
-            sorted(images.keys() - masks.keys()),
-            images,
+        _counted(
+            [images[id].name for id in sorted(without_mask)],
             "image without a mask",
             "images without a mask",
         ),
-        _fault(
-            sorted(masks.keys() - images.keys()),
-            masks,
+        _counted(
+            [masks[id].name for id in sorted(without_image)],
             "mask without an image",
             "masks without an image",
         ),
+        _counted(broken, "bad file", "bad files"),
     ]
-    found = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
-    # Decoding releases Python's lock, so threads use every core.
-    sized = _in_threads(_sized, found)
-    small = [(pair, fault) for pair, fault in sized if pair.height * pair.width <= LARGE]
-    checked = [
-        *_in_threads(lambda each: _check(*each, classes), small),
-        *(
-            _check(pair, fault, classes)
-            for pair, fault in sized
-            if pair.height * pair.width > LARGE
-        ),
-    ]
-    broken = sorted(fault for _, fault in checked if fault)
-    if broken:
-        faults.append(
-            f"{len(broken)} bad file{'s' if len(broken) > 1 else ''} ({name_some(broken)})"
-        )
-    faults = [fault for fault in faults if fault]
-    if faults:
-        raise InputError(where, f": {'; '.join(faults)}; repair or remove them")
+    found = "; ".join(fault for fault in faults if fault)
+    if found:
+        where = " and ".join(dict.fromkeys(folders))
+        raise InputError(where, f": {found}; repair or remove them")
     return sorted((pair for pair, _ in checked), key=lambda pair: pair.id)
 
 
@@ -119,19 +112,28 @@ def marks_of(pairs: list[Pair]) -> list[Marks]:
     return [pair.marks for pair in pairs if pair.marks is not None]
 
 
+def marks_by_name(pairs: list[Pair]) -> dict[str, Marks]:
+    """Return what the masks of checked pairs mark, by the masks' file names."""
+    return {pair.mask.name: pair.marks for pair in pairs if pair.marks is not None}
+
+
 def mask_lines(pairs: list[Pair], classes: Classes, what: str) -> list[str]:
-    """Return lines for the log: what a person should know about the masks of a set; `what` is as in masks.findings."""
-    return findings([pair.marks for pair in pairs], classes, what)
+    """Return lines for the log: what a person should know about the masks of a set.
+
+    Args:
+        what: whose masks they are, as in 'training masks'.
+    """
+    return classes.findings(marks_of(pairs), what)
 
 
 def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """(training, validation): a seeded, repeatable split that holds out round(share * n) pairs, at least one.
+    """Return (training, validation): a repeatable split that holds out round(share * n) pairs.
 
-    Who is held out depends on the seed and the IDs alone, by hash: not on their order, the machine or NumPy's version, and
-    hardly on images added later.
+    At least one is held out. Which ones depends on the seed and the IDs alone, by hash: not on
+    their order, the machine or NumPy's version, and hardly on images added later.
 
     Raises:
-        UserError: nothing would be left to train on.
+        InputError: nothing would be left to train on.
     """
     if share == 0:
         return pairs, []
@@ -144,11 +146,14 @@ def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair],
 
 
 def write_split(training: list[Pair], validation: list[Pair], folder: Path, link: bool) -> None:
-    """Writes a split in the seed's layout: train (images and masks), valid (images), valid_mask (masks).
+    """Write a split into the folders of LAYOUT.
 
     Args:
-        folder: receives the three folders; UserError where one of them is there and not empty.
+        folder: receives the three folders.
         link: symbolic links to the files instead of copies.
+
+    Raises:
+        UserError: one of the folders is there and not empty.
     """
     layout = {
         "train": [path for pair in training for path in (pair.image, pair.mask)],
@@ -165,17 +170,21 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
 
 
 def find_road_images(folder: str) -> dict[str, Path]:
-    """Return ID -> ID_sat.jpg (or .jpeg, .png, .tif) of a folder. InputError as for `find_masks`."""
+    """Return ID -> ID_sat.jpg (or .jpeg, .png, .tif) of a folder, as `find_masks` does."""
     return _named(folder, "_sat", IMAGE_TYPES)
 
 
 def find_masks(folder: str) -> dict[str, Path]:
-    """ID -> ID_mask.png (or .tif) of a folder, sorted by ID. UserError where there is none, or two have one ID."""
+    """Return ID -> ID_mask.png (or .tif) of a folder, sorted by ID.
+
+    Raises:
+        InputError: the folder cannot be read or holds no such file, or two have one ID.
+    """
     return _named(folder, "_mask", MASK_TYPES)
 
 
 def _named(folder: str, ending: str, types: tuple[str, ...]) -> dict[str, Path]:
-    """ID -> file for the files named ID + ending + one of the types."""
+    """Return ID -> file for the files named ID + ending + one of the types."""
     if not folder:
         raise InputError("", "is empty: name a folder")
     try:
@@ -196,40 +205,53 @@ def _named(folder: str, ending: str, types: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def _fault(ids: list[str], files: dict[str, Path], one: str, many: str) -> str:
-    return (
-        f"{len(ids)} {one if len(ids) == 1 else many} ({name_some([files[id].name for id in ids])})"
-        if ids
-        else ""
-    )
+def _counted(names: list[str], one: str, many: str) -> str:
+    """Return '2 bad files (a, b)'; empty if there is none."""
+    return f"{len(names)} {one if len(names) == 1 else many} ({name_some(names)})" if names else ""
+
+
+def _checked(pairs: list[Pair], classes: Classes) -> list[tuple[Pair, str]]:
+    """Return the pairs, in any order, each with its size, its marks and what is wrong with it."""
+    # Decoding releases Python's lock, so threads use every core.
+    sized = _in_threads(_sized, pairs)
+    small = [(pair, fault) for pair, fault in sized if pair.height * pair.width <= LARGE]
+    large = [(pair, fault) for pair, fault in sized if pair.height * pair.width > LARGE]
+    return [
+        *_in_threads(lambda each: _check(*each, classes), small),
+        *(_check(pair, fault, classes) for pair, fault in large),
+    ]
 
 
 def _sized(pair: Pair) -> tuple[Pair, str]:
-    """The pair with its size, and what is wrong with it in words, from the headers alone: nothing is decoded whose sizes differ."""
+    """Return the pair with its size, and what is wrong with it in words, from the headers alone."""
     try:
         image, mask = read_header(pair.image), read_header(pair.mask)
     except BadImage as error:
         return pair, str(error)
     if image.turn != mask.turn:
         return pair, (
-            f"{pair.image.name}: its EXIF orientation is {image.turn}, its mask's {mask.turn} (1 is upright), so that they do not "
-            "match as stored: save both upright; or, if they match as stored, remove the orientation"
+            f"{pair.image.name}: its EXIF orientation is {image.turn}, its mask's {mask.turn} "
+            "(1 is upright), so that they do not match as stored: save both upright; or, if they "
+            "match as stored, remove the orientation"
         )
     if image.size != mask.size:
-        return (
-            pair,
-            f"{pair.mask.name}: {mask.size[1]}x{mask.size[0]}, its image {image.size[1]}x{image.size[0]}",
+        return pair, (
+            f"{pair.mask.name}: {mask.size[1]}x{mask.size[0]}, "
+            f"its image {image.size[1]}x{image.size[0]}"
         )
     return replace(pair, height=image.size[0], width=image.size[1]), ""
 
 
 def _check(pair: Pair, fault: str, classes: Classes) -> tuple[Pair, str]:
-    """The pair with what its mask marks, and what is wrong with it, decoded as training will decode it; `fault` is known already."""
+    """Return the pair with what its mask marks, and what is wrong with it.
+
+    Its files are decoded as training will decode them, unless a fault is known already.
+    """
     if fault:
         return pair, fault
     try:
         prove(pair.image)
-        return replace(pair, marks=survey(pair.mask, classes)), ""
+        return replace(pair, marks=classes.survey(pair.mask)), ""
     except BadImage as error:
         return pair, str(error)
     except UserError as error:

@@ -2,92 +2,137 @@
 
 Three ways to start the processes of one training are known:
 
-    cluster      MindSpore's own, without a rank table, by msrun or scripts/: MS_ROLE, MS_WORKER_NUM, MS_NODE_ID, MS_SCHED_HOST
+    cluster      MindSpore's own, without a rank table, by msrun or scripts/: MS_ROLE,
+                 MS_WORKER_NUM, MS_NODE_ID, MS_SCHED_HOST
     mpirun       OpenMPI: OMPI_COMM_WORLD_SIZE, _RANK, _LOCAL_RANK
-    rank table   Ascend: RANK_TABLE_FILE, RANK_ID, RANK_SIZE, DEVICE_ID (ModelArts: ASCEND_DEVICE_ID)
+    rank table   Ascend: RANK_TABLE_FILE, RANK_ID, RANK_SIZE, DEVICE_ID
+                 (ModelArts: ASCEND_DEVICE_ID)
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
-from dlinknet.devices.rank_table import read_rank_table
-from dlinknet.errors import UserError
+from dlinknet.devices.rank_table import for_hccl, read_rank_table
+from dlinknet.errors import InputError
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One of the processes of a training."""
+    """One of the processes of a training.
 
-    way: str  # 'cluster', 'mpirun' or 'rank table'
-    size: int  # how many there are
-    device_id: (
-        int | None
-    )  # which Ascend or GPU of this machine is this process's; None where the launcher says nothing
-    schedules: bool = False  # it only brings the others together and computes nothing
-    table: str = ""  # the rank table, as the environment names it
+    way: 'cluster', 'mpirun' or 'rank table'.
+    size: how many processes there are.
+    device_id: which Ascend or GPU of this machine belongs to this process; None if the launcher
+        does not say it.
+    schedules: whether it only connects the others, and computes nothing.
+    table: the rank table's file, or its folder; else empty.
+    """
+
+    way: str
+    size: int
+    device_id: int | None
+    schedules: bool = False
+    table: str = ""
 
 
 def launched(environment: Mapping[str, str]) -> Launch | None:
-    """What the environment says; None where no launcher started this process.
+    """Return what the environment says; None if no launcher started this process.
 
     Raises:
-        UserError: a variable that belongs to the others is missing or no number.
+        InputError: a variable that belongs to the others is missing or is no number, or the rank
+            table cannot be used.
     """
-
-    def number(*names: str) -> int:
-        name = next((name for name in names if environment.get(name)), None)
-        if name is None:
-            raise UserError(
-                f"run_distribute: {names[0]} is not in the environment, which the launcher of the processes sets"
-            )
-        if not environment[name].isdigit():
-            raise UserError(
-                f"run_distribute: {name} in the environment must be a whole number, not '{environment[name]}'"
-            )
-        return int(environment[name])
-
-    def device(*names: str) -> int | None:
-        return number(*names) if any(environment.get(name) for name in names) else None
-
     if environment.get("MS_ROLE"):
         return Launch(
             "cluster",
-            number("MS_WORKER_NUM"),
-            device("DEVICE_ID"),
+            _number(environment, "MS_WORKER_NUM"),
+            _device(environment, "DEVICE_ID"),
             environment["MS_ROLE"] == "MS_SCHED",
         )
     if environment.get("OMPI_COMM_WORLD_SIZE"):
-        return Launch(
-            "mpirun", number("OMPI_COMM_WORLD_SIZE"), number("OMPI_COMM_WORLD_LOCAL_RANK")
-        )
+        size = _number(environment, "OMPI_COMM_WORLD_SIZE")
+        return Launch("mpirun", size, _number(environment, "OMPI_COMM_WORLD_LOCAL_RANK"))
     table = environment.get("RANK_TABLE_FILE") or environment.get("MINDSPORE_HCCL_CONFIG_PATH")
-    if table and environment.get("RANK_ID"):
-        places = read_rank_table(table)
-        rank = number("RANK_ID")
-        mine = next((place for place in places if place.rank == rank), None)
-        if mine is None:
-            raise UserError(
-                f"run_distribute: {table} has no rank {rank} (RANK_ID), it has {len(places)} ranks"
-            )
-        found = device("DEVICE_ID", "ASCEND_DEVICE_ID")
-        return Launch(
-            "rank table", len(places), mine.device if found is None else found, table=table
+    if not (table and environment.get("RANK_ID")):
+        return None
+    places = read_rank_table(table)
+    rank = _number(environment, "RANK_ID")
+    mine = next((place for place in places if place.rank == rank), None)
+    if mine is None:
+        raise InputError(table, f"has no rank {rank} (RANK_ID), it has {len(places)} ranks")
+    found = _device(environment, "DEVICE_ID", "ASCEND_DEVICE_ID")
+    device = mine.device if found is None else found
+    return Launch("rank table", len(places), device, table=table)
+
+
+def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
+    """Return what the environment says, with the rank table in the form that HCCL reads.
+
+    Raises:
+        InputError: no launcher started this process, or as for launched().
+    """
+    launch = launched(environment)
+    if launch is None:
+        raise InputError(
+            "no launcher",
+            "started this process (neither MS_ROLE, OMPI_COMM_WORLD_SIZE nor RANK_TABLE_FILE with "
+            "RANK_ID is in the environment): use scripts/run_distribute_*_train.sh or msrun, or "
+            "set it to False for one process",
         )
-    return None
+    table = for_hccl(launch.table) if launch.table else ""
+    return dataclasses.replace(launch, table=table)
+
+
+def reject_unlaunched_rank(distribute: bool, environment: Mapping[str, str] = os.environ) -> None:
+    """Check that this is not one of several processes which do not know of each other.
+
+    Args:
+        distribute: whether it will connect to the others.
+
+    Raises:
+        InputError: a launcher started several processes, and this one would train alone.
+    """
+    try:
+        launch = None if distribute else launched(environment)
+    except InputError:
+        return  # variables that an earlier job has left
+    if launch is not None and launch.size > 1:
+        raise InputError(
+            "",
+            f"is False, but {launch.size} processes were started ({launch.way}), each of which "
+            "would train on its own into the same files: set it to True",
+        )
 
 
 def writes(environment: Mapping[str, str]) -> bool:
-    """Whether this process is the one of a launch that writes files, as far as the environment says: rank 0, or one alone."""
+    """Return whether this process writes the files of its launch: rank 0, or a single process.
+
+    The environment says it before the processes connect.
+    """
     if environment.get("MS_ROLE") == "MS_SCHED":
         return False
-    rank = next(
-        (
-            environment[name]
-            for name in ("RANK_ID", "OMPI_COMM_WORLD_RANK", "MS_NODE_ID")
-            if environment.get(name)
-        ),
-        "0",
-    )
-    return rank == "0"
+    names = ("RANK_ID", "OMPI_COMM_WORLD_RANK", "MS_NODE_ID")
+    return next((environment[name] for name in names if environment.get(name)), "0") == "0"
+
+
+def _device(environment: Mapping[str, str], *names: str) -> int | None:
+    """Return the device that one of the variables names; None if none is set."""
+    return _number(environment, *names) if any(map(environment.get, names)) else None
+
+
+def _number(environment: Mapping[str, str], *names: str) -> int:
+    """Return the first variable that is set, as a whole number."""
+    name = next((name for name in names if environment.get(name)), None)
+    if name is None:
+        raise InputError(
+            names[0], "is not in the environment, which the launcher of the processes sets"
+        )
+    if not environment[name].isdigit():
+        raise InputError(
+            name, f"in the environment must be a whole number, not '{environment[name]}'"
+        )
+    return int(environment[name])

@@ -1,9 +1,13 @@
-"""What the processes of one training tell each other. With one process nothing is sent, and MindSpore is not imported."""
+"""The exchange between the processes of one training.
+
+With one process nothing is sent, and MindSpore is not imported.
+"""
 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Iterable, Sequence, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -11,14 +15,15 @@ if TYPE_CHECKING:
     from mindspore import Parameter
 
 T = TypeVar("T")
-DIGIT = 1 << 20  # float32 holds these exactly; int64 and float64 are not sent everywhere
-DIGITS = 3  # so counts up to 2^60
+DIGIT = 1 << 20  # float32 holds such numbers exactly; not every device sends int64 or float64
+DIGITS = 3  # of a count up to 2^60
 
 
 class Ranks:
-    """This process among the `size` processes of a training; ranks count from 0, and rank 0 writes the files.
+    """One of the `size` processes of a training: this one.
 
-    Every method but share() has to be called by all of them, in the same order.
+    Ranks count from 0, and rank 0 writes the files. All processes must call the methods, except
+    share(), in the same order.
     """
 
     def __init__(self, rank: int = 0, size: int = 1):
@@ -30,34 +35,31 @@ class Ranks:
         return self.rank == 0
 
     def share(self, things: Sequence[T]) -> Sequence[T]:
-        """This process's part of a list: each thing is in exactly one."""
+        """Return this process's part of a list. Each thing is in exactly one part."""
         return things[self.rank :: self.size]
 
     def total(self, counts: np.ndarray) -> np.ndarray:
-        """The sum over all processes of an int64 array of counts, 0 to 2^60, exact."""
+        """Return the exact sum over all processes of an int64 array of counts, 0 to 2^60."""
         return self._of_all(counts).sum(0)
 
     def unlike(self, text: str) -> list[int]:
-        """The ranks whose text is not rank 0's."""
+        """Return the ranks whose text differs from rank 0's."""
         found = self._of_all(np.array([zlib.crc32(text.encode())], np.int64))[:, 0]
         return [rank for rank in range(self.size) if found[rank] != found[0]]
 
     def _of_all(self, counts: np.ndarray) -> np.ndarray:
-        """The arrays of all processes, size x ..., int64 from 0 to 2^60."""
+        """Return the arrays of all processes, size x ..., int64 from 0 to 2^60."""
         if self.size == 1:
             return counts[None]
         from mindspore import Tensor, ops
 
-        digits = np.stack([counts // DIGIT**place % DIGIT for place in range(DIGITS)]).astype(
-            np.float32
-        )
-        gathered = (
-            ops.AllGather()(Tensor(digits[None])).asnumpy().astype(np.int64)
-        )  # size x DIGITS x ...
+        digits = np.stack([counts // DIGIT**place % DIGIT for place in range(DIGITS)])
+        sent = Tensor(digits[None].astype(np.float32))  # 1 x DIGITS x ...
+        gathered = ops.AllGather()(sent).asnumpy().astype(np.int64)  # size x DIGITS x ...
         return sum(gathered[:, place] * DIGIT**place for place in range(DIGITS))
 
-    def equalise(self, parameters: Iterable[Parameter]) -> None:
-        """Gives these float32 parameters the values that they have in rank 0."""
+    def broadcast(self, parameters: Iterable[Parameter]) -> None:
+        """Give these float32 parameters the values that they have in rank 0."""
         if self.size == 1:
             return
         import mindspore as ms
@@ -68,7 +70,7 @@ class Ranks:
             ops.assign(parameter, send((ops.cast(parameter, ms.float32),))[0])
 
     def average(self, parameters: Iterable[Parameter]) -> None:
-        """Gives each of these float32 parameters its mean over all processes."""
+        """Give each of these float32 parameters its mean over all processes."""
         parameters = list(parameters)
         if self.size == 1 or not parameters:
             return

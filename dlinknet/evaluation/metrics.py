@@ -9,15 +9,22 @@ import numpy as np
 from dlinknet.data.classes import Classes
 
 FIGURES = ("road_iou", "background_iou", "mean_iou", "precision", "recall", "f1", "acc", "acc_cls")
-DICE_UNIT = (
-    1 << 30
-)  # sums of Dice are kept as whole numbers of this part: exact in any order, in any process
+# The figures that people follow, of roads and of several classes. The first says which epoch was
+# the best.
+ROAD_FIGURES = ("road_iou", "precision", "recall", "f1")
+CLASS_FIGURES = ("mean_iou", "mean_class_recall", "mean_image_dice", "pixel_accuracy")
+# Sums of Dice are whole numbers of this part: exact in any order, in any process.
+DICE_UNIT = 1 << 30
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int = 2) -> np.ndarray:
-    """K x K int64 counts of pixels, [truth, prediction]; both inputs are H x W of labels from 0 to K - 1.
+    """Return the counts of pixels, K x K int64, [truth, prediction].
 
-    Of roads 0 is the background and 1 the road. Pixels whose truth is a label beyond K (data.classes.IGNORED) are left out.
+    Pixels whose truth is a label beyond K (data.classes.IGNORED) are left out.
+
+    Args:
+        truth, prediction: H x W labels from 0 to K - 1. Of roads 0 is the background, 1 the road.
+        classes: K.
     """
     truth, prediction = truth.ravel(), prediction.ravel()
     if truth.dtype != bool and (outside := truth >= classes).any():
@@ -27,7 +34,9 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int = 2) -> np
 
 
 def figures(counts: np.ndarray) -> dict[str, float]:
-    """The figures of confusion counts of roads, each 0 to 1; NaN where a figure is 0 / 0 (no road in truth and prediction).
+    """Return the figures of confusion counts of roads, each 0 to 1.
+
+    NaN stands for a figure of 0 / 0 (no road in truth and prediction).
 
     road_iou        TP / (TP + FP + FN), road being positive
     background_iou  TN / (TN + FP + FN); what the reference printed as its IoU
@@ -57,7 +66,8 @@ def figures(counts: np.ndarray) -> dict[str, float]:
 class Tally:
     """What is counted over a data set.
 
-    counts: K x K int64, [truth, prediction]. dice: the sum of the images' Dice in units of 1 / DICE_UNIT. images: of how many.
+    counts: K x K int64, [truth, prediction]. dice: the sum of the images' Dice in units of
+    1 / DICE_UNIT. images: of how many.
     """
 
     counts: np.ndarray
@@ -66,29 +76,27 @@ class Tally:
 
     @classmethod
     def of(cls, classes: Classes) -> Tally:
-        """Nothing yet, of a set with these classes."""
+        """Return a tally of nothing yet, of a set with these classes."""
         return cls(np.zeros((len(classes.known),) * 2, np.int64))
 
     def add(self, counts: np.ndarray) -> None:
-        """Counts one image in; one without a pixel that counts has no Dice."""
+        """Count one image in; an image without a pixel that counts has no Dice."""
         self.counts = self.counts + counts
         own = image_dice(counts)
         if own == own:
             self.dice, self.images = self.dice + round(own * DICE_UNIT), self.images + 1
 
     def figures(self, names: tuple[str, ...]) -> dict[str, float]:
-        """class_figures of all images together."""
+        """Return class_figures of all images together."""
         dice = _ratio(self.dice / DICE_UNIT, self.images)
         return class_figures(self.counts, names, dice)
 
 
-def set_figures(tally: Tally, classes: Classes) -> dict[str, float]:
-    """The figures of a whole set: of roads as figures(), of several classes as class_figures() names them."""
-    return figures(tally.counts) if classes.road else tally.figures(classes.names)
-
-
 def image_dice(counts: np.ndarray) -> float:
-    """Mean Dice, 2 TP / (2 TP + FP + FN), of the classes that an image's truth or prediction has, 0 to 1; NaN where none."""
+    """Return the mean Dice, 2 TP / (2 TP + FP + FN), of the classes of one image, 0 to 1.
+
+    Classes that neither truth nor prediction has do not count; NaN if none counts.
+    """
     right, truth, found = _sums(counts)
     there = truth + found > 0
     return (
@@ -97,11 +105,12 @@ def image_dice(counts: np.ndarray) -> float:
 
 
 def class_figures(counts: np.ndarray, names: tuple[str, ...], dice: float) -> dict[str, float]:
-    """The figures of K x K confusion counts, each 0 to 1; NaN where a figure is 0 / 0.
+    """Return the figures of K x K confusion counts, each 0 to 1; NaN if a figure is 0 / 0.
 
     mean_iou            the mean of the classes' IoU, of those that truth or prediction have
-    mean_class_recall   the mean of TP / (TP + FN) of the classes that the truth has; the LinkNet paper calls this IoU
-    mean_image_dice     `dice`: the mean over images of image_dice; what the NNFL project reports
+    mean_class_recall   the mean of TP / (TP + FN) of the classes that the truth has; the LinkNet
+                        paper calls this IoU
+    mean_image_dice     `dice`: the mean over images of image_dice; the NNFL project reports it
     pixel_accuracy      right pixels / all pixels
     iou_NAME            TP / (TP + FP + FN) of a class
     """
@@ -118,18 +127,18 @@ def class_figures(counts: np.ndarray, names: tuple[str, ...], dice: float) -> di
 
 
 def figure_name(name: str) -> str:
-    """How the IoU of a class is called."""
+    """Return the name of the IoU of a class."""
     return f"iou_{name.replace(' ', '_')}"
 
 
 def _sums(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(right pixels, pixels in the truth, pixels in the prediction) of each class, float64."""
+    """Return (right pixels, pixels in truth, pixels in prediction) of each class, float64."""
     counts = counts.astype(float)
     return np.diag(counts), counts.sum(1), counts.sum(0)
 
 
 def _mean(values: list[float]) -> float:
-    """Of those that are defined."""
+    """Return the mean of the values that are defined."""
     defined = [value for value in values if value == value]
     return float(_ratio(sum(defined), len(defined)))
 

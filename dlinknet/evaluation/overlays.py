@@ -1,4 +1,4 @@
-"""Pictures of several classes: images beside truth and prediction in the classes' colours with a legend, and the confusion matrix."""
+"""Pictures of truth and prediction: of roads, of several classes, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import cv2
 import numpy as np
 
 from dlinknet.console import LOG
-from dlinknet.data.classes import Classes
+from dlinknet.data.class_table import ClassTable
 from dlinknet.evaluation.metrics import figures
-from dlinknet.evaluation.scoring import Scored
+from dlinknet.evaluation.scored import Scored
 from dlinknet.files.atomic import replacing
 from dlinknet.inference.pictures import FALSE, GAP, MISSED, TRUE, legend, paint
 
+CAPTION = 26  # height in pixels of the strip below a picture of roads
 
-def class_picture(scored: Scored, classes: Classes) -> np.ndarray:
-    """Image, truth and prediction side by side above a legend: uint8 BGR, about 3W wide.
 
-    Pixels whose truth does not count are in void's colour in the truth, as predicted in the prediction.
+def class_picture(scored: Scored, classes: ClassTable) -> np.ndarray:
+    """Return image, truth and prediction side by side above a legend: uint8 BGR, about 3W wide.
+
+    Pixels whose truth does not count have void's colour in the truth, and in the prediction that of
+    their predicted class.
     """
     palette = classes.palette()
     gap = np.full((len(scored.image), GAP, 3), 255, np.uint8)
@@ -28,16 +31,19 @@ def class_picture(scored: Scored, classes: Classes) -> np.ndarray:
 
 
 def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> None:
-    """The confusion matrix as PNG: each row, a true class, in per cent of its pixels; a line in the log where matplotlib is missing.
+    """Write the confusion matrix as PNG: each row, a true class, in per cent of its pixels.
+
+    A line in the log says so if matplotlib is missing.
 
     Args:
-        counts: K x K, as metrics.confusion gives them.
+        counts: K x K, as metrics.confusion returns them.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         LOG.info(
-            "no picture of the confusion matrix: matplotlib is not installed (pip install matplotlib)"
+            "no picture of the confusion matrix: matplotlib is not installed "
+            "(pip install matplotlib)"
         )
         return
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -64,13 +70,11 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> No
         figure.savefig(temporary, dpi=110)
 
 
-CAPTION = 26  # height in pixels of the strip below an overlay
+def road_picture(scored: Scored) -> np.ndarray:
+    """Return the image beside itself with the roads in three colours, above a caption.
 
-
-def overlay(scored: Scored) -> np.ndarray:
-    """The image beside itself with the roads in three colours, and a caption: (H + 26) x about 2W x 3 uint8 BGR.
-
-    True road (found) is teal, missed road red, false road yellow.
+    True road (found) is teal, missed road red, false road yellow. uint8 BGR, H + 26 high, about 2W
+    wide.
     """
     truth, prediction = scored.truth > 0, scored.prediction > 0
     painted = scored.image.copy()
@@ -80,7 +84,7 @@ def overlay(scored: Scored) -> np.ndarray:
         (~truth & prediction, FALSE),
     ):
         paint(painted, where, colour)
-    gap = np.full((len(painted), 4, 3), 255, np.uint8)
+    gap = np.full((len(painted), GAP, 3), 255, np.uint8)
     picture = np.hstack([scored.image, gap, painted])
     return np.vstack([picture, _caption(scored, picture.shape[1])])
 
@@ -98,8 +102,3 @@ def _caption(scored: Scored, width: int) -> np.ndarray:
     text = f"{scored.pair.id}: " + ("no road" if math.isnan(iou) else f"road IoU {iou:.3f}")
     cv2.putText(strip, text, (x + 8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     return strip
-
-
-def picture(scored: Scored, classes: Classes) -> np.ndarray:
-    """What eval.py shows of an image: the overlay of its roads, or image, truth and prediction in the classes' colours."""
-    return overlay(scored) if classes.road else class_picture(scored, classes)

@@ -1,20 +1,24 @@
-"""A checkpoint and what was exported of it, over one set of images: how far apart they are, and the figures of each."""
+"""Compare a checkpoint with its exports over one set of images: differences and figures."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Sequence, Union
+from typing import Any, Callable, Union
 
 import numpy as np
 
 from dlinknet.console import Progress, columns
-from dlinknet.data.classes import ROADS, Classes
+from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError
-from dlinknet.evaluation.metrics import Tally, confusion, set_figures
+from dlinknet.evaluation.judging import Judge, judge_of
+from dlinknet.evaluation.metrics import Tally, confusion
 from dlinknet.evaluation.results_310 import ENDING, read_binary
 from dlinknet.images.read import read_image
 from dlinknet.inference.engines import Engine
@@ -22,21 +26,21 @@ from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.inference.tiles import Tiling
 from dlinknet.threads import prefetch
 
-Model = Union[
-    Engine, Path
-]  # what computes, or a folder of ID_sat.bin that something else has computed
+# An engine, or a folder of ID_sat.bin that another program has computed.
+Model = Union[Engine, Path]
 
 
 @dataclass
 class Compared:
     """One model over a set: its tally, and its distance from the first model.
 
-    difference: the largest, in probability, of any pixel. changed: how many of `pixels` are of another class than the first model
-    says (of roads: road in one and not in the other), void or not.
+    difference: the largest, in probability, of any pixel. changed: how many of `pixels`, void or
+    not, are of another class than the first model says (of roads: road in one and not in the
+    other).
     """
 
     name: str
-    classes: Classes
+    judge: Judge
     tally: Tally
     difference: float = 0.0
     changed: int = 0
@@ -44,15 +48,36 @@ class Compared:
 
     @property
     def counts(self) -> np.ndarray:
-        """As metrics.confusion gives them."""
+        """The counts of the whole set, as metrics.confusion returns them."""
         return self.tally.counts
 
-    def figures(self) -> dict[str, float]:
-        """Of the whole set, as evaluation names them."""
-        return set_figures(self.tally, self.classes)
+    def add(
+        self, found: np.ndarray, first: np.ndarray, truth: np.ndarray, threshold: float
+    ) -> None:
+        """Count one image in.
 
-    def row(self) -> dict:
-        """As JSON holds it; undefined figures are null, and so is the difference of a model that gives what is no number."""
+        Args:
+            found, first: the probabilities of this model and of the first.
+            truth: H x W labels.
+            threshold: a pixel is road if its probability is above this.
+        """
+        off = np.abs(found - first)
+        largest = float(off.max()) if np.isfinite(off).all() else math.inf
+        self.difference = max(self.difference, largest)
+        labels = labels_of(found, threshold)
+        self.pixels += labels.size
+        self.changed += int(np.count_nonzero(labels != labels_of(first, threshold)))
+        self.tally.add(confusion(truth, labels, len(self.counts)))
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures of the whole set, as evaluation names them."""
+        return self.judge.figures(self.tally)
+
+    def row(self) -> dict[str, Any]:
+        """Return the row as JSON holds it.
+
+        Undefined figures are null. So is the difference of a model that gives NaN or infinity.
+        """
         values = {"largest_difference": self.difference, **self.figures()}
         return {
             "model": self.name,
@@ -93,7 +118,8 @@ def compare(
 ) -> list[Compared]:
     """Run all models over all images, and compare each with the first.
 
-    All see the same pixels: if one accepts one size only, all get images padded to it, or tiles of it.
+    All see the same pixels: if one accepts one size only, all get images padded to it, or tiles of
+    it.
 
     Args:
         classes: what masks and models know.
@@ -102,10 +128,34 @@ def compare(
         InputError: the models need different input sizes, a result folder lacks an image's file, or
             the model that produced it is not listed.
     """
+    answers = _answers(pairs, models, tiling, classes.outputs)
+    rows = [Compared(name, judge_of(classes), Tally.of(classes)) for name in models]
+    with Progress(len(pairs), "comparison") as progress:
+        for pair, (image, truth) in prefetch(
+            pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask))
+        ):
+            first = answers[rows[0].name](pair, image)
+            for row in rows:
+                found = first if row is rows[0] else answers[row.name](pair, image)
+                row.add(found, first, truth, threshold)
+            progress.update(1)
+    return rows
+
+
+Answer = Callable[[Pair, np.ndarray], np.ndarray]  # an image -> its probabilities
+
+
+def _answers(
+    pairs: Sequence[Pair], models: dict[str, Model], tiling: Tiling, outputs: int
+) -> dict[str, Answer]:
+    """Return how each model, by name, gives the probabilities of an image.
+
+    Raises:
+        InputError: as `compare`.
+    """
     size = shared_size(models)
-    if any(isinstance(model, Path) for model in models.values()) and (
-        len(tiling.views) > 1 or size is None
-    ):
+    folders = {name: model for name, model in models.items() if isinstance(model, Path)}
+    if folders and (len(tiling.views) > 1 or size is None):
         raise InputError(
             "a folder of results",
             "was computed in one view, with a model of one size: name that export beside it, and "
@@ -118,37 +168,21 @@ def compare(
     }
     canvases = next(iter(predictors.values())).canvases((pair.height, pair.width) for pair in pairs)
 
-    def probability(name: str, pair: Pair, image: np.ndarray) -> np.ndarray:
-        if name in predictors:
-            return predictors[name].probability(image, canvases.get((pair.height, pair.width)))
-        return read_binary(
-            models[name] / f"{pair.id}{ENDING}", pair.height, pair.width, classes.outputs
-        )
+    def compute(predictor: Predictor, pair: Pair, image: np.ndarray) -> np.ndarray:
+        return predictor.probability(image, canvases.get((pair.height, pair.width)))
 
-    rows = [Compared(name, classes, Tally.of(classes)) for name in models]
-    with Progress(len(pairs), "comparison") as progress:
-        for pair, (image, truth) in prefetch(
-            pairs, lambda pair: (read_image(pair.image), classes.read(pair.mask))
-        ):
-            first = None
-            for row in rows:
-                found = probability(row.name, pair, image)
-                first = found if first is None else first
-                off = np.abs(found - first)
-                row.difference = max(
-                    row.difference, float(off.max()) if np.isfinite(off).all() else math.inf
-                )
-                labels = labels_of(found, threshold)
-                row.pixels += labels.size
-                row.changed += int(np.count_nonzero(labels != labels_of(first, threshold)))
-                row.tally.add(confusion(truth, labels, len(classes.known)))
-            progress.update(1)
-    return rows
+    def read(folder: Path, pair: Pair, image: np.ndarray) -> np.ndarray:
+        return read_binary(folder / f"{pair.id}{ENDING}", pair.height, pair.width, outputs)
+
+    return {
+        **{name: partial(compute, predictor) for name, predictor in predictors.items()},
+        **{name: partial(read, folder) for name, folder in folders.items()},
+    }
 
 
 def as_table(rows: list[Compared]) -> str:
-    """The rows for people: one line each, the figures as evaluation prints them."""
-    shown = rows[0].classes.shown
+    """Return the rows for people: one line each, with the figures that people follow."""
+    shown = rows[0].judge.main_figures
     lines = [["model", "largest difference", "pixels changed", *shown]]
     for row in rows:
         values = row.figures()
@@ -164,5 +198,5 @@ def as_table(rows: list[Compared]) -> str:
 
 
 def as_json(rows: list[Compared]) -> str:
-    """The rows with all figures as JSON."""
+    """Return the rows with all figures as JSON."""
     return json.dumps([row.row() for row in rows], indent=1, allow_nan=False)

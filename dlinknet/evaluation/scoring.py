@@ -1,31 +1,22 @@
-"""Predicts the images of a labelled set one by one and counts what is right."""
+"""Predict the images of a labelled set one by one and count what is right."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from dlinknet.console import Progress
-from dlinknet.data.classes import ROADS, Classes
+from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair
+from dlinknet.data.roads import ROADS
 from dlinknet.devices.ranks import Ranks
-from dlinknet.evaluation.metrics import Tally, confusion, set_figures
+from dlinknet.evaluation.judging import judge_of
+from dlinknet.evaluation.metrics import Tally, confusion
+from dlinknet.evaluation.scored import Scored
 from dlinknet.images.read import read_image
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One image with its truth and prediction: H x W x 3 uint8 BGR, and twice H x W uint8 labels (of roads 0 and 1)."""
-
-    pair: Pair
-    image: np.ndarray
-    truth: np.ndarray
-    prediction: np.ndarray
-    counts: np.ndarray  # as metrics.confusion gives them
 
 
 def score(
@@ -37,11 +28,15 @@ def score(
     among: Sequence[Pair] | None = None,
     classes: Classes = ROADS,
 ) -> Iterator[Scored]:
-    """Yields every pair with its prediction: road where the probability is above `threshold`, else the most probable class.
+    """Yield every pair with its prediction.
 
-    Images share few padded sizes, so that few graphs are compiled; the next images are read while one is computed.
+    Images share few padded sizes, so that few graphs are compiled; the next images are read while
+    one is computed.
 
     Args:
+        threshold: a pixel is road if its probability is above this. Of several classes the most
+            probable is predicted.
+        title: the name of the progress bar.
         among: the set that `pairs` are a part of, whose sizes decide what each is padded to.
         classes: what the masks mean.
     """
@@ -67,8 +62,10 @@ def score_all(
     ranks: Ranks = Ranks(),
     classes: Classes = ROADS,
 ) -> dict[str, float]:
-    """The figures of a whole set, as metrics.figures or metrics.class_figures names them; several processes share the work and all
-    get the figures."""
+    """Return the figures of a whole set, as the judge of its classes names them.
+
+    Several processes share the work, and all get the figures. The arguments are as for `score`.
+    """
     tally = Tally.of(classes)
     for scored in score(
         ranks.share(pairs), predictor, threshold, title, among=pairs, classes=classes
@@ -78,4 +75,4 @@ def score_all(
         np.array([*tally.counts.ravel(), tally.dice, tally.images], np.int64)
     )
     whole = Tally(np.array(counts).reshape(tally.counts.shape), int(dice), int(images))
-    return set_figures(whole, classes)
+    return judge_of(classes).figures(whole)

@@ -62,7 +62,7 @@ def beside(path: Path, word: str) -> Path:
     return path.with_name(f"{start}{word}{suffix}")
 
 
-def leftovers(path: Path) -> list[Path]:
+def temporary_files(path: Path) -> list[Path]:
     """Return the temporary files of `path` that killed processes left behind."""
     start, _ = temporary_parts(path)
     return list(path.parent.glob(glob.escape(start) + "[0-9]*"))

@@ -1,6 +1,7 @@
-"""An image file -> its pixels. The only place that decodes image files: what checks a file and what reads it later are the same.
+"""An image file -> its pixels. The only place that decodes image files.
 
-Pillow decodes. Its decoders of other formats are never asked: one of them (EPS) runs another program.
+What checks a file and what reads it later are the same. Pillow decodes. Its decoders of other
+formats are never asked: one of them (EPS) runs another program.
 """
 
 from __future__ import annotations
@@ -9,72 +10,29 @@ import ctypes
 import os
 import stat
 import warnings
-import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Iterator, Optional
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
-from dlinknet.errors import OneLineError
-from dlinknet.files.foreign import foreign
+from dlinknet.images.formats import BadImage, check_chunks, check_claims, kind_of
 from dlinknet.images.tiff import fault_of_tiff
 
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-# How files of these and of some other formats begin: (offset, bytes, name).
-STARTS = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),
-    (0, b"MM\0+", "TIFF"),
-    (8, b"WEBP", "WEBP"),
-    (0, b"BM", "BMP"),
-    (0, b"GIF8", "GIF"),
-    (4, b"jP  \r\n\x87\n", "JPEG 2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (4, b"ftypavif", "AVIF"),
-    (4, b"ftypavis", "AVIF"),
-    (4, b"ftyphei", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
-    (0, b"%!PS", "EPS"),
-    (0, b"\xc5\xd0\xd3\xc6", "EPS"),
-    (0, b"%PDF", "PDF"),
-    (0, b"\0\0\1\0", "ICO"),
-    (0, b"qoif", "QOI"),
-    (0, b"8BPS", "Photoshop"),
-    (0, b"\x89HDF", "HDF5"),
-    (0, b"CDF", "NetCDF"),
-    (0, b"NITF", "NITF"),
-    (0, b"EHFA_HEADER_TAG", "Erdas Imagine"),
-    (0, b"v/1\1", "OpenEXR"),
-    (0, b"<VRTDataset", "GDAL virtual raster"),
-)
-# Pillow's names for 8 bits and fewer a channel.
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-PIXELS = 2**30  # the most that OpenCV computes with
-SIDE = 2**20
 ORIENTATION = 274  # the EXIF tag
-EXIF = 1 << 16  # bytes; a JPEG has no room for more
-# The most that one byte of a file can stand for: deflate repeats up to 258 bytes in 2 bits, a progressive JPEG has a block of 64 pixels
-# in a bit. A header that claims more than this lies.
-DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
-
-
-class BadImage(OneLineError):
-    """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
 
 
 @dataclass(frozen=True)
 class Header:
     """What an image file says before its pixels.
 
-    kind: one of FORMATS. size: (height, width) in pixels, as stored. turn: the EXIF orientation, 1 (upright) to 8.
+    kind: one of formats.FORMATS. size: (height, width) in pixels, as stored. turn: the EXIF
+    orientation, 1 (upright) to 8.
     """
 
     kind: str
@@ -92,101 +50,164 @@ class Values:
     """
 
     pixels: np.ndarray
-    palette: Optional[np.ndarray] = None
+    palette: np.ndarray | None = None
     bits: int = 8
+
+
+class OpenImage:
+    """An image file that `opened` has opened.
+
+    Its pixels are decoded once, whatever is asked of them.
+    """
+
+    def __init__(self, image: ImageFile):
+        self._image = image
+        self._bits = _grey_bits(image)  # Pillow forgets them when it decodes
+
+    def header(self) -> Header:
+        """Return what the file says of itself. Nothing is decoded."""
+        image, turn = self._image, 1
+        # Without an EXIF in its info, Pillow would decode a whole PNG to look for one.
+        if image.format != "PNG" or "exif" in image.info:
+            with suppress(Exception):  # a broken EXIF says nothing
+                turn = int(image.getexif().get(ORIENTATION, 1))
+        return Header(
+            "JPEG" if image.format == "MPO" else str(image.format),
+            (image.height, image.width),
+            turn if 1 <= turn <= 8 else 1,
+        )
+
+    def colours(self) -> np.ndarray:
+        """Return the pixels, H x W x 3 uint8, BGR, as stored.
+
+        An EXIF orientation turns nothing, a fourth band changes nothing.
+        """
+        image = self._image
+        if image.mode in ("RGB", "RGBA", "RGBX"):
+            code = cv2.COLOR_RGB2BGR if image.mode == "RGB" else cv2.COLOR_RGBA2BGR
+            return cv2.cvtColor(np.asarray(image), code)
+        if image.mode in ("1", "L", "LA"):
+            return cv2.cvtColor(self.grey(), cv2.COLOR_GRAY2BGR)
+        return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
+
+    def grey(self) -> np.ndarray:
+        """Return the brightness, H x W uint8; read-only."""
+        image = self._image
+        if image.mode == "LA":
+            return np.asarray(image.getchannel(0))
+        if image.mode == "L":
+            return np.asarray(image)
+        colours = image.convert("RGB") if image.mode in ("P", "PA") else image
+        return np.asarray(colours.convert("L"))
+
+    def values(self) -> Values:
+        """Return a mask's values."""
+        image = self._image
+        if image.mode in ("P", "PA"):
+            pixels = np.asarray(image if image.mode == "P" else image.getchannel(0))
+            # A TIFF's palette has as many entries as its bits allow; getpalette leaves out what PNG
+            # leaves out.
+            palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            return Values(pixels, palette)
+        if image.mode in ("1", "L", "LA"):
+            return Values(self.grey(), bits=self._bits)
+        return Values(cv2.cvtColor(self.colours(), cv2.COLOR_BGR2RGB))
+
+    def alpha(self) -> np.ndarray | None:
+        """Return the alpha channel, H x W uint8; None if there is none."""
+        image = self._image
+        if image.mode not in ("LA", "PA", "RGBA") and "transparency" not in image.info:
+            return None
+        return np.asarray(image.convert("RGBA").getchannel("A"))
+
+    def prove(self) -> None:
+        """Decode the file to its end, as fast as that can be done."""
+        image = self._image
+        if image.format in ("JPEG", "MPO"):
+            # At an eighth of the size a JPEG is still read to its end, in half of the time.
+            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
+            np.asarray(image)
+        else:
+            self.colours()
 
 
 def read_header(file: Path) -> Header:
     """Return what an image file says of itself. Only its header is read.
 
     Raises:
-        BadImage: the file is not an image of FORMATS with 8 bits a channel, or its header claims what cannot be.
+        BadImage: the file is not an image of formats.FORMATS with 8 bits a channel, or its header
+            claims what cannot be.
     """
-    with _opened(file, whole=False) as image:
-        return _header(image)
+    with opened(file, whole=False) as image:
+        return image.header()
 
 
 def decode(file: Path) -> np.ndarray:
-    """Return an image's pixels, H x W x 3 uint8, BGR, as stored: an EXIF orientation turns nothing, a fourth band changes nothing.
+    """Return an image's pixels, as OpenImage.colours does.
 
     Raises:
         BadImage: what `read_header` rejects, or the file is damaged or truncated.
     """
-    with _opened(file) as image:
-        return _colours(image)
+    with opened(file) as image:
+        return image.colours()
 
 
 def decode_grey(file: Path) -> np.ndarray:
     """Return an image's brightness, H x W uint8; read-only. Raises BadImage as `decode` does."""
-    with _opened(file) as image:
-        return _grey(image)
+    with opened(file) as image:
+        return image.grey()
 
 
 def decode_values(file: Path) -> Values:
     """Return a mask's values. Raises BadImage as `decode` does."""
-    with _opened(file) as image:
-        if image.mode in ("P", "PA"):
-            pixels = np.asarray(image if image.mode == "P" else image.getchannel(0))
-            # A TIFF's palette has as many entries as its bits allow; getpalette leaves out what PNG leaves out.
-            palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-            return Values(pixels, palette)
-        if image.mode in ("1", "L", "LA"):
-            bits = _grey_bits(image)
-            return Values(_grey(image), bits=bits)
-        return Values(cv2.cvtColor(_colours(image), cv2.COLOR_BGR2RGB))
-
-
-def decode_alpha(file: Path) -> Optional[np.ndarray]:
-    """Return an image's alpha channel, H x W uint8; None if it has none. Raises BadImage as `decode` does."""
-    with _opened(file) as image:
-        if image.mode not in ("LA", "PA", "RGBA") and "transparency" not in image.info:
-            return None
-        return np.asarray(image.convert("RGBA").getchannel("A"))
+    with opened(file) as image:
+        return image.values()
 
 
 def prove(file: Path) -> Header:
-    """Decode an image for nothing but to see that `decode` will; return its header. Raises BadImage as `decode` does."""
-    with _opened(file) as image:
-        header = _header(image)
-        if header.kind == "JPEG":
-            # At an eighth of the size a JPEG is still read to its end, in half of the time.
-            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-            np.asarray(image)
-        else:
-            _colours(image)
+    """Check that `decode` will succeed, and return the header. Raises BadImage as `decode` does."""
+    with opened(file) as image:
+        header = image.header()
+        image.prove()
         return header
 
 
 @contextmanager
-def _opened(file: Path, whole: bool = True) -> Iterator[Image.Image]:
-    """Open a file whose header is sound; what Pillow raises within the block is BadImage.
+def opened(file: Path, whole: bool = True) -> Iterator[OpenImage]:
+    """Open a file whose header is sound.
+
+    Whatever is raised within the block is taken for a fault of the file: only decode there.
 
     Args:
         whole: the pixels will be decoded; otherwise their bytes are not read.
+
+    Raises:
+        BadImage: the file cannot be used, or the block raised an error.
     """
     _prepare()
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe that nobody writes to would never open
             raise BadImage("is no file, but a folder, a pipe or a device")
         with open(file, "rb") as data:
-            kind = _kind(data)
+            kind = kind_of(data)
             data.seek(0)
             exif = b""
             if kind == "PNG":
-                exif = _check_chunks(data, whole)
+                exif = check_chunks(data, whole)
             elif kind == "TIFF" and (fault := fault_of_tiff(data)):
                 raise BadImage(fault)
             data.seek(0)
             with Image.open(data, formats=[kind]) as image:
-                _check_claims(image, kind, os.fstat(data.fileno()).st_size)
+                check_claims(image, kind, os.fstat(data.fileno()).st_size)
                 if exif:
                     image.info["exif"] = exif
-                yield image
+                yield OpenImage(image)
     except BadImage as error:
         raise BadImage(f"{file.name}: {error}") from None
     except MemoryError:
         raise BadImage(f"{file.name}: too large for this machine's memory") from None
-    except Exception as error:  # noqa: BLE001  (Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error)
+    # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error.
+    except Exception as error:  # noqa: BLE001
         raise BadImage(f"{file.name}: {what_fails(error)}") from None
 
 
@@ -199,10 +220,11 @@ def what_fails(error: Exception) -> str:
     return "truncated" if "truncated" in str(error).lower() else "damaged"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _prepare() -> None:
     """Let Pillow open what users have, without lines of its own."""
-    # Pillow warns of a raster of more than 179 megapixels as of an attack. `_check_claims` has limits of its own.
+    # Pillow warns of a raster of more than 179 megapixels as of an attack. formats.check_claims has
+    # limits of its own.
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # libtiff writes its errors to stderr, past Pillow, which raises them as well.
@@ -218,103 +240,10 @@ def _prepare() -> None:
                 getattr(ctypes.CDLL(library), name)(None)
 
 
-def _kind(data: BinaryIO) -> str:
-    """Return the format, one of FORMATS, of what begins here."""
-    start = data.read(256)
-    kind = next((name for offset, word, name in STARTS if start.startswith(word, offset)), "")
-    if kind not in FORMATS:
-        fault = (
-            f"is {kind}, which is not read; save it as PNG or TIFF"
-            if kind
-            else foreign(start) or "is no image"
-        )
-        raise BadImage(fault)
-    return kind
-
-
-def _header(image: Image.Image) -> Header:
-    turn = 1
-    # Without an EXIF in its info, Pillow would decode a whole PNG to look for one.
-    if image.format != "PNG" or "exif" in image.info:
-        with suppress(Exception):  # a broken EXIF says nothing
-            turn = int(image.getexif().get(ORIENTATION, 1))
-    return Header(
-        "JPEG" if image.format == "MPO" else image.format,
-        (image.height, image.width),
-        turn if 1 <= turn <= 8 else 1,
-    )
-
-
-def _check_claims(image: Image.Image, kind: str, size: int) -> None:
-    """Raise BadImage if the header claims what cannot be decoded, before memory is given to it."""
-    if image.mode not in MODES or ";16" in str(
-        image.tile
-    ):  # Pillow calls 16-bit colours RGB as well
-        raise BadImage(f"not 8 bits a channel ({image.mode}); save it with 8")
-    pixels = image.height * image.width
-    if pixels > PIXELS or max(image.size) > SIDE:
-        raise BadImage(
-            f"{image.width}x{image.height} pixels are too many (at most {PIXELS} and {SIDE} a side); cut it into parts"
-        )
-    bits = 1 if image.mode == "1" else 2
-    most = {"JPEG": JPEG_PIXELS * size, "PNG": DEFLATE * size * 8 // bits}.get(kind, ANY * size)
-    if pixels > most:
-        raise BadImage(f"truncated: {size} bytes cannot hold {image.width}x{image.height} pixels")
-
-
-def _check_chunks(data: BinaryIO, whole: bool) -> bytes:
-    """Return a PNG's EXIF, or nothing.
-
-    Args:
-        whole: check the pixels' chunks too, whose bytes are the most of the file.
-
-    Raises:
-        BadImage: its critical chunks are damaged or end early. Pillow does not look at their checksums.
-    """
-    data.seek(8)
-    pixels, exif = False, b""
-    while True:
-        head = data.read(8)
-        length, name = int.from_bytes(head[:4], "big"), head[4:]
-        critical = (not name[:1].islower() or name == b"tRNS") and (whole or name != b"IDAT")
-        body = data.read(length + 4) if critical else b""
-        if len(head) < 8 or (critical and len(body) < length + 4):
-            raise BadImage("truncated")
-        if critical and zlib.crc32(body[:-4], zlib.crc32(name)) != int.from_bytes(body[-4:], "big"):
-            raise BadImage("damaged: a checksum is wrong; copy or download it again")
-        pixels = pixels or name == b"IDAT"
-        if name == b"IEND":
-            if not pixels:
-                raise BadImage("damaged: it has no pixels")
-            return exif
-        if name == b"eXIf" and length < EXIF:
-            exif = data.read(length)
-            data.seek(4, os.SEEK_CUR)
-        elif not critical:
-            data.seek(length + 4, os.SEEK_CUR)
-
-
-def _colours(image: Image.Image) -> np.ndarray:
-    """H x W x 3 uint8, BGR."""
-    if image.mode in ("RGB", "RGBA", "RGBX"):
-        code = cv2.COLOR_RGB2BGR if image.mode == "RGB" else cv2.COLOR_RGBA2BGR
-        return cv2.cvtColor(np.asarray(image), code)
-    if image.mode in ("1", "L", "LA"):
-        return cv2.cvtColor(_grey(image), cv2.COLOR_GRAY2BGR)
-    return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
-
-
-def _grey(image: Image.Image) -> np.ndarray:
-    """H x W uint8."""
-    if image.mode == "LA":
-        return np.asarray(image.getchannel(0))
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGB")
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
-
-
-def _grey_bits(image: Image.Image) -> int:
-    """How many bits a grey value has in the file."""
+def _grey_bits(image: ImageFile) -> int:
+    """Return how many bits a grey value has in the file; 8 of an image that is not grey."""
     if image.mode == "1":
         return 1
+    if image.mode not in ("L", "LA"):
+        return 8
     return next((bits for bits in (2, 4) if f"L;{bits}" in str(image.tile)), 8)

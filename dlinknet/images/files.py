@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
 from dlinknet.console import LOG
 from dlinknet.errors import InputError, name_some
-from dlinknet.images.decode import BadImage, decode_grey, prove, read_header
+from dlinknet.images.decode import read_header
+from dlinknet.images.formats import BadImage
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # Other types of images, which are named where they are left out.
@@ -50,7 +52,8 @@ OTHER_TYPES = (
 class ImageFile:
     """An image without a mask.
 
-    size: (height, width) in pixels, as stored. fault: why it cannot be used, or empty. turn: its EXIF orientation; 1 is upright.
+    size: (height, width) in pixels, as stored. fault: why it cannot be used, or empty. turn: its
+    EXIF orientation; 1 is upright.
     """
 
     id: str
@@ -60,23 +63,8 @@ class ImageFile:
     turn: int = 1
 
 
-def check_image(file: Path, whole: bool = True, grey: bool = False) -> tuple[tuple[int, int], int]:
-    """Return ((height, width), largest grey value from 0 to 255) of an image file.
-
-    Args:
-        whole: decode the file, as it will be decoded later; otherwise only its header is read.
-        grey: work out the grey value too, which requires `whole`; otherwise it is 0.
-
-    Raises:
-        BadImage: what decoding.decode rejects.
-    """
-    if not whole:
-        return read_header(file).size, 0
-    return prove(file).size, int(decode_grey(file).max()) if grey else 0
-
-
 def need_utf8(file: Path) -> None:
-    """UserError where a file's name is not UTF-8: no table could hold it."""
+    """Raise InputError if a file's name is not UTF-8: no table could hold it."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -86,21 +74,21 @@ def need_utf8(file: Path) -> None:
 
 
 def id_of(file: Path) -> str:
-    """What an image is called everywhere: its file's name without its type and without '_sat'."""
+    """Return an image's ID: its file's name without its type and without '_sat'."""
     return file.stem.removesuffix("_sat") or file.stem
 
 
 def by_id(
     files: Iterable[Path], place: str | Path, name: Callable[[Path], str] = id_of
 ) -> dict[str, Path]:
-    """ID -> file, sorted by ID.
+    """Return the files by ID, sorted by ID.
 
     Args:
         place: where the files lie, for the error's line.
-        name: the ID that a file has.
+        name: gives the ID of a file.
 
     Raises:
-        UserError: two files have one ID, or a name is not UTF-8.
+        InputError: two files have one ID, or a name is not UTF-8.
     """
     found: dict[str, Path] = {}
     for file in files:
@@ -113,12 +101,12 @@ def by_id(
 
 
 def find_images(place: str) -> list[ImageFile]:
-    """The images of a folder, or the one image that `place` is, sorted by ID, with their sizes.
+    """Return the images of a folder, or the one image that `place` is, sorted by ID.
 
     Masks (ID_mask.png) are left out. Only headers are read.
 
     Raises:
-        UserError: there is no such place or no image in it, or two images have one ID.
+        InputError: there is no such place or no image in it, or two images have one ID.
     """
     path = Path(place)
     if not place:
@@ -144,8 +132,8 @@ def turned_line(images: list[ImageFile]) -> str:
     if not turned:
         return ""
     return (
-        f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), which is not followed: they are predicted, "
-        "and their masks written, as they are stored"
+        f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), "
+        "which is not followed: they are predicted, and their masks written, as they are stored"
     )
 
 

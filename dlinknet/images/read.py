@@ -1,33 +1,26 @@
-"""Image files as training and evaluation read them: pixels of images, labels of road masks."""
+"""Read image files for training and evaluation; the errors name the path."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 
 from dlinknet.errors import InputError
-from dlinknet.images.decode import BadImage, decode, decode_grey
-
-ROAD_MINIMUM = 128  # a mask's pixel is road from here on
+from dlinknet.images.decode import decode
+from dlinknet.images.formats import BadImage
 
 
 def read_image(file: Path) -> np.ndarray:
-    """Return an image's pixels, H x W x 3 uint8, BGR, as stored. UserError: the file cannot be decoded."""
-    with readable(file):
-        return decode(file)
-
-
-def read_mask(file: Path) -> np.ndarray:
-    """Return a road mask's labels, H x W uint8: 1 where the mask's pixel is at least 128 (road), else 0.
+    """Return an image's pixels, H x W x 3 uint8, BGR, as stored.
 
     Raises:
-        UserError: the file cannot be decoded.
+        InputError: the file cannot be decoded.
     """
     with readable(file):
-        return (decode_grey(file) >= ROAD_MINIMUM).astype(np.uint8)
+        return decode(file)
 
 
 @contextmanager

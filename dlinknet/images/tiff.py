@@ -140,7 +140,8 @@ def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
 
 def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int) -> str:
     """Whether further pages are as large as the first: bands, perhaps, of which the first alone would be read."""
-    seen, alike = set(), 1
+    seen: set[int] = set()
+    alike = 1
     while following and following not in seen and len(seen) < PAGES:
         seen.add(following)
         tags, following = _page(data, following)

@@ -12,9 +12,12 @@ JPEG_SIDE = 65500  # pixels, the longest that OpenCV writes
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Writes H x W (x 3, BGR) uint8 or uint16 in the format of the path's suffix. OSError names the file.
+    """Write H x W (x 3, BGR) uint8 or uint16 in the format of the path's suffix.
 
-    A JPEG has quality 92 and is made smaller where a side is longer than the format allows.
+    A JPEG has quality 92, and is made smaller if a side is longer than the format allows.
+
+    Raises:
+        OSError: the file cannot be written; the error names it.
     """
     longest = max(pixels.shape[:2])
     if path.suffix == ".jpg" and longest > JPEG_SIDE:
@@ -33,8 +36,7 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
             str(path),
         )
     try:
-        path.write_bytes(
-            data.tobytes()
-        )  # cv2.imwrite would only return False where the disk is full
+        # cv2.imwrite would only return False if the disk is full.
+        path.write_bytes(data.tobytes())
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None

@@ -42,7 +42,8 @@ class NetworkEngine:
         preprocessing: what it was trained with.
     """
 
-    batch, size = 1, None
+    batch = 1
+    size: tuple[int, int] | None = None
 
     def __init__(self, network: nn.Cell, classes: int = 1, preprocessing: Preprocessing = DLINKNET):
         from dlinknet.models.probability import Probability

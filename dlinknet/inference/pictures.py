@@ -1,36 +1,62 @@
-"""Pictures of predictions: roads or classes laid over their image, and the classes' legend."""
+"""Pictures of predictions: roads or classes laid over their image, and a legend of classes."""
 
 from __future__ import annotations
+
+from typing import Callable
 
 import cv2
 import numpy as np
 
+from dlinknet.data.class_table import ClassTable
 from dlinknet.data.classes import Classes
+from dlinknet.data.roads import Roads
 
 # BGR; teal, red and yellow stay apart for colour-blind eyes and on green land.
 TRUE, MISSED, FALSE = (190, 230, 0), (48, 59, 255), (10, 214, 255)
+GAP = 4  # white pixels between the parts of a picture
+LINE = 20  # height in pixels of a line of the legend
+LETTER = 8  # width of a letter in the legend
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, classes: Classes) -> np.ndarray:
+    """Return an image with its prediction laid over it: uint8 BGR, W wide.
+
+    Args:
+        image: H x W x 3 uint8, BGR.
+        labels: H x W uint8.
+        classes: what the labels mean.
+    """
+    return OVERLAYS[type(classes)](image, labels, classes)
+
+
+def road_overlay(image: np.ndarray, labels: np.ndarray, classes: Classes) -> np.ndarray:
+    """Return the image with its roads in teal."""
+    painted = image.copy()
+    paint(painted, labels > 0, TRUE)
+    return painted
+
+
+def class_overlay(image: np.ndarray, labels: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """Return the image with its classes in their colours, above a legend."""
+    painted = cv2.addWeighted(image, 0.4, classes.palette()[labels], 0.6, 0)
+    return np.vstack([painted, legend(classes, painted.shape[1])])
+
+
+OVERLAYS: dict[type[Classes], Callable[..., np.ndarray]] = {
+    Roads: road_overlay,
+    ClassTable: class_overlay,
+}
 
 
 def paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:
-    """Lays a colour over the pixels of an image where `where`, H x W bool, is true."""
+    """Lay a colour over the pixels of an image at which `where`, H x W bool, is true."""
     # By a table, because arithmetic on half of a large image's pixels takes gigabytes.
     blend = (0.35 * np.arange(256)[:, None] + 0.65 * np.array(colour)).astype(np.uint8)
     cv2.copyTo(cv2.LUT(image, blend[None]), where.view(np.uint8), image)
 
 
-GAP = 4  # white pixels between the parts of a picture
-LINE = 20  # height in pixels of a line of the legend
-LETTER = 8  # width of a letter of it
-
-
-def class_overlay(image: np.ndarray, labels: np.ndarray, classes: Classes) -> np.ndarray:
-    """The image with its classes laid over it in their colours, above a legend: uint8 BGR, W wide."""
-    painted = cv2.addWeighted(image, 0.4, classes.palette()[labels], 0.6, 0)
-    return np.vstack([painted, legend(classes, painted.shape[1])])
-
-
 def legend(classes: Classes, width: int) -> np.ndarray:
-    """The classes' colours and names, in as many lines as they take: uint8 BGR, `width` wide."""
+    """Return the classes' colours and names, on as many lines as needed: uint8 BGR."""
     places, x, y = [], 6, 0
     for each in classes.known:
         wide = 26 + LETTER * len(each.name)

@@ -1,15 +1,16 @@
-"""Predicts images that have no masks, one after another, whatever becomes of single files."""
+"""Predict images that have no masks, one after another; a bad file does not stop the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import numpy as np
 
 from dlinknet.console import Progress
-from dlinknet.images.decode import BadImage, decode
+from dlinknet.images.decode import decode
 from dlinknet.images.files import ImageFile
+from dlinknet.images.formats import BadImage
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
 
@@ -18,10 +19,10 @@ FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}  # how probabiliti
 
 @dataclass(frozen=True)
 class Predicted:
-    """One image and its labels; where `fault` says why it could not be read, the arrays are empty.
+    """One image and its labels; if `fault` says why it could not be read, the arrays are empty.
 
-    image: H x W x 3 uint8 BGR. mask: H x W uint8 labels, of roads 0 and 1. probability: H x W (of C classes C x H x W), uint16
-    (0 to 65535) or float32 (0 to 1), or None where it was not asked for.
+    image: H x W x 3 uint8 BGR. mask: H x W uint8 labels, of roads 0 and 1. probability: H x W (of C
+    classes C x H x W), uint16 (0 to 65535) or float32 (0 to 1), or None if it was not asked for.
     """
 
     source: ImageFile
@@ -34,11 +35,14 @@ class Predicted:
 def predict(
     images: list[ImageFile], predictor: Predictor, threshold: float, probabilities: str
 ) -> Iterator[Predicted]:
-    """Yields every image with its roads, where the probability is above `threshold`, or with its classes; the next is read meanwhile.
+    """Yield every image with its labels; the next image is read meanwhile.
 
-    Besides the image, its mask and the probabilities asked for, one row of tiles and the next image are held.
+    Besides the image, its mask and the probabilities asked for, memory holds one row of tiles and
+    the next image.
 
     Args:
+        threshold: a pixel is road if its probability is above this. Of several classes the most
+            probable is predicted.
         probabilities: 'none', 'png' (uint16) or 'npy' (float32).
     """
     canvases = predictor.canvases(image.size for image in images if not image.fault)
@@ -48,7 +52,7 @@ def predict(
         unit="tiles",
     ) as progress:
         for source, (pixels, fault) in prefetch(images, _read):
-            if fault:
+            if pixels is None:
                 progress.total -= predictor.tiles(*source.size) if not source.fault else 0
                 yield Predicted(
                     source, np.empty((0, 0, 3), np.uint8), np.empty((0, 0), np.uint8), fault=fault
@@ -72,7 +76,7 @@ def predict(
 
 
 def _read(source: ImageFile) -> tuple[np.ndarray | None, str]:
-    """(pixels, "") or (None, what is wrong with the file)."""
+    """Return (pixels, "") or (None, what is wrong with the file)."""
     if source.fault:
         return None, source.fault
     try:

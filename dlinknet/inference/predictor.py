@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice, product
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, cast
 
 import cv2
 import numpy as np
@@ -68,11 +68,12 @@ class Predictor:
 
     def probability(self, image: np.ndarray, canvas: tuple[int, int] | None = None) -> np.ndarray:
         """H x W x 3 uint8 BGR -> H x W float32, the probability of road, or C x H x W of C classes. `canvas` is as in bands."""
-        result = None
+        result: np.ndarray | None = None
         for top, rows in self.bands(image, canvas):
             if result is None:
                 result = np.empty((*rows.shape[:-2], *image.shape[:2]), np.float32)
             result[..., top : top + rows.shape[-2], :] = rows
+        assert result is not None, "an image has a band"
         return result
 
     def bands(
@@ -117,7 +118,7 @@ class Predictor:
         if self.size is None and canvas is not None and len(tops) == len(lefts) == 1:
             tall, wide = canvas
         weights_down, weights_across = blend_weights(tops, tall), blend_weights(lefts, wide)
-        held = None  # the rows that are not yet complete
+        held: np.ndarray | None = None  # the rows that are not yet complete
         places = ((top, left, view) for top, left, view in product(tops, lefts, self.views))
 
         def make_input(place: tuple) -> np.ndarray:
@@ -128,19 +129,20 @@ class Predictor:
         computed = self._computed(prefetch(places, make_input, self.engine.batch))
         for number, top in enumerate(tops):
             for left, across in zip(lefts, weights_across):
-                tile = sum(
-                    np.rot90(probability[(..., *flip)], -turns, (-2, -1))
+                views = (
+                    np.rot90(probability[(Ellipsis,) + flip], -turns, (-2, -1))
                     for (_, _, (turns, flip)), probability in islice(computed, len(self.views))
                 )
-                held = (
-                    np.zeros((*tile.shape[:-2], tall, width), np.float32) if held is None else held
-                )
+                tile = cast(np.ndarray, sum(views))
+                if held is None:
+                    held = np.zeros((*tile.shape[:-2], tall, width), np.float32)
                 rows, columns = min(tall, height - top), min(wide, width - left)
                 weight = weights_down[number][:rows, None] * across[:columns]
                 held[..., :rows, left : left + columns] += weight * (
                     tile[..., :rows, :columns] / len(self.views)
                 )
                 tile_done()
+            assert held is not None, "a row has a tile"
             complete = (tops[number + 1] if number + 1 < len(tops) else height) - top
             yield top, held[..., :complete, :]
             held[..., :-complete, :] = held[..., complete:, :].copy()
@@ -161,10 +163,10 @@ class Predictor:
 
     def _axes(self, height: int, width: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
         """Where the tiles of an image lie, vertically and horizontally, as tiles.along has it."""
-        fixed = self.size or (None, None)
-        return tuple(
-            along(length, self.tile_size, self.overlap, side)
-            for length, side in zip((height, width), fixed)
+        tall, wide = self.size or (None, None)
+        return (
+            along(height, self.tile_size, self.overlap, tall),
+            along(width, self.tile_size, self.overlap, wide),
         )
 
 

@@ -1,4 +1,4 @@
-"""What predict.py writes of each image: masks, probabilities, overlays and one table."""
+"""The files that predict.py writes: masks, probabilities, overlays and one table."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dlinknet.data.classes import ROADS, Classes
+from dlinknet.data.classes import Classes
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError, clipped
 from dlinknet.files.atomic import replacing
 from dlinknet.files.places import misnamed
 from dlinknet.images.files import ImageFile
 from dlinknet.images.write import write_image
-from dlinknet.inference.pictures import TRUE, class_overlay, paint
+from dlinknet.inference.pictures import overlay
 from dlinknet.inference.predict_images import Predicted
-
-
-def written_mask(labels: np.ndarray, classes: Classes) -> np.ndarray:
-    """H x W uint8 labels as ID_mask.png holds them: roads 0 and 255, of several classes their values in the data set's masks."""
-    return labels * 255 if classes.road else classes.index_mask(labels)
 
 
 def _with_fault(image: ImageFile, faults: list[str]) -> ImageFile:
@@ -33,25 +29,25 @@ def _with_fault(image: ImageFile, faults: list[str]) -> ImageFile:
 
 
 class PredictionFiles:
-    """What predict.py leaves for each image: ID_mask.png and, as asked for, probabilities and an overlay; and one table.
+    """Write ID_mask.png, and if asked for probabilities and an overlay, of each image; and a table.
 
     Args:
-        folder: where to; it exists, and `overlays` in it.
+        folder: receives the files; it exists, and `overlays` in it.
         probabilities: 'none', 'png' for ID_probability.png or 'npy' for ID_probability.npy.
-        overlays: write overlays/ID_overlay.jpg, the image with its roads in teal, or with its classes in their colours.
-        classes: what the model knows. Of several, masks hold the classes' values, and probabilities are C x H x W (npy only).
+        overlays: write overlays/ID_overlay.jpg, the image with its prediction laid over it.
+        classes: what the model knows. If they are several, masks hold the classes' values, and
+            probabilities are C x H x W (npy only).
+
+    Raises:
+        InputError: a PNG is asked for, and the model has several maps.
     """
 
     TABLE = "predictions.csv"
 
     def __init__(self, folder: Path, probabilities: str, overlays: bool, classes: Classes = ROADS):
-        self.folder, self.probabilities, self.overlays, self.classes = (
-            folder,
-            probabilities,
-            overlays,
-            classes,
-        )
-        if probabilities == "png" and not classes.road:
+        self.folder, self.probabilities = folder, probabilities
+        self.overlays, self.classes = overlays, classes
+        if probabilities == "png" and classes.outputs > 1:
             raise InputError(
                 "a PNG",
                 "has room for the probability of one class, this model has several; ask for npy",
@@ -60,7 +56,7 @@ class PredictionFiles:
         self.written: list[str] = []  # relative to the folder
 
     def names(self, image: ImageFile) -> list[str]:
-        """The files of one image, relative to the folder."""
+        """Return the files of one image, relative to the folder."""
         return [
             f"{image.id}_mask.png",
             *(
@@ -72,7 +68,7 @@ class PredictionFiles:
         ]
 
     def checked(self, images: list[ImageFile]) -> list[ImageFile]:
-        """Return the images; one whose results would have names that are too long gets a fault."""
+        """Return the images, with a fault if the names of their results would be too long."""
         faults = misnamed(self.folder, (name for image in images for name in self.names(image)))
         return [
             _with_fault(image, [faults[name] for name in self.names(image) if name in faults])
@@ -80,7 +76,7 @@ class PredictionFiles:
         ]
 
     def write(self, predicted: Predicted) -> None:
-        """Writes the files of one image and notes its row of the table; of one that has a fault, the row only."""
+        """Write the files of one image and note its row of the table; only the row for a fault."""
         source, (height, width) = predicted.source, predicted.mask.shape
         self.rows.append(
             [
@@ -97,39 +93,29 @@ class PredictionFiles:
         for name in self.names(source):
             with replacing(self.folder / name) as file:
                 if name.endswith("_mask.png"):
-                    write_image(file, written_mask(predicted.mask, self.classes))
+                    write_image(file, self.classes.written_mask(predicted.mask))
                 elif name.endswith(".jpg"):
-                    write_image(file, self._painted(predicted))
-                elif name.endswith(".png"):
-                    write_image(file, predicted.probability)
-                else:
-                    np.save(file, predicted.probability)
+                    write_image(file, overlay(predicted.image, predicted.mask, self.classes))
+                elif predicted.probability is not None:
+                    keep = write_image if name.endswith(".png") else np.save
+                    keep(file, predicted.probability)
             self.written.append(name)
 
-    def _painted(self, predicted: Predicted) -> np.ndarray:
-        if not self.classes.road:
-            return class_overlay(predicted.image, predicted.mask, self.classes)
-        painted = predicted.image.copy()
-        paint(painted, predicted.mask > 0, TRUE)
-        return painted
-
     def _shares(self, predicted: Predicted) -> list[str]:
-        """The share of an image's pixels that are road, or of each class; empty where it has a fault."""
-        labels = [1] if self.classes.road else range(len(self.classes.known))
+        """Return the share of pixels that are road, or of each class; empty for a fault."""
         return [
-            "" if predicted.fault else f"{np.mean(predicted.mask == label):.6f}" for label in labels
+            "" if predicted.fault else f"{np.mean(predicted.mask == label):.6f}"
+            for label in self.classes.mapped
         ]
 
     def write_table(self) -> None:
-        """Writes predictions.csv: ID, file, size, the share of its pixels that are road (or of each class), what was wrong with it."""
+        """Write predictions.csv: of each image ID, file, size, shares of pixels, and fault."""
         with (
             replacing(self.folder / self.TABLE) as file,
             open(file, "w", newline="", encoding="utf-8") as text,
         ):
             writer = csv.writer(text)
-            names = ("road",) if self.classes.road else self.classes.names
-            writer.writerow(
-                ["id", "file", "width", "height", *(f"{name}_share" for name in names), "fault"]
-            )
+            shares = (f"{name}_share" for name in self.classes.map_names)
+            writer.writerow(["id", "file", "width", "height", *shares, "fault"])
             writer.writerows(self.rows)
         self.written.append(self.TABLE)

@@ -7,8 +7,11 @@ import os
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from dlinknet.data.classes import ROADS, Classes, names_unlike, parse_classes
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Classes, names_unlike
 from dlinknet.data.pairs import Pair
+from dlinknet.data.read_table import parse_classes
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import name_some
 from dlinknet.files.fields import BadFields, Fields
 
@@ -24,7 +27,7 @@ class DataIdentity:
     train: tuple[str, ...]
     valid: tuple[str, ...]
     files: str
-    classes: Optional[Classes]
+    classes: Optional[ClassTable]
 
     @classmethod
     def from_fields(cls, fields: Fields) -> DataIdentity:
@@ -62,7 +65,7 @@ def data_identity(
         tuple(pair.id for pair in training),
         tuple(pair.id for pair in validation),
         hashlib.sha256(sizes.encode()).hexdigest(),
-        None if classes.road else classes,
+        classes.table,
     )
 
 

@@ -16,6 +16,7 @@ from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.console import LOG, Progress, clock
 from dlinknet.data.loader import TrainingLoader
 from dlinknet.devices.ranks import Ranks
+from dlinknet.devices.supervisor import DONE
 from dlinknet.errors import InputError, RunFailed
 from dlinknet.models.linknet import LinkNet
 from dlinknet.models.precision import set_precision
@@ -66,7 +67,7 @@ class Trainer:
         weights = None if recipe.class_weights is None else np.array(recipe.class_weights)
         self.step_function = make_step(
             set_precision(network, recipe.amp_level),
-            make_loss(loader.classes, weights, ranks.size),
+            make_loss(loader.classes.outputs, weights, ranks.size),
             self.optimizer,
             self.scaler,
             ranks.size,
@@ -156,7 +157,7 @@ class Trainer:
                     else f"{len(self.state.rows)} epochs are done{more}",
                 )
             else:
-                self.ranks.equalise(self.network.get_parameters())
+                self.ranks.broadcast(self.network.get_parameters())
                 self._run_epochs()
         except Exception as error:
             raise_told(error, self.loader, self.records.how_to_go_on())
@@ -170,7 +171,7 @@ class Trainer:
                 self.files.best,
             )
         signals.say("the training was done")
-        LOG.info("training is done")
+        LOG.info(DONE)
 
     def _run_epochs(self) -> None:
         # Rank 0 decides what all of them do; the others may not even see its files.
@@ -202,7 +203,7 @@ class Trainer:
             if decision.restore:
                 if self.ranks.first:
                     load_network(read_lowest(self.files.plateau, self.schedule), self.network)
-                self.ranks.equalise(self.network.get_parameters())
+                self.ranks.broadcast(self.network.get_parameters())
                 self._set_rate(self.schedule.learning_rate)
             self.state.rows.append(row)
             self.state.position, self.state.ended = Position(epoch + 1), decision.stop

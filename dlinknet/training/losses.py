@@ -6,8 +6,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from dlinknet.data.classes import Classes
-
 
 class DiceBCELoss(nn.Cell):
     """1 - Dice plus binary cross-entropy, on logits: D-LinkNet's loss, finite on any batch.
@@ -70,8 +68,13 @@ class CrossEntropyLoss(nn.Cell):
         )
 
 
-def make_loss(classes: Classes, weights: np.ndarray | None, processes: int) -> nn.Cell:
-    """The loss of a training: of roads DiceBCELoss, of several classes CrossEntropyLoss, with all weights 1 where none are given."""
-    if classes.road:
+def make_loss(outputs: int, weights: np.ndarray | None, processes: int) -> nn.Cell:
+    """Return the loss of a network with `outputs` maps of logits.
+
+    Args:
+        weights: of the classes, of which there are several; None for 1 each.
+        processes: how many share each batch.
+    """
+    if outputs == 1:
         return DiceBCELoss(processes)
-    return CrossEntropyLoss(np.ones(classes.outputs) if weights is None else weights, processes)
+    return CrossEntropyLoss(np.ones(outputs) if weights is None else weights, processes)

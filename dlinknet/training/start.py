@@ -74,5 +74,4 @@ def _values(preprocessing: Preprocessing) -> Preprocessing:
 
 
 def _named(classes: Classes) -> str:
-    names = ["road"] if classes.road else list(classes.names)
-    return f"{len(names)} ({name_some(names, 3)})"
+    return f"{classes.outputs} ({name_some(list(classes.map_names), 3)})"

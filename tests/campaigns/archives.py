@@ -247,7 +247,7 @@ def make_archive(rng: Random) -> Case:
 
         before = _listing()
         try:
-            unpack(archive, Path("inner/data"), "data_url", archive.name)
+            unpack(archive, Path("inner/data"), archive.name)
         finally:
             _look_around(before)
         return f"{sum(len(files) for _, _, files in os.walk('inner/data'))} files"

@@ -65,9 +65,10 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
     from mindspore import nn
 
     from dlinknet.commands.training import loader_of, recipe_of
-    from dlinknet.data.classes import ROADS
     from dlinknet.data.pairs import Pair
+    from dlinknet.data.roads import ROADS
     from dlinknet.devices.ranks import Ranks
+    from dlinknet.evaluation.metrics import ROAD_FIGURES
     from dlinknet.training.loop import Trainer
     from dlinknet.training.progress import Best
     from dlinknet.training.run import RunFiles
@@ -89,7 +90,7 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
     loader = loader_of(settings, pairs, ROADS, Ranks())
     recipe = recipe_of(settings, pairs, ROADS, None)
     trainer = Trainer(recipe, Layer(), loader, RunFiles(Path("out"), "roads"), _identity())
-    trainer.validate_with(lambda: {}, ROADS.shown)
+    trainer.validate_with(lambda: {}, ROAD_FIGURES)
 
     def write(folder: Path) -> None:
         trainer.files = trainer.records.files = RunFiles(folder, "roads")

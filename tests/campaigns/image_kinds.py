@@ -93,7 +93,7 @@ def _compare_sizes(file: Path, checked: tuple[int, ...], read: tuple[int, ...]) 
 
 
 def make_road_mask(rng: Random) -> Case:
-    """A mask beside whole pairs, through read_pairs() and read_mask(), as a training on roads
+    """A mask beside whole pairs, through read_pairs() and ROADS.read(), as a training on roads
     does."""
     height, width = _size(rng)
     _write_whole_pair("good", 32, 32)
@@ -106,12 +106,12 @@ def make_road_mask(rng: Random) -> Case:
 
     def run() -> str:
         from dlinknet.data.pairs import read_pairs
-        from dlinknet.images.read import read_mask
+        from dlinknet.data.roads import ROADS
 
         pair = next(pair for pair in read_pairs(".", ".") if pair.id == "bad")
-        labels = _read_after_check(read_mask, pair.mask)
+        labels = _read_after_check(ROADS.read, pair.mask)
         _compare_sizes(mask, (pair.height, pair.width), labels.shape)
-        if not np.array_equal(labels, read_mask(pair.mask)):
+        if not np.array_equal(labels, ROADS.read(pair.mask)):
             raise Disagrees("a mask's labels differ the second time")
         colours = picture.colours
         grey = colours is not None and bool((colours == colours[:, :, :1]).all())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dlinknet.data.classes import Classes, read_table
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.read_table import read_table
 
 TABLE = """classes:
   - {name: sky, colour: [128, 128, 128], values: [0]}
@@ -21,8 +22,8 @@ VALUES = np.array([0, 1, 2, 11], np.uint8)
 
 
 @functools.lru_cache(maxsize=1)
-def class_table() -> Classes:
-    """Return the Classes of TABLE."""
+def class_table() -> ClassTable:
+    """Return the classes of TABLE."""
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "table.yaml"

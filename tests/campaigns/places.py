@@ -579,7 +579,7 @@ def failing_store(stage: Stage) -> Iterator[Row]:
                 for key, content in stored.items():
                     (here_too / Path(key).name).write_bytes(content)
                 lost = lost_of(here_too, ("last.ckpt", "best.ckpt", "plateau.ckpt"))
-            return judged("a store", done, ended, expected, lost, ("train_url",))
+            return judged("a store", done, ended, expected, lost, (server.url("run"),))
         finally:
             if not getattr(server, "closed", False):
                 server.close()

@@ -349,7 +349,7 @@ def contents(way: Way, place: Path) -> dict[str, tuple[dict[str, bytes], Any]]:
 
     found = {}
     for ending in COMPARED:
-        read = read_checkpoint(str(place / way.output / f"{NAME}_{ending}"), "kills")
+        read = read_checkpoint(str(place / way.output / f"{NAME}_{ending}"))
         found[ending] = (
             {
                 name: hashlib.blake2b(value.tobytes()).digest()

@@ -233,7 +233,7 @@ def lost_of(out: Path, wanted: tuple[str, ...] = ("last.ckpt",)) -> str:
     lost = []
     for ending in wanted:
         try:
-            read_checkpoint(str(out / f"{NAME}_{ending}"), "places")
+            read_checkpoint(str(out / f"{NAME}_{ending}"))
         except (UserError, RunFailed) as error:
             lost.append(str(error))
     lost += [f"{file.name} was left over" for file in out.glob(".*.[0-9]*")]

@@ -54,7 +54,7 @@ def make_class_table(rng: Random) -> Case:
     Path("table.yaml").write_bytes(data)
 
     def run() -> None:
-        from dlinknet.data.classes import parse_classes, read_table
+        from dlinknet.data.read_table import parse_classes, read_table
 
         classes = read_table(Path("table.yaml"), rng.random() < 0.5)
         json.dumps(classes.to_dict()).encode()  # a checkpoint holds it
@@ -274,7 +274,8 @@ def make_report(rng: Random) -> Case:
 
     def run() -> None:
         from dlinknet import config
-        from dlinknet.evaluation.run_report import read_run, write_report
+        from dlinknet.evaluation.run_report import write_report
+        from dlinknet.evaluation.run_tables import read_run
 
         Path("report").mkdir()
         write_report(read_run("out", "roads", "out", config.load([], "")), Path("report"))
@@ -395,9 +396,9 @@ def make_command_line(rng: Random) -> Case:
         if config.load(["--config_path=again.yaml"], "") != loaded:
             raise Disagrees("settings that were written read back otherwise")
         if "devices" in keys and loaded.devices:
-            from dlinknet.devices.rank_table import make_rank_table
+            from dlinknet.devices.server_rank_table import find_devices, make_rank_table
 
-            make_rank_table("table.json", loaded.devices, loaded.server_ip)
+            make_rank_table("table.json", find_devices(loaded.devices), loaded.server_ip)
         return ""
 
     return Case(short(arguments) if len(str(arguments)) > 200 else ascii(arguments), run)
@@ -407,7 +408,8 @@ def _warm() -> None:
     import dlinknet.cloud.node
     import dlinknet.config
     import dlinknet.data.class_weights
-    import dlinknet.devices.rank_table  # noqa: F401
+    import dlinknet.devices.rank_table
+    import dlinknet.devices.server_rank_table  # noqa: F401
     import dlinknet.evaluation.run_report  # noqa: E401, F401
     import dlinknet.inference.description
     import dlinknet.training.run

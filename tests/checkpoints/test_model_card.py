@@ -5,13 +5,15 @@ import json
 import pytest
 
 from dlinknet.checkpoints.model_card import ModelCard
-from dlinknet.data.classes import ROADS, Class, Classes
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Class
 from dlinknet.data.preprocess import CHOICES, Preprocessing
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
 from dlinknet.files.fields import BadFields
 from tests.training.mutants import mutant
 
-THREE = Classes(
+THREE = ClassTable(
     (Class("sky", (0, 0, 0)), Class("land", (1, 2, 3), (4,))),
     Class("void", (9, 9, 9)),
     counted=True,

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dlinknet.cloud import store, transfer
+from dlinknet.cloud import transfer
+from dlinknet.cloud.open_store import open_store
 
 STANDIN = Path(__file__).resolve().parent / "standin"
 
@@ -80,7 +81,7 @@ def moxing(tmp_path, monkeypatch):
 def remote(request):
     """Each of the two, opened: `store` is ours, the rest reads and writes past it."""
     server = request.getfixturevalue(request.param)
-    server.store = store.open_store(server.environment)
+    server.store = open_store(server.environment)
     return server
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from dlinknet.cloud import archives
 from dlinknet.cloud.archives import is_archive, unpack
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 from tests.conftest import ROOT
 
 FILES = {"train/a_sat.jpg": b"image", "train/deep/中.png": b"mask", "top.txt": b""}
@@ -48,7 +48,7 @@ def make_tar(file, files=FILES, **member):
 def unpacked(archive, tmp_path):
     folder = tmp_path / "unpacked"
     folder.mkdir()
-    unpack(archive, folder, "data_url", "obs://b/a.zip")
+    unpack(archive, folder, "obs://b/a.zip")
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in folder.rglob("*")
@@ -77,7 +77,9 @@ def test_names_that_are_no_archives_and_what_macos_adds(tmp_path):
 @pytest.mark.parametrize("make, ending", [(make_zip, ".zip"), (make_tar, ".tar")])
 def test_a_path_that_leaves_the_folder(tmp_path, make, ending, name):
     make(tmp_path / f"a{ending}", {"good.txt": b"x", name: b"evil"})
-    with pytest.raises(UserError, match=r"data_url: .*leads out of its folder; pack it again"):
+    with pytest.raises(
+        InputError, match=r"obs://b/a.zip holds .*leads out of its folder; pack it again"
+    ):
         unpacked(tmp_path / f"a{ending}", tmp_path)
     assert not list(tmp_path.rglob("evil.txt")) and not list((tmp_path / "unpacked").iterdir())
 
@@ -87,7 +89,7 @@ def test_a_path_that_leaves_the_folder(tmp_path, make, ending, name):
 )
 def test_links_and_devices_in_a_tar(tmp_path, kind):
     make_tar(tmp_path / "a.tar", {"x": b""}, type=kind, linkname="/etc/passwd")
-    with pytest.raises(UserError, match="holds a link or a device, 'x'"):
+    with pytest.raises(InputError, match="holds a link or a device, 'x'"):
         unpacked(tmp_path / "a.tar", tmp_path)
 
 
@@ -96,7 +98,7 @@ def test_a_link_in_a_zip(tmp_path):
         info = zipfile.ZipInfo("x")
         info.external_attr = 0o120777 << 16
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(UserError, match="holds a link, 'x'"):
+    with pytest.raises(InputError, match="holds a link, 'x'"):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 
@@ -108,7 +110,7 @@ def test_damaged(tmp_path, make, name, share):
     make(tmp_path / name, {f"{number}.bin": bytes(range(256)) * 64 for number in range(4)})
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: int(len(content) * share)] or b"no archive")
-    with pytest.raises(UserError, match="cannot be unpacked"):
+    with pytest.raises(InputError, match="cannot be unpacked"):
         unpacked(tmp_path / name, tmp_path)
 
 
@@ -118,7 +120,7 @@ def test_a_member_of_a_zip_that_is_damaged(tmp_path, kind):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
         archive.writestr("x.bin", content)
     damage(tmp_path / "a.zip")
-    with pytest.raises(UserError, match="^data_url: obs://b/a.zip cannot be unpacked: [^\\n]*$"):
+    with pytest.raises(InputError, match="^obs://b/a.zip cannot be unpacked: [^\\n]*$"):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 
@@ -130,7 +132,7 @@ def test_a_compressed_tar_that_is_damaged(tmp_path, name):
         {"x.bin": np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()},
     )
     damage(tmp_path / name)
-    with pytest.raises(UserError, match="^data_url: obs://b/a.zip cannot be unpacked: [^\\n]*$"):
+    with pytest.raises(InputError, match="^obs://b/a.zip cannot be unpacked: [^\\n]*$"):
         unpacked(tmp_path / name, tmp_path)
 
 
@@ -144,8 +146,8 @@ def damage(file):
 def test_one_name_for_a_file_and_a_folder(tmp_path):
     make_zip(tmp_path / "a.zip", {"a": b"x", "a/b": b"y"})
     with pytest.raises(
-        UserError,
-        match="^data_url: obs://b/a.zip holds 'a', which has the same name as a folder; rename it",
+        InputError,
+        match="^obs://b/a.zip holds 'a', which has the same name as a folder; rename it",
     ):
         unpacked(tmp_path / "a.zip", tmp_path)
 
@@ -153,7 +155,7 @@ def test_one_name_for_a_file_and_a_folder(tmp_path):
 def test_too_large_for_the_disk(tmp_path, monkeypatch):
     make_zip(tmp_path / "a.zip", {"x": b"x" * 2000})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1999))
-    with pytest.raises(UserError, match="unpacks to 0.0 GB or more, and .* has 0.0 GB"):
+    with pytest.raises(InputError, match="unpacks to 0.0 GB or more, and .* has 0.0 GB"):
         unpacked(tmp_path / "a.zip", tmp_path)
 
 
@@ -174,10 +176,10 @@ def header(name="x", size=0, kind=b"0", size_field=b""):
 def refusal(tmp_path, name, content):
     """The one line with which an archive of these bytes is refused, without its start."""
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         unpacked(tmp_path / name, tmp_path)
     assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
-    return str(error.value).removeprefix("data_url: obs://b/a.zip ")
+    return str(error.value).removeprefix("obs://b/a.zip ")
 
 
 @pytest.mark.parametrize(
@@ -310,9 +312,9 @@ def test_the_disks_errors_are_not_the_archives(tmp_path, monkeypatch):
         (errno.ENOSPC, OSError),
         (errno.EROFS, OSError),
         (errno.EACCES, OSError),
-        (errno.ELOOP, UserError),
-        (errno.EILSEQ, UserError),
-        (errno.EINVAL, UserError),
+        (errno.ELOOP, InputError),
+        (errno.EILSEQ, InputError),
+        (errno.EINVAL, InputError),
     ):
 
         def fail(*_, number=number):
@@ -329,10 +331,10 @@ import sys, resource
 resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))
 from pathlib import Path
 from dlinknet.cloud.archives import unpack
-from dlinknet.errors import UserError
+from dlinknet.errors import InputError
 try:
-    unpack(Path(sys.argv[1]), Path(sys.argv[2]), "data_url", "s")
-except UserError as error:
+    unpack(Path(sys.argv[1]), Path(sys.argv[2]), "s")
+except InputError as error:
     print(error)
 """
 
@@ -352,7 +354,7 @@ def test_a_header_that_claims_a_gigabyte(tmp_path, name, pack, kind):
         timeout=60,
     )
     assert said.stdout == (
-        "data_url: s cannot be unpacked: a header is longer than 1 MB, or has a negative length\n"
+        "s cannot be unpacked: a header is longer than 1 MB, or has a negative length\n"
     ), said
 
 
@@ -372,7 +374,7 @@ def test_archives_with_damages_anywhere(tmp_path, name):
         (folder / name).write_bytes(content)
         try:
             unpacked(folder / name, folder)
-        except UserError as error:
+        except InputError as error:
             refused += 1
             assert len(str(error)) <= 300 and "\n" not in str(error)
         assert sorted(path.name for path in folder.iterdir()) == [name, "unpacked"]

@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 
-from dlinknet.cloud.inputs import Inputs, data_root, the_weights, the_yaml
-from dlinknet.cloud.node import Node
-from dlinknet.errors import UserError
+from dlinknet.cloud.inputs import Inputs, choose_checkpoint, choose_yaml, data_root
+from dlinknet.cloud.node import CacheError, Node
+from dlinknet.errors import InputError
 
 
 @pytest.fixture
@@ -37,19 +37,19 @@ def zipped(*names):
 def test_a_folder_is_brought_once_and_again_when_it_has_changed(inputs, remote, tmp_path):
     remote.put("in/a_sat.jpg", b"one")
     remote.put("in/deep/b.txt", b"two")
-    path = inputs().path("data_url", remote.url("in"), "data", unpacks=True)
+    path = inputs().path(remote.url("in"), "data", unpacks=True)
     assert path == tmp_path / "cache" / "data" and files(path) == {
         "a_sat.jpg": b"one",
         "deep/b.txt": b"two",
     }
     was = (path / "a_sat.jpg").stat().st_ino
-    assert inputs().path("data_url", remote.url("in"), "data", unpacks=True) == path
+    assert inputs().path(remote.url("in"), "data", unpacks=True) == path
     assert (path / "a_sat.jpg").stat().st_ino == was, "nothing had changed"
     (path / "a_sat.jpg").write_bytes(b"damaged")
-    inputs().path("data_url", remote.url("in"), "data", unpacks=True)
+    inputs().path(remote.url("in"), "data", unpacks=True)
     assert files(path) == {"a_sat.jpg": b"one", "deep/b.txt": b"two"}
     remote.put("other/c.txt", b"three")
-    inputs().path("data_url", remote.url("other/"), "data", unpacks=True)
+    inputs().path(remote.url("other/"), "data", unpacks=True)
     assert files(path) == {"c.txt": b"three"}
     assert [
         file.name
@@ -62,34 +62,31 @@ def test_a_file_and_what_lies_beside_an_export(inputs, remote, tmp_path):
     remote.put("nets/a.ckpt", b"weights")
     remote.put("nets/b.onnx", b"graph")
     remote.put("nets/b.onnx.json", b"{}")
-    assert (
-        inputs().path("trained_ckpt", remote.url("nets/a.ckpt"), "trained_ckpt").read_bytes()
-        == b"weights"
-    )
-    path = inputs().path("trained_ckpt", remote.url("nets/b.onnx"), "trained_ckpt")
+    assert inputs().path(remote.url("nets/a.ckpt"), "trained_ckpt").read_bytes() == b"weights"
+    path = inputs().path(remote.url("nets/b.onnx"), "trained_ckpt")
     assert files(path.parent) == {"b.onnx": b"graph", "b.onnx.json": b"{}"}
 
 
 @pytest.mark.parametrize("url", ["in/roads.zip", "in", "in/"])
 def test_an_archive_is_unpacked_by_itself_or_alone_in_its_folder(inputs, remote, tmp_path, url):
     remote.put("in/roads.zip", zipped("roads/a_sat.jpg", "roads/a_mask.png"))
-    path = inputs().path("data_url", remote.url(url), "data", unpacks=True)
+    path = inputs().path(remote.url(url), "data", unpacks=True)
     assert (
         sorted(files(path)) == ["roads/a_mask.png", "roads/a_sat.jpg"]
         and data_root(path) == path / "roads"
     )
     was = (path / "roads").stat().st_ino
-    inputs().path("data_url", remote.url(url), "data", unpacks=True)
+    inputs().path(remote.url(url), "data", unpacks=True)
     assert (path / "roads").stat().st_ino == was
 
 
 def test_an_evil_archive_leaves_nothing(inputs, remote, tmp_path):
     remote.put("evil.zip", zipped("a.txt", "../../evil.txt"))
     with pytest.raises(
-        UserError,
-        match=r"data_url: .*evil.zip holds '../../evil.txt', which leads out of its folder",
+        InputError,
+        match=r"evil.zip holds '../../evil.txt', which leads out of its folder",
     ):
-        inputs().path("data_url", remote.url("evil.zip"), "data", unpacks=True)
+        inputs().path(remote.url("evil.zip"), "data", unpacks=True)
     assert not list(tmp_path.glob("**/evil.txt")) and not list((tmp_path / "cache").glob("*data*"))
 
 
@@ -97,66 +94,63 @@ def test_local_paths_are_used_in_place_and_archives_unpacked(tmp_path):
     inputs = Inputs(Node(tmp_path / "cache"), lambda: pytest.fail("a store was opened"))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.zip").write_bytes(zipped("x.txt"))
-    assert inputs.path("data_url", str(tmp_path / "in"), "data") == tmp_path / "in"
+    assert inputs.path(str(tmp_path / "in"), "data") == tmp_path / "in"
     for source in ("in", "in/a.zip"):
-        path = inputs.path("data_url", str(tmp_path / source), "data", unpacks=True)
+        path = inputs.path(str(tmp_path / source), "data", unpacks=True)
         assert files(path) == {"x.txt": b"x.txt"} and (tmp_path / "in" / "a.zip").exists()
     with pytest.raises(
-        UserError,
-        match=r"label_path: there is no .*nowhere; a place in OBS is written obs://BUCKET/PATH",
+        InputError,
+        match=r"^there is no .*nowhere; a place in OBS is written obs://BUCKET/PATH",
     ):
-        inputs.path("label_path", str(tmp_path / "nowhere"), "label_path")
+        inputs.path(str(tmp_path / "nowhere"), "label_path")
 
 
 def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
-    with pytest.raises(UserError, match="data_url: there is nothing at .*none"):
-        inputs().path("data_url", remote.url("none"), "data")
+    with pytest.raises(InputError, match="^there is nothing at .*none"):
+        inputs().path(remote.url("none"), "data")
     (tmp_path / "cache" / "train_set").mkdir()
     (tmp_path / "cache" / "train_set" / "thesis.txt").write_text("precious")
     remote.put("in/a", b"x")
     with pytest.raises(
-        UserError,
+        CacheError,
         match="train_set holds files that no job brought, or its "
-        "record is broken; remove it, or name another folder with --cache_path",
+        "record is broken; remove it, or name another folder$",
     ):
-        inputs().path("data_url", remote.url("in"), "train_set")
+        inputs().path(remote.url("in"), "train_set")
     assert (tmp_path / "cache" / "train_set" / "thesis.txt").read_text() == "precious"
     assert (
         json.loads((tmp_path / "cache" / ".dlinknet_job.json").read_text())["data"]["error"]
-        == "UserError"
+        == "InputError"
     )
 
 
 def test_the_file_that_a_folder_stands_for():
     def chosen(*names):
-        return the_weights("trained_ckpt", "obs://b/run", list(names))
+        return choose_checkpoint("obs://b/run", list(names))
 
     assert chosen("a_best.ckpt", "a_last.ckpt", "a_plateau.ckpt", "notes.txt") == "a_best.ckpt"
     assert chosen("resnet34.pth", "notes.txt", ".hidden.ckpt") == "resnet34.pth"
     with pytest.raises(
-        UserError,
+        InputError,
         match=r"obs://b/run holds 2 files to choose from \(a_best.ckpt, b_best.ckpt\); name the file",
     ):
         chosen("b_best.ckpt", "a_best.ckpt", "c.ckpt")
-    with pytest.raises(UserError, match="holds no file that ends with .ckpt, .th"):
+    with pytest.raises(InputError, match="holds no file that ends with .ckpt, .th"):
         chosen("notes.txt")
-    assert the_yaml("config_path", "x", ["a.txt", "My.YAML"]) == "My.YAML"
-    with pytest.raises(UserError, match="config_path: x holds 2 files"):
-        the_yaml("config_path", "x", ["a.yml", "b.yaml"])
+    assert choose_yaml("x", ["a.txt", "My.YAML"]) == "My.YAML"
+    with pytest.raises(InputError, match="^x holds 2 files"):
+        choose_yaml("x", ["a.yml", "b.yaml"])
 
 
 def test_only_the_chosen_file_of_a_folder_is_brought(inputs, remote, tmp_path):
     for name in ("run/w_best.ckpt", "run/w_last.ckpt", "run/masks/w_best.ckpt"):
         remote.put(name, name.encode())
-    path = inputs().path("trained_ckpt", remote.url("run"), "trained_ckpt", choose=the_weights)
+    path = inputs().path(remote.url("run"), "trained_ckpt", choose=choose_checkpoint)
     assert files(path.parent) == {"w_best.ckpt": b"run/w_best.ckpt"}
     local = tmp_path / "local"
     local.mkdir()
     (local / "x.ckpt").touch()
-    assert (
-        inputs().path("trained_ckpt", str(local), "trained_ckpt", choose=the_weights)
-        == local / "x.ckpt"
-    )
+    assert inputs().path(str(local), "trained_ckpt", choose=choose_checkpoint) == local / "x.ckpt"
 
 
 def test_a_record_whose_value_is_broken_is_made_again(tmp_path):
@@ -165,7 +159,7 @@ def test_a_record_whose_value_is_broken_is_made_again(tmp_path):
     record = tmp_path / "cache" / ".dlinknet_job.json"
     for value in (None, {}, 7, {"state": 7}, {"state": {}, "source": "", "sizes": {}, "file": 7}):
         inputs = Inputs(Node(tmp_path / "cache"), lambda: pytest.fail("a store was opened"))
-        path = inputs.path("data_url", str(tmp_path / "a.zip"), "data", unpacks=True)
+        path = inputs.path(str(tmp_path / "a.zip"), "data", unpacks=True)
         assert files(path) == {"x.txt": b"x.txt"}
         content = json.loads(record.read_text())
         content["data"]["value"] = value
@@ -176,13 +170,13 @@ def test_paths_that_cannot_be(tmp_path):
     inputs = Inputs(Node(tmp_path / "cache"), lambda: pytest.fail("a store was opened"))
     (tmp_path / "loop").symlink_to("loop")
     for source in ("n" * 300, str(tmp_path / "loop"), "~nobody-of-this-name/x", "d/" * 3000):
-        with pytest.raises(UserError, match="data_url: there is no "):
-            inputs.path("data_url", source, "data")
+        with pytest.raises(InputError, match="^there is no "):
+            inputs.path(source, "data")
 
 
 def test_an_object_with_the_longest_name_of_a_file(inputs, remote):
     remote.put(f"in/{'n' * 251}.png", b"y")
-    assert files(inputs().path("data_url", remote.url("in"), "data")) == {f"{'n' * 251}.png": b"y"}
+    assert files(inputs().path(remote.url("in"), "data")) == {f"{'n' * 251}.png": b"y"}
 
 
 @pytest.mark.parametrize("remote", ["obs"], indirect=True)
@@ -191,7 +185,7 @@ def test_objects_that_cannot_be_files(inputs, remote):
     remote.put("in/a", b"x")
     remote.put("in/a/b", b"z")
     with pytest.raises(
-        UserError,
-        match="data_url: .* holds 'a', which has the same name as a folder; rename or remove it",
+        InputError,
+        match="holds 'a', which has the same name as a folder; rename or remove it",
     ):
-        inputs().path("data_url", remote.url("in"), "data")
+        inputs().path(remote.url("in"), "data")

@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -295,10 +296,9 @@ def test_arguments_of_the_platform_are_reported_once(moxing, tmp_path, capsys):
         "--rank",
         "3",
     )
-    assert (
-        capsys.readouterr().out.count("nothing was done with: --init_method=tcp://x:1 --rank 3")
-        == 1
-    )
+    out = capsys.readouterr().out
+    assert out.count("nothing was done with: --init_method=tcp://x:1 --rank 3") == 1
+    assert out.count("job: train --enable_modelarts=True ") == 1, "the job's own command line"
     Run().as_job(
         moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2"
     )
@@ -559,6 +559,36 @@ def test_the_gate(tmp_path, monkeypatch):
         run([])
 
 
+def test_the_setting_is_named_in_every_process(moxing, tmp_path):
+    """Also in a process that takes over the failure of another one; and a folder has its own."""
+    told = Run()
+    arguments = {
+        "data_url": moxing.url("none"),
+        "cache_path": f"{tmp_path}/cache",
+        "enable_modelarts": "True",
+    }
+    for _ in range(2):
+        each = job.Job(told.told, arguments, moxing.environment, True)
+        each.inputs.node.start = 0.0  # as if all had started before the first failed
+        with pytest.raises(UserError, match="^data_url: there is nothing at s3://roads/none$"):
+            each.run()
+        moxing.put("none/a", b"x")
+    (tmp_path / "cache" / "data").mkdir()
+    (tmp_path / "cache" / "data" / "thesis.txt").write_text("precious")
+    (tmp_path / "cache" / ".dlinknet_job.json").unlink()
+    moxing.put("in/a", b"x")
+    with pytest.raises(UserError, match="^cache_path: .*/data holds files that no job brought"):
+        Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('in')}")
+
+
+def test_without_a_library_for_the_store(tmp_path, monkeypatch):
+    for name in ("moxing", "obs"):
+        monkeypatch.setitem(sys.modules, name, None)
+    place = SimpleNamespace(environment={})
+    with pytest.raises(UserError, match="^enable_modelarts: neither moxing, .* is installed: pip"):
+        Run().as_job(place, tmp_path, "--data_url=obs://roads/in")
+
+
 def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
     code = (
         "import sys, json, runpy\nsys.argv = ['train.py', '--data_path=/no/such']\n"
@@ -566,7 +596,10 @@ def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
         "print(json.dumps([name for name in sys.modules if 'cloud' in name or name in ('obs', 'moxing')]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert json.loads(result.stdout.splitlines()[-1]) == [], result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == [
+        "dlinknet.cloud",
+        "dlinknet.cloud.gate",
+    ], result.stderr
 
 
 def test_a_url_outside_of_a_job_is_one_line():

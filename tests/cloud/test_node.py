@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from dlinknet.cloud.node import Node
-from dlinknet.errors import RunFailed, UserError
+from dlinknet.cloud.node import CacheError, Node
+from dlinknet.errors import InputError, RunFailed, UserError
 from tests.conftest import ROOT
 
 PROCESS = """
@@ -122,15 +122,22 @@ def test_errors_keep_their_kind_and_a_folder_that_cannot_be_made(tmp_path):
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
             node.once("data", "s", full)
-    with pytest.raises(RunFailed):
-        node.once("more", "s", lambda last: (_ for _ in ()).throw(RunFailed("x")))
+    for number, error in enumerate(
+        (RunFailed("x"), UserError("x"), InputError("x", "is empty"), CacheError("x", ": no"))
+    ):
+
+        def fail(last, error=error):
+            raise error
+
+        for _ in range(2):
+            with pytest.raises(type(error)) as raised:
+                node.once(f"more {number}", "s", fail)
+            assert type(raised.value) is type(error) and str(raised.value) == str(error)
     (tmp_path / "file").write_text("")
     nowhere = Node(
         tmp_path / "file" / "x"
     )  # which is no matter as long as nothing is to be done there
-    with pytest.raises(
-        UserError, match="cache_path: cannot write to .*name another folder with --cache_path"
-    ):
+    with pytest.raises(CacheError, match="^cannot write to .*; name another folder$"):
         nowhere.once("data", "s", lambda last: 1)
 
 

@@ -28,7 +28,6 @@ def send(remote, tmp_path, monkeypatch, quick):
                 remote.store,
                 tmp_path / "out",
                 remote.url("results"),
-                tmp_path / ".upload",
                 whole,
                 list(known),
             )
@@ -84,13 +83,13 @@ def test_the_newest_checkpoint_goes_last_with_what_is_not_older(
         (out / name).write_bytes(b"1")
     put = module.transfer.put_file
 
-    def slow(store, key, file, url):
+    def slow(store, file, url):
         if url.endswith("_best.ckpt"):  # the next epoch ends while this one's files travel
             for name in ("a_plateau.ckpt", "a_last.ckpt"):
                 replace(out / name, b"2")
         with lock:
             sent.append((url.rpartition("/")[2], file.read_bytes()))
-        put(store, key, file, url)
+        put(store, file, url)
 
     monkeypatch.setattr(module.transfer, "put_file", slow)
     send()._send(settled=False)
@@ -116,7 +115,7 @@ def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, r
 def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_at_its_end(
     obs, tmp_path, monkeypatch, quick
 ):
-    from dlinknet.cloud.store import open_store
+    from dlinknet.cloud.open_store import open_store
 
     monkeypatch.setattr(module, "LOOK", 0.05)
     monkeypatch.setattr(module, "REST", 0.05)
@@ -125,7 +124,6 @@ def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_a
         open_store(obs.environment),
         tmp_path / "out",
         obs.url("results"),
-        tmp_path / ".upload",
         True,
         [],
     )
@@ -135,9 +133,7 @@ def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_a
     wait_for(lambda: obs.contents() == {"results/a.txt": b"x" * 1000}, 10)
     obs.cut = ["PUT", "b.txt", 99999]
     (tmp_path / "out" / "b.txt").write_bytes(b"y" * 1000)
-    with pytest.raises(
-        RunFailed, match=r"^train_url: obs://.*/results/b.txt: .*; the outputs are in .*/out$"
-    ):
+    with pytest.raises(RunFailed, match=r"^obs://.*/results/b.txt: .*; the outputs are in .*/out$"):
         watched.finish()
     assert list(obs.contents()) == ["results/a.txt"]
 
@@ -153,9 +149,9 @@ signals.prepare()
 import hashlib, sys
 from pathlib import Path
 from dlinknet.cloud import outputs
-from dlinknet.cloud.store import open_store
+from dlinknet.cloud.open_store import open_store
 out = Path(sys.argv[1]); outputs.LOOK = 60
-made = outputs.Outputs(open_store({}), out, "s3://roads/results", out.with_name(".upload"), True, [])
+made = outputs.Outputs(open_store({}), out, "s3://roads/results", True, [])
 with signals.rescuing(made.rescue):
     made.start()
     (out / "a_last.ckpt").write_text("step 7")
@@ -182,7 +178,7 @@ with signals.rescuing(made.rescue):
 
 
 def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
-    from dlinknet.cloud.store import open_store
+    from dlinknet.cloud.open_store import open_store
 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.txt").write_text("x")
@@ -190,7 +186,6 @@ def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
         open_store(obs.environment),
         tmp_path / "out",
         "obs://no-such-bucket/x",
-        tmp_path / ".upload",
         True,
         [],
     )
@@ -201,7 +196,7 @@ def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
 
 
 def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
-    from dlinknet.cloud.store import open_store
+    from dlinknet.cloud.open_store import open_store
 
     said = []
     monkeypatch.setattr(module.LOG, "info", lambda text, *values: said.append(text % values))
@@ -212,7 +207,6 @@ def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
         open_store(obs.environment),
         tmp_path / "out",
         "obs://no-such-bucket/x",
-        tmp_path / ".upload",
         True,
         [],
     )

@@ -39,7 +39,7 @@ def killing(function, number, how, counts=lambda *args: True):
 def main():
     moment, number = sys.argv[1], int(sys.argv[2])
     sys.argv[1:3] = []
-    import train
+    from dlinknet.commands import train
     from dlinknet.devices import runtime
 
     start = runtime.start

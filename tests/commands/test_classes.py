@@ -201,7 +201,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
             "--probabilities=png",
             cwd=folder,
         ),
-        "probabilities: a PNG has room for one class",
+        "probabilities: a PNG has room for the probability of one class",
     )
 
 

@@ -119,7 +119,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
                 "--device_target=CPU",
                 cwd=folder,
             ),
-            "tta: the model takes 96x64 pixels, and quarter turns need a square",
+            "tta: a model of 96x64 pixels has no views that are turned by a quarter",
         )
 
 
@@ -171,8 +171,8 @@ def test_pixels_of_any_size_in_eight_views(work):
 def test_an_onnx_file_does_without_mindspore(work):
     folder, _, _ = work
     without = (
-        "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); import eval as command; "
-        "command.run_command(command.main)"
+        "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); "
+        "from dlinknet.__main__ import run; run('eval')"
     )
     result = subprocess.run(
         [
@@ -198,8 +198,8 @@ def test_an_onnx_file_does_without_mindspore(work):
 def test_a_package_that_is_missing_is_named(work):
     folder, checkpoint, _ = work
     without = (
-        "import sys; sys.modules['onnxruntime'] = None; sys.path.insert(0, sys.argv[1]); import {0} as command; "
-        "sys.argv = ['{0}.py', *sys.argv[2:]]; command.run_command(command.main)"
+        "import sys; sys.modules['onnxruntime'] = None; sys.path.insert(0, sys.argv[1]); "
+        "sys.argv = ['{0}.py', *sys.argv[2:]]; from dlinknet.__main__ import run; run('{0}')"
     )
     for name, arguments, key in [
         (
@@ -228,11 +228,11 @@ def test_a_package_that_is_missing_is_named(work):
     [
         (
             ["--file_format=AIR"],
-            "file_format: AIR is written with an Ascend only, and there is none",
+            "file_format: AIR requires an Ascend, and there is none",
         ),
-        (["--file_format=AIR,ONNX", "--dynamic"], "dynamic: AIR takes one size"),
+        (["--file_format=AIR,ONNX", "--dynamic"], "dynamic: AIR has one size"),
         (["--file_format=MINDIR,PTH"], "file_format must be one of MINDIR, AIR, ONNX, not 'PTH'"),
-        (["--num_channels=4"], "num_channels: the networks take 3 channels, not 4"),
+        (["--num_channels=4"], "num_channels: the networks accept 3 channels, not 4"),
         (
             ["--width=100"],
             "width must be at least 32 and at most 65536 and a multiple of 32, not 100",

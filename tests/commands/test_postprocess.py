@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 def postprocess(*arguments, cwd):
     """In a Python where MindSpore cannot be imported."""
     code = (
-        "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); import postprocess; "
-        "sys.argv[0] = 'postprocess.py'; postprocess.run_command(postprocess.main)"
+        "import sys; sys.modules['mindspore'] = None; sys.path.insert(0, sys.argv.pop(1)); "
+        "sys.argv[0] = 'postprocess.py'; from dlinknet.__main__ import run; run('postprocess')"
     )
     return subprocess.run(
         [sys.executable, "-c", code, str(ROOT), *arguments], capture_output=True, text=True, cwd=cwd

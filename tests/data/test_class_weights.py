@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dlinknet.data.class_table import ClassTable
 from dlinknet.data.class_weights import frequencies
-from dlinknet.data.classes import Class, Classes
-from dlinknet.data.masks import survey
+from dlinknet.data.classes import Class
 from dlinknet.data.pairs import Pair
 from dlinknet.errors import UserError
 
-CLASSES = Classes(
+CLASSES = ClassTable(
     (Class("a", (0, 0, 0), (0,)), Class("b", (1, 0, 0), (1,)), Class("c", (2, 0, 0), (2,))),
     Class("v", (3, 0, 0), (9,)),
 )
@@ -66,7 +66,6 @@ def test_the_file_for_people_is_made_each_time(pairs, tmp_path, earlier):
 
 def test_what_the_check_counted_is_not_counted_again(pairs, tmp_path):
     counted = [
-        replace(pair, mask=tmp_path / "gone.png", marks=survey(pair.mask, CLASSES))
-        for pair in pairs
+        replace(pair, mask=tmp_path / "gone.png", marks=CLASSES.survey(pair.mask)) for pair in pairs
     ]
     assert frequencies(counted, CLASSES, tmp_path).pixels.tolist() == [6, 2, 0]

@@ -95,7 +95,7 @@ def test_cityscapes_has_19_classes_or_34(cityscapes):
     assert training[0].mask.name == "aachen_000000_000019_gtFine_labelIds.png"
     # road, car, static (void), bicycle: train ids 0, 13, 255, 18
     assert classes.read(training[0].mask)[0, :4].tolist() == [0, 13, IGNORED, 18]
-    assert classes.index_mask(np.array([[0, 13, 18]], np.uint8)).tolist() == [[7, 26, 33]]
+    assert classes.written_mask(np.array([[0, 13, 18]], np.uint8)).tolist() == [[7, 26, 33]]
     every = classes_of(settings(*arguments, "--class_table=cityscapes34"))
     assert every.outputs == 34 and every.read(training[0].mask)[0, :4].tolist() == [7, 26, 4, 33]
     assert [pair.id for pair in evaluation_set(settings(*arguments, "--eval_set=val"))[1]] == [

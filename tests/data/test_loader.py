@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dlinknet.data.classes import ROADS
 from dlinknet.data.pairs import Pair, read_pairs
+from dlinknet.data.roads import ROADS
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import UserError
 from tests.conftest import stripes, write_pair
@@ -100,12 +100,13 @@ def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):
 def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore, tmp_path):
     import cv2
 
-    from dlinknet.data.classes import IGNORED, Class, Classes
+    from dlinknet.data.class_table import ClassTable
+    from dlinknet.data.classes import IGNORED, Class
     from dlinknet.data.loader import Batching, TrainingLoader
     from dlinknet.data.pairs import Pair
     from dlinknet.data.preprocess import Preprocessing
 
-    classes = Classes(
+    classes = ClassTable(
         (Class("a", (0, 0, 0), (5,)), Class("b", (1, 1, 1), (6,))), Class("v", (2, 2, 2), (7,))
     )
     pixels = np.full((40, 100, 3), 51, np.uint8)

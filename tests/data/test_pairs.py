@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from dlinknet.data.pairs import read_pairs, split_pairs, write_split
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
-from dlinknet.images.read import read_image, read_mask
+from dlinknet.images.read import read_image
 from tests.conftest import stripes, write_pair
 
 
@@ -130,7 +131,7 @@ def test_a_turn_in_a_files_exif_moves_neither_image_nor_mask(tmp_path):
     Image.open(tmp_path / "a_sat.jpg").save(tmp_path / "a_sat.jpg", exif=exif)
     Image.open(tmp_path / "a_mask.png").save(tmp_path / "a_mask.png", exif=exif)
     (pair,) = read(tmp_path)
-    assert read_image(pair.image).shape == (40, 64, 3) and read_mask(pair.mask).shape == (
+    assert read_image(pair.image).shape == (40, 64, 3) and ROADS.read(pair.mask).shape == (
         40,
         64,
     ) == (pair.height, pair.width)

@@ -1,10 +1,13 @@
-"""The run_*.sh scripts: with a stand-in for python where a device is missing, for real on the CPU.
+"""The run_*.sh scripts: with stand-ins for train.py and eval.py, and for real on the CPU.
 
-The stand-in is first on PATH, records how it was called and with what environment, and ends as it is told to.
+The stand-ins lie in a copy of the project. They record how they were called and with what
+environment, and end as they are told to.
 """
 
 import json
 import os
+import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,18 +18,22 @@ from pathlib import Path
 import pytest
 
 from dlinknet import config
+from dlinknet.devices.launcher import Launch, launched
 from tests.cluster import need_cluster
 from tests.conftest import ROOT, stripes, wait_for, write_pair
 
 EPFL = ROOT.parent / "shared" / "data" / "roads_epfl"
-STAND_IN = """#!PYTHON
-import json, os, subprocess, sys, time
-if sys.argv[1] == "-c" or sys.argv[1].endswith("rank-table"):
-    sys.exit(subprocess.run(["PYTHON", *sys.argv[1:]]).returncode)
-rank = "scheduler" if os.environ.get("MS_ROLE") == "MS_SCHED" else os.environ.get("RANK_ID", "alone")
+STAND_IN = """\
+import json, os, sys, time
+rank = os.environ.get("RANK_ID", "alone")
+if os.environ.get("MS_ROLE") == "MS_SCHED":
+    rank = "scheduler"
 print("stand-in", rank, flush=True)
-record = {"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}
-open(os.path.join("RECORDS", rank + ".json"), "w").write(json.dumps(record))
+record = {"arguments": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ)}
+record["session"] = os.getsid(0)
+file = os.path.join(os.environ["RECORDS"], rank)
+open(file, "w").write(json.dumps(record))
+os.rename(file, file + ".json")
 for word in os.environ.get("STAND_IN", "").split():
     name, seconds, status = word.split(":")
     if name == rank:
@@ -39,11 +46,40 @@ for word in os.environ.get("STAND_IN", "").split():
             os.kill(os.getpid(), -int(status))
         sys.exit(int(status))
 """
+# Like MindSpore's, it starts scheduler and workers in sessions of their own, and ends.
+MSRUN = """\
+#!PYTHON
+import json, os, subprocess, sys
+options = dict(word[2:].split("=", 1) for word in sys.argv[1:] if word.startswith("--"))
+open(os.path.join(os.environ["RECORDS"], "..", "said"), "w").write("\\n".join(sys.argv[1:]))
+if "FAIL" in os.environ:
+    sys.exit("msrun: error: as it was told")
+task = sys.argv[next(place for place, word in enumerate(sys.argv) if place and word[:2] != "--"):]
+here, node = int(options["local_worker_num"]), int(options["node_rank"])
+started = [] if node else [("scheduler", {"MS_ROLE": "MS_SCHED", "RANK_ID": "0"})]
+for rank in range(node * here, (node + 1) * here):
+    started.append((f"worker_{rank}", {"MS_ROLE": "MS_WORKER", "RANK_ID": str(rank)}))
+for name, variables in started:
+    with open(os.path.join(options["log_dir"], name + ".log"), "w") as log:
+        streams = {"stdout": log, "stderr": log, "start_new_session": True}
+        subprocess.Popen(["python", *task], env={**os.environ, **variables}, **streams)
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of the project's scripts and library, with stand-ins for the commands."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("scripts", "dlinknet"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("train.py", "eval.py"):
+        (folder / name).write_text(STAND_IN)
+    return folder
 
 
 @pytest.fixture
 def work(tmp_path):
-    """A folder with spaces in its name: images, masks, a configuration, a rank table, a checkpoint."""
+    """A folder with spaces in its name: images, masks, settings, a rank table, a checkpoint."""
     folder = tmp_path / "my work"
     for number in range(8):
         write_pair(folder / "the data", f"p{number}", *stripes(number))
@@ -61,44 +97,75 @@ def work(tmp_path):
     return folder
 
 
-@pytest.fixture
-def run(work, tmp_path):
-    """run(script, *arguments) -> the finished script; recorded() -> what the stand-ins were given, by rank."""
-    records, tools = tmp_path / "records", tmp_path / "tools"
-    records.mkdir()
-    tools.mkdir()
-    (tools / "python").write_text(
-        STAND_IN.replace("PYTHON", sys.executable).replace("RECORDS", str(records))
-    )
-    (tools / "python").chmod(0o755)
+class Scripts:
+    """Runs scripts of the copy, and says what the stand-ins were given."""
 
-    def execute(script, *arguments, plan="", cwd=work, environment=None):
-        environment = {
-            **os.environ,
-            "PATH": f"{tools}:{os.environ['PATH']}",
-            "STAND_IN": plan,
-            **(environment or {}),
-        }
+    def __init__(self, clone, work, records):
+        self.clone, self.work, self.records = clone, work, records
+        self.bin = Path(sys.executable).parent
+
+    def command(self, script, *arguments):
+        return ["bash", str(self.clone / "scripts" / script), *arguments]
+
+    def environment(self, plan="", **more):
+        path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "STAND_IN": plan, "RECORDS": str(self.records), **more}
+
+    def __call__(self, script, *arguments, plan="", **more):
+        """Run a script to its end."""
         return subprocess.run(
-            ["bash", str(ROOT / "scripts" / script), *arguments],
+            self.command(script, *arguments),
             capture_output=True,
             text=True,
-            cwd=cwd,
-            env=environment,
+            cwd=self.work,
+            env=self.environment(plan, **more),
             timeout=60,
         )
 
-    def recorded(count=1):
-        wait_for(lambda: len(list(records.iterdir())) >= count)
-        return {file.stem: json.loads(file.read_text()) for file in records.iterdir()}
+    def recorded(self, count=1):
+        """What the stand-ins were given, by rank, as soon as there are so many."""
+        wait_for(lambda: len(list(self.records.glob("*.json"))) >= count)
+        return {file.stem: json.loads(file.read_text()) for file in self.records.glob("*.json")}
 
-    execute.recorded, execute.tools = recorded, tools
-    return execute
+    def living(self):
+        """The processes that run a stand-in of this test."""
+        mark, found = f"RECORDS={self.records}".encode(), []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if b"train.py" in (folder / "cmdline").read_bytes().split(b"\0", 2)[1]:
+                    found += [int(folder.name)] * (mark in (folder / "environ").read_bytes())
+            except (OSError, IndexError):
+                continue
+        return found
+
+
+@pytest.fixture
+def run(clone, work, tmp_path):
+    """run(script, *arguments) -> the finished script."""
+    (tmp_path / "records").mkdir()
+    scripts = Scripts(clone, work, tmp_path / "records")
+    yield scripts
+    for process in scripts.living():
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.fixture
+def msrun(run, tmp_path):
+    """A stand-in for msrun beside a Python that is otherwise this one; returns its words."""
+    home = Path(os.path.realpath(sys.executable)).parent
+    run.bin = tmp_path / "environment" / "bin"
+    run.bin.mkdir(parents=True)
+    (run.bin / "python").symlink_to(os.path.realpath(sys.executable))
+    (run.bin.parent / "lib").symlink_to(Path(sys.prefix) / "lib")
+    (run.bin.parent / "pyvenv.cfg").write_text(f"home = {home}\n")
+    (run.bin / "msrun").write_text(MSRUN.replace("PYTHON", str(run.bin / "python")))
+    (run.bin / "msrun").chmod(0o755)
+    return lambda: set((tmp_path / "said").read_text().splitlines())
 
 
 def settings_of(record, command):
-    """The recorded command line as the real configuration reads it, relative to where the script was called."""
-    assert record["arguments"][0] == str(ROOT / command)
+    """Return the recorded command line as the command reads it, where the script was called."""
+    assert record["arguments"][0].endswith(f"/{command}")
     here = os.getcwd()
     try:
         os.chdir(record["folder"])
@@ -167,17 +234,37 @@ def test_standalone_evaluation(run, work, target, words, device):
 
 def test_in_the_background_it_says_where_the_log_is_and_returns(run, work):
     start = time.monotonic()
-    result = run("run_standalone_gpu_train.sh", "the data", "my config.yaml", plan="alone:3:0")
-    assert result.returncode == 0 and time.monotonic() - start < 3
-    assert (
-        "running in the background as process " in result.stdout
-        and f"log: {work}/train.log" in result.stdout
+    result = run("run_standalone_gpu_train.sh", "the data", "my config.yaml", plan="alone:9:0")
+    assert result.returncode == 0 and time.monotonic() - start < 9
+    (process,) = run.living()
+    assert result.stdout == (
+        f"running in the background as process {process}; log: {work}/train.log\n"
     )
-    wait_for(
-        lambda: (
-            (work / "train.log").exists() and (work / "train.log").read_text() == "stand-in alone\n"
-        )
+    wait_for(lambda: (work / "train.log").read_text() == "stand-in alone\n")
+    result = run("run_standalone_gpu_train.sh", "the data", "my config.yaml")
+    assert result.returncode == 2 and result.stderr == (
+        f"run_standalone_gpu_train.sh: error: the work of train.log that was started in {work} "
+        "is still running: wait, stop it, or call this in another folder\n"
     )
+
+
+@pytest.mark.parametrize(
+    "script, words, count",
+    [("run_standalone_cpu_train.sh", [], 1), ("run_distribute_cpu_train.sh", ["2"], 3)],
+)
+def test_what_is_in_the_background_outlives_the_terminal(run, work, script, words, count):
+    plan = "alone:50:0 scheduler:50:0 0:50:0 1:50:0"
+    bash, terminal = pty.fork()
+    if not bash:
+        os.chdir(work)
+        words = run.command(script, "the data", "my config.yaml", *words)
+        os.execvpe("bash", words, run.environment(plan))
+    assert os.waitpid(bash, 0)[1] == 0
+    os.close(terminal)  # the terminal hangs up
+    time.sleep(0.5)
+    records = run.recorded(count)
+    assert len(run.living()) == count
+    assert all(record["session"] != bash for record in records.values())
 
 
 def test_a_failure_is_one(run, work):
@@ -185,8 +272,8 @@ def test_a_failure_is_one(run, work):
         "run_standalone_ascend_train.sh", "the data", "my config.yaml", "--wait", plan="alone:0:3"
     )
     assert result.returncode == 3 and result.stderr.splitlines() == [
-        "run_standalone_ascend_train.sh: error: the command failed with status 3: train.py: error: as it was told "
-        f"(log: {work}/train.log)"
+        "run_standalone_ascend_train.sh: error: the command failed with status 3: "
+        f"train.py: error: as it was told (log: {work}/train.log)"
     ]
 
 
@@ -196,21 +283,10 @@ def test_a_signal_to_a_waiting_script_ends_its_command(run, work, number):
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_DFL)
 
-    environment = {
-        **os.environ,
-        "PATH": f"{run.tools}:{os.environ['PATH']}",
-        "STAND_IN": "alone:50:0",
-    }
     script = subprocess.Popen(
-        [
-            "bash",
-            str(ROOT / "scripts" / "run_standalone_cpu_train.sh"),
-            "the data",
-            "my config.yaml",
-            "--wait",
-        ],
+        run.command("run_standalone_cpu_train.sh", "the data", "my config.yaml", "--wait"),
         cwd=work,
-        env=environment,
+        env=run.environment("alone:50:0"),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -221,9 +297,7 @@ def test_a_signal_to_a_waiting_script_ends_its_command(run, work, number):
     err = script.communicate(timeout=20)[1]
     assert script.returncode == 128 + number and len(err.splitlines()) == 1, err
     assert f"the command was killed by signal {number} (log: {work}/train.log)" in err
-    assert subprocess.run(["pgrep", "-f", str(run.tools)], capture_output=True).returncode == 1, (
-        "nothing is left"
-    )
+    assert not run.living()
 
 
 def test_ascends_of_a_rank_table(run, work):
@@ -247,8 +321,6 @@ def test_ascends_of_a_rank_table(run, work):
             and settings.output_path == f"{work}/LOG0/output"
         )
         assert (work / f"LOG{rank}" / "log.log").read_text() == f"stand-in {rank}\n"
-        from dlinknet.devices.launcher import Launch, launched
-
         assert launched(given) == Launch("rank table", 3, 4 + rank, table=given["RANK_TABLE_FILE"])
     assert len(run.recorded()) == 3
 
@@ -275,58 +347,62 @@ def test_gpus_of_this_machine(run, work):
         assert settings.run_distribute and settings.device_target == "GPU"
 
 
-def test_msrun_on_one_machine_and_on_the_second_of_two(run, work):
-    tool = run.tools / "msrun"
-    tool.write_text(
-        f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\necho hello >\"${{1#--log_dir=}}/worker_2.log\"\n"
-    )
-    tool.chmod(0o755)
-    assert (
-        run(
-            "run_distribute_msrun_train.sh",
-            "the data",
-            "my config.yaml",
-            "2",
-            "--device_target=CPU",
-            "--wait",
-        ).returncode
-        == 0
-    )
-    said = (work / "said").read_text().splitlines()
+def test_msrun_on_one_machine_and_on_the_second_of_two(run, work, msrun):
+    script = ["run_distribute_msrun_train.sh", "the data", "my config.yaml"]
+    result = run(*script, "2", "--device_target=CPU", "--wait")
+    assert result.returncode == 0 and "all processes are done" in result.stdout, result.stderr
     assert {
         "--worker_num=2",
         "--local_worker_num=2",
         "--master_addr=127.0.0.1",
-        "--join=True",
+        "--join=False",
         "--run_distribute=True",
-    } <= set(said)
-    result = run(
-        "run_distribute_msrun_train.sh",
-        "the data",
-        "my config.yaml",
-        "4",
-        "2",
-        "10.0.0.1",
-        "8118",
-        "1",
-        "--wait",
-    )
+    } <= msrun()
+    assert run.recorded().keys() == {"scheduler", "0", "1"}
+    settings = settings_of(run.recorded()["1"], "train.py")
+    assert settings.device_target == "CPU" and settings.output_path == f"{work}/LOG0/output"
+    result = run(*script, "4", "2", "10.0.0.1", "8118", "1", "--wait")
     assert result.returncode == 0, result.stderr
-    said = (work / "said").read_text().splitlines()
     assert {
         "--worker_num=4",
         "--local_worker_num=2",
         "--master_addr=10.0.0.1",
         "--master_port=8118",
         "--node_rank=1",
-    } <= set(said)
-    assert (work / "LOG2" / "log.log").read_text() == "hello\n"
+    } <= msrun()
+    assert (work / "LOG3" / "log.log").read_text() == "stand-in 3\n"
+    assert {file.suffix for file in work.glob("msrun_*/*")} == {".log"}
 
 
-def test_msrun_at_a_port_that_is_taken_is_refused_at_once(run, work):
+def test_a_rank_of_msrun_that_fails_at_once_is_named(run, work, msrun):
+    """Its exit status is known though msrun does not wait for it."""
+    script = ["run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "--wait"]
+    result = run(*script, plan="1:0:5 0:50:0 scheduler:50:0")
+    assert result.returncode == 1
+    error = "rank 1 failed with status 5: train.py: error: as it was told"
+    assert result.stderr.startswith(
+        f"run_distribute_msrun_train.sh: error: {error} (log: {work}/LOG1/log.log); "
+        "the others were stopped"
+    ), result.stderr
+    assert not run.living()
+    result = run(*script, FAIL="yes")
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert "msrun failed with status 1: msrun: error: as it was told (log: " in result.stderr
+
+
+def test_a_stopped_script_ends_what_msrun_has_started(run, work, msrun):
+    script = ["run_distribute_msrun_train.sh", "the data", "my config.yaml", "2"]
+    result = run(*script, plan="0:50:0 1:50:0 scheduler:50:0")
+    assert result.returncode == 0, result.stderr
+    run.recorded(3)
+    os.kill(int(result.stdout.split("kill ")[1].split()[0]), signal.SIGTERM)
+    (log,) = work.glob("msrun_*/launch.log")
+    wait_for(lambda: log.read_text() == "stopped\n")
+    assert not run.living()
+
+
+def test_msrun_at_a_port_that_is_taken_is_refused_at_once(run, work, msrun):
     """msrun itself would wait without an end."""
-    (run.tools / "msrun").write_text("#!/bin/sh\n")
-    (run.tools / "msrun").chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         result = run(
@@ -346,13 +422,10 @@ def test_msrun_at_a_port_that_is_taken_is_refused_at_once(run, work):
     ), result.stderr
 
 
-def test_msrun_in_a_modelarts_container(run, work):
-    tool = run.tools / "msrun"
-    tool.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{work}/said'\n")
-    tool.chmod(0o755)
+def test_msrun_in_a_modelarts_container(run, work, msrun):
     environment = {
         "MA_NUM_HOSTS": "2",
-        "MA_NUM_GPUS": "8",
+        "MA_NUM_GPUS": "3",
         "VC_WORKER_HOSTS": "job-worker-0.job,job-worker-1.job",
         "VC_TASK_INDEX": "1",
     }
@@ -362,18 +435,18 @@ def test_msrun_in_a_modelarts_container(run, work):
         "my config.yaml",
         "--enable_modelarts=True",
         "--wait",
-        environment=environment,
+        **environment,
     )
     assert result.returncode == 0, result.stderr
     assert {
-        "--worker_num=16",
-        "--local_worker_num=8",
+        "--worker_num=6",
+        "--local_worker_num=3",
         "--master_addr=job-worker-0.job",
         "--master_port=8118",
         "--node_rank=1",
         "--data_path=obs://roads/data",
         "--enable_modelarts=True",
-    } <= set((work / "said").read_text().splitlines())
+    } <= msrun()
     result = run("run_distribute_msrun_train.sh", "the data", "my config.yaml")
     assert (
         result.returncode == 2
@@ -394,13 +467,10 @@ def test_the_first_that_fails_ends_the_others_and_is_named(run, work):
     )
     assert result.returncode == 1 and time.monotonic() - start < 20
     assert result.stderr.splitlines() == [
-        "run_distribute_ascend_train.sh: error: rank 1 failed with status 2: train.py: error: as it was told "
-        f"(log: {work}/LOG1/log.log); the others were stopped"
+        "run_distribute_ascend_train.sh: error: rank 1 failed with status 2: "
+        f"train.py: error: as it was told (log: {work}/LOG1/log.log); the others were stopped"
     ]
-    assert (
-        subprocess.run(["pgrep", "-f", str(work.parent / "tools")], capture_output=True).returncode
-        == 1
-    ), "all have ended"
+    assert not run.living()
 
 
 def test_an_earlier_run_is_moved_aside_and_a_resumed_one_goes_on(run, work):
@@ -468,14 +538,7 @@ def test_in_the_background_all_are_watched_and_can_be_stopped(run, work):
     )
     os.kill(int(started[-1].stdout.split("kill ")[1].split()[0]), signal.SIGTERM)
     wait_for(lambda: "stopped" in launch.read_text())
-    wait_for(
-        lambda: (
-            subprocess.run(
-                ["pgrep", "-f", str(work.parent / "tools")], capture_output=True
-            ).returncode
-            == 1
-        )
-    )
+    wait_for(lambda: not run.living())
 
 
 def test_a_crash_after_the_training_was_done_is_no_failure(run, work):
@@ -617,9 +680,30 @@ def test_every_script_says_how_it_is_used():
         assert "--wait" in result.stdout and "train.py --help" in result.stdout
 
 
+def test_without_mindspore_there_is_help_and_one_line(run, work):
+    """Of the Pythons on PATH none has it."""
+    tools = work.parent / "tools"
+    tools.mkdir()
+    for name in ("python", "python3"):
+        (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+        (tools / name).chmod(0o755)
+    run.bin = tools
+    script = ["run_standalone_gpu_train.sh", "the data", "my config.yaml"]
+    assert run(*script, "--help").stdout.startswith("usage: ")
+    result = run(*script)
+    assert result.returncode == 2 and result.stderr == (
+        "run_standalone_gpu_train.sh: error: no Python on PATH has MindSpore: "
+        "pip install -r requirements.txt, or make .venv with bash scripts/quickstart.sh\n"
+    )
+    for name in ("python", "python3"):
+        (tools / name).write_text("#!/bin/sh\nexit 1\n")
+    result = run(*script)
+    assert result.returncode == 2 and "there is no Python 3.9 or later on PATH" in result.stderr
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """Eight images to train on, of roads_epfl where they are at hand, in a folder of their own, and a bash that starts there."""
+    """A folder with eight images, of roads_epfl if at hand, and a bash that starts there."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "data").mkdir()
     if EPFL.exists():
@@ -719,8 +803,8 @@ def test_three_go_on_where_two_were(real, mindspore):
     )
     assert (
         "rank 2 of 3" in logs[2]
-        and "batches of 3 x 32 x 32" in logs[2]
-        and "batches of 2 x 32 x 32" in logs[0]
+        and "batches of 3 x 64 x 64" in logs[2]
+        and "batches of 2 x 64 x 64" in logs[0]
     )
     figures = [
         [

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
-from dlinknet.devices import runtime
-from dlinknet.errors import UserError
+from dlinknet.devices import available, runtime
+from dlinknet.devices.launcher import find_launch
+from dlinknet.errors import InputError
 from tests.conftest import ROOT
 
 
 def no_devices(monkeypatch):
-    monkeypatch.setattr(runtime, "_plugged_in", lambda target: False)
+    monkeypatch.setattr(available, "is_plugged_in", lambda target: False)
 
 
 def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(mindspore, monkeypatch):
@@ -28,7 +29,7 @@ def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(mindspore, monkeypa
 @pytest.mark.parametrize("target, words", [("Ascend", "/dev/davinci"), ("GPU", "/dev/nvidia")])
 def test_a_device_that_is_not_there_is_one_line(mindspore, monkeypatch, target, words):
     no_devices(monkeypatch)
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         runtime.start(target, 0, 1)
     assert (
         words in str(error.value)
@@ -38,20 +39,20 @@ def test_a_device_that_is_not_there_is_one_line(mindspore, monkeypatch, target, 
 
 
 def test_what_is_missing_for_a_device_is_named(mindspore, monkeypatch):
-    monkeypatch.setattr(runtime, "_plugged_in", lambda target: True)
-    for name in runtime.CANN:
+    monkeypatch.setattr(available, "is_plugged_in", lambda target: True)
+    for name in available.CANN:
         monkeypatch.delenv(name, raising=False)
     assert (
         "CANN is not set up (ASCEND_TOOLKIT_HOME and ASCEND_HOME_PATH are empty)"
-        in runtime._missing("Ascend")
+        in available.find_lack("Ascend")
     )
     monkeypatch.setenv("ASCEND_HOME_PATH", "/usr/local/Ascend/latest")
-    assert runtime._missing("Ascend") == ""
+    assert available.find_lack("Ascend") == ""
     monkeypatch.setattr(mindspore, "__file__", "/elsewhere/mindspore/__init__.py")
-    assert "is a wheel without it (libmindspore_ascend.so* is missing)" in runtime._missing(
+    assert "is a wheel without it (libmindspore_ascend.so* is missing)" in available.find_lack(
         "Ascend"
     )
-    assert "is a wheel without it (libmindspore_gpu.so* is missing)" in runtime._missing("GPU")
+    assert "is a wheel without it (libmindspore_gpu.so* is missing)" in available.find_lack("GPU")
 
 
 @pytest.mark.parametrize(
@@ -59,18 +60,19 @@ def test_what_is_missing_for_a_device_is_named(mindspore, monkeypatch):
 )
 def test_a_device_whose_libraries_are_missing_is_one_line(target, words):
     """The plugin of the wheel really fails to load here, with a page of C++."""
-    if runtime._plugged_in(target):
+    if available.is_plugged_in(target):
         pytest.skip("this machine has such a device")
     code = (
-        f"from dlinknet.devices import runtime as r; r._plugged_in = lambda target: True\n"
-        f"try:\n    r.start({target!r}, 3, 1)\nexcept r.UserError as error:\n    print(error)"
+        "from dlinknet.devices import available, runtime as r\n"
+        "available.is_plugged_in = lambda target: True\n"
+        f"try:\n    r.start({target!r}, 3, 1)\nexcept r.InputError as error:\n    print(error)"
     )
     environment = {**os.environ, "ASCEND_HOME_PATH": "/usr/local/Ascend/latest"}
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment
     ).stdout
-    (line,) = [line for line in out.splitlines() if line.startswith("device_target: ")]
-    assert line.startswith(f"device_target: {target} 3 does not work: ") and words in line, line
+    (line,) = [line for line in out.splitlines() if " 3 does not work: " in line]
+    assert line.startswith(f"{target} 3 does not work: ") and words in line, line
     assert line.endswith(runtime.NEEDS[target])
 
 
@@ -100,40 +102,23 @@ print("all are known")
     assert said.stdout.endswith("all are known\n"), said.stderr
 
 
-def test_processes_of_a_launcher_are_not_taken_for_one(monkeypatch):
-    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
-    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_RANK", "1")
-    with pytest.raises(
-        UserError, match=r"run_distribute is False, but 4 processes were started \(mpirun\)"
-    ):
-        runtime.refuse_lonely(False)
-    runtime.refuse_lonely(True)
-    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1")
-    runtime.refuse_lonely(False)
-
-
 def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeypatch):
     if not mindspore.__version__.startswith("2.0"):
         pytest.skip("this MindSpore can")
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")
     monkeypatch.setenv("MS_WORKER_NUM", "2")
     with pytest.raises(
-        UserError,
-        match="run_distribute: several processes on a CPU take MindSpore 2.7 or later, this one is 2.0",
+        InputError,
+        match="^several processes on a CPU require MindSpore 2.7 or later, this one is 2.0",
     ):
-        runtime.start("CPU", 0, 1, distribute=True)
-
-
-def test_without_a_launcher_there_are_no_others():
-    with pytest.raises(UserError, match="run_distribute: no launcher started this process"):
-        runtime.start("CPU", 0, 1, distribute=True)
+        runtime.start("CPU", 0, 1, launch=find_launch())
 
 
 def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch):
     """The probe really runs in a process of its own; a GPU that only looks plugged in fails there."""
-    if any(runtime._plugged_in(target) for target in runtime.NODES):
+    if any(available.is_plugged_in(target) for target in available.NODES):
         pytest.skip("this machine has a device")
-    monkeypatch.setattr(runtime, "_plugged_in", lambda target: target == "GPU")
+    monkeypatch.setattr(available, "is_plugged_in", lambda target: target == "GPU")
     device = runtime.start("auto", 0, 1)
     assert (
         device.target == "CPU"
@@ -153,6 +138,6 @@ def test_what_the_user_has_set_in_the_environment_stays():
         capture_output=True,
         text=True,
         env=environment,
-        cwd=runtime.os.path.dirname(runtime.os.path.dirname(runtime.__file__)),
+        cwd=ROOT,
     )
     assert out.stdout.split() == ["DEFAULT", "3"], out.stderr

@@ -5,13 +5,14 @@ import numpy as np
 
 
 def test_pictures_of_classes_have_their_colours_and_a_legend():
-    from dlinknet.data.classes import Class, Classes
+    from dlinknet.data.class_table import ClassTable
+    from dlinknet.data.classes import Class
     from dlinknet.data.pairs import Pair
     from dlinknet.evaluation.overlays import class_picture
     from dlinknet.evaluation.scoring import Scored
     from dlinknet.inference.pictures import class_overlay, legend
 
-    classes = Classes(
+    classes = ClassTable(
         (Class("sky", (250, 10, 20)), Class("a long name", (0, 200, 0))), Class("void", (7, 8, 9))
     )
     truth, prediction = (

@@ -37,10 +37,11 @@ def pairs(tmp_path):
 
 
 def test_differences_changes_and_figures(pairs):
-    from dlinknet.images.read import read_image, read_mask
+    from dlinknet.data.roads import ROADS
+    from dlinknet.images.read import read_image
 
     blue = np.concatenate([read_image(pair.image)[..., 0].ravel() for pair in pairs]).astype(int)
-    truth = np.concatenate([read_mask(pair.mask).ravel() for pair in pairs])
+    truth = np.concatenate([ROADS.read(pair.mask).ravel() for pair in pairs])
     same, more, broken = parity.compare(
         pairs, {"a": Grey(), "b": Grey(1 / 8), "c": Grey(float("nan"))}, Tiling(96, 32), 0.5
     )[0:3]
@@ -115,10 +116,11 @@ def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
 def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
     import cv2
 
-    from dlinknet.data.classes import Class, Classes
+    from dlinknet.data.class_table import ClassTable
+    from dlinknet.data.classes import Class
     from dlinknet.data.pairs import Pair
 
-    classes = Classes(
+    classes = ClassTable(
         tuple(Class(name, (n, n, n), (n,)) for n, name in enumerate(["blue", "green", "red"])),
         Class("void", (9, 9, 9), (9,)),
     )

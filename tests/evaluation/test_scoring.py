@@ -4,14 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data.classes import Class, Classes
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Class
 from dlinknet.data.pairs import Pair
 from dlinknet.devices.ranks import Ranks
 from dlinknet.evaluation.scoring import score_all
 from dlinknet.inference.predictor import Predictor
 from dlinknet.inference.tiles import Tiling
 
-CLASSES = Classes(
+CLASSES = ClassTable(
     (Class("a", (0, 0, 0), (0,)), Class("b", (1, 0, 0), (1,)), Class("c", (2, 0, 0), (2,))),
     Class("v", (3, 0, 0), (9,)),
 )

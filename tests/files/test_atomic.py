@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files.atomic import leftovers, replacing, write_text
+from dlinknet.files.atomic import replacing, temporary_files, write_text
 from dlinknet.files.locks import locked
 from dlinknet.files.places import misnamed, need_file, need_writable_folder
 from dlinknet.files.results import (
@@ -209,7 +209,7 @@ def test_a_temporary_name_is_short_whatever_the_final_name(tmp_path, stem):
     with replacing(file) as temporary:
         temporary.write_text("x")
         assert len(os.fsencode(temporary.name)) < 150 and temporary.suffix == ".png"
-        assert leftovers(file) == [temporary]
+        assert temporary_files(file) == [temporary]
         with replacing(tmp_path / f"{stem[:-1]}z.png") as other:
             assert other != temporary, "names that differ in their last letter"
             other.write_text("y")

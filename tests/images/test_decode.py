@@ -244,6 +244,33 @@ def test_jpegs_are_decoded_as_opencv_does(tmp_path, kind, options):
             decode(file)
 
 
+def test_an_image_is_read_to_its_end(tmp_path):
+    file = tmp_path / "a.jpg"
+    cv2.imwrite(str(file), picture(64, 48))
+    assert prove(file).size == read_header(file).size == (64, 48)
+    file.write_bytes(file.read_bytes()[:-500])
+    assert read_header(file).size == (64, 48)
+    with pytest.raises(BadImage, match="a.jpg: truncated"):
+        prove(file)
+    Image.fromarray(picture(8, 8)[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    with pytest.raises(BadImage, match="deep.png: not 8 bits a channel"):
+        prove(tmp_path / "deep.png")
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bit_colours_are_refused(tmp_path, name):
+    """Pillow calls them RGB as it does 8-bit ones, and OpenCV would divide them by 256: an 11-bit scene would be black."""
+    cv2.imwrite(str(tmp_path / name), picture(8, 8).astype(np.uint16) * 8)
+    with pytest.raises(BadImage, match=f"{name}: not 8 bits a channel"):
+        prove(tmp_path / name)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (7, 100), (1, 1)])
+def test_tiny_images_are_whole(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "tiny.jpg"), picture(*size))
+    assert prove(tmp_path / "tiny.jpg").size == size
+
+
 def test_grey_palette_and_alpha_images_become_colours(tmp_path):
     grey = picture(bands=1)[..., 0]
     for mode in ("L", "LA", "P", "1", "CMYK"):

@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from dlinknet.errors import UserError
-from dlinknet.images.files import BadImage, check_image, find_images
+from dlinknet.images.files import find_images
 
 
 def noise(height, width):
@@ -40,33 +39,6 @@ def test_places_without_images_are_refused(tmp_path):
         cv2.imwrite(str(tmp_path / name), noise(8, 8))
     with pytest.raises(UserError, match="two files for one ID: a.png and a_sat.jpg"):
         find_images(str(tmp_path))
-
-
-def test_an_image_is_read_to_its_end(tmp_path):
-    file = tmp_path / "a.jpg"
-    cv2.imwrite(str(file), noise(64, 48))
-    assert check_image(file)[0] == check_image(file, whole=False)[0] == (64, 48)
-    file.write_bytes(file.read_bytes()[:-500])
-    assert check_image(file, whole=False)[0] == (64, 48)
-    with pytest.raises(BadImage, match="a.jpg: truncated"):
-        check_image(file)
-    Image.fromarray(noise(8, 8)[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
-    with pytest.raises(BadImage, match="deep.png: not 8 bits a channel"):
-        check_image(tmp_path / "deep.png")
-
-
-@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
-def test_sixteen_bit_colours_are_refused(tmp_path, name):
-    """Pillow calls them RGB as it does 8-bit ones, and OpenCV would divide them by 256: an 11-bit scene would be black."""
-    cv2.imwrite(str(tmp_path / name), noise(8, 8).astype(np.uint16) * 8)
-    with pytest.raises(BadImage, match=f"{name}: not 8 bits a channel"):
-        check_image(tmp_path / name)
-
-
-@pytest.mark.parametrize("size", [(4, 4), (7, 100), (1, 1)])
-def test_tiny_images_are_whole(tmp_path, size):
-    cv2.imwrite(str(tmp_path / "tiny.jpg"), noise(*size))
-    assert check_image(tmp_path / "tiny.jpg")[0] == size
 
 
 def test_a_name_that_no_table_can_hold_is_refused(tmp_path):

@@ -8,8 +8,11 @@ import pytest
 
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.preprocess import pad, to_input
-from dlinknet.evaluation import overlays, tables
-from dlinknet.evaluation.metrics import confusion
+from dlinknet.data.roads import ROADS
+from dlinknet.evaluation import overlays
+from dlinknet.evaluation.judging import judge_of
+from dlinknet.evaluation.metrics import Tally, confusion
+from dlinknet.evaluation.tables import write_image_csv
 from dlinknet.inference import pictures
 from dlinknet.inference.engines import NetworkEngine
 from dlinknet.inference.tiles import Tiling, along
@@ -128,7 +131,8 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
         (40, 64): (64, 64)
     }
 
-    tables.write_image_csv([(s.pair.id, s.counts) for s in scored], tmp_path / "images.csv")
+    counts = [(s.pair.id, s.counts) for s in scored]
+    write_image_csv(counts, tmp_path / "images.csv", judge_of(ROADS))
     rows = list(csv.DictReader(open(tmp_path / "images.csv", encoding="utf-8")))
     assert [row["id"] for row in rows] == ["m0", "m1", "m2"]
     assert float(rows[0]["road_iou"]) == pytest.approx(
@@ -142,13 +146,13 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
 
 def test_an_overlay_shows_true_missed_and_false_road_in_three_colours():
     from dlinknet.data.pairs import Pair
-    from dlinknet.evaluation.overlays import overlay
+    from dlinknet.evaluation.overlays import road_picture
     from dlinknet.evaluation.scoring import Scored
 
     image = np.full((40, 60, 3), 100, np.uint8)
     truth, prediction = np.zeros((2, 40, 60), np.uint8)
     truth[:20], prediction[10:30] = 1, 1
-    picture = overlay(
+    picture = road_picture(
         Scored(Pair("x", None, None), image, truth, prediction, confusion(truth, prediction))
     )
     assert picture.shape == (40 + overlays.CAPTION, 124, 3)
@@ -167,7 +171,7 @@ def test_an_overlay_shows_true_missed_and_false_road_in_three_colours():
 
 def test_the_references_three_lines_are_there_and_say_whose_iou_it_is():
 
-    lines = tables.figure_lines(np.array([[90, 2], [3, 5]]))
+    lines = judge_of(ROADS).lines(Tally(np.array([[90, 2], [3, 5]])))
     assert "road_iou: 0.5000" in lines and "acc: 0.9500" in lines and "acc_cls: 0.8016" in lines
     assert lines[-1].startswith("iou: 0.9474 (the background's")
 

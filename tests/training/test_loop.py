@@ -9,10 +9,11 @@ import pytest
 
 from dlinknet import config
 from dlinknet.console import LOG
-from dlinknet.data.classes import ROADS
 from dlinknet.data.pairs import read_pairs
+from dlinknet.data.roads import ROADS
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import RunFailed
+from dlinknet.evaluation.metrics import ROAD_FIGURES
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def make(mindspore, stripe_data, tmp_path):
         trainer = Trainer(recipe, network, loader, files, data_identity(pairs, []))
         trainer.settings = settings
         if validate:
-            trainer.validate_with(lambda: validate(network), ROADS.shown)
+            trainer.validate_with(lambda: validate(network), ROAD_FIGURES)
         return trainer
 
     return build

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from dlinknet.data.classes import Class, Classes
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Class
 from dlinknet.files.fields import BadFields
 from dlinknet.training.identity import DataIdentity
 from dlinknet.training.progress import Best, Position, SavedRun, State
@@ -30,7 +31,7 @@ def row(epoch):
 STATE = State(Position(3, 8, 2.5, 1, 4.0), 22, Best("road_iou", 0.5, 1), [row(1), row(2)], "", 0)
 RULE = PlateauRule(2e-4, 1.25, 1)
 DATA = DataIdentity(
-    ("r0", "r1"), (), "9" * 64, Classes((Class("a", (0, 0, 0)), Class("b", (1, 0, 0), (1,))))
+    ("r0", "r1"), (), "9" * 64, ClassTable((Class("a", (0, 0, 0)), Class("b", (1, 0, 0), (1,))))
 )
 TEXT = {
     **STATE.to_dict(),

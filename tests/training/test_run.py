@@ -248,10 +248,13 @@ def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path)
 
 
 def test_other_classes_are_another_data_set(pairs, tmp_path):
-    from dlinknet.data.classes import Class, Classes
+    from dlinknet.data.class_table import ClassTable
+    from dlinknet.data.classes import Class
 
-    one, other = (Classes((Class("a", (0, 0, 0)), Class(name, (1, 0, 0), (1,)))) for name in "bc")
-    moved = Classes((one.listed[0], dataclasses.replace(one.listed[1], values=(2,))))
+    one, other = (
+        ClassTable((Class("a", (0, 0, 0)), Class(name, (1, 0, 0), (1,)))) for name in "bc"
+    )
+    moved = ClassTable((one.listed[0], dataclasses.replace(one.listed[1], values=(2,))))
     meta = saved(data_identity(pairs, [], one))
     refuse_changes(meta, settings(), data_identity(pairs, [], one), tmp_path / "a_last.ckpt")
     with pytest.raises(

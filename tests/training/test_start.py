@@ -5,7 +5,8 @@ import pytest
 
 from dlinknet import config
 from dlinknet.commands.resuming import starts_from
-from dlinknet.data.classes import ROADS, parse_classes
+from dlinknet.data.read_table import parse_classes
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
 
 CLASSES = parse_classes(

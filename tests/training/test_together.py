@@ -70,7 +70,7 @@ def test_what_the_processes_tell_each_other(together):
         assert rank["average"][0] == (size + 1) / 2 and np.all(
             rank["average"][1:] == 10 * (size - 1) / 2
         )
-        assert rank["equalised"] == 5
+        assert rank["broadcast"] == 5
         assert rank["unlike"].tolist() == [size - 1]
     assert sorted(number for rank in together for number in rank["share"]) == list(range(7))
 
@@ -97,7 +97,7 @@ def test_processes_that_would_not_train_the_same_are_refused(together):
 def test_one_process_sends_nothing(alone):
     assert alone["total"].tolist() == [[0, 2**20 - 1], [10**12 + 1, 3]] and alone["average"][0] == 1
     assert (
-        alone["equalised"] == 5
+        alone["broadcast"] == 5
         and alone["share"].tolist() == list(range(7))
         and alone["unlike"].tolist() == []
     )

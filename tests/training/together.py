@@ -83,9 +83,10 @@ def cross_entropy(size, mine):
 
 
 def main(folder, size):
-    from dlinknet.devices import runtime
+    from dlinknet.devices import launcher, runtime
 
-    device = runtime.start("CPU", 0, 1, distribute=size > 1)
+    launch = launcher.find_launch() if size > 1 else None
+    device = runtime.start("CPU", 0, 1, launch=launch)
     from mindspore import Tensor, amp, nn
 
     from dlinknet.devices.ranks import Ranks
@@ -126,8 +127,8 @@ def main(folder, size):
     ranks.average([bias, weight])
     found["average"] = np.concatenate([bias.asnumpy(), weight.asnumpy()])
     bias.set_data(Tensor(np.array([ranks.rank + 5], np.float32)))
-    ranks.equalise([bias])
-    found["equalised"] = bias.asnumpy().copy()
+    ranks.broadcast([bias])
+    found["broadcast"] = bias.asnumpy().copy()
     found["share"] = list(ranks.share(list(range(7))))
     found["unlike"] = ranks.unlike("the same" if ranks.rank != size - 1 else f"rank {ranks.rank}")
 

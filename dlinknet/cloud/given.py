@@ -1,0 +1,34 @@
+"""The settings that a job gives to its command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dlinknet import config
+
+
+def given_settings(
+    name: str, arguments: list[str], environment: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return (the settings that were given to a command, as text; the other arguments).
+
+    Arguments count before environment variables. Jobs often share a console's parameters, so a
+    setting of another command is no mistake.
+
+    Args:
+        name: the command's, as in 'train'.
+    """
+    given, unknown = config.split(arguments, "")
+    names = (*config.TYPES, "config_path")
+    said = {setting: environment[setting] for setting in names if environment.get(setting)}
+    for setting, value in said.items():
+        if setting != "config_path":
+            config.check(setting, value, "environment variable")
+    values = {**said, **given}
+    used = {
+        setting: value
+        for setting, value in values.items()
+        if setting == "config_path" or config.uses(name, setting)
+    }
+    others = [f"--{setting}={value}" for setting, value in values.items() if setting not in used]
+    return used, [*unknown, *others]

@@ -1,0 +1,77 @@
+"""Which devices of this machine can be used."""
+
+from __future__ import annotations
+
+import glob
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# A machine has one of these files if a device of the kind is plugged in and its driver is loaded.
+NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
+CANN = ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH")
+PROBE_SECONDS = 300
+
+
+def best_device(device_id: int) -> tuple[str, str]:
+    """Return (the best kind of device that computes something, why better kinds do not).
+
+    Args:
+        device_id: which Ascend or GPU of this machine.
+    """
+    refused: list[str] = []
+    for target in ("Ascend", "GPU"):
+        reason = find_lack(target) or _probe(target, device_id)
+        if not reason:
+            return target, "; ".join(refused)
+        refused.append(f"{target}: {reason}")
+    return "CPU", "; ".join(refused)
+
+
+def find_lack(target: str) -> str:
+    """Return the first thing that this machine lacks to use a device, in words; '' for nothing."""
+    if not is_plugged_in(target):
+        nodes = " or ".join(NODES[target])
+        return f"none is plugged in, or its driver is not loaded ({nodes} is missing)"
+    plugin = f"libmindspore_{target.lower()}.so*"
+    import mindspore
+
+    if not glob.glob(os.path.join(os.path.dirname(mindspore.__file__), "lib", "plugin", plugin)):
+        return f"this MindSpore {mindspore.__version__} is a wheel without it ({plugin} is missing)"
+    if target == "Ascend" and not any(os.environ.get(name) for name in CANN):
+        return (
+            f"CANN is not set up ({' and '.join(CANN)} are empty): source set_env.sh in its "
+            "folder, often /usr/local/Ascend"
+        )
+    return ""
+
+
+def is_plugged_in(target: str) -> bool:
+    """Return whether this machine has a device of a kind, with its driver."""
+    return any(glob.glob(pattern) for pattern in NODES[target])
+
+
+def _probe(target: str, device_id: int) -> str:
+    """Return why a device does not compute, in a few words; '' if it does.
+
+    It is tried in a process of its own: a device that fails at its start can end the process.
+    """
+    launchers = ("MS_ROLE", "OMPI_")
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(launchers)}
+    code = f"from dlinknet.devices import runtime; runtime.try_device({target!r}, {device_id})"
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env=alone,
+            timeout=PROBE_SECONDS,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+    except subprocess.TimeoutExpired:
+        return f"did not answer in {PROBE_SECONDS} s"
+    if probe.returncode == 0:
+        return ""
+    lines = [line for line in probe.stderr.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else f"ended with status {probe.returncode}"

@@ -1,0 +1,147 @@
+"""run_infer_310.sh: build the C++ program, run it on a folder of images, score what it wrote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from dlinknet.devices.log_folders import here, hold, move_aside, now
+from dlinknet.devices.processes import ROOT, StopRequest, python_command, start, wait_for
+from dlinknet.devices.script_arguments import Arguments, need_file, need_folder, need_number
+from dlinknet.devices.supervisor import say
+from dlinknet.errors import UserError
+
+RESULTS = ("result_Files", "time_Result", "acc.log", "infer.log")
+MODULES = ("cv2", "numpy", "PIL", "tqdm", "yaml")
+
+
+def infer(_: str, asked: Arguments) -> None:
+    """Infer on an Ascend (.mindir) or on a CPU (.onnx), and print the score."""
+    data, labels, model, *rest = asked.words
+    for_program, for_score = _sort_settings(asked.settings, data)
+    need_folder("DATA_PATH", data)
+    need_folder("LABEL_PATH", labels)
+    need_file("MINDIR_PATH", model)
+    device_id = need_number("DEVICE_ID", rest[0] if rest else "0")
+    if not model.endswith((".onnx", ".mindir")):
+        raise UserError(f"MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU), not {model}")
+    if not all(map(find_spec, MODULES)):
+        raise UserError(
+            "no Python on PATH has numpy, opencv-python-headless, pillow, pyyaml and tqdm, "
+            "which the score needs: pip install them"
+        )
+    lock = _make_room()
+    request = StopRequest()
+    program = _build("opencv" if model.endswith(".onnx") else "", request)
+    words = [
+        f"--model={model}",
+        f"--images={data}",
+        "--results=result_Files",
+        "--times=time_Result",
+        f"--device_id={device_id}",
+        *for_program,
+    ]
+    _run_program([program, *words], lock, request)
+    _score(["result_Files", labels, *for_score], request)
+
+
+def _sort_settings(settings: Sequence[str], data: str) -> tuple[list[str], list[str]]:
+    """Return (what goes to the program, what goes to the score).
+
+    Raises:
+        UserError: a setting belongs to neither.
+    """
+    for_program, for_score = [], []
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name == "--class_table":
+            for_score += [setting, "--data_layout=folder", f"--data_path={data}"]
+        elif name in ("--threshold", "--ignore_index"):
+            for_score.append(setting)
+        elif name == "--tile_overlap":
+            for_program.append(setting)
+        elif name == "--fp16" and value in ("True", "true", "False", "false"):
+            for_program += ["--fp16"] * (value in ("True", "true"))
+        else:
+            raise UserError(
+                f"'{setting}' is no setting of this script: bash scripts/run_infer_310.sh --help"
+            )
+    return for_program, for_score
+
+
+def _make_room() -> int:
+    """Move results of an earlier call aside, and lock this folder; return the lock's descriptor.
+
+    Raises:
+        UserError: another call works here, or nothing can be written.
+    """
+    if not os.access(".", os.W_OK):
+        raise UserError(f"cannot write to {here()}, where the results would lie")
+    lock = hold("infer_310", "the inference")
+    stamp = now()
+    for name in RESULTS:
+        move_aside(Path(name), stamp)
+    return lock
+
+
+def _build(engine: str, request: StopRequest) -> str:
+    """Build the program and return its path.
+
+    Args:
+        engine: 'opencv', or empty for MindSpore.
+    """
+    build = ROOT / "ascend310_infer"
+    folder = os.environ.get("BUILD_DIR") or str(build / f"build_{engine or 'mindspore'}")
+    child = subprocess.Popen(
+        ["bash", str(build / "build.sh"), *([engine] if engine else [])],
+        env={**os.environ, "BUILD_DIR": folder},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    status = wait_for(child, request)
+    if status:  # it has said why
+        sys.exit(status)
+    return child.communicate()[0].strip()
+
+
+def _run_program(command: list[str], lock: int, request: StopRequest) -> None:
+    """Run the program with its log in infer.log, and print the last line of it.
+
+    Raises:
+        UserError: the program failed.
+        SystemExit: a signal has ended it.
+    """
+    log = here() / "infer.log"
+    say(f"running {command[0]}; log: {log}")
+    # MindSpore's own lines would repeat what the program reports.
+    os.environ.setdefault("GLOG_v", "4")
+    process = start("the inference", command, log, keep=(lock,))
+    status = wait_for(process.child, request)
+    say(process.last_line())
+    if request.number:
+        sys.exit(status)
+    if status:
+        raise UserError(f"the inference {process.ended_as(status)} (log: {log})")
+
+
+def _score(words: list[str], request: StopRequest) -> None:
+    """Score the results into acc.log, and print it.
+
+    Raises:
+        SystemExit: the score failed, and has said why; or a signal has ended it.
+    """
+    unfinished = Path("acc.log.part")
+    command = [*python_command("postprocess.py"), *words]
+    with open(unfinished, "wb") as output:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output)
+        status = wait_for(child, request)
+    if status:
+        unfinished.unlink()
+        sys.exit(status if request.number else 1)
+    unfinished.rename("acc.log")
+    say(Path("acc.log").read_text(encoding="utf-8", errors="replace").rstrip("\n"))

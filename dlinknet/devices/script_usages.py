@@ -1,0 +1,149 @@
+"""What each of the scripts run_*.sh accepts, and what its --help says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SETTINGS = """\
+  --key=value   settings of the command (python train.py --help); relative paths start where you
+                stand
+  --wait        wait for the end, and fail if a process fails; without it the work goes on in the
+                background"""
+DATASET = "  DATASET       folder of ID_sat.jpg and ID_mask.png"
+CONFIG_PATH = "  CONFIG_PATH   settings, for instance dlinknet_config.yaml"
+LOGS = "Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output"
+OWNED = ("data_path", "config_path", "output_path", "run_distribute", "device_id")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a script accepts.
+
+    words: the names of its words, optional ones in brackets. explained: what they mean.
+    fewest, most: how many words there may be. owned: the settings that the script itself gives to
+    the command. settings: what the help says of the arguments that begin with --.
+    """
+
+    words: str
+    explained: str
+    fewest: int
+    most: int
+    owned: tuple[str, ...]
+    settings: str = SETTINGS
+
+
+def usage_of(device: str, kind: str) -> Usage:
+    """Return what a script accepts.
+
+    Args:
+        device: Ascend, GPU, CPU or msrun.
+        kind: standalone_train, standalone_eval, distribute_train or infer_310.
+    """
+    if kind == "infer_310":
+        return INFER_310
+    if kind == "distribute_train":
+        return DISTRIBUTE[device]
+    usage = TRAIN if kind == "standalone_train" else EVAL
+    if device == "CPU":
+        return usage
+    return Usage(
+        f"{usage.words} [DEVICE_ID] (default 0)",
+        usage.explained,
+        usage.fewest,
+        usage.most + 1,
+        usage.owned,
+    )
+
+
+TRAIN = Usage(
+    "DATASET CONFIG_PATH",
+    f"{DATASET}\n{CONFIG_PATH}\nThe log is ./train.log, checkpoints go to ./output.",
+    fewest=2,
+    most=2,
+    owned=(*OWNED, "device_target"),
+)
+EVAL = Usage(
+    "DATASET LABEL_PATH CHECKPOINT PREDICT_PATH CONFIG_PATH",
+    f"""\
+  DATASET       folder of ID_sat.jpg
+  LABEL_PATH    folder of the true masks ID_mask.png
+  CHECKPOINT    a trained network
+  PREDICT_PATH  folder that receives masks, overlays and figures
+{CONFIG_PATH}
+The log, with the figures, is ./eval.log.""",
+    fewest=5,
+    most=5,
+    owned=(
+        *("data_path", "label_path", "trained_ckpt", "predict_path", "config_path"),
+        *("device_target", "device_id"),
+    ),
+)
+DISTRIBUTE = {
+    "Ascend": Usage(
+        "RANK_TABLE_FILE DATASET CONFIG_PATH",
+        f"""\
+  RANK_TABLE_FILE  which rank is which Ascend; on a server, python -m dlinknet rank-table
+                --devices=all --rank_table=FILE makes one
+{DATASET}
+{CONFIG_PATH}
+{LOGS}. A table of several servers: call this on each of them.""",
+        fewest=3,
+        most=3,
+        owned=(*OWNED, "device_target"),
+    ),
+    "GPU": Usage(
+        "DATASET CONFIG_PATH DEVICE_NUM CUDA_VISIBLE_DEVICES",
+        f"""\
+{DATASET}
+{CONFIG_PATH}
+  DEVICE_NUM    how many GPUs
+  CUDA_VISIBLE_DEVICES   which, for instance 0,1,2,3
+{LOGS}.""",
+        fewest=4,
+        most=4,
+        owned=(*OWNED, "device_target"),
+    ),
+    "CPU": Usage(
+        "DATASET CONFIG_PATH WORKER_NUM",
+        f"{DATASET}\n{CONFIG_PATH}\n  WORKER_NUM    how many processes\n{LOGS}.",
+        fewest=3,
+        most=3,
+        owned=(*OWNED, "device_target"),
+    ),
+    "msrun": Usage(
+        "DATASET CONFIG_PATH [WORKER_NUM [LOCAL_WORKER_NUM MASTER_ADDR MASTER_PORT NODE_RANK]]",
+        f"""\
+{DATASET}
+{CONFIG_PATH}
+  WORKER_NUM    how many processes on all machines; in a ModelArts container this and what follows
+                may be left out
+On several machines, call it on each with
+  LOCAL_WORKER_NUM  how many processes of them on this machine
+  MASTER_ADDR   address of the machine with rank 0, the same on all
+  MASTER_PORT   a free port there, the same on all
+  NODE_RANK     which machine this is: 0, 1, ...
+{LOGS} on the machine with rank 0.""",
+        fewest=2,
+        most=7,
+        owned=OWNED,
+    ),
+}
+INFER_310 = Usage(
+    "DATA_PATH LABEL_PATH MINDIR_PATH [DEVICE_ID]",
+    """\
+  DATA_PATH     folder of images ID_sat.jpg
+  LABEL_PATH    folder of their masks ID_mask.png; with --class_table: NAME.png of NAME.jpg
+  MINDIR_PATH   what export.py wrote with --batch_size=1, with its .json beside it: FILE.mindir
+                (Ascend) or FILE.onnx (CPU)
+  DEVICE_ID     which Ascend (default 0)""",
+    fewest=3,
+    most=4,
+    owned=("data_path", "label_path", "predict_path", "device_id"),
+    settings="""\
+  --class_table=TABLE the masks are of these classes and named as their images (or NAME_L)
+  --ignore_index=none their void is one more class
+  --threshold=T       road is above it, for the score (0.5)
+  --tile_overlap=N    pixels that tiles of larger images share at least (256)
+  --fp16=True         an Ascend computes in float16; without it in float32 as far as it can
+It waits for the end, and fails if a step fails.""",
+)
