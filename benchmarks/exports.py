@@ -1,8 +1,11 @@
-"""D-LinkNet34's exports beside PyTorch eager and the checkpoint, inference on the CPU: time and memory. python benchmarks/exports.py
+"""Compare the inference of D-LinkNet34's exports, its checkpoint and PyTorch eager on the CPU.
 
---size is the image's side in pixels; --calls are measured in each round, after one that is not. The time that the network's
-multiply-adds take at the speed of this machine's matrix product is measured too: less than that takes no engine that multiplies
-in float32 what the network says.
+Run: python benchmarks/exports.py
+
+It measures time and memory. --size is the side of the image in pixels. Each round measures --calls
+calls, after one call that does not count. It also measures the time of as many multiply-adds as the
+network has, at the speed of this machine's matrix product. That is a lower bound of the time in
+float32.
 """
 
 import subprocess
@@ -20,11 +23,11 @@ NAMES = {
     "mindir": "MINDIR, BatchNorm folded",
     "onnx": "ONNX Runtime",
 }
-SIDE = 2048  # of the matrices
+SIDE = 2048  # side of the matrices, which fit the cache well
 
 
 def write_models(folder: Path, size: int) -> None:
-    """The same random weights as PyTorch's arrays, checkpoint, MINDIR and ONNX."""
+    """Write random weights as arrays for PyTorch, and as checkpoint, MINDIR and ONNX."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, sides.SEED)
@@ -51,19 +54,18 @@ def write_models(folder: Path, size: int) -> None:
 
 
 def exported_inference(name: str, folder: Path, size: int):
-    """A call that makes the probabilities of the image that the other sides compute."""
-    from dlinknet import config
+    """Return a call that computes the probabilities of the image of the other sides."""
+    from dlinknet.devices import runtime
     from dlinknet.inference.open_model import open_model
 
-    engine = open_model(
-        str(folder / f"model.{name}"), "exports", config.load(["--device_target=CPU"], "")
-    ).engine
+    file = str(folder / f"model.{name}")
+    engine = open_model(file, lambda: str(runtime.start("CPU", 0, sides.SEED))).engine
     images = sides.batch(1, size)[0]
     return lambda: engine(images)
 
 
 def measure_product(options) -> None:
-    """Seconds of as many multiply-adds as the network has, by NumPy's product of two matrices that fit the cache well."""
+    """Measure the seconds of the network's number of multiply-adds in NumPy's matrix product."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, sides.SEED)
@@ -81,6 +83,7 @@ def measure_product(options) -> None:
 
 
 def measure_side(options) -> None:
+    """Measure one side in this process."""
     folder = Path(options.weights)
     if options.side == "write":
         write_models(folder, options.size)
@@ -97,6 +100,7 @@ def measure_side(options) -> None:
 
 
 def main() -> None:
+    """Measure all sides in turn, print the ratios and keep the figures."""
     options = sides.parser(__doc__, size=1024, calls=8).parse_args()
     if options.side:
         return measure_side(options)
@@ -110,8 +114,8 @@ def main() -> None:
         if name != "pytorch":
             ratios[name] = measure.compare(results, name, "pytorch")
             print(
-                f"{text}, {options.size}x{options.size}: {ratios[name]['seconds_ratio']:.2f} of PyTorch's time, "
-                f"{ratios[name]['peak_gb_ratio']:.2f} of its memory"
+                f"{text}, {options.size}x{options.size}: {ratios[name]['seconds_ratio']:.2f} of "
+                f"PyTorch's time, {ratios[name]['peak_gb_ratio']:.2f} of its memory"
             )
     product = results["product"]["seconds"] / results["pytorch"]["seconds"]
     print(f"the same multiply-adds as a product of matrices: {product:.2f} of PyTorch's time")

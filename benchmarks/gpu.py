@@ -1,9 +1,12 @@
-"""Training and inference of D-LinkNet34 on one GPU, ours beside PyTorch's on the same card. python benchmarks/gpu.py
+"""Compare the training of D-LinkNet34 in MindSpore and in PyTorch on one GPU.
 
-Each side trains --steps steps of --batch images of --size x --size pixels, after two that are not counted: in float32, with
-TF32 convolutions, and in mixed precision (ours: amp_level O1, O2 and O3; PyTorch: autocast to float16). Then the probabilities of one image
-on the GPU are compared with the CPU's. Needs MindSpore on a GPU (scripts/gpu_environment.sh) and a PyTorch with CUDA in the
-environment that --torch_python names. --device_target=CPU tries the course of it on a CPU.
+Run: python benchmarks/gpu.py
+
+Each side trains --steps steps of --batch images of --size x --size pixels, after two steps that do
+not count: in float32, with TF32 convolutions, and in mixed precision (MindSpore: amp_level O1, O2
+and O3; PyTorch: autocast to float16). Then the probabilities of one image on the GPU are compared
+with those on the CPU. This requires MindSpore on a GPU (scripts/gpu_environment.sh), and a PyTorch
+with CUDA in the environment of --torch_python. --device_target=CPU tries all steps on a CPU.
 """
 
 import argparse
@@ -16,12 +19,12 @@ import measure
 import numpy as np
 import sides
 
-OURS = ("float32", "tf32", "O1", "O2", "O3")
-THEIRS = ("float32", "tf32", "mixed")
+MINDSPORE = ("float32", "tf32", "O1", "O2", "O3")
+PYTORCH = ("float32", "tf32", "mixed")
 
 
 def ask_card(query: str) -> str:
-    """What nvidia-smi says of the first card; empty where there is none."""
+    """Return the answer of nvidia-smi about the first card; '' if there is none."""
     try:
         said = subprocess.run(
             ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits", "--id=0"],
@@ -35,12 +38,16 @@ def ask_card(query: str) -> str:
 
 
 def used_gb() -> float:
-    """Memory of the card that is taken, in GB, while no other work runs on it; 0 where there is no card."""
+    """Return the used memory of the first card in GB; 0 if there is no card.
+
+    No other program may run on the card.
+    """
     said = ask_card("memory.used")
     return float(said) * 2**20 / 1e9 if said else 0.0
 
 
 def main() -> None:
+    """Measure all sides, compare the devices, print the ratios and keep the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,15 +70,16 @@ def main() -> None:
     )
     if subprocess.run([options.torch_python, "-c", need], capture_output=True).returncode:
         sys.exit(
-            f"{options.torch_python} has no PyTorch that works on this {options.device_target}: name one with --torch_python"
+            f"{options.torch_python} has no PyTorch that works on this {options.device_target}: "
+            "name a Python that has one with --torch_python"
         )
     asked = [f"--size={options.size}", f"--batch={options.batch}", f"--steps={options.steps}"]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         asked += [f"--folder={folder}"]
         for maker, precision in [
-            *(("mindspore", name) for name in OURS),
-            *(("pytorch", name) for name in THEIRS),
+            *(("mindspore", name) for name in MINDSPORE),
+            *(("pytorch", name) for name in PYTORCH),
         ]:
             python = sys.executable if maker == "mindspore" else options.torch_python
             answer = measure.side(
@@ -84,7 +92,8 @@ def main() -> None:
             answer["seconds"] = float(np.median(answer["seconds"]))
             found[f"{maker} {precision}"] = answer
             print(
-                f"{maker}, {precision}: {1000 * answer['seconds']:.1f} ms a step, {answer['device_gb']:.2f} GB on the card, "
+                f"{maker}, {precision}: {1000 * answer['seconds']:.1f} ms a step, "
+                f"{answer['device_gb']:.2f} GB on the card, "
                 f"loss {answer['losses'][0]:.4f} -> {answer['losses'][1]:.4f}",
                 flush=True,
             )
@@ -96,9 +105,9 @@ def main() -> None:
             ).max()
         )
     best = min(("O1", "O2", "O3"), key=lambda level: found[f"mindspore {level}"]["seconds"])
-    for ours, theirs in (("float32", "float32"), ("tf32", "tf32"), (best, "mixed")):
-        share = found[f"mindspore {ours}"]["seconds"] / found[f"pytorch {theirs}"]["seconds"]
-        print(f"{ours}: {share:.2f} of the time of PyTorch's {theirs}")
+    for mindspore, pytorch in (("float32", "float32"), ("tf32", "tf32"), (best, "mixed")):
+        share = found[f"mindspore {mindspore}"]["seconds"] / found[f"pytorch {pytorch}"]["seconds"]
+        print(f"{mindspore}: {share:.2f} of the time of PyTorch's {pytorch}")
     print(
         f"probabilities on {options.device_target} and CPU differ by at most {differ:.1e}"
         + ("" if differ < 1e-3 else ": TOO MUCH")
@@ -118,6 +127,7 @@ def main() -> None:
 
 
 def one_side(options: argparse.Namespace) -> None:
+    """Measure one side in this process."""
     folder = Path(options.folder)
     if options.side == "inference":
         infer = sides.mindspore_inference(

@@ -1,7 +1,11 @@
-"""What the C++ program's threads gain: its pipeline beside the same engine in a plain loop. python benchmarks/infer_310.py
+"""Compare the pipeline of the C++ program with the same engine in a plain loop.
 
-Twice: with D-LinkNet34 exported for --size (on a CPU its time is nearly all), and with a network of one convolution, whose time is
-about that of decoding, as on an Ascend. Takes the packages of requirements-onnx.txt and what ascend310_infer/build.sh names.
+Run: python benchmarks/infer_310.py
+
+It measures two networks. D-LinkNet34 for --size needs nearly all of the time on a CPU. A network
+with one convolution needs about as much time as the decoding of the images, as D-LinkNet34 does on
+an Ascend. This requires the packages of requirements-onnx.txt and those that
+ascend310_infer/build.sh names.
 """
 
 import argparse
@@ -18,7 +22,7 @@ import numpy as np
 
 
 def write_light_model(file: Path, size: int) -> None:
-    """One 3x3 convolution to 4 maps, their mean and a sigmoid, as an export of ours."""
+    """Write an export of a 3x3 convolution to 4 maps, a 1x1 convolution and a sigmoid."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -57,7 +61,7 @@ def write_light_model(file: Path, size: int) -> None:
 
 
 def write_model(file: Path, size: int) -> None:
-    """D-LinkNet34 with random weights."""
+    """Write D-LinkNet34 with random weights as an ONNX file."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
@@ -86,6 +90,12 @@ def write_model(file: Path, size: int) -> None:
 
 
 def images_per_second(program: str, model: Path, images: Path, folder: Path, *words: str) -> float:
+    """Run the C++ program on a folder of images, and return the images per second.
+
+    Args:
+        folder: receives the results and times.
+        words: more arguments of the program.
+    """
     subprocess.run(
         [
             program,
@@ -104,6 +114,7 @@ def images_per_second(program: str, model: Path, images: Path, folder: Path, *wo
 
 
 def main() -> None:
+    """Build the program, measure it with both networks and keep the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

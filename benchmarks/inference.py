@@ -1,6 +1,9 @@
-"""Inference with D-LinkNet34, ours beside PyTorch eager: time and memory. python benchmarks/inference.py
+"""Compare the inference of D-LinkNet34 in MindSpore and in PyTorch eager: time and memory.
 
---size is the image's side in pixels; --calls are measured in each round, after one that is not.
+Run: python benchmarks/inference.py
+
+--size is the side of the image in pixels. Each round measures --calls calls, after one call that
+does not count.
 """
 
 from pathlib import Path
@@ -10,6 +13,7 @@ import sides
 
 
 def main() -> None:
+    """Measure both sides in turn, or one side in this process."""
     options = sides.parser(__doc__, size=1024, calls=8).parse_args()
     if not options.side:
         return sides.versus(

@@ -1,8 +1,12 @@
-"""Training images a second and core, and how long training waits for them. python benchmarks/input_pipeline.py
+"""Measure the training images per second and core, and the time that training waits for them.
 
-Draws 1024x1024 scenes as JPEG and PNG. On one core: what reading alone and the whole pipeline (reading, all augmentations,
-normalising, batches of 4) make. Then one epoch of real training of D-LinkNet34 on all cores (512x512 crops, batch 2): the
-share of its time that it waited for the next batch, the first one included, the compilation not.
+Run: python benchmarks/input_pipeline.py
+
+The images are drawn scenes of 1024x1024 pixels (JPEG, masks PNG). First it measures on one core:
+reading alone, and the whole pipeline (reading, all augmentations, normalising, batches of 4). Then
+it trains D-LinkNet34 for one epoch on all cores (512x512 crops, batch 2), and measures the share of
+the time that the training waits for the next batch. The first batch counts, the compilation does
+not.
 """
 
 import argparse
@@ -17,13 +21,14 @@ import sides
 
 
 def pairs_of(folder: str) -> list:
+    """Return the pairs of the drawn scenes."""
     from dlinknet.data.pairs import read_pairs
 
     return read_pairs(folder, folder)
 
 
 def one_core(folder: str, repeats: int) -> None:
-    """Images a second on one core: reading alone, and the whole pipeline."""
+    """Measure the images per second on one core: reading alone, and the whole pipeline."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from dlinknet.devices import runtime
 
@@ -46,7 +51,7 @@ def one_core(folder: str, repeats: int) -> None:
 
 
 def waiting(folder: str) -> None:
-    """The share of an epoch of training that waits for data."""
+    """Measure the share of an epoch that the training waits for data."""
     _, step = sides.training_step()
     from dlinknet.data.loader import Batching, TrainingLoader
 
@@ -65,6 +70,7 @@ def waiting(folder: str) -> None:
 
 
 def main() -> None:
+    """Measure both parts, each in a process of its own, and keep the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,10 +95,12 @@ def main() -> None:
     reading = rate["read"] / statistics.median(rate["reading"])
     share = epoch["waited"] / epoch["seconds"][0]
     print(
-        f"input pipeline, 1024x1024 JPEG, all augmentations: {per_core:.1f} images/s per core (reading alone: {reading:.1f})"
+        f"input pipeline, 1024x1024 JPEG, all augmentations: {per_core:.1f} images/s per core "
+        f"(reading alone: {reading:.1f})"
     )
     print(
-        f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps (512x512, batch 2)"
+        f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps "
+        "(512x512, batch 2)"
     )
     measure.keep(
         "input_pipeline",

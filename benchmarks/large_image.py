@@ -1,6 +1,8 @@
-"""A 6000x5000 image through the predictor, beside the bare network on tiles: speed and memory.
+"""Compare the prediction of a 6000x5000 image with the network alone on its tiles.
 
-python benchmarks/large_image.py
+Run: python benchmarks/large_image.py
+
+It measures speed and memory.
 """
 
 import argparse
@@ -13,17 +15,22 @@ import measure
 import numpy as np
 import sides
 
-TILE, OVERLAP = 1536, 256  # the settings' defaults
+TILE, OVERLAP = 1536, 256  # the defaults of tile_size and tile_overlap
 
 
 def bare_network(height: int, width: int, weights: Path, calls: int) -> None:
-    """Seconds a tile of the network alone, its input being there."""
+    """Measure the seconds of the network alone on one tile, without preparing its input."""
     infer = sides.mindspore_inference(height, width, weights)
     measure.answer(seconds=measure.repeated(infer, calls))
 
 
 def whole_prediction(file: Path, folder: Path, only_count: bool) -> None:
-    """Seconds from the file to mask and overlay on disk, compilation left out; or only how many tiles of which size."""
+    """Measure the seconds from the file to mask and overlay on disk, without the compilation.
+
+    Args:
+        folder: receives mask and overlay.
+        only_count: only return the number of tiles and their size.
+    """
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
@@ -54,6 +61,7 @@ def whole_prediction(file: Path, folder: Path, only_count: bool) -> None:
 
 
 def main() -> None:
+    """Measure both sides in turn, print the ratios and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--height", type=int, default=5000)
@@ -61,7 +69,7 @@ def main() -> None:
         "--calls",
         type=int,
         default=5,
-        help="calls of the bare network that are measured in each round",
+        help="number of calls of the network alone that each round measures",
     )
     parser.add_argument("--rounds", type=int, default=3)
     for hidden in ("--side", "--folder", "--tile"):
@@ -93,11 +101,13 @@ def main() -> None:
     computed = whole["tiles"] * whole["tile"][0] * whole["tile"][1] / 1e6
     more = predicted["peak_gb"] - bare["peak_gb"]
     print(
-        f"{options.width}x{options.height} in {whole['tiles']} tiles of {tile}: {predicted['seconds']:.1f} s, tiles a second "
-        f"{100 * share:.1f} % of the bare network's; {computed / megapixels:.2f} pixels computed for each of the image"
+        f"{options.width}x{options.height} in {whole['tiles']} tiles of {tile}: "
+        f"{predicted['seconds']:.1f} s, tiles per second {100 * share:.1f} % of the network alone; "
+        f"{computed / megapixels:.2f} pixels computed per pixel of the image"
     )
     print(
-        f"peak memory {predicted['peak_gb']:.2f} GB, {more:.2f} GB above the bare network on one tile ({bare['peak_gb']:.2f} GB)"
+        f"peak memory {predicted['peak_gb']:.2f} GB, {more:.2f} GB above the network alone on one "
+        f"tile ({bare['peak_gb']:.2f} GB)"
     )
     measure.keep(
         "large_image",
@@ -115,7 +125,7 @@ def main() -> None:
 
 
 def draw(folder: Path, height: int, width: int) -> None:
-    """large.jpg: drawn scenes side by side."""
+    """Write large.jpg: drawn scenes side by side."""
     scenes = [
         cv2.imread(str(file))
         for file in sorted(measure.draw_scenes(folder / "scenes", 4).glob("*_sat.*"))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: sides measured in turn, each in a process of its own; medians, ratios, JSON."""
+"""Measure sides in turn, each in its own process: medians, ratios and a JSON file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def repeated(call: Callable[[], Any], times: int, warm_up: int = 1) -> list[float]:
-    """Seconds of each of `times` calls, after `warm_up` calls that are not counted."""
+    """Return the seconds of each of `times` calls, after `warm_up` calls that do not count."""
     for _ in range(warm_up):
         call()
     seconds = []
@@ -32,13 +32,13 @@ def repeated(call: Callable[[], Any], times: int, warm_up: int = 1) -> list[floa
 
 
 def answer(**values: Any) -> None:
-    """Ends a side's process with what it measured; peak_gb, the most memory that it held, is added."""
+    """Print the values that a side measured, with peak_gb, the peak memory of its process."""
     values["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print("ANSWER " + json.dumps(values))
 
 
 def side(script: str, name: str, *arguments: str, python: str = sys.executable) -> dict[str, Any]:
-    """Measures one side: runs the script again with its name; returns what answer() was given there."""
+    """Run the script in a new process that measures one side; return the values of answer()."""
     result = subprocess.run(
         [python, script, f"--side={name}", *arguments], capture_output=True, text=True
     )
@@ -51,14 +51,19 @@ def side(script: str, name: str, *arguments: str, python: str = sys.executable) 
 def in_turn(
     script: str, names: list[str], rounds: int, *arguments: str
 ) -> dict[str, dict[str, Any]]:
-    """Measures the sides one after another, `rounds` times; returns {name: {seconds: median, peak_gb: largest, ...}}."""
+    """Measure the sides one after another, `rounds` times.
+
+    Return name -> the median of the seconds over all calls, the median of each round, the largest
+    peak memory in GB, and the check value of the first round.
+    """
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for number in range(1, rounds + 1):
         for name in names:
             found = side(script, name, *arguments)
             answers[name].append(found)
             print(
-                f"round {number} of {rounds}, {name}: median {statistics.median(found['seconds']):.3f} s, "
+                f"round {number} of {rounds}, {name}: "
+                f"median {statistics.median(found['seconds']):.3f} s, "
                 f"peak {found['peak_gb']:.2f} GB",
                 flush=True,
             )
@@ -74,7 +79,7 @@ def in_turn(
 
 
 def draw_scenes(folder: Path, count: int, size: int = 1024) -> Path:
-    """Draws `count` scenes of size x size (JPEG, masks PNG); returns the folder that holds them."""
+    """Draw `count` scenes of size x size pixels (JPEG, masks PNG); return their folder."""
     subprocess.run(
         [
             sys.executable,
@@ -91,18 +96,22 @@ def draw_scenes(folder: Path, count: int, size: int = 1024) -> Path:
     return folder / "train"
 
 
-def compare(results: dict[str, dict[str, Any]], ours: str, theirs: str) -> dict[str, float]:
-    """Ratios of the medians, smaller being better for ours; ends where the two did not compute the same."""
-    a, b = results[ours]["check"], results[theirs]["check"]
+def compare(results: dict[str, dict[str, Any]], name: str, reference: str) -> dict[str, float]:
+    """Return a side's seconds and memory relative to those of a reference.
+
+    Exit if the two sides did not compute the same value.
+    """
+    a, b = results[name]["check"], results[reference]["check"]
     if abs(a - b) > 1e-4 * abs(b):
         sys.exit(f"the sides do not compute the same: {a} and {b}")
     return {
-        f"{key}_ratio": results[ours][key] / results[theirs][key] for key in ("seconds", "peak_gb")
+        f"{key}_ratio": results[name][key] / results[reference][key]
+        for key in ("seconds", "peak_gb")
     }
 
 
 def keep(name: str, values: dict[str, Any]) -> None:
-    """Writes results/NAME.json with date, machine and versions."""
+    """Write results/NAME.json: the values with date, machine and versions."""
     RESULTS.mkdir(exist_ok=True)
     text = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), **values}
     (RESULTS / f"{name}.json").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
@@ -110,6 +119,7 @@ def keep(name: str, values: dict[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
+    """Return the processor, its cores and the versions of the packages."""
     cpu = next(
         (
             line.split(":")[1].strip()

@@ -1,9 +1,11 @@
-"""Which MindSpore reads which other's MINDIR files: each writes them, each loads them and is compared with the checkpoint.
+"""Find out which MindSpore versions read the MINDIR files of which others.
 
-python benchmarks/mindir_versions.py .venv/bin/python .venv-2.0/bin/python
+Run: python benchmarks/mindir_versions.py .venv/bin/python .venv-2.0/bin/python
 
-Takes any number of Pythons, each with a MindSpore of its own. LinkNet34 with random weights, 64 x 96; planes in, pixels in
-(--pixel_input), any size (--dynamic).
+The arguments are any number of Pythons with different MindSpore versions. Each version writes the
+files, and each version loads them. The results are compared with those of the checkpoint. The
+network is LinkNet34 with random weights for 64 x 96 pixels. Its inputs are planes, pixels
+(--pixel_input), and planes of any size (--dynamic).
 """
 
 import argparse
@@ -17,11 +19,11 @@ import measure
 import numpy as np
 
 KINDS = {"planes": [], "pixels": ["--pixel_input"], "any size": ["--dynamic"]}
-LIMIT = 1e-4  # times the range of the probabilities, or 0.01
+LIMIT = 1e-4  # largest difference, relative to the range of the probabilities (at least 0.01)
 
 
 def write_checkpoint(file: Path) -> None:
-    """Random weights, in a format that every version reads."""
+    """Write random weights in a format that every version reads."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
@@ -32,6 +34,7 @@ def write_checkpoint(file: Path) -> None:
 
 
 def version(python: str) -> str:
+    """Return the version of a Python's MindSpore. Exit if it has none."""
     found = subprocess.run(
         [python, "-c", "import mindspore; print(mindspore.__version__)"],
         capture_output=True,
@@ -45,18 +48,18 @@ def version(python: str) -> str:
 
 
 def expected_of(checkpoint: Path, planes: list) -> list:
-    """What the checkpoint's network computes, by the MindSpore of this process."""
+    """Return the probabilities of the checkpoint's network, by the MindSpore of this process."""
     from mindspore import Tensor
 
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.graph import exported_graph
 
-    graph = exported_graph(load_trained(str(checkpoint), "checkpoint", "linknet34")[1], False)
+    graph = exported_graph(load_trained(str(checkpoint), "linknet34").network, False)
     return [graph(Tensor(array)).asnumpy() for array in planes]
 
 
 def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -> str:
-    """What comes of loading a file: the largest difference, or why not."""
+    """Return 'yes' and the largest difference, or 'no' and the reason."""
     from dlinknet.errors import RunFailed
     from dlinknet.export.mindir import compute_fresh
 
@@ -73,6 +76,7 @@ def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -
 
 
 def main() -> None:
+    """Try all pairs of versions, print a table and keep it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,8 +1,11 @@
-"""Optimizers as the LinkNet blog compares them: RMSprop and Adam at 5e-4, SGD at 1e-3, its batch of 16 and its 480x320 crops, 10 epochs
-of CamVid each; the training losses in one picture. python benchmarks/optimizers.py --data_path=camvid
+"""Compare optimizers as the LinkNet blog does, and draw the training losses.
 
-The runs go to --output_path; a call that was stopped goes on there when it is given again. Hours on a CPU: --epochs, --batch, --width
-and --height make it smaller.
+Run: python benchmarks/optimizers.py --data_path=camvid
+
+RMSprop and Adam have a learning rate of 5e-4, SGD of 1e-3. Batches have 16 images and crops 480x320
+pixels, as in the blog. Each optimizer trains for 10 epochs of CamVid. --output_path receives the
+runs. The same command continues a comparison that was stopped. It needs hours on a CPU: --epochs,
+--batch, --width and --height make it shorter.
 """
 
 import argparse
@@ -17,9 +20,9 @@ RATES = {"rmsprop": 5e-4, "adam": 5e-4, "sgd": 1e-3}
 
 
 def train(name: str, options: argparse.Namespace) -> list[dict[str, str]]:
-    """The table of epochs of one optimizer's training."""
+    """Train with one optimizer, unless its run is complete, and return its table of epochs."""
     table = Path(options.output_path) / f"{name}_epochs.csv"
-    # A kill may have left the one before the last alone.
+    # After a kill only the checkpoint before the last may exist.
     left = [
         file
         for file in (table.with_name(f"{name}_{ending}.ckpt") for ending in ("last", "previous"))
@@ -50,6 +53,7 @@ def train(name: str, options: argparse.Namespace) -> list[dict[str, str]]:
 
 
 def draw(tables: dict[str, list[dict[str, str]]], path: Path) -> None:
+    """Write a picture of the training loss and the mean IoU of all optimizers."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -72,6 +76,7 @@ def draw(tables: dict[str, list[dict[str, str]]], path: Path) -> None:
 
 
 def main() -> None:
+    """Train with all optimizers, draw their curves and keep the figures of the last epoch."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

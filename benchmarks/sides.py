@@ -1,6 +1,7 @@
-"""The two sides of a comparison: our D-LinkNet34 on MindSpore, and the same network with the same weights in PyTorch eager.
+"""The two sides of a comparison: D-LinkNet34 in MindSpore and in PyTorch eager, with equal weights.
 
-PyTorch's is the one of tests/models/torch_reference.py, which the tests hold equal to ours. PyTorch with CPU only:
+The network in PyTorch is tests/models/torch_reference.py. The tests check that it equals the one in
+MindSpore. To install PyTorch for the CPU:
 pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
 """
 
@@ -19,7 +20,12 @@ SEED = 1
 
 
 def parser(text: str, **sizes: int) -> argparse.ArgumentParser:
-    """Options of a comparison: its sizes with their defaults, the rounds, and what its own processes are told."""
+    """Return the options of a comparison.
+
+    Args:
+        text: the description for --help.
+        sizes: option -> default.
+    """
     options = argparse.ArgumentParser(description=text)
     for name, default in {**sizes, "rounds": 3}.items():
         options.add_argument(f"--{name}", type=int, default=default)
@@ -29,7 +35,13 @@ def parser(text: str, **sizes: int) -> argparse.ArgumentParser:
 
 
 def versus(script: str, name: str, text: str, options: argparse.Namespace) -> None:
-    """Measures MindSpore and PyTorch in turn, the second with the first's weights; prints and keeps times and memory."""
+    """Measure MindSpore and PyTorch in turn, with equal weights; print and keep time and memory.
+
+    Args:
+        script: the file of the benchmark.
+        name: the name of the results.
+        text: the start of the line to print.
+    """
     need_torch()
     sizes: dict[str, Any] = {
         key: value
@@ -46,13 +58,18 @@ def versus(script: str, name: str, text: str, options: argparse.Namespace) -> No
         )
     ratios = measure.compare(results, "mindspore", "pytorch")
     print(
-        f"{text}: {ratios['seconds_ratio']:.2f} of PyTorch's time, {ratios['peak_gb_ratio']:.2f} of its memory"
+        f"{text}: {ratios['seconds_ratio']:.2f} of PyTorch's time, "
+        f"{ratios['peak_gb_ratio']:.2f} of its memory"
     )
     measure.keep(name, {**sizes, **results, **ratios})
 
 
 def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(images N x 3 x S x S, -1.6 to 1.6; masks N x 1 x S x S of 0 and 1, a tenth road)."""
+    """Return (images, masks) of random values.
+
+    The images are N x 3 x S x S float32, -1.6 to 1.6. The masks are N x 1 x S x S float32, 0 or 1,
+    and a tenth of the pixels is road.
+    """
     rng = np.random.default_rng(SEED)
     images = rng.uniform(-1.6, 1.6, (count, 3, size, size)).astype(np.float32)
     return images, (rng.random((count, 1, size, size)) < 0.1).astype(np.float32)
@@ -61,7 +78,12 @@ def batch(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 def training_step(
     target: str = "CPU", precision: str = "float32"
 ) -> tuple[Any, Callable[..., Any]]:
-    """(D-LinkNet34, its training step as train.py takes it). precision: 'float32', 'tf32' or an amp_level."""
+    """Return (D-LinkNet34, its training step as in train.py).
+
+    Args:
+        target: 'CPU', 'GPU' or 'Ascend'.
+        precision: 'float32', 'tf32' or an amp_level.
+    """
     from dlinknet.devices import runtime
 
     runtime.start(target, 0, SEED, tf32=precision != "float32")
@@ -86,7 +108,7 @@ def training_step(
 def mindspore_training(
     count: int, size: int, weights: Path, target: str = "CPU", precision: str = "float32"
 ) -> Callable[[], float]:
-    """A call that takes one training step and returns its loss; writes the start weights."""
+    """Return a call that trains one step and returns the loss; write the start weights."""
     network, step = training_step(target, precision)
     from mindspore import Tensor
 
@@ -98,7 +120,11 @@ def mindspore_training(
 def pytorch_training(
     count: int, size: int, weights: Path, target: str = "CPU", precision: str = "float32"
 ) -> Callable[[], float]:
-    """The same in PyTorch; 'mixed' is its autocast to float16 with its gradient scaler (bfloat16 without on a CPU)."""
+    """Return the same call in PyTorch, from the weights of the file.
+
+    The precision 'mixed' means autocast: to float16 with a gradient scaler on a GPU, to bfloat16 on
+    a CPU.
+    """
     torch = need_torch()
     from tests.models.torch_reference import Reference, dice_bce
 
@@ -131,7 +157,7 @@ def pytorch_training(
 def mindspore_inference(
     height: int, width: int, weights: Path, target: str = "CPU", tf32: bool = True
 ) -> Callable[[], np.ndarray]:
-    """A call that makes the probabilities of one image, as the predictor does it; writes the weights."""
+    """Return a call that computes the probabilities of one image; write the weights."""
     from dlinknet.devices import runtime
 
     runtime.start(target, 0, SEED, tf32)
@@ -148,7 +174,7 @@ def mindspore_inference(
 
 
 def pytorch_inference(height: int, width: int, weights: Path) -> Callable[[], np.ndarray]:
-    """The same in PyTorch."""
+    """Return the same call in PyTorch, with the weights of the file."""
     torch = need_torch()
     from tests.models.torch_reference import Reference
 
@@ -167,10 +193,12 @@ def pytorch_inference(height: int, width: int, weights: Path) -> Callable[[], np
 
 
 def need_torch():
+    """Return the module torch. Exit if PyTorch is not installed."""
     try:
         import torch
     except ImportError:
         sys.exit(
-            "PyTorch is missing: pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+            "PyTorch is missing: pip install torch==2.13.0 "
+            "--index-url https://download.pytorch.org/whl/cpu"
         )
     return torch

@@ -1,6 +1,8 @@
-"""How far masks made in tiles are from the whole image's, with a trained network on a mosaic of 4 x 4 images of one size.
+"""Measure the difference between masks that are predicted in tiles and as a whole.
 
-python benchmarks/tile_difference.py --images=roads_epfl/valid --trained_ckpt=OUTPUT/quality_best.ckpt
+The image is a mosaic of 4 x 4 images of one size. The network is a trained one. Run:
+python benchmarks/tile_difference.py --images=roads_epfl/valid \\
+    --trained_ckpt=OUTPUT/quality_best.ckpt
 """
 
 import argparse
@@ -9,14 +11,12 @@ from pathlib import Path
 import measure
 import numpy as np
 
-TILES = (
-    (1536, 256),
-    (1024, 128),
-    (512, 128),
-)  # tile_size, tile_overlap; the first is the settings' default
+# (tile_size, tile_overlap). The first pair has the default values.
+TILES = ((1536, 256), (1024, 128), (512, 128))
 
 
 def main() -> None:
+    """Measure the difference for each size of tiles, print it and keep it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,7 +35,7 @@ def main() -> None:
     from dlinknet.inference.predictor import Predictor
     from dlinknet.inference.tiles import Tiling
 
-    _, network, _ = load_trained(options.trained_ckpt, "dlinknet34")
+    network = load_trained(options.trained_ckpt, "dlinknet34").network
     images = [read_image(Path(image.file)) for image in find_images(options.images)[:16]]
     mosaic = np.vstack([np.hstack(images[4 * row : 4 * row + 4]) for row in range(4)])
     height, width = mosaic.shape[:2]
@@ -57,8 +57,8 @@ def main() -> None:
             }
         )
         print(
-            f"{width}x{height} in {found[-1]['tiles']} tiles of at most {size} that share {overlap}: "
-            f"{100 * differs:.2f} % of the mask's pixels differ from the whole image's"
+            f"{width}x{height} in {found[-1]['tiles']} tiles of at most {size} that overlap by "
+            f"{overlap}: {100 * differs:.2f} % of the mask's pixels differ from the whole image's"
         )
     measure.keep("tile_difference", {"width": width, "height": height, "tiles": found})
 

@@ -1,6 +1,9 @@
-"""One training step of D-LinkNet34, ours beside PyTorch eager: time and memory. python benchmarks/training_step.py
+"""Compare a training step of D-LinkNet34 in MindSpore and in PyTorch eager: time and memory.
 
---size is the images' side in pixels, --batch their number; --steps are measured in each round, after two that are not.
+Run: python benchmarks/training_step.py
+
+--size is the side of the images in pixels, --batch their number. Each round measures --steps steps,
+after two steps that do not count.
 """
 
 from pathlib import Path
@@ -10,6 +13,7 @@ import sides
 
 
 def main() -> None:
+    """Measure both sides in turn, or one side in this process."""
     options = sides.parser(__doc__, size=512, batch=2, steps=6).parse_args()
     if not options.side:
         return sides.versus(

@@ -1,7 +1,10 @@
-"""The time of a decoder block's doubling: 3x3 and 4x4 transposed convolutions, the notebook's depth-wise one, and the sub-pixel convolution,
-each alone, inference and a gradient. python benchmarks/upsampling.py
+"""Measure the layers that double the size of a feature map in a decoder.
 
---channels and --size are those of the feature map that comes in, --batch how many there are; --steps are measured in each round.
+Run: python benchmarks/upsampling.py
+
+They are 3x3 and 4x4 transposed convolutions, the notebook's depth-wise convolution and the
+sub-pixel convolution. Each is measured alone, in inference and with its gradient. --batch,
+--channels and --size describe the input. Each round measures --steps calls.
 """
 
 import argparse
@@ -13,6 +16,7 @@ WAYS = ("inference", "training")
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the options."""
     found = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -23,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def block(options: argparse.Namespace):
-    """The call that is measured: one of KINDS, in one of WAYS."""
+    """Return the call to measure: one of KINDS, in one of WAYS."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
@@ -56,6 +60,7 @@ def block(options: argparse.Namespace):
 
 
 def main() -> None:
+    """Measure all layers in turn and keep the figures."""
     options = parser().parse_args()
     if options.side:
         return measure.answer(seconds=measure.repeated(block(options), options.steps))

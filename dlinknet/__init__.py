@@ -6,8 +6,8 @@
     result = model.predict("scene.tif")
     result.save("results")
 
-Importing this package imports neither MindSpore nor OpenCV; the names below are loaded when they are
-first used.
+Importing this package imports neither MindSpore nor OpenCV. The names below are loaded at their
+first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`dlinknet COMMAND`, also `python -m dlinknet COMMAND`: runs the commands of dlinknet/commands."""
+"""`dlinknet COMMAND`, also `python -m dlinknet COMMAND`: the program that runs the commands."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dlinknet.errors import UserError, run_command
 
 
 def run(name: str) -> None:
-    """Run a command on the words of the command line, and end the process with its status.
+    """Run a command on the arguments of the command line, and exit with its status.
 
     Args:
-        name: as `dlinknet --help` lists it.
+        name: the command's name, as `dlinknet --help` lists it.
     """
     signals.prepare("nothing was written yet" if name == "train" else "")
-    # The command's file imports what takes long: signals are caught before.
+    # The command's file imports slow modules. Signals must be caught before.
     from dlinknet.cloud.gate import as_job
     from dlinknet.commands.command import find
 
@@ -27,7 +27,7 @@ def run(name: str) -> None:
 
 
 def program() -> None:
-    """Run the command that the first word of the command line names."""
+    """Run the command whose name is the first word of the command line."""
     from dlinknet.commands.command import FILES
 
     sys.argv[0] = "dlinknet"
@@ -37,20 +37,27 @@ def program() -> None:
         run(name)
     else:
         signals.prepare()
-        run_command(_list_commands)
+        run_command(list_commands)
 
 
-def _list_commands(words: list[str]) -> None:
-    """Print which commands there are, or the version."""
+def list_commands(words: list[str]) -> None:
+    """Print the commands, or the version for --version.
+
+    Args:
+        words: the command line, which names no known command.
+
+    Raises:
+        UserError: the first word is not an option.
+    """
     from dlinknet import __version__
     from dlinknet.commands.command import FILES, summary
-    from dlinknet.config.command_line import nearest
+    from dlinknet.config.command_line import did_you_mean
     from dlinknet.console import columns, show
 
     if words == ["--version"]:
         show(__version__)
     elif words and words[0] not in ("-h", "--help"):
-        meant = nearest(words[0], FILES)
+        meant = did_you_mean(words[0], FILES)
         raise UserError(f"there is no command {words[0]!r}{meant}; dlinknet --help lists them")
     else:
         show("usage: dlinknet COMMAND [--key=value ...]\n")

@@ -1,4 +1,4 @@
-"""The library's front: load a trained model, predict images. Images are RGB here."""
+"""The Python interface: load a trained model, predict images. Images are RGB here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlinknet.console import LOG
 from dlinknet.data.classes import Classes
 from dlinknet.devices import runtime
 from dlinknet.errors import InputError
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.images.files import ImageFile, find_images, id_of
 from dlinknet.images.read import read_image
 from dlinknet.inference.open_model import Opened, open_model
@@ -43,23 +43,23 @@ def load(
     Args:
         file: a checkpoint (.ckpt, or a PyTorch file or safetensors of D-LinkNet), or an exported
             .mindir or .onnx with its JSON beside it.
-        device: 'auto', 'Ascend', 'GPU' or 'CPU'. An ONNX file is computed by ONNX Runtime on the CPU
-            and does not need MindSpore. MindSpore runs on one device a process: the first model
-            decides.
-        tile_size: the longest side in pixels that is computed at once, a multiple of 32; larger
+        device: 'auto', 'Ascend', 'GPU' or 'CPU'. ONNX Runtime computes an ONNX file on the CPU,
+            without MindSpore. MindSpore uses one device per process: the first model decides.
+        tile_size: the longest side of a tile in pixels, a multiple of 32, at least 64. Larger
             images are computed in tiles.
-        tile_overlap: the minimum overlap of neighbouring tiles in pixels.
+        tile_overlap: the minimum overlap of neighbouring tiles in pixels, from 0 to tile_size - 32.
         tta: average the flipped and turned views that the model was trained with.
 
     Raises:
-        InputError: the file is missing, damaged or of a kind that is not known, or the device cannot
-            be used.
+        InputError: the file is missing, damaged or of an unknown kind, the device cannot be used,
+            or the tile is not possible.
+        UserError: MindSpore or another package that the file requires is missing.
     """
     if tile_size % 32 or tile_size < 64 or not 0 <= tile_overlap <= tile_size - 32:
         raise InputError(
             f"a tile of {tile_size} pixels with an overlap of {tile_overlap}",
-            "is not possible: the size must be a multiple of 32 from 64 on, the overlap at most the "
-            "size less 32",
+            "is not possible: the size must be a multiple of 32 and at least 64, and the overlap "
+            "from 0 to the size minus 32",
         )
     need_file(str(file))
     opened = open_model(str(file), lambda: str(runtime.start(device, 0, 1)))
@@ -69,35 +69,37 @@ def load(
 
 
 class Model:
-    """A trained model that predicts; `load` makes it."""
+    """A trained model that predicts images. `load` returns one."""
 
     def __init__(self, opened: Opened, predictor: Predictor):
         self._opened, self._predictor = opened, predictor
 
     @property
     def card(self) -> ModelCard:
-        """What the model says of itself: its network, classes and preprocessing."""
+        """The network, classes and preprocessing, as the file names them."""
         return self._opened.card
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of its classes, in the order of its maps; ('road',) for a model of roads."""
+        """The names of the classes in the order of the maps; ('road',) for a model of roads."""
         return self._opened.classes.map_names
 
     @property
     def device(self) -> str:
-        """Where it computes, in words."""
+        """The device that computes, in words."""
         return self._opened.device
 
     def predict(self, image: PixelSource, threshold: float = 0.5) -> Prediction:
         """Predict one image of any size.
 
         Args:
-            image: a path, H x W x 3 uint8 RGB, or a PIL image.
-            threshold: road is where the probability is above it; several classes do without.
+            image: a path, an array of H x W x 3 uint8 RGB, or a PIL image.
+            threshold: pixels with a probability above it are road. With several classes, the
+                class with the highest probability counts instead.
 
         Raises:
-            InputError: the file cannot be read, or the array is no such image.
+            InputError: the file cannot be read, or the array has another shape or type.
+            RunFailed: the engine of an exported model fails.
         """
         id, file = "image", Path("image")
         if isinstance(image, (str, Path)):
@@ -111,13 +113,18 @@ class Model:
     def predict_folder(
         self, folder: str | Path, threshold: float = 0.5, *, skip_bad: bool = False
     ) -> Iterator[Prediction]:
-        """Yield the predictions of a folder's images, sorted by ID. Masks (ID_mask.png) are left out.
+        """Yield the predictions of the images in a folder, sorted by ID.
+
+        Masks (ID_mask.png) are not predicted.
 
         Args:
-            skip_bad: leave images out that cannot be read, with a line in the log 'dlinknet'.
+            folder: the folder, or the path of one image.
+            threshold: pixels with a probability above it are road.
+            skip_bad: skip images that cannot be read, with a line in the log 'dlinknet'.
 
         Raises:
-            InputError: there is no image, or (without `skip_bad`) one cannot be read.
+            InputError: there is no image, or an image cannot be read and `skip_bad` is False.
+            RunFailed: the engine of an exported model fails.
         """
         for image in find_images(str(folder)):
             try:
@@ -130,10 +137,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image and what a model found in it.
+    """The prediction of one image.
 
-    id: its file's name without type and '_sat'; 'image' for pixels. image: H x W x 3 uint8, RGB.
-    probability: of road, H x W float32, 0 to 1; of C classes C x H x W, which sum to 1 at each pixel.
+    id: the file's name without type and '_sat'; 'image' for an array or a PIL image.
+    image: H x W x 3 uint8, RGB.
+    probability: float32, 0 to 1. Roads: H x W. C classes: C x H x W, and each pixel sums to 1.
     """
 
     id: str
@@ -145,25 +153,27 @@ class Prediction:
 
     @property
     def mask(self) -> np.ndarray:
-        """H x W uint8: 255 where there is road, else 0; of several classes the values of their table."""
+        """H x W uint8. Roads: 255 for road, 0 for the rest. Several classes: their mask values."""
         return self._classes.written_mask(self._labels)
 
     def save(
         self, folder: str | Path, *, probabilities: str = "none", overlay: bool = True
     ) -> list[Path]:
-        """Write ID_mask.png and, as asked for, more; return the files. They appear whole.
+        """Write ID_mask.png and the other files that are asked for; return their paths.
+
+        Each file is written under a temporary name and then renamed.
 
         Args:
-            folder: receives the files; it is made if it is missing.
+            folder: receives the files. It is made if it is missing.
             probabilities: 'png' for ID_probability.png (16 bit, 65535 is 1; roads only), 'npy' for
                 ID_probability.npy (float32), or 'none'.
-            overlay: write overlays/ID_overlay.jpg, the image with what was found in colour.
+            overlay: also write overlays/ID_overlay.jpg, the image with the prediction in colour.
 
         Raises:
-            InputError: the folder cannot be written to.
+            InputError: the folder cannot be written to, or 'png' is asked for with several classes.
             OSError: the disk is full.
         """
-        need_place(str(folder))
+        need_writable_folder(str(folder))
         target = Path(folder)
         files = PredictionFiles(target, probabilities, overlay, self._classes)
         (target / "overlays" if overlay else target).mkdir(parents=True, exist_ok=True)
@@ -180,7 +190,11 @@ class Prediction:
 
 
 def _bgr(image: Any) -> np.ndarray:
-    """Return an image's pixels, H x W x 3 uint8, BGR."""
+    """Return the pixels of an image, H x W x 3 uint8, BGR.
+
+    Raises:
+        InputError: the file cannot be read, or the array has another shape or type.
+    """
     if isinstance(image, (str, Path)):
         need_file(str(image))
         return read_image(Path(image))
@@ -188,6 +202,6 @@ def _bgr(image: Any) -> np.ndarray:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(
             f"an array of shape {pixels.shape} and type {pixels.dtype}",
-            "is no image: H x W x 3 uint8 in the order RGB is expected",
+            "is no image: expected H x W x 3 uint8 in the order RGB",
         )
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)

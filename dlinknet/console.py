@@ -1,4 +1,4 @@
-"""What a person sees of a command: log lines, a progress bar where there is a terminal, tables in columns."""
+"""Output for people: log lines, a progress bar on a terminal, tables in columns."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from tqdm import tqdm
 from dlinknet.errors import RunFailed
 
 LOG = logging.getLogger("dlinknet")
-PLAIN_LINE_SECONDS = 30  # how often progress becomes a line where there is no terminal
+PLAIN_LINE_SECONDS = 30  # time between two lines of progress if there is no terminal
 
 
 class _TerminalHandler(logging.Handler):
-    """Lines to stdout, above a progress bar that may be there; once that fails, one line in the other logs, and no more."""
+    """Log lines on stdout, above a progress bar.
 
-    fault = ""  # why stdout cannot be written
+    If stdout cannot be written, this handler writes one line to the other logs and no more lines.
+    """
+
+    fault = ""  # the reason if stdout cannot be written
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.fault:
@@ -37,7 +40,7 @@ class _TerminalHandler(logging.Handler):
 
 
 def start_log() -> None:
-    """Sends the log to stdout. Each line carries date and time."""
+    """Send the log to stdout. Each line begins with date and time."""
     for handler in list(LOG.handlers):
         LOG.removeHandler(handler)
         handler.close()
@@ -47,7 +50,10 @@ def start_log() -> None:
 
 
 class _FileHandler(logging.FileHandler):
-    """Lines to a file; a full disk ends that, with one line on the terminal, and not the run."""
+    """Log lines in a file.
+
+    If the file cannot be written, this handler ends with one line on the terminal. The run goes on.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:
         LOG.removeHandler(self)
@@ -55,7 +61,7 @@ class _FileHandler(logging.FileHandler):
 
 
 def log_to_file(file: Path) -> None:
-    """Sends the log to a file as well."""
+    """Send the log to a file too."""
     faults = [
         handler.fault
         for handler in LOG.handlers
@@ -67,10 +73,10 @@ def log_to_file(file: Path) -> None:
 
 
 def show(text: str) -> None:
-    """Prints a command's result.
+    """Print the result of a command. Call this after all files are written.
 
     Raises:
-        RunFailed: it cannot be printed. Call this last: what is in files is written then.
+        RunFailed: stdout cannot be written.
     """
     try:
         print(text, flush=True)
@@ -86,15 +92,16 @@ def _add(handler: logging.Handler) -> None:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as mm:ss or h:mm:ss."""
+    """Return seconds as mm:ss or h:mm:ss."""
     return tqdm.format_interval(round(seconds))
 
 
 def columns(lines: Sequence[Sequence[str]], right: int = 0) -> str:
-    """Lines of words, as many in each, as one text: every column as wide as its longest word, two blanks apart.
+    """Return a table as text. Columns are as wide as their longest word and two blanks apart.
 
     Args:
-        right: how many of the columns, the last ones, are set to the right, as numbers are.
+        lines: the words of each line, the same number in all lines.
+        right: the number of columns at the end that are aligned to the right, as numbers are.
     """
     widths = [max(map(len, column)) for column in zip(*lines)]
     left = len(widths) - right
@@ -108,7 +115,10 @@ def columns(lines: Sequence[Sequence[str]], right: int = 0) -> str:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """A command line as a log may hold it: without the values of what is called a key, secret, token or password."""
+    """Return a command line for a log.
+
+    The values of options whose names contain key, secret, token or password become ***.
+    """
     shown, hides = [], False
     for argument in arguments:
         name, equals, _ = argument.partition("=")
@@ -119,13 +129,15 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 class Progress:
-    """Counts images or other things: a bar with rate and time left on a terminal, a plain line every 30 s elsewhere.
+    """Progress of a long loop: a bar on a terminal, otherwise a log line every 30 s.
+
+    Bar and lines show the rate and the time left.
 
     Args:
-        total: how many images there are.
-        title: what is being done, at the start of bar and lines.
-        done: how many of them an earlier process did.
-        unit: what is counted.
+        total: the number of images, or of other units.
+        title: the name of the work, at the start of bar and lines.
+        done: the number of units that an earlier process finished.
+        unit: the name of the units.
     """
 
     def __init__(self, total: int, title: str, done: int = 0, unit: str = "images"):
@@ -143,7 +155,7 @@ class Progress:
         )
 
     def update(self, count: int, note: str = "") -> None:
-        """Counts `count` more images; `note` is shown beside them."""
+        """Count `count` more units, and show `note` beside the progress."""
         self.done += count
         self.bar.set_postfix_str(note, refresh=False)
         self.bar.update(count)
@@ -172,10 +184,12 @@ class Progress:
 
 @contextmanager
 def quiet(native: bool = False) -> Iterator[None]:
-    """Silences MindSpore's log, which reports a failure in lines of its own before it raises the error that we report.
+    """Silence MindSpore's log during the block.
+
+    MindSpore logs a failure in several lines before it raises the error that the command reports.
 
     Args:
-        native: also what its C++ writes to stderr, past Python.
+        native: also silence the C++ code, which writes to stderr directly.
     """
     logging.disable(logging.CRITICAL)
     sys.stderr.flush()

@@ -1,9 +1,9 @@
-"""How a command ends: one line on stderr and an exit status, in place of a traceback.
+"""Errors that a user reads: one line on stderr and an exit status instead of a traceback.
 
-0   done
+0   the command is done
 1   the run failed: the loss became NaN, the disk is full, there is too little memory
-2   a mistake that the user can mend: a wrong key, a missing file
-128 + number of the signal that ended it (signals.py): 130 of SIGINT, 143 of SIGTERM
+2   the user can repair the mistake: a wrong key, a missing file
+128 + the number of the signal that ended the command (signals.py): 130 for SIGINT, 143 for SIGTERM
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Callable, Iterator
 
 from dlinknet import signals
 
-# What MindSpore on a CPU, a GPU and an Ascend, oneDNN, CUDA, CANN, C++, NumPy, OpenCV, ONNX Runtime and the kernel say of too
-# little memory.
+# Messages about too little memory, as they come from MindSpore on a CPU, a GPU and an Ascend, from
+# oneDNN, CUDA, CANN, C++, NumPy, OpenCV, ONNX Runtime and the kernel.
 OUT_OF_MEMORY = re.compile(
-    r"out[ _]of[ _]memory|memory (not|isn.?t|is not) enough|not enough memory|insufficient memory|bad[_ ]alloc"
-    r"|could not create a (primitive(?! descriptor)|memory)|alloc\w*.{0,40}fail|(unable|fail\w*|cannot) to (\w{0,2})alloc"
-    r"|cannot allocate|failed to map segment|resource temporarily unavailable|can't start new thread",
+    r"out[ _]of[ _]memory|memory (not|isn.?t|is not) enough|not enough memory|insufficient memory"
+    r"|bad[_ ]alloc|could not create a (primitive(?! descriptor)|memory)|alloc\w*.{0,40}fail"
+    r"|(unable|fail\w*|cannot) to (\w{0,2})alloc|cannot allocate|failed to map segment"
+    r"|resource temporarily unavailable|can't start new thread",
     re.IGNORECASE,
 )
 
-
-# What the system says of a path that cannot be meant.
+# Errors of the system that a wrong path causes.
 MISTAKES = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
@@ -37,18 +37,21 @@ MISTAKES = (
     errno.EISDIR,
     errno.EEXIST,
 )
-LINE = 1000  # characters of an error's line
+LINE = 1000  # the most characters of an error's line
 
 
-class Told(Exception):
-    """An error that a user reads: `one_line` of its text."""
+class OneLineError(Exception):
+    """An error whose text is one printable line (see `one_line`)."""
 
     def __init__(self, text: str):
         super().__init__(one_line(text))
 
 
-class UserError(Told):
-    """A mistake that the user can repair. The text is one line that names the file or key and the remedy."""
+class UserError(OneLineError):
+    """A mistake that the user can repair.
+
+    The text names the file or key and the remedy.
+    """
 
 
 class InputError(UserError):
@@ -56,10 +59,12 @@ class InputError(UserError):
 
     The library does not know which setting named it: `naming` adds that.
 
+    "BEFORE SUBJECT REASON" is a sentence.
+
     Args:
         subject: the file or value.
-        reason: what is wrong with it and the remedy. "BEFORE SUBJECT REASON" is a sentence.
-        before: what stands before the subject, as in "cannot read".
+        reason: the fault and the remedy.
+        before: the words before the subject, as in "cannot read".
     """
 
     def __init__(self, subject: object, reason: str, before: str = ""):
@@ -71,13 +76,13 @@ class InputError(UserError):
 
 @contextmanager
 def naming(setting: str) -> Iterator[None]:
-    """Have the errors of the block say which setting named the file or value.
+    """Add the name of a setting to the errors of the block.
 
     An error that an inner block has named stays as it is.
 
     Raises:
-        UserError: for an InputError of the block, "SETTING: " and its sentence, or "SETTING REASON" if
-            its subject is empty.
+        UserError: the block raised an InputError. The text is "SETTING: BEFORE SUBJECT REASON", or
+            "SETTING REASON" if the subject is empty.
     """
     try:
         yield
@@ -87,17 +92,21 @@ def naming(setting: str) -> Iterator[None]:
         ) from None
 
 
-class RunFailed(Told):
-    """A run that cannot go on though it was asked for rightly. The text is one line that says what is left."""
+class RunFailed(OneLineError):
+    """A failure that the user's input did not cause.
+
+    The text says which work is kept.
+    """
 
 
 def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
-    """Runs `main` on the command line's arguments and exits with the status of the table above.
+    """Run `main` on the arguments of the command line, and exit with a status of the table above.
 
-    Other exceptions are faults of ours and keep their traceback.
+    An exception that is none of the errors above is a fault of dlinknet and keeps its traceback.
 
     Args:
-        memory: the settings that a command with too little memory should be given a lower value of.
+        main: runs the command on its arguments.
+        memory: the settings to lower if memory is short, as the error's line names them.
     """
     status, text, short = 0, "", False
     try:
@@ -106,8 +115,8 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
         status = int(end.code or 0)
     except Exception as error:
         signals.leave_to_signal()
-        short = out_of_memory(error)
-        status, text = _told(error, memory if short else "")
+        short = is_out_of_memory(error)
+        status, text = _status_and_text(error, memory if short else "")
         if not text:
             signals.be_over()
             raise
@@ -122,29 +131,31 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
         signals.leave(status, at_once=short)
 
 
-def _told(error: Exception, memory: str) -> tuple[int, str]:
-    """(status, what the line says of an error); the text is empty for a fault of dlinknet itself."""
+def _status_and_text(error: Exception, memory: str) -> tuple[int, str]:
+    """Return an error's exit status and text; '' as text for a fault of dlinknet."""
     lower = f"; lower {memory}" if memory else ""
     if isinstance(error, (UserError, RunFailed)):
         return (2 if isinstance(error, UserError) else 1), f"{error}{lower}"
-    if out_of_memory(error):
+    if is_out_of_memory(error):
         return 1, f"out of memory: {first_line(error)}{lower}"
     if isinstance(error, OSError):
-        return (
-            2 if error.errno in MISTAKES else 1
-        ), f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return (2 if error.errno in MISTAKES else 1), text
     return 1, ""
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of any library says that there is too little memory, or that no more threads may be started."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of any library reports too little memory or too many threads."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOMEM, errno.EAGAIN)
     return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))
 
 
 def _flush() -> None:
-    """Writes what stdout holds; where that fails, it is dropped, so that Python does not complain when it ends."""
+    """Write the buffered text to stdout, or drop it if stdout cannot be written.
+
+    Otherwise Python itself would print an error about this text when the process ends.
+    """
     try:
         sys.stdout.flush()
     except OSError:
@@ -156,7 +167,8 @@ def _flush() -> None:
 def one_line(text: str) -> str:
     """Return a text as one printable line of at most LINE characters.
 
-    Names of files and what libraries say may hold anything. What is too long loses its middle: a line ends with the remedy.
+    Names of files and messages of libraries may contain any character. A line that is too long
+    loses its middle, because the remedy is at the end.
     """
     line = " ".join(text.split())
     if not line.isprintable():
@@ -166,7 +178,7 @@ def one_line(text: str) -> str:
 
 def shown(value: object, most: int = 60) -> str:
     """Return a value as an error's line quotes it: its repr, cut to `most` characters."""
-    # A str or bytes is cut first: the repr of a huge one would be built whole.
+    # A str or bytes is cut first, because Python would build the whole repr of a huge one.
     text = repr(value[: most + 1] if isinstance(value, (str, bytes)) else value)
     return text if len(text) <= most else text[: most - 3] + "..."
 
@@ -178,15 +190,16 @@ def clipped(text: str, most: int = 300) -> str:
 
 
 def name_some(names: list[str], most: int = 5) -> str:
-    """The first few names for an error's line: 'a, b, c' or 'a, b, c, d, e and 12 more'."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+    """Return the first `most` names: 'a, b, c' or 'a, b, c, d, e and 12 more'."""
+    first = ", ".join(names[:most])
+    return f"{first} and {len(names) - most} more" if len(names) > most else first
 
 
 def first_line(error: BaseException | str) -> str:
-    """What an error says in its first line that is no rule or blank; its kind where it says nothing. At most 200 characters.
+    """Return the first line of an error that is neither blank nor a ruler, at most 200 characters.
 
-    MindSpore's errors are pages, with the reason on top.
+    An error without text gives its class name. MindSpore's errors have many lines, and the first
+    gives the reason.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
     return (lines or [type(error).__name__])[0][:200]

@@ -1,4 +1,4 @@
-"""Work prefetch of who needs it: threads make the next inputs while a network computes."""
+"""Threads that read the next inputs and write results while a network computes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ Result = TypeVar("Result")
 
 
 class BackgroundWriter:
-    """A thread that does what it is told in order, at most `depth` tasks behind; what a task raises is raised here.
+    """A thread that runs tasks in order.
 
-    `with BackgroundWriter() as writer: writer.do(function, argument)` has done everything at the block's end.
+    After `with BackgroundWriter() as writer: writer.do(function, argument)` all tasks are done. A
+    later `do`, or the end of the block, raises the error of a task.
+
+    Args:
+        depth: the most tasks that may wait.
     """
 
     def __init__(self, depth: int = 2):
@@ -21,7 +25,7 @@ class BackgroundWriter:
         self.waiting: deque[Future] = deque()
 
     def do(self, function: Callable, *arguments: Any) -> None:
-        """Adds a task; waits while `depth` others are not done."""
+        """Add a task. Wait first while `depth` other tasks are not done."""
         while len(self.waiting) >= self.depth:
             self.waiting.popleft().result()
         self.waiting.append(self.pool.submit(function, *arguments))
@@ -39,12 +43,15 @@ class BackgroundWriter:
 def prefetch(
     items: Iterable[Item], function: Callable[[Item], Result], depth: int = 1, workers: int = 1
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield (item, function(item)) in order, while threads work on up to `depth` items further on.
+    """Yield (item, function(item)) in order, while threads compute the next results.
 
-    What `function` raises is raised here, in its turn.
+    An error of `function` is raised when the item's turn comes.
 
     Args:
-        workers: how many threads; as many items at most are worked on at a time.
+        items: the items. They are read up to `depth` ahead.
+        function: is called in the threads.
+        depth: the most items ahead of the current one.
+        workers: the number of threads, and so of items in work at a time.
     """
     pool = ThreadPoolExecutor(workers)
     try:

@@ -1,4 +1,4 @@
-"""Starts a script in several processes of MindSpore's own cluster on the CPU, as the scripts do."""
+"""Run a script in several processes of MindSpore's own cluster on the CPU."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def need_cluster():
-    """Skips a test where this MindSpore cannot start several processes on a CPU."""
+    """Skip a test if this MindSpore cannot start several processes on a CPU."""
     import mindspore
 
     if mindspore.__version__.startswith("2.0"):
@@ -21,9 +21,10 @@ def need_cluster():
 
 
 def cluster(size: int, script: Path, *arguments: str, timeout: int = 300) -> list[str]:
-    """Runs a script in `size` processes; asserts that all come to its end, which prints DONE, and returns what each printed.
+    """Run a script in `size` processes, and return the output of each.
 
-    MindSpore 2.10 sometimes crashes behind that end, when the connections of its processes are taken down.
+    Assert that all processes reach the end of the script, which prints DONE. After this end
+    MindSpore 2.10 sometimes crashes while it closes the connections of its processes.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What tests share: MindSpore on the CPU, tiny data, and the commands run as a user runs them."""
+"""Shared by the tests: MindSpore on the CPU, tiny data, and commands in processes of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ try:
 except ImportError:  # the tests that need it are skipped
     pass
 else:
-    # The same examples at each run, on a machine of any speed.
+    # The same examples in every run, and no deadline, because the machine may be slow.
     hypothesis.settings.register_profile(
         "dlinknet",
         deadline=None,
@@ -31,7 +31,7 @@ else:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     hypothesis.settings.load_profile("dlinknet")
-# The files that take longest, the longest first: where two run at a time, a long one at the end would leave a core idle.
+# The slow files, the slowest first. With two workers a slow file at the end leaves one idle.
 LONG = (
     "models/test_linknet.py",
     "export/test_exporter.py",
@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def mindspore():
-    """MindSpore prepared as the commands prepare it, on the CPU."""
+    """Return MindSpore on the CPU, prepared as the commands prepare it."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, seed=1)
@@ -81,7 +81,10 @@ def mindspore():
 
 @pytest.fixture(scope="session")
 def networks(mindspore):
-    """build(name, classes, decoder) -> a network with random weights and random BatchNorm statistics, built once a session."""
+    """Return build(name, classes, decoder), which returns a network.
+
+    Its weights and BatchNorm statistics are random. Each network is built once in a session.
+    """
     from dlinknet import models
     from dlinknet.checkpoints.load import set_value
 
@@ -94,7 +97,8 @@ def networks(mindspore):
             rng = np.random.default_rng(7)
             for p in network.get_parameters():
                 if re.search(r"layer\d\.\d+\.bn[23]\.gamma", p.name):
-                    # Small behind the shortcut, as in trained networks: a hundred layers would multiply their rounding.
+                    # Trained networks have small values here too. With larger ones a hundred layers
+                    # would multiply their rounding errors.
                     set_value(p, rng.uniform(0.1, 0.3, p.shape).astype(np.float32))
                 elif p.name.endswith(("gamma", "moving_variance")):
                     set_value(p, rng.uniform(0.5, 1.0, p.shape).astype(np.float32))
@@ -108,8 +112,10 @@ def networks(mindspore):
 
 @pytest.fixture(scope="session")
 def spread_checkpoint(networks, tmp_path_factory):
-    """write(model, classes, decoder) -> a checkpoint of random weights whose logits spread widely, half of one image's above 0 and
-    half below, in each map."""
+    """Return write(model, classes, decoder), which returns a checkpoint of random weights.
+
+    The logits have a wide range. In each map of one image half of them are above 0.
+    """
     written = {}
 
     def write(model, classes=1, decoder="full"):
@@ -153,7 +159,7 @@ def spread_checkpoint(networks, tmp_path_factory):
 def write_pair(
     folder: Path, id: str, image: np.ndarray, mask: np.ndarray, mask_folder: Path | None = None
 ) -> None:
-    """Writes ID_sat.jpg and ID_mask.png."""
+    """Write ID_sat.jpg and ID_mask.png."""
     folder.mkdir(parents=True, exist_ok=True)
     mask_folder = mask_folder or folder
     mask_folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +168,10 @@ def write_pair(
 
 
 def stripes(seed: int, height: int = 64, width: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """A grey road of 10 pixels across noisy green ground: (image BGR uint8, mask of 0 and 255)."""
+    """Return (image, mask): a grey road of 10 pixels across noisy green ground.
+
+    The image is BGR uint8, the mask 0 and 255.
+    """
     rng = np.random.default_rng(seed)
     image = np.clip(rng.normal((40, 110, 60), 12, (height, width, 3)), 0, 255).astype(np.uint8)
     mask = np.zeros((height, width), np.uint8)
@@ -174,7 +183,7 @@ def stripes(seed: int, height: int = 64, width: int = 64) -> tuple[np.ndarray, n
 
 @pytest.fixture
 def stripe_data(tmp_path):
-    """A DeepGlobe folder with six 64 x 64 pairs, IDs r0 to r5."""
+    """Return a DeepGlobe folder with six pairs of 64 x 64 pixels, IDs r0 to r5."""
     folder = tmp_path / "stripe data"
     for number in range(6):
         write_pair(folder, f"r{number}", *stripes(number))
@@ -182,7 +191,7 @@ def stripe_data(tmp_path):
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Returns when the condition holds; asserts that it comes in time."""
+    """Return when the condition holds. Fail after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come"
@@ -192,7 +201,11 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 def command(
     name: str, *arguments: str, cwd: Path | None = None, timeout: int = 300
 ) -> subprocess.CompletedProcess:
-    """Run a command in a process of its own, as a user does: 'train.py', or 'split-data' of `python -m dlinknet`."""
+    """Run a command in a process of its own, as a user does.
+
+    Args:
+        name: a file as 'train.py', or a command of `python -m dlinknet` as 'split-data'.
+    """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     program = [str(ROOT / name)] if name.endswith(".py") else ["-m", "dlinknet", name]
     return subprocess.run(
@@ -206,7 +219,7 @@ def command(
 
 
 def refused(result: subprocess.CompletedProcess, *words: str, status: int = 2) -> str:
-    """Asserts that a command ended with one clear line that holds `words`; returns it."""
+    """Assert that a command ended with one line on stderr that has `words`; return the line."""
     lines = result.stderr.strip().splitlines()
     assert result.returncode == status, result.stderr + result.stdout
     assert len(lines) == 1 and "Traceback" not in result.stdout, result.stderr + result.stdout

@@ -1,4 +1,4 @@
-"""The library's front: what is imported, what images mean the same, what is refused."""
+"""The Python interface: its imports, its images and its errors."""
 
 import subprocess
 import sys
@@ -20,7 +20,8 @@ def model(spread_checkpoint):
 def test_importing_it_imports_nothing_heavy():
     code = (
         "import sys, dlinknet; dlinknet.__version__; dir(dlinknet)\n"
-        "print([name for name in ('mindspore', 'cv2', 'numpy', 'PIL', 'yaml') if name in sys.modules])"
+        "heavy = ('mindspore', 'cv2', 'numpy', 'PIL', 'yaml')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[]\n", done.stderr
@@ -96,7 +97,7 @@ def test_a_folder_one_after_another(model, tmp_path, caplog):
     "image, words",
     [
         (np.zeros((8, 8), np.uint8), r"an array of shape \(8, 8\) and type uint8 is no image"),
-        (np.zeros((8, 8, 3)), "type float64 is no image: H x W x 3 uint8"),
+        (np.zeros((8, 8, 3)), "type float64 is no image: expected H x W x 3 uint8"),
         (np.zeros((0, 8, 3), np.uint8), "is no image"),
         ("none.png", "there is no file none.png"),
     ],

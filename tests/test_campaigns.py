@@ -1,5 +1,7 @@
-"""The campaigns see the faults that they hunt: each is planted here once. (The campaigns themselves
-run in .ci/run.)"""
+"""The campaigns detect the faults that they look for. Each fault is made here once.
+
+The campaigns themselves run in .ci/run.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from tests.campaigns.ledger import Ledger
 
 
 def outcome_of(run, tmp_path, refuses=()):
-    """What the machinery says of a function that is given a bad input."""
+    """Return the campaign's record of a function that is given a bad input."""
     return try_once(
         Kind("planted", 1, lambda rng: Case("a fault", run, refuses)),
         "planted-0",
@@ -104,7 +106,7 @@ def test_a_hang_is_ended(tmp_path, monkeypatch):
 
 def test_memory_that_was_used_counts_also_where_the_line_is_a_good_one(tmp_path, monkeypatch):
     def greedy():
-        mmap.mmap(-1, 20 << 20).write(b"x" * (20 << 20))  # the heap may have as much to spare
+        mmap.mmap(-1, 20 << 20).write(b"x" * (20 << 20))  # more than the heap may have free
         raise UserError("the image is too large")
 
     assert outcome_of(greedy, tmp_path)["outcome"] == "refused"
@@ -115,7 +117,7 @@ def test_memory_that_was_used_counts_also_where_the_line_is_a_good_one(tmp_path,
 
 @pytest.fixture
 def whole_png(monkeypatch):
-    """Has the campaigns draw whole colour PNGs, which every check lets pass."""
+    """Make the campaigns draw undamaged colour PNGs, which every check accepts."""
 
     def draw(rng, height, width):
         content = np.random.default_rng(rng.getrandbits(64)).integers(

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, plain lines elsewhere; what is said goes to stdout and to the run's log; tables."""
+"""Progress as a bar or as lines; the log on stdout and in a file; tables."""
 
 import errno
 import io
@@ -93,14 +93,14 @@ def test_columns_are_as_wide_as_their_longest_word():
 
 
 class Broken(io.StringIO):
-    """A stream whose reader has gone."""
+    """A stream without a reader."""
 
     def write(self, text):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
 @pytest.mark.parametrize("breaks", ["before the log has a file", "later"])
-def test_a_log_that_stdout_does_not_take_any_more_goes_on_in_the_file_and_says_why(
+def test_a_log_continues_in_the_file_and_says_why_if_stdout_cannot_be_written(
     log, tmp_path, monkeypatch, breaks
 ):
     if breaks == "later":
@@ -125,10 +125,11 @@ def test_a_result_that_cannot_be_printed_is_a_failure(monkeypatch):
 
 
 def test_a_name_that_is_not_utf8_does_not_end_the_log(tmp_path):
-    """In a process of its own: pytest-xdist cannot send such a text."""
+    """Run in a process of its own, because pytest-xdist cannot send such a text."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom dlinknet import console, signals\nsignals.prepare()\nconsole.start_log()\n"
-        "console.log_to_file(Path(sys.argv[1]))\nconsole.LOG.info('left out %s', 'b\\udcff.jpg')\nsignals.be_over()"
+        "import sys\nfrom pathlib import Path\nfrom dlinknet import console, signals\n"
+        "signals.prepare()\nconsole.start_log()\nconsole.log_to_file(Path(sys.argv[1]))\n"
+        "console.LOG.info('left out %s', 'b\\udcff.jpg')\nsignals.be_over()"
     )
     result = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "run.log")],

@@ -1,4 +1,4 @@
-"""The pages: their links, commands and settings exist, and they are in step with the code."""
+"""The pages: their links, commands and settings exist and match the code."""
 
 import re
 import runpy
@@ -12,12 +12,12 @@ from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # it tells of commands of the past
+TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # it names earlier commands too
 IN_CHINESE = [
     (ROOT / "README.md", ROOT / "README_CN.md"),
     *((DOCS / page.name, page) for page in sorted((DOCS / "zh").glob("*.md"))),
 ]
-# Options of scripts and of other programs, and --key, which stands for any setting.
+# Options of scripts and of other programs. --key stands for any setting.
 NO_SETTINGS = {
     "again",
     "all",
@@ -57,19 +57,19 @@ def read(page: Path) -> str:
 
 
 def shell_lines(text: str) -> list[str]:
-    """The lines of the shell blocks, without comments."""
+    """Return the lines of the shell blocks, without comments."""
     blocks = re.findall(r"^```shell\n(.*?)^```", text, re.S | re.M)
     return [line.split("  #")[0].rstrip() for block in blocks for line in block.splitlines()]
 
 
 def commands(text: str) -> list[str]:
-    """What stands in shell blocks and in inline code."""
+    """Return the lines of shell blocks and the pieces of inline code."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
     return shell_lines(text) + re.findall(r"`([^`\n]+)`", prose)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub and mkdocs make them."""
+    """Return the anchors of a page's headings, as GitHub and mkdocs make them."""
     prose = re.sub(r"^```.*?^```", "", read(page), flags=re.S | re.M)
     return {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
@@ -86,7 +86,7 @@ def test_links_lead_to_files_and_headings(page):
         target = (page.parent / path).resolve() if path else page
         assert target.is_file(), link
         assert not anchor or anchor in anchors(target), link
-        # mkdocs publishes docs/ alone.
+        # mkdocs publishes only docs/.
         assert DOCS not in page.parents or DOCS in target.parents, link
         assert target.suffix not in (".png", ".jpg") or target.stat().st_size < 300_000, link
 
@@ -143,7 +143,7 @@ def test_the_page_of_settings_is_in_step():
 
 
 def drawn(block: str) -> dict[str, set[str]]:
-    """Return room -> names of files in design.md's picture; '' has the files beside the rooms."""
+    """Return room -> names of files in design.md's picture; '' has the files outside of rooms."""
     rooms: dict[str, set[str]] = {}
     room = ""
     for line in block.split("\ndlinknet/\n")[1].splitlines():

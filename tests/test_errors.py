@@ -1,4 +1,4 @@
-"""How a command ends: one line, a status, also where there is too little memory or nobody reads."""
+"""The end of a command: one line and a status, also without memory or a reader."""
 
 import errno
 import json
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dlinknet.errors import RunFailed, UserError, out_of_memory, run_command
+from dlinknet.errors import RunFailed, UserError, is_out_of_memory, run_command
 from tests.conftest import ROOT, refused
 
 
@@ -33,7 +33,8 @@ def raising(error):
         (MemoryError(), 1, "out of memory: MemoryError; lower --tile_size"),
         (
             RuntimeError(
-                "\n-----\n- Memory not enough:\n-----\nMemory isn't enough and alloc failed, kernel name: Conv2D"
+                "\n-----\n- Memory not enough:\n-----\n"
+                "Memory isn't enough and alloc failed, kernel name: Conv2D"
             ),
             1,
             "out of memory: - Memory not enough:; lower --tile_size",
@@ -52,7 +53,7 @@ def test_an_error_is_one_line(capsys, error, status, line):
     assert end.value.code == status and err.endswith(f": error: {line}\n") and err.count("\n") == 1
 
 
-def test_a_fault_of_ours_keeps_its_traceback():
+def test_a_fault_of_dlinknet_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         run_command(lambda arguments: 1 / 0)
 
@@ -70,15 +71,17 @@ def test_a_fault_of_ours_keeps_its_traceback():
         RuntimeError("cudaMalloc failed, ret[2], out of memory"),
         ValueError("Unable to allocate 3.2 GiB for an array with shape (1, 2)"),
         RuntimeError(
-            "OpenCV(4.6.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 3 bytes in function 'OutOfMemoryError'"
+            "OpenCV(4.6.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 3 "
+            "bytes in function 'OutOfMemoryError'"
         ),
         RuntimeError(
-            "Memory isn't enough and alloc failed, kernel name: Default/Conv2D-op1, alloc size: 268435456B."
+            "Memory isn't enough and alloc failed, kernel name: Default/Conv2D-op1, "
+            "alloc size: 268435456B."
         ),
     ],
 )
 def test_what_libraries_say_of_too_little_memory_is_known(error):
-    assert out_of_memory(error)
+    assert is_out_of_memory(error)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_what_libraries_say_of_too_little_memory_is_known(error):
     ],
 )
 def test_other_errors_are_not_taken_for_too_little_memory(error):
-    assert not out_of_memory(error)
+    assert not is_out_of_memory(error)
 
 
 @pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
@@ -139,7 +142,8 @@ def test_a_training_with_too_little_memory_says_so_in_one_line(tmp_path, stripe_
     )
     refused(
         result,
-        "out of memory with a step of 16 x 256 x 256 (batch x height x width): lower --batch_size or --train_size",
+        "out of memory with a step of 16 x 256 x 256 (batch x height x width): "
+        "lower --batch_size or --train_size",
         "weight01_dink34_last.ckpt is whole (epoch 0, step 0); --resume goes on from it",
         status=1,
     )

@@ -1,4 +1,4 @@
-"""The house: who may import whom, and which files do without MindSpore."""
+"""The imports: which room may import which, and which files do not import MindSpore."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ from tests.conftest import LONG
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"console", "errors", "files", "leftovers", "signals", "streams", "threads"}
-# Who may import whom, from the ground up; a room may import itself.
+# Room -> the rooms that it may import. A room may also import itself.
 ALLOWED = {
     "leftovers": set(),
     "streams": set(),
@@ -110,7 +110,7 @@ PURE = [
     "training.run",
     "training.schedules",
 ]
-# What commands share.
+# Files that commands share.
 HELPERS = {"__init__", "command", "data_sets", "prediction", "resuming", "training"}
 DOORS = sorted(ROOT.glob("*.py"))
 
@@ -135,7 +135,7 @@ def imports(file: Path):
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_rooms_import_only_what_they_may(file):
     if file == ROOT / "dlinknet" / "__init__.py":
-        return  # the public names, which are imported when they are used
+        return  # it imports the public names at their first use
     used = {
         name.split(".")[1]
         for name in imports(file)

@@ -1,4 +1,4 @@
-"""pyproject.toml and the requirements files say the same; what is shipped is found where it lies."""
+"""pyproject.toml and the requirements files agree; files of the package are found."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML, older o
 
 
 def listed(name: str) -> set:
-    """Return what a requirements file lists itself."""
+    """Return the lines of a requirements file, without those of the files that it includes."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return (
         {line.split("#")[0].strip() for line in lines if line.strip()}

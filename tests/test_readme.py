@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import ROOT
 
 README, README_CN = (ROOT / name for name in ("README.md", "README_CN.md"))
-# As the README of the model zoo's D-LinkNet has them, without the comments behind them.
+# The command lines in the README of the model zoo's D-LinkNet, without comments.
 MODEL_ZOO = (
     "python train.py --data_path=[DATASET] --config_path=[CONFIG_PATH] --output_path=[OUTPUT_PATH] "
     "--device_target=[DEVICE_TARGET] > train.log 2>&1 &",

@@ -1,4 +1,4 @@
-"""The recipes: each is a few lines that the settings take, and says what its seed says."""
+"""The recipes in configs/: few lines that the settings accept, with the values of their source."""
 
 import pytest
 import yaml
@@ -12,7 +12,7 @@ RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
-def test_a_recipe_is_a_few_lines_that_the_settings_take(file):
+def test_a_recipe_is_a_few_lines_that_the_settings_accept(file):
     settings = config.load([f"--config_path={file}"], "")
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
     defaults = config.read_values(config.DEFAULT_FILE)
@@ -73,7 +73,7 @@ def test_a_recipe_is_a_few_lines_that_the_settings_take(file):
         ("notebook", {"outputs": 5, "decoder": "depthwise", "model_name": "linknet18"}),
     ],
 )
-def test_a_recipe_is_its_seeds(name, expected):
+def test_a_recipe_has_the_values_of_its_source(name, expected):
     settings = config.load([f"--config_path={ROOT / 'configs' / name}.yaml"], "")
     found = {"outputs": classes_of(settings).outputs, "resize": preprocessing_of(settings).resize}
     assert {key: found.get(key, getattr(settings, key, None)) for key in expected} == expected

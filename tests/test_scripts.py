@@ -1,4 +1,4 @@
-"""The shell scripts: mistakes in one line, and the quick start on a user's folder."""
+"""The shell scripts: a mistake gives one line, and the quick start trains on a user's folder."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def test_mistakes_of_the_quick_start_are_one_line(arguments, words):
 
 
 def test_without_a_fitting_python_it_says_which(tmp_path):
-    """On a PATH with the few tools that the script needs and a Python that is too new."""
+    """Use a PATH with the few tools that the script requires and a Python that is too new."""
     for tool in ("bash", "dirname", "basename", "cmp", "cat"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
     (tmp_path / "python3").write_text("#!/bin/bash\nexit 1\n")
@@ -84,7 +84,7 @@ def test_a_mindspore_that_is_not_tested_is_refused():
     not (ROOT / ".venv" / "requirements.installed").exists(),
     reason="the quick start needs .venv, which scripts/run_tests.sh makes",
 )
-def test_the_quick_start_takes_a_users_folder_and_trains_once(tmp_path):
+def test_the_quick_start_trains_once_on_a_users_folder(tmp_path):
     data = tmp_path / "my roads"
     for number in range(10):
         write_pair(data, f"u{number}", *stripes(number, 70, 64))
@@ -118,10 +118,14 @@ def test_the_quick_start_takes_a_users_folder_and_trains_once(tmp_path):
 
 
 def test_a_command_in_the_foreground_gets_an_interrupt_itself(tmp_path):
-    """Bash has background commands ignore SIGINT; one that a script waits for must not."""
+    """Check that a command that a script waits for does not ignore SIGINT.
+
+    Bash makes background commands ignore it.
+    """
     script = tmp_path / "s.sh"
     script.write_text(
-        f'. {ROOT}/scripts/environment.sh\nforeground {sys.executable} -c "import signal; print(signal.getsignal(signal.SIGINT))"\n'
+        f". {ROOT}/scripts/environment.sh\nforeground {sys.executable} "
+        '-c "import signal; print(signal.getsignal(signal.SIGINT))"\n'
     )
     told = subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=60)
     assert told.returncode == 0 and "default_int_handler" in told.stdout, told.stdout + told.stderr

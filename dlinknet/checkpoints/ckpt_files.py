@@ -14,7 +14,7 @@ from typing import BinaryIO, Iterator, NamedTuple
 
 import numpy as np
 
-from dlinknet.errors import Told, shown
+from dlinknet.errors import OneLineError, shown
 
 TYPES = {
     "Float16": "<f2",
@@ -36,7 +36,7 @@ _RECORD = b"\x0a"  # the protobuf key of Checkpoint.value: field 1, a length and
 _CRC = b"crc_num"  # 17 bytes at the end of files that were written with crc_check
 
 
-class BadCkptFile(Told):
+class BadCkptFile(OneLineError):
     """The text says in words what is wrong."""
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dlinknet.checkpoints.pickles import BadPickle, Bounded, PlainUnpickler, checked_name
-from dlinknet.errors import Told, clipped
+from dlinknet.errors import OneLineError, clipped
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, 2)[:4]
@@ -43,7 +43,7 @@ NESTED = (
 )  # where training scripts keep the weights in a larger dict
 
 
-class BadTorchFile(Told):
+class BadTorchFile(OneLineError):
     """The text says in words what is wrong."""
 
 

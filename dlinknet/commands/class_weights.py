@@ -1,7 +1,7 @@
 """Count the classes in the training masks, and print their shares and weights.
 
-The weight 1 / ln(p + 1.02) of a class with share p is what --class_weights=log gives the
-cross-entropy. The counts are kept in --output_path, where train.py finds them.
+A class with share p has the weight 1 / ln(p + 1.02). train.py --class_weights=log uses these
+weights in the cross-entropy. It reads the counts in --output_path, where this command writes them.
 """
 
 from dataclasses import replace
@@ -13,14 +13,15 @@ from dlinknet.commands.data_sets import training_sets
 from dlinknet.data.class_weights import FILE, frequencies
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import naming
-from dlinknet.files.places import need_place
+from dlinknet.files.places import need_writable_folder
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="class-weights")
     console.start_log()
     with naming("output_path"):
-        need_place(settings.output_path)
+        need_writable_folder(settings.output_path)
     classes, training, _ = training_sets(replace(settings, class_weights="log"))
     folder = Path(settings.output_path)
     with naming("class_weights"):

@@ -1,4 +1,4 @@
-"""Which commands there are, and what the program has to know of one."""
+"""The list of the commands, and the facts about each that the program needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Callable
 
-# The name of each command and of its file; `dlinknet --help` lists them in this order.
+# Command -> file in this folder. `dlinknet --help` lists them in this order.
 FILES = {
     "train": "train",
     "eval": "evaluate",
@@ -26,12 +26,12 @@ FILES = {
 
 @dataclass(frozen=True)
 class Command:
-    """How a command is run.
+    """The facts about a command that the program needs.
 
-    main: runs it on its arguments, the command line without the program's name.
+    main: runs the command on its arguments, the command line without the program's name.
     memory: the settings to lower if memory is short, as an error's line names them.
-    inputs: for a ModelArts job, the settings that name what the command reads, data_path first.
-    output: for a ModelArts job, the setting that names what it writes; empty if it cannot be one.
+    inputs: the settings that name the inputs of a ModelArts job, data_path first.
+    output: the setting that names the output of a ModelArts job; '' if the command cannot be a job.
     """
 
     main: Callable[[list[str]], None]
@@ -41,12 +41,12 @@ class Command:
 
 
 def find(name: str) -> Command:
-    """Return the command of a name in FILES."""
+    """Return a command by its name in FILES."""
     command: Command = import_module(f"dlinknet.commands.{FILES[name]}").COMMAND
     return command
 
 
 def summary(name: str) -> str:
-    """Return what a command does, in one line: the first line of its file's docstring."""
+    """Return the summary of a command: the first line of its file's docstring."""
     text = import_module(f"dlinknet.commands.{FILES[name]}").__doc__ or ""
     return text.partition("\n")[0]

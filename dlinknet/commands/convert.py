@@ -1,6 +1,7 @@
 """Convert weights of any known kind to a checkpoint of dlinknet, --file_name.
 
---trained_ckpt names a whole network, --pretrained_ckpt an encoder for a training of --model_name.
+--trained_ckpt names a trained network. --pretrained_ckpt names an encoder for a training of
+--model_name.
 """
 
 from pathlib import Path
@@ -10,10 +11,11 @@ from dlinknet.commands.command import Command
 from dlinknet.data.preprocess import DLINKNET, INPUT
 from dlinknet.devices import runtime
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="convert")
     console.start_log()
     key = "pretrained_ckpt" if settings.pretrained_ckpt else "trained_ckpt"
@@ -22,7 +24,7 @@ def main(arguments: list[str]) -> None:
     with naming(key):
         need_file(source)
     with naming("file_name"):
-        need_place(str(target.parent))
+        need_writable_folder(str(target.parent))
     if target.exists():
         raise UserError(f"file_name: {target} exists; name another file")
 

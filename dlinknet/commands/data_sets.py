@@ -1,4 +1,4 @@
-"""The data sets that the settings name: classes, and pairs of images and masks, checked."""
+"""The data sets that the settings name: classes, and checked pairs of images and masks."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from dlinknet.errors import UserError, naming
 
 
 def classes_of(settings: Config) -> Classes:
-    """Return what the masks mean: class_table, or the table of the layout.
+    """Return the classes of the masks: those of class_table, or of the layout's own table.
 
     Raises:
-        UserError: the settings name no table, or one that does not fit them.
+        UserError: the settings name no table, or the table does not fit the other settings.
     """
     layout, table = settings.data_layout, settings.class_table
     if layout == "deepglobe":
@@ -51,17 +51,20 @@ def classes_of(settings: Config) -> Classes:
 
 
 def preprocessing_of(settings: Config) -> Preprocessing:
-    """Return what the settings make of an image before a network sees it."""
+    """Return the preprocessing of images that the settings ask for."""
     resize = (settings.resize_height, settings.resize_width) if settings.resize_width else None
     return replace(CHOICES[settings.preprocessing], resize=resize)
 
 
 def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
-    """Return (classes, training pairs, validation pairs); no validation pairs if none are asked for.
+    """Return (classes, training pairs, validation pairs).
+
+    There are no validation pairs if the settings ask for none.
 
     Raises:
-        UserError: files are missing or bad, the settings name two validation sets, or masks without
-            images, or weights of classes where there is road alone, or there is nothing to learn.
+        UserError: files are missing or bad, the masks have nothing to learn, or the settings
+            contradict each other: two validation sets, masks without images, or class weights for
+            roads.
     """
     classes, layout = classes_of(settings), settings.data_layout
     if layout == "deepglobe" and settings.class_weights != "none":
@@ -71,7 +74,8 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
     if layout in TABLES_OF_PARTS:
         if settings.val_path or settings.val_split:
             raise UserError(
-                f"val_path and val_split: {layout} has a validation set of its own; leave them empty"
+                f"val_path and val_split: {layout} has a validation set of its own; "
+                "leave them empty"
             )
         return classes, _part(settings, "train", classes), _part(settings, "val", classes)
     if settings.val_path and settings.val_split:
@@ -91,9 +95,10 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
 
 
 def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
-    """Return (classes, pairs) to score.
+    """Return (classes, pairs) of the images to score.
 
-    They are those of data_path and label_path, or the part eval_set of a layout with parts.
+    The images are those of data_path and label_path. In a layout with parts they are the part
+    eval_set.
 
     Raises:
         UserError: files are missing or bad.
@@ -105,10 +110,10 @@ def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
 
 
 def _masks_lie_beside(settings: Config) -> bool:
-    """Return whether the road masks to train on lie beside their images.
+    """Return whether the road masks for training are in the folder of their images.
 
-    A label_path on the command line says that they do not. One in a YAML file may be meant for
-    evaluation: it counts if no mask lies beside the images.
+    A label_path on the command line means that they are not. A label_path in a YAML file may be
+    meant for evaluation. It counts only if the folder of the images holds no mask.
     """
     if "label_path" in settings.given:
         return False
@@ -118,12 +123,16 @@ def _masks_lie_beside(settings: Config) -> bool:
             for file in Path(settings.data_path).iterdir()
         )
     except OSError:
-        return True  # reading the folder says what is wrong with it
+        return True  # the caller reads the folder and reports the fault
     return beside or settings.label_path == default("label_path")
 
 
 def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
-    """Return the training, validation or test set ('train', 'val', 'test') of a layout with parts."""
+    """Return the pairs of a part ('train', 'val' or 'test') of a layout with parts.
+
+    Raises:
+        UserError: data_path is empty, or files are missing or bad.
+    """
     if not settings.data_path:
         raise UserError("data_path is empty: name a folder")
     with naming("data_path"):
@@ -137,6 +146,9 @@ def _folders(settings: Config, keys: tuple[str, str], masks: str, classes: Class
     Args:
         keys: the settings that name the folder of images and, in an error's line, that of masks.
         masks: the folder of masks.
+
+    Raises:
+        UserError: files are missing or bad.
     """
     finders, images = FINDERS[settings.data_layout], getattr(settings, keys[0])
     with naming(keys[0]):
@@ -147,6 +159,7 @@ def _folders(settings: Config, keys: tuple[str, str], masks: str, classes: Class
 
 
 def _checked(listed: Listed, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
+    """Return the pairs of listed files. The keys are the settings that an error names."""
     with naming(image_key):
         pairs = match(listed.images, listed.masks, listed.folders, classes)
     with naming(mask_key):

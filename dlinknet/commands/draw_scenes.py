@@ -1,6 +1,6 @@
-"""Draw aerial scenes with road masks, for a try without data.
+"""Draw aerial scenes with road masks, for a first training without data.
 
---output_path receives train, valid and valid_mask.
+--output_path receives the folders train, valid and valid_mask.
 """
 
 from pathlib import Path
@@ -10,19 +10,21 @@ from dlinknet.commands.command import Command
 from dlinknet.data.pairs import LAYOUT
 from dlinknet.data.synthetic import draw_pairs
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_place
+from dlinknet.files.places import need_writable_folder
 from dlinknet.files.results import new_folders
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="draw-scenes")
     console.start_log()
     with naming("output_path"):
-        need_place(settings.output_path)
+        need_writable_folder(settings.output_path)
     training = settings.scene_num - round(settings.val_split * settings.scene_num)
     if training == 0:
         raise UserError(
-            f"val_split: {settings.val_split} of {settings.scene_num} scenes leaves none to train on"
+            f"val_split: {settings.val_split} of {settings.scene_num} scenes "
+            "leaves none to train on"
         )
     with naming("output_path"), new_folders(Path(settings.output_path), LAYOUT) as folder:
         draw_pairs(

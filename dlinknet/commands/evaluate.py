@@ -1,14 +1,15 @@
-"""Score a trained network on images with masks: figures, masks and overlays."""
+"""Score a trained network on images with masks, and write figures, masks and overlays."""
 
 from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
 from dlinknet.commands.data_sets import evaluation_set
+from dlinknet.config import Config
 from dlinknet.data.pairs import mask_lines
 from dlinknet.errors import naming
 from dlinknet.files.places import need_file, refuse_misnamed
-from dlinknet.files.results import need_results_place, replacing_results
+from dlinknet.files.results import need_results_folder, replacing_results
 from dlinknet.images.write import write_image
 
 
@@ -22,16 +23,13 @@ def main(arguments: list[str]) -> None:
     settings = config.load(arguments, __doc__, command="eval")
     console.start_log()
     folder = Path(settings.predict_path)
-    with naming("predict_path"):
-        need_results_place(settings.predict_path)
-    with naming("trained_ckpt"):
-        need_file(settings.trained_ckpt)
+    _refuse_early(settings)
     classes, pairs = evaluation_set(settings)
     names = [name for pair in pairs for name in pictures_of(pair.id)]
     with naming("predict_path"):
         refuse_misnamed(folder, names, "a result would be", "rename the image and its mask")
 
-    # What computes takes seconds to import: after the checks.
+    # The import of MindSpore needs seconds, and so the checks come first.
     from dlinknet.commands.prediction import open_trained, predictor_of
     from dlinknet.evaluation.judging import judge_of
     from dlinknet.evaluation.scoring import score
@@ -59,6 +57,14 @@ def main(arguments: list[str]) -> None:
         lines = write_evaluation(rows, judge, results)
     console.LOG.info("masks, overlays, images.csv and figures.json are in %s", folder)
     console.show("\n".join(lines))
+
+
+def _refuse_early(settings: Config) -> None:
+    """Raise UserError for mistakes that are visible before any data is read."""
+    with naming("predict_path"):
+        need_results_folder(settings.predict_path)
+    with naming("trained_ckpt"):
+        need_file(settings.trained_ckpt)
 
 
 COMMAND = Command(

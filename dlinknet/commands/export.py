@@ -11,7 +11,7 @@ from dlinknet.commands.command import Command
 from dlinknet.config import Config
 from dlinknet.devices import runtime
 from dlinknet.errors import UserError, naming
-from dlinknet.files.places import need_file, need_place
+from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.files.shipped import checkout
 from dlinknet.inference.description import SUFFIXES, Shape
 
@@ -20,45 +20,20 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="export")
     console.start_log()
-    formats = settings.file_format.split(",")
-    with naming("trained_ckpt"):
-        need_file(settings.trained_ckpt)
-    if settings.sample_image:
-        with naming("sample_image"):
-            need_file(settings.sample_image)
-    if settings.num_channels != 3:
-        raise UserError(
-            f"num_channels: the networks accept 3 channels, not {settings.num_channels}"
-        )
-    # As in the model zoo: beside export.py, unless file_name has a folder.
-    name = Path(settings.file_name)
-    if os.sep not in settings.file_name:
-        name = (checkout() or Path.cwd()) / name
-    if os.path.basename(settings.file_name) in ("", ".", ".."):
-        raise UserError(f"file_name must name a file, not '{settings.file_name}'")
-    if name.suffix.lower() in SUFFIXES.values():
-        name = name.with_suffix("")
-    with naming("file_name"):
-        need_place(str(name.parent))
-    targets = {each: name.with_name(name.name + SUFFIXES[each]) for each in formats}
-    taken = [str(target) for target in targets.values() if target.is_dir()]
-    if taken:
-        raise UserError(f"file_name: {taken[0]} is a folder")
+    _check_inputs(settings)
+    targets = _target_files(settings)
 
-    # A graph is the same for all devices; an Ascend's AIR is written by a process of its own.
+    # A graph is the same for all devices. Another process writes the AIR file, on the Ascend.
     device = runtime.start("CPU", 0, settings.seed)
-    _refuse_impossible(formats, settings.dynamic)
+    _refuse_impossible(list(targets), settings.dynamic)
     from dlinknet.export.exporter import Export, Source
 
-    shape = Shape(
-        settings.batch_size,
-        (settings.height, settings.width),
-        settings.dynamic,
-        settings.pixel_input,
-    )
     console.LOG.info("%s", device)
+    size = (settings.height, settings.width)
+    shape = Shape(settings.batch_size, size, settings.dynamic, settings.pixel_input)
     source = Source(settings.trained_ckpt, lambda: _load(settings))
     with naming("sample_image"):
         export = Export(
@@ -76,8 +51,49 @@ def main(arguments: list[str]) -> None:
         console.LOG.info("%s and %s.json are written", target, target.name)
 
 
+def _check_inputs(settings: Config) -> None:
+    """Raise UserError if a file is missing or the number of channels is not possible."""
+    with naming("trained_ckpt"):
+        need_file(settings.trained_ckpt)
+    if settings.sample_image:
+        with naming("sample_image"):
+            need_file(settings.sample_image)
+    if settings.num_channels != 3:
+        raise UserError(
+            f"num_channels: the networks accept 3 channels, not {settings.num_channels}"
+        )
+
+
+def _target_files(settings: Config) -> dict[str, Path]:
+    """Return format -> file to write, for all formats of file_format.
+
+    Raises:
+        UserError: file_name names no file, or files cannot be written there.
+    """
+    name = Path(settings.file_name)
+    # The model zoo writes beside export.py if file_name has no folder.
+    if os.sep not in settings.file_name:
+        name = (checkout() or Path.cwd()) / name
+    if os.path.basename(settings.file_name) in ("", ".", ".."):
+        raise UserError(f"file_name must name a file, not '{settings.file_name}'")
+    if name.suffix.lower() in SUFFIXES.values():
+        name = name.with_suffix("")
+    with naming("file_name"):
+        need_writable_folder(str(name.parent))
+    formats = settings.file_format.split(",")
+    targets = {each: name.with_name(name.name + SUFFIXES[each]) for each in formats}
+    taken = [str(target) for target in targets.values() if target.is_dir()]
+    if taken:
+        raise UserError(f"file_name: {taken[0]} is a folder")
+    return targets
+
+
 def _load(settings: Config) -> Trained:
-    """Return the trained network, loaded again at each call."""
+    """Load the trained network. Each call returns a new one.
+
+    Raises:
+        UserError: the checkpoint or its class table cannot be used.
+    """
     from dlinknet.checkpoints.load import load_trained
 
     with naming("trained_ckpt"):
@@ -87,7 +103,7 @@ def _load(settings: Config) -> Trained:
 
 
 def _refuse_impossible(formats: list[str], dynamic: bool) -> None:
-    """Raise UserError if one of the formats cannot be written here."""
+    """Raise UserError if a format cannot be written on this machine."""
     if "AIR" in formats:
         if dynamic:
             raise UserError("dynamic: AIR has one size; export it by itself")

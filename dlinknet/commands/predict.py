@@ -1,13 +1,14 @@
-"""Predict images that have no masks: a folder, or one image of any size."""
+"""Predict images without masks: a folder, or one image of any size."""
 
 from pathlib import Path
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
+from dlinknet.config import Config
 from dlinknet.errors import RunFailed, name_some, naming
 from dlinknet.files.places import need_file
-from dlinknet.files.results import adding_results, need_results_place
-from dlinknet.images.files import find_images, turned_line
+from dlinknet.files.results import adding_results, need_results_folder
+from dlinknet.images.files import ImageFile, find_images, turned_line
 from dlinknet.threads import BackgroundWriter
 
 
@@ -15,14 +16,9 @@ def main(arguments: list[str]) -> None:
     """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="predict")
     console.start_log()
-    with naming("predict_path"):
-        need_results_place(settings.predict_path)
-    with naming("trained_ckpt"):
-        need_file(settings.trained_ckpt)
-    with naming("data_path"):
-        images = find_images(settings.data_path)
+    images = _find_images(settings)
 
-    # What computes takes seconds to import: after the checks.
+    # The import of MindSpore needs seconds, and so the checks come first.
     from dlinknet.commands.prediction import open_trained, predictor_of
     from dlinknet.inference.predict_images import predict
     from dlinknet.inference.write_predictions import PredictionFiles
@@ -52,6 +48,20 @@ def main(arguments: list[str]) -> None:
         raise RunFailed(
             f"{len(faults)} of {len(images)} images could not be predicted ({name_some(faults)})"
         )
+
+
+def _find_images(settings: Config) -> list[ImageFile]:
+    """Return the images to predict.
+
+    Raises:
+        UserError: there is no image or no model, or the results cannot be written.
+    """
+    with naming("predict_path"):
+        need_results_folder(settings.predict_path)
+    with naming("trained_ckpt"):
+        need_file(settings.trained_ckpt)
+    with naming("data_path"):
+        return find_images(settings.data_path)
 
 
 COMMAND = Command(

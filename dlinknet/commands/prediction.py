@@ -1,4 +1,4 @@
-"""What predict, eval and parity share: the trained model that a setting names, and how it is run."""
+"""The trained model that a setting names, and its predictor: for predict, eval and parity."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dlinknet.inference.tiles import Tiling
 
 
 def open_trained(settings: Config, file: str, key: str = "trained_ckpt") -> Opened:
-    """Return an opened model.
+    """Open a trained model.
 
     Args:
-        file: the model's file; the setting `key` named it.
+        file: the model's file, which the setting `key` names.
 
     Raises:
-        UserError: the file cannot be used.
+        UserError: the file or the device cannot be used.
     """
     with naming(key):
         return open_model(file, lambda: start_device(settings), settings.model_name)
@@ -27,7 +27,11 @@ def open_trained(settings: Config, file: str, key: str = "trained_ckpt") -> Open
 
 @cache
 def start_device(settings: Config) -> str:
-    """Return the device, in words. The first call starts MindSpore there, for all models."""
+    """Return the device, in words. The first call starts MindSpore on it, for all models.
+
+    Raises:
+        UserError: the device cannot be used.
+    """
     with naming("device_target"):
         return str(
             runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
@@ -35,7 +39,7 @@ def start_device(settings: Config) -> str:
 
 
 def tiling_of(settings: Config, opened: Opened) -> Tiling:
-    """Return how the settings have the images of a model cut and averaged."""
+    """Return the tiles and views that the settings ask for."""
     views = views_of(settings.tta, opened.card.augment or settings.augment)
     return Tiling(
         settings.tile_size, settings.tile_overlap, views, opened.card.preprocessing.resize
@@ -43,6 +47,10 @@ def tiling_of(settings: Config, opened: Opened) -> Tiling:
 
 
 def predictor_of(settings: Config, opened: Opened) -> Predictor:
-    """Return the predictor of an opened model. UserError if --tta asks for what it cannot do."""
+    """Return the predictor of an opened model.
+
+    Raises:
+        UserError: the model cannot compute the views of --tta.
+    """
     with naming("tta"):
         return Predictor(opened.engine, tiling_of(settings, opened))

@@ -1,6 +1,6 @@
 """Print the parameters, multiply-adds and activations of each layer of a network.
 
-They are those of one image of --width x --height.
+The figures are for one image of --width x --height pixels.
 """
 
 from dlinknet import config, console
@@ -10,6 +10,7 @@ from dlinknet.devices import runtime
 
 
 def main(arguments: list[str]) -> None:
+    """Run the command on its arguments."""
     settings = config.load(arguments, __doc__, command="profile")
     console.start_log()
     runtime.start("CPU", 0, settings.seed)
@@ -18,25 +19,20 @@ def main(arguments: list[str]) -> None:
     from dlinknet.models.profile import as_json, as_table, layers, totals
 
     padding = "explicit" if settings.encoder_padding == "auto" else settings.encoder_padding
-    found = layers(
-        build(
-            settings.model_name,
-            classes_of(settings).outputs,
-            padding=padding,
-            decoder=settings.decoder,
-        ),
-        settings.height,
-        settings.width,
-    )
+    outputs = classes_of(settings).outputs
+    network = build(settings.model_name, outputs, padding=padding, decoder=settings.decoder)
+    found = layers(network, settings.height, settings.width)
     if settings.as_json:
         console.show(as_json(settings.model_name, found, settings.height, settings.width))
         return
     sums = totals(found)
     console.show(as_table(found))
     console.show(
-        f"{settings.model_name}, one image of {settings.width}x{settings.height}: {sums['parameters'] / 1e6:.6f} M parameters, "
-        f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, without transposed convolutions: "
-        f"{sums['notebook_flops'] / 1e9:.9f}), {sums['activation_bytes'] / 1e6:.1f} MB of activations in float32"
+        f"{settings.model_name}, one image of {settings.width}x{settings.height}: "
+        f"{sums['parameters'] / 1e6:.6f} M parameters, "
+        f"{sums['multiply_adds'] / 1e9:.6f} G multiply-adds (the LinkNet notebook's GFLOPs, "
+        f"without transposed convolutions: {sums['notebook_flops'] / 1e9:.9f}), "
+        f"{sums['activation_bytes'] / 1e6:.1f} MB of activations in float32"
     )
 
 

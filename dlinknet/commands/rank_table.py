@@ -1,6 +1,7 @@
 """Make the rank table of an Ascend server, or read one.
 
---devices=0-7 makes it. Both print the ranks that run on this machine.
+--devices=0-7 makes a table. Without --devices the command reads the table. Either way it prints the
+ranks that run on this machine.
 """
 
 from dlinknet import config, console

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
 
 
 def course_of(asked: Config) -> str:
-    """Return how a run was trained, in words that follow "N epochs of"."""
+    """Return the kind of training in words that follow "N epochs of"."""
     height, width = asked.train_height or asked.train_size, asked.train_size
     size = f"{width}x{height} crops" if width else "whole images"
     start = (

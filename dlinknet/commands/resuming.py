@@ -1,4 +1,4 @@
-"""Which run --resume means, and whether the settings would go on as the same run."""
+"""The run that --resume means, and the check that it would continue as the same run."""
 
 from __future__ import annotations
 
@@ -19,46 +19,36 @@ from dlinknet.training.run import LAST, PREVIOUS, Resumed, RunFiles
 def resume_settings(
     settings: Config, arguments: list[str], description: str
 ) -> tuple[Resumed, Config]:
-    """The run that the setting `resume` means, and its settings with what the command line says of them.
+    """Return the run that the setting `resume` means, and the settings to continue with.
+
+    These are the settings of the run, as far as the command line does not override them.
 
     Args:
-        settings: as config.load gives them without a run; arguments, description: what it was given.
+        settings: the result of config.load(arguments, description).
 
     Raises:
-        UserError: what find_run and config.load raise.
+        UserError: what `find_run` and config.load raise.
     """
     found = find_run(settings, "*")
     resolved = load(arguments, description, found.settings)
-    if (
-        resolved.resume == NEWEST and resolved.log_name != found.files.log_name
-    ):  # the user has named another one
+    # The command line may name another run than the newest one.
+    if resolved.resume == NEWEST and resolved.log_name != found.files.log_name:
         found = find_run(settings, resolved.log_name)
         resolved = load(arguments, description, found.settings)
     return found, resolved
 
 
 def find_run(settings: Config, log_name: str) -> Resumed:
-    """The run that the setting `resume` means.
+    """Return the run that the setting `resume` means.
 
     Args:
-        log_name: of a run that is looked for; '*' for any.
+        log_name: the name of the run if `resume` is NEWEST; '*' for any name.
 
     Raises:
-        UserError: there is none, or the file is not named as a run's checkpoint is.
+        UserError: there is no such run, or the file does not have the name of a run's checkpoint.
     """
     if settings.resume == NEWEST:
-        name = log_name if log_name == "*" else glob.escape(log_name)
-        found = [
-            path
-            for ending in (LAST, PREVIOUS)
-            for path in Path(settings.output_path).glob(f"{name}_{ending}")
-        ]
-        if not found:
-            raise UserError(
-                f"resume: {settings.output_path} holds no {log_name.replace('*', 'LOG_NAME')}_{LAST} to go on from; "
-                "start without --resume, or name a file with --resume=FILE"
-            )
-        file = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+        file = _newest_checkpoint(settings.output_path, log_name)
     else:
         file = Path(settings.resume)
         if not file.is_file():
@@ -66,7 +56,7 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     ending = next((ending for ending in (LAST, PREVIOUS) if file.name.endswith(f"_{ending}")), None)
     if ending is None:
         raise UserError(
-            f"resume: {file} is not a LOG_NAME_{LAST}, which holds what a run needs to go on; "
+            f"resume: {file} is not a LOG_NAME_{LAST}, which a run requires to go on; "
             "--pretrained_ckpt=FILE starts a new run from the encoder's weights in it"
         )
     files = RunFiles(file.parent, file.name[: -len(f"_{ending}")])
@@ -79,36 +69,57 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     )
 
 
-def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, file: Path) -> None:
-    """Checks that a checkpoint's run would go on as the same run.
+def _newest_checkpoint(folder: str, log_name: str) -> Path:
+    """Return the newest checkpoint in a folder that a run can continue from.
 
     Args:
-        saved: what the checkpoint says of its run.
-        identity: the data_identity of the data set that is there now.
-        file: the checkpoint's, for the error's line.
+        log_name: the name of the run; '*' for any name.
 
     Raises:
-        UserError: a setting of FIXED or the data set differs; the line says what.
+        UserError: there is none.
     """
-    said = {"epochs": f"the planned number of epochs ({settings.epochs_key})"}
-    unlike = [
-        f"{said.get(key, clipped(key, 60))} was {clipped(str(value), 60)}, is {getattr(settings, key, 'not known here')}"
-        for key, value in saved.settings.items()
-        if not hasattr(settings, key) or not _equal(value, getattr(settings, key))
-    ]
+    name = log_name if log_name == "*" else glob.escape(log_name)
+    found = [path for ending in (LAST, PREVIOUS) for path in Path(folder).glob(f"{name}_{ending}")]
+    if not found:
+        raise UserError(
+            f"resume: {folder} holds no {log_name.replace('*', 'LOG_NAME')}_{LAST} to go on from; "
+            "start without --resume, or name a file with --resume=FILE"
+        )
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, file: Path) -> None:
+    """Check that a resumed run would continue as the same run.
+
+    Args:
+        saved: the run, as its checkpoint describes it.
+        settings: the settings to continue with.
+        identity: the identity of the present data set.
+        file: the checkpoint, for the error's line.
+
+    Raises:
+        UserError: a setting of FIXED or the data set differs. The line lists the differences.
+    """
+    names = {"epochs": f"the planned number of epochs ({settings.epochs_key})"}
+    unlike = []
+    for key, value in saved.settings.items():
+        if not hasattr(settings, key) or not _equal(value, getattr(settings, key)):
+            name, now = names.get(key, clipped(key, 60)), getattr(settings, key, "not known here")
+            unlike.append(f"{name} was {clipped(str(value), 60)}, is {now}")
     unlike += other_data(saved.data, identity)
     if unlike:
         raise UserError(
-            f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to train anew, name "
-            "another log_name or another folder for the results"
+            f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to start a new "
+            "training, name another log_name or another folder for the results"
         )
 
 
 def _equal(saved: Any, now: Any) -> bool:
-    """Whether two values of a setting are equal; in JSON true is not 1."""
+    """Return whether two values of a setting are equal. In JSON true is not 1."""
     return saved == now and isinstance(saved, bool) == isinstance(now, bool)
 
 
+# The settings that a resumed run cannot change.
 FIXED = (
     "model_name",
     "pretrained_ckpt",
@@ -143,21 +154,26 @@ FIXED = (
 
 
 def fixed_settings(settings: Config) -> dict[str, Any]:
-    """The settings that a resumed run cannot change and still be the same run."""
-    planned = (
-        ("epochs",) if settings.schedule in PLANNED else ()
-    )  # alone and together have settings of their own for it
+    """Return the settings that a resumed run cannot change, with their values.
+
+    The key 'epochs' stands for epoch_num, or for distribute_epoch_num if run_distribute is set.
+    """
+    planned = ("epochs",) if settings.schedule in PLANNED else ()
     return {key: getattr(settings, key) for key in (*FIXED, *planned)}
 
 
 def starts_from(settings: Config, resumes: bool) -> list[str]:
-    """Return the settings that name files with the weights to start from; none of a run that goes on.
+    """Return the settings that name files with start weights; none for a resumed run.
 
-    The trained_ckpt that the command line names is fine-tuned. One in a YAML file alone, which often serves evaluation and export too, is
-    passed over, and the log says so.
+    A trained_ckpt on the command line is the network to fine-tune. A trained_ckpt in a YAML file is
+    not used, because such files often serve evaluation and export too. The log says so.
+
+    Args:
+        resumes: whether a run is resumed.
 
     Raises:
-        UserError: the command line names a network to fine-tune beside an encoder, or for a run that goes on.
+        UserError: the command line names a network to fine-tune for a resumed run, or together with
+            an encoder.
     """
     tunes = "trained_ckpt" in settings.given
     if tunes and resumes:
@@ -166,12 +182,14 @@ def starts_from(settings: Config, resumes: bool) -> list[str]:
         )
     if tunes and "pretrained_ckpt" in settings.given:
         raise UserError(
-            "trained_ckpt and pretrained_ckpt both name weights to start from: give the whole network or the encoder"
+            "trained_ckpt and pretrained_ckpt both name weights to start from: give the whole "
+            "network or the encoder"
         )
     if resumes:
         return []
     if not tunes and settings.trained_ckpt != default("trained_ckpt"):
         LOG.info(
-            "trained_ckpt stands in the settings' file alone and is not used; --trained_ckpt=FILE on the command line fine-tunes that network"
+            "trained_ckpt is only in the settings' file and is not used; --trained_ckpt=FILE "
+            "on the command line fine-tunes that network"
         )
     return ["trained_ckpt"] if tunes else ["pretrained_ckpt"] if settings.pretrained_ckpt else []

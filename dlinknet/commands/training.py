@@ -1,4 +1,4 @@
-"""What a training is built of, as the settings ask for it."""
+"""The parts of a training that the settings ask for: recipe, loader, network, validation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 def recipe_of(
     settings: Config, training: list[Pair], classes: Classes, folder: Path | None
 ) -> Recipe:
-    """Return how the settings have the network trained.
+    """Return the recipe of the training.
 
     Args:
-        folder: receives the classes' frequencies, if they are counted; None in a process that leaves
-            that to another one.
+        folder: receives the counts of the classes, if class_weights requires them; None in a
+            process that writes no files.
     """
     weights = None
     if settings.class_weights == "log":
@@ -59,7 +59,11 @@ def recipe_of(
 def loader_of(
     settings: Config, training: list[Pair], classes: Classes, ranks: Ranks
 ) -> TrainingLoader:
-    """Return the loader of this process's part of each step."""
+    """Return the loader of this process's part of each step.
+
+    Raises:
+        UserError: a step is too small for BatchNorm.
+    """
     from dlinknet.data.loader import Batching, TrainingLoader, refuse_tiny_step
 
     height, width = settings.train_height or settings.train_size, settings.train_size
@@ -80,10 +84,13 @@ def loader_of(
 def starting_network(
     settings: Config, classes: Classes, resumed: ModelCard | None
 ) -> tuple[LinkNet, str]:
-    """Return the network to train, and a line that says what its weights are.
+    """Return the network to train, and a line about the origin of its weights.
 
     Args:
-        resumed: the card of a run that goes on; its weights are loaded later.
+        resumed: the card of the run to resume. The caller loads its weights later.
+
+    Raises:
+        UserError: a file of start weights cannot be used.
     """
     from dlinknet.checkpoints.load import start_network
     from dlinknet.checkpoints.model_card import ModelCard
@@ -109,7 +116,7 @@ def starting_network(
 
 
 def validate(trainer: Trainer, settings: Config, pairs: list[Pair]) -> None:
-    """Have a trainer score its network on a validation set after each epoch."""
+    """Make a trainer score its network on a validation set after each epoch."""
     from dlinknet.evaluation.judging import judge_of
     from dlinknet.evaluation.scoring import score_all
     from dlinknet.inference.engines import NetworkEngine

@@ -1,4 +1,4 @@
-"""The settings of the commands: their defaults, limits and help texts, and how they are set."""
+"""The settings of the commands: defaults, limits, help texts, and the ways to set them."""
 
 from dlinknet.config.defaults import DEFAULT_FILE, defaults, read_values, uses
 from dlinknet.config.load import JOB, load, split, wants_job

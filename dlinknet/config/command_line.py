@@ -1,4 +1,4 @@
-"""The command line: --key=value for every setting, --help for their texts."""
+"""The command line: --key=value for every setting, and the text of --help."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(message)
 
     def print_help(self, file: object = None) -> None:
-        show(self.format_help().rstrip())  # argparse's own says nothing where it cannot be printed
+        # argparse's own method stays silent if stdout cannot be written.
+        show(self.format_help().rstrip())
 
 
 class Setting(NamedTuple):
-    """What --help says of a setting: its text, its default, its limits; and whether it says anything."""
+    """A setting as --help explains it.
+
+    text, default: as in dlinknet_config.yaml. limit: a list of choices, a dict of bounds, or None.
+    listed: False leaves the setting out of --help.
+    """
 
     text: str
     default: Any
@@ -34,17 +39,19 @@ def split(
     headings: dict[str, list[str]],
     bare: Iterable[str],
 ) -> tuple[dict[str, str], list[str]]:
-    """Return (the keys that a command line gives, with config_path, as text; the other words).
+    """Return (key -> value as text, the other words) of a command line.
+
+    The keys are those of the settings, and config_path.
 
     Args:
         arguments: the command line without the program's name.
-        description: what the command does, for --help.
+        description: the text of --help about the command.
         settings: every key that is accepted.
         headings: heading -> the keys that --help lists under it.
-        bare: keys that may stand without a value, which then is True.
+        bare: the keys that do not require a value. Without a value they are True.
 
     Raises:
-        UserError: a key without its value.
+        UserError: a key lacks its value.
     """
     parser = _Parser(
         description=description,
@@ -56,7 +63,7 @@ def split(
     parser.add_argument(
         "--config_path",
         metavar="FILE",
-        help="YAML file whose keys replace the defaults (those of dlinknet_config.yaml)",
+        help="YAML file whose settings replace the defaults of dlinknet_config.yaml",
     )
     for heading, keys in headings.items():
         group = parser.add_argument_group(heading)
@@ -69,23 +76,29 @@ def split(
 
 
 def _explained(setting: Setting) -> str:
-    """Return a setting's text for --help."""
+    """Return the text of --help about a setting."""
     if not setting.listed:
         return argparse.SUPPRESS
     default = "empty" if setting.default == "" else setting.default
-    allowed = describe(setting.limit)
+    allowed = explain_limits(setting.limit)
     text = f"{setting.text} (default: {default}{'; ' + allowed if allowed else ''})"
     return text.replace("%", "%%")
 
 
-def nearest(word: str, words: Iterable[str], prefix: str = "") -> str:
-    """The word that was meant perhaps, as the end of an error's line; empty where none is like it."""
+def did_you_mean(word: str, words: Iterable[str], prefix: str = "") -> str:
+    """Return the end of an error's line that suggests the most similar word.
+
+    It is '' if no word is similar.
+
+    Args:
+        prefix: is put before the suggested word.
+    """
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     return f"; did you mean '{prefix}{close[0]}'?" if close else ""
 
 
-def describe(limit: Any) -> str:
-    """A key's limits in words."""
+def explain_limits(limit: Any) -> str:
+    """Return the limits of a setting in words; '' for None."""
     if limit is None:
         return ""
     if isinstance(limit, list):

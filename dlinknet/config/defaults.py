@@ -1,4 +1,4 @@
-"""dlinknet_config.yaml: what it says of each setting; and the settings in a user's YAML file."""
+"""dlinknet_config.yaml and the YAML files of users."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ DEFAULT_FILE = shipped("dlinknet_config.yaml")
 class Defaults(NamedTuple):
     """The documents of dlinknet_config.yaml.
 
-    values, texts: of every setting, its default and its help text. limits: of some, a list of choices or a dict of bounds.
-    commands: of every setting, the commands that use it. headings: heading -> the settings that --help lists under it.
+    values, texts, commands: setting -> default, help text, and the commands that use it.
+    limits: setting -> a list of choices or a dict of bounds. Some settings have no limits.
+    headings: heading -> the settings that --help lists under it.
     """
 
     values: dict[str, Any]
@@ -29,26 +30,32 @@ class Defaults(NamedTuple):
 
 @functools.lru_cache(maxsize=None)
 def defaults() -> Defaults:
-    """Return what dlinknet_config.yaml says."""
+    """Return the documents of dlinknet_config.yaml. The file is read once."""
     return Defaults(*_documents(DEFAULT_FILE))
 
 
 def uses(command: str, key: str) -> bool:
-    """Return whether a command reads a setting."""
+    """Return whether a command uses a setting."""
     return command in defaults().commands[key]
 
 
 def read_values(file: Path) -> dict[str, Any]:
-    """Return the settings in a YAML file, unchecked: its first document.
+    """Return the settings in a YAML file: its first document. The values are not checked.
 
     Raises:
-        UserError: the file cannot be read or holds something else.
+        UserError: the file cannot be read, is not YAML or holds anything but key: value.
     """
     return _documents(file)[0]
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:
-    """Return the YAML documents of a file, as dicts; an empty one for each that is missing."""
+    """Return the YAML documents of a file as dicts, as many as Defaults has fields.
+
+    A missing document is an empty dict.
+
+    Raises:
+        UserError: the file cannot be read, is not YAML or holds anything but key: value.
+    """
     try:
         documents = read_yaml(file)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Every setting, resolved and typed."""
+"""Every setting with its type."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any, get_type_hints
 import yaml
 
 from dlinknet.config.defaults import defaults
-from dlinknet.config.values import FilePath, Resume, Several, checked
-from dlinknet.errors import UserError
+from dlinknet.config.values import CommaList, FilePath, ResumePoint, parse_value
+from dlinknet.errors import UserError, shown
 
 
 @dataclass(frozen=True)
 class Config:
-    """Every setting, resolved. dlinknet_config.yaml holds each key's default, meaning and limits."""
+    """The value of every setting.
+
+    dlinknet_config.yaml holds the default, the help text and the limits of each setting.
+    """
 
     data_path: FilePath
     data_layout: str
@@ -62,7 +65,7 @@ class Config:
     scale_window: int
     seed: int
     save_steps: int
-    resume: Resume
+    resume: ResumePoint
 
     trained_ckpt: FilePath
     label_path: FilePath
@@ -78,11 +81,11 @@ class Config:
     width: int
     height: int
     file_name: FilePath
-    file_format: Several
+    file_format: CommaList
     dynamic: bool
     pixel_input: bool
     sample_image: FilePath
-    exports: Several
+    exports: CommaList
     as_json: bool
 
     enable_modelarts: bool
@@ -100,20 +103,20 @@ class Config:
     server_ip: str
 
     given: frozenset = field(default=frozenset(), compare=False, repr=False)
-    """The keys that the command line named itself."""
+    """The keys that stand on the command line."""
 
     @property
     def epochs_key(self) -> str:
-        """The setting that says how many epochs a training has."""
+        """The setting that gives the number of epochs."""
         return "distribute_epoch_num" if self.run_distribute else "epoch_num"
 
     @property
     def epochs(self) -> int:
-        """How many it has."""
+        """The number of epochs of a training."""
         return getattr(self, self.epochs_key)
 
     def as_yaml(self) -> str:
-        """The resolved settings as a YAML document that --config_path takes."""
+        """Return the settings as a YAML document, which --config_path accepts."""
         values = {key: getattr(self, key) for key in TYPES}
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
@@ -124,34 +127,37 @@ TYPES: dict[str, Any] = {
 
 
 def check(key: str, value: Any, source: str) -> Any:
-    """Return a setting's value in its type.
+    """Return the value of a setting in its type.
 
     Args:
-        source: where the value was given, for the error's line.
+        key: the setting.
+        value: a value of YAML, or a word of the command line.
+        source: the origin of the value, for the error's line.
 
     Raises:
-        UserError: the value is of another type or beyond its limits.
+        UserError: the value has another type or is outside its limits.
     """
-    value = checked(key, value, TYPES[key], defaults().limits.get(key), source)
+    value = parse_value(key, value, TYPES[key], defaults().limits.get(key), source)
     if key == "model_name" and value.startswith("dinknet"):
         value = "dlinknet" + value[len("dinknet") :]
     if key == "log_name" and (not value or os.sep in value or value.startswith(".")):
         raise UserError(
-            f"{source}: log_name must be a plain file name without '{os.sep}', not '{value}'"
+            f"{source}: log_name must be a plain file name without '{os.sep}', not {shown(value)}"
         )
     return value
 
 
 def default(key: str) -> Any:
-    """Return a setting's default value."""
+    """Return the default value of a setting in its type."""
     return check(key, defaults().values[key], "dlinknet_config.yaml")
 
 
-def refuse_together(config: Config) -> None:
+def refuse_contradictions(config: Config) -> None:
     """Raise UserError if two settings contradict each other."""
     if config.tile_overlap > config.tile_size - 32:
         raise UserError(
-            f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, not {config.tile_overlap}"
+            f"tile_overlap must be at most tile_size - 32 = {config.tile_size - 32}, "
+            f"not {config.tile_overlap}"
         )
     if bool(config.resize_width) != bool(config.resize_height):
         raise UserError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from dlinknet.devices.rank_table import ASK, RankDevice, read_rank_table, table_of
 from dlinknet.errors import InputError, clipped, shown
 from dlinknet.files.atomic import write_text
-from dlinknet.files.places import need_place, refuse_misnamed
+from dlinknet.files.places import need_writable_folder, refuse_misnamed
 
 HCCN_CONF = Path("/etc/hccn.conf")
 HCCN_TOOL = "hccn_tool"
@@ -35,7 +35,7 @@ def make_rank_table(file: str, devices: dict[int, str], server_ip: str) -> list[
     if os.path.lexists(file):
         raise InputError(clipped(file, 100), "exists; name another file, or remove it")
     folder = Path(file).absolute().parent
-    need_place(str(folder))
+    need_writable_folder(str(folder))
     refuse_misnamed(folder, [Path(file).name], "the file would be", "name another file")
     listed = [
         {"device_id": str(device), "device_ip": address, "rank_id": str(rank)}

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name, then renamed. Locks, and records for later commands."""
+"""Files that are complete or absent: each is written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from typing import Iterator
 
 from dlinknet import signals
 
-STEM_BYTES = 100  # of a name that is kept whole in its temporary name
+STEM_BYTES = 100  # a temporary name holds a stem of at most this length unchanged
 
 
 @contextmanager
 def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, with its suffix, that takes its place when the block ends without an error.
+    """Yield a temporary path in the folder of `path`, with the same suffix.
 
-    The file that was there is lost, or kept as `previous`.
+    When the block ends without an error, the temporary file replaces `path`. When the block fails,
+    the temporary file is removed.
+
+    Args:
+        path: the file to write.
+        previous: the new name of the file that is replaced; None drops that file.
+
+    Raises:
+        OSError: the file cannot be written. It names `path`.
     """
     temporary = beside(path, str(os.getpid()))
     signals.add_unfinished(temporary)
@@ -30,8 +38,9 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
         if previous is not None and path.exists():
             os.replace(path, previous)
         os.replace(temporary, path)
-    except OSError as error:  # it may name the temporary file
-        # NumPy counts what it could not write, and does not say why.
+    except OSError as error:
+        # The error may name the temporary file. NumPy's error says how many bytes it could not
+        # write, but has no errno.
         number = (
             errno.ENOSPC
             if error.errno is None and "requested and" in str(error)
@@ -46,22 +55,23 @@ def replacing(path: Path, previous: Path | None = None) -> Iterator[Path]:
 def beside(path: Path, word: str) -> Path:
     """Return the path of a hidden file in the same folder, with the same suffix: .STEM.WORD.SUFFIX.
 
-    A long stem is cut, and a hash of it follows, so that the name fits wherever `path` fits.
+    A long stem is cut and followed by its hash, so that the name is not too long if that of `path`
+    is not.
     """
     start, suffix = temporary_parts(path)
     return path.with_name(f"{start}{word}{suffix}")
 
 
-def left_beside(path: Path) -> list[Path]:
-    """Return what processes that were killed left of `path` under temporary names."""
+def temporary_files(path: Path) -> list[Path]:
+    """Return the temporary files of `path` that killed processes left behind."""
     start, _ = temporary_parts(path)
     return list(path.parent.glob(glob.escape(start) + "[0-9]*"))
 
 
 def temporary_parts(path: Path) -> tuple[str, str]:
-    """Return the start of a path's temporary names, which ends with a dot, and their suffix."""
+    """Return (start, suffix) of the temporary names of a path. The start ends with a dot."""
     stem, suffix = path.stem, path.suffix
-    if len(os.fsencode(suffix)) > 20:  # it is no type: a long name with a dot in it
+    if len(os.fsencode(suffix)) > 20:  # not a file type, but the end of a long name with a dot
         stem, suffix = path.name, ""
     name = os.fsencode(stem)
     if len(name) > STEM_BYTES:
@@ -71,13 +81,24 @@ def temporary_parts(path: Path) -> tuple[str, str]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file at once."""
+    """Write a text file (UTF-8) under a temporary name, then rename it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def digest(file: Path, kind: str) -> str:
-    """Of a file's bytes, in hexadecimal digits; `kind` is hashlib's name, as 'sha256'."""
+    """Return the hash of a file's bytes in hexadecimal digits.
+
+    Args:
+        kind: the name of the hash in hashlib, as in 'sha256'.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     value = hashlib.new(kind)
     with open(file, "rb") as data:
         while block := data.read(1 << 22):

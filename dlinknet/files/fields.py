@@ -1,4 +1,4 @@
-"""Dicts from outside, read field by field, each by its type and range. Standard library only."""
+"""Dicts from files of others: every field is checked for type and range. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Iterator
 from dlinknet.errors import clipped, shown
 
 _REQUIRED: Any = object()
-_EXACT = 2**53  # whole numbers up to here survive every JSON reader
+_EXACT = 2**53  # every JSON reader keeps whole numbers up to this one exactly
 
 
 class BadFields(Exception):
-    """A dict is not what it should be.
+    """A dict has a missing or wrong field.
 
-    The message names the field, in at most 160 characters, without the file's name.
+    The message names the field, but not the file, in at most 160 characters.
     """
 
     def __init__(self, reason: str):
@@ -22,19 +22,19 @@ class BadFields(Exception):
 
 
 class Fields:
-    """One dict from outside.
+    """One dict from a file.
 
-    Every method returns a field's value, or `default` if the dict lacks the field and a default is
-    given.
+    The methods return the value of a field, or `default` if the dict lacks the field and a default
+    is given.
 
     Args:
-        values: what stands where a dict should be.
-        name: the dict's own name, in front of its fields' names in messages; empty for the
+        values: the value of the file, which should be a dict.
+        name: the name of the dict, which precedes the names of its fields in messages; '' for the
             outermost dict.
 
     Raises:
-        BadFields: `values` is not a dict. Each method: the field is missing, of another type, or
-            out of range.
+        BadFields: `values` is not a dict. The methods: the field is missing, has another type, or
+            is outside its range.
     """
 
     def __init__(self, values: Any, name: str = ""):
@@ -53,7 +53,7 @@ class Fields:
             yield name
 
     def value(self, name: str, default: Any = _REQUIRED) -> Any:
-        """Return a field of any type."""
+        """Return a value of any type."""
         if name in self._values:
             return self._values[name]
         if default is _REQUIRED:
@@ -68,7 +68,7 @@ class Fields:
         return value
 
     def whole(self, name: str, default: Any = _REQUIRED, least: int = 0, most: int = _EXACT) -> int:
-        """Return a whole number from `least` to `most`; true and false are not numbers."""
+        """Return a whole number from `least` to `most`. True and False are not numbers."""
         value = self.value(name, default)
         if type(value) is not int or not least <= value <= most:
             limits = f"from {least} on" if most == _EXACT else f"from {least} to {most}"
@@ -86,7 +86,7 @@ class Fields:
         """Return a number of at least `least` and greater than `above`.
 
         Args:
-            finite: False also accepts NaN and infinity.
+            finite: False accepts NaN and infinity too.
         """
         value = self.value(name, default)
         if type(value) not in (int, float):
@@ -100,7 +100,7 @@ class Fields:
         return float(value)
 
     def sequence(self, name: str, default: Any = _REQUIRED) -> list[Any]:
-        """Return a list of anything."""
+        """Return a list with items of any type."""
         value = self.value(name, default)
         if not isinstance(value, list):
             raise self._unlike(name, value, "a list")
@@ -135,7 +135,7 @@ class Fields:
         ]
 
     def wrong(self, reason: str) -> BadFields:
-        """Return an error whose message begins with this dict's name."""
+        """Return an error whose message begins with the name of this dict."""
         return BadFields(f"{self._name or 'the text'} {reason}")
 
     def _path(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Files that are not what their name says: a Git LFS pointer, a web page, an empty file. Standard library only."""
+"""Empty files, Git LFS pointers and web pages instead of data. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ PAGES = (b"<!doctype html", b"<html", b"<?xml version")
 
 
 def foreign(start: bytes) -> str:
-    """Return what a file is in place of data, with the remedy, from its first bytes; empty if they look like data.
+    """Return the fault of a file that holds no data, with the remedy; '' if it may hold data.
 
-    A download that failed, or a repository cloned without Git LFS, leaves such files behind.
+    Such files come from a failed download, or from a repository cloned without Git LFS.
+
+    Args:
+        start: the first bytes of the file.
     """
     if not start:
         return "is empty; download or copy it again"
@@ -24,7 +27,7 @@ def foreign(start: bytes) -> str:
 
 
 def foreign_file(file: Path) -> str:
-    """Return `foreign` of a file's first bytes.
+    """Return the fault of a file that holds no data, as `foreign` does.
 
     Raises:
         OSError: the file cannot be read.

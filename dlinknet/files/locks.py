@@ -1,4 +1,4 @@
-"""A lock file, held by one process at a time."""
+"""Lock files. One process at a time holds a lock."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dlinknet.errors import InputError
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Make the lock's folder and hold the lock while the block runs.
+    """Hold a lock during the block. The folder of the lock is made if it is missing.
 
-    The file is removed only by the process that holds it.
+    Only the process that holds the lock removes the file.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process holds the lock.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    held = _take(lock)
+    held = _open_locked(lock)
     try:
         yield
     finally:
@@ -31,14 +31,18 @@ def locked(lock: Path) -> Iterator[None]:
         os.close(held)
 
 
-def _take(lock: Path) -> int:
-    """Return the descriptor of a lock's file, locked; the file is the one that the path names."""
+def _open_locked(lock: Path) -> int:
+    """Open and lock a lock file, and return its descriptor.
+
+    Raises:
+        InputError: another process holds the lock.
+    """
     while True:
         file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            # A file system without locks is no reason not to work.
+            # A file system without locks gives another error; the run goes on without a lock.
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 os.close(file)
                 raise InputError(
@@ -46,15 +50,15 @@ def _take(lock: Path) -> int:
                     "is in use: another run is writing to it; name another folder or wait",
                 ) from None
             return file
-        # Its holder may have removed it after it was opened here: then another process locks a new
-        # file of this name.
+        # Its holder may have removed the file after it was opened here. Another process would then
+        # lock a new file of this name.
         if _is_at(file, lock):
             return file
         os.close(file)
 
 
 def _is_at(file: int, path: Path) -> bool:
-    """Return whether an open file is the one that a path names."""
+    """Return whether a path names an open file."""
     try:
         return os.path.samestat(os.fstat(file), os.lstat(path))
     except FileNotFoundError:

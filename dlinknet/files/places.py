@@ -1,4 +1,4 @@
-"""Whether files and folders that settings name can be read, made and written to. Nothing is left behind."""
+"""Checks before a run: can files and folders be read, made and written to."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Iterable
 
 from dlinknet.errors import InputError, clipped, shown
 
-NAME_BYTES = 255  # of one name, where a file system does not say its limit
-PATH_BYTES = 4000  # Linux accepts 4095; the rest is for temporary names
-LEVELS = 100  # folders in a path: Python walks into them by recursion
+NAME_BYTES = 255  # the longest name, if a file system does not report its limit
+PATH_BYTES = 4000  # Linux accepts 4095 bytes; the rest is for temporary names
+LEVELS = 100  # the most folders in a path: Python walks through them by recursion
 
 
 def need_file(path: str) -> None:
     """Check that a path names a file that can be read.
 
     Raises:
-        InputError: there is none, or it is a folder, a pipe or a device.
+        InputError: the path is empty, the file is missing or cannot be read, or the path names a
+            folder, a pipe or a device.
     """
     if not path:
         raise InputError("", "is empty: name a file")
@@ -38,14 +39,14 @@ def need_file(path: str) -> None:
     raise InputError(place, f"is {what}; name a file")
 
 
-def need_place(path: str) -> None:
-    """Check that files can be made in a folder, which may be missing yet.
+def need_writable_folder(path: str) -> None:
+    """Check that files can be made in a folder. The folder may be missing.
 
-    A file without a name is made in the nearest folder that exists: permissions say too little of
-    /proc, of quotas, of mounts that are read only, and of what root may do. Nothing is left behind.
+    The check makes a file without a name in the nearest folder that exists. Permissions alone do
+    not tell about /proc, quotas, read-only mounts and root. No file remains.
 
     Raises:
-        InputError: they cannot; the reason says why.
+        InputError: the path is empty or too long, or files cannot be made there.
     """
     if not path:
         raise InputError("", "is empty: name a folder")
@@ -68,9 +69,9 @@ def need_place(path: str) -> None:
 
 
 def misnamed(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the names that files below `folder` cannot have, each with what is wrong with it.
+    """Return name -> fault for the names that files below `folder` cannot have.
 
-    It is said in words that follow "has": 'a name of more than 255 bytes'.
+    The fault is in words that follow "has": 'a name of more than 255 bytes'.
     """
     most = _longest_name(_nearest(folder.absolute()))
     room = PATH_BYTES - len(os.fsencode(folder.absolute()))
@@ -87,28 +88,28 @@ def refuse_misnamed(folder: Path, names: Iterable[str], what: str, remedy: str) 
     """Check that files below `folder` can have these names.
 
     Args:
-        what: what stands before the name in the error's line, as in "a result would be".
+        what: the words before the name in the error's line, as in "a result would be".
         remedy: the end of the line.
 
     Raises:
-        InputError: one of them cannot.
+        InputError: a file cannot have its name.
     """
     for name, fault in misnamed(folder, names).items():
         raise InputError(quoted(name), f", which has {fault}; {remedy}", before=what)
 
 
 def quoted(name: str) -> str:
-    """Return a file's name as an error's line quotes it: at most 60 letters in one line."""
+    """Return a file's name in quotes for an error's line, cut to 60 letters."""
     return f"'{clipped(name[:61].encode(errors='backslashreplace').decode(), 60)}'"
 
 
 def _nearest(path: Path) -> Path:
-    """Return the longest part of an absolute path that exists; it may be a broken link."""
+    """Return the longest part of an absolute path that exists. It may be a broken link."""
     return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
 def _longest_name(folder: Path) -> int:
-    """Return how many bytes a name may have in a folder."""
+    """Return the most bytes of a name in a folder."""
     try:
         most = os.pathconf(folder, "PC_NAME_MAX")
     except (OSError, ValueError):
@@ -117,11 +118,11 @@ def _longest_name(folder: Path) -> int:
 
 
 def _name_fault(name: str, most: int, room: int) -> str:
-    """Return what a path has that no file's may have; empty if there is nothing.
+    """Return the fault of a path that no file can have, in words that follow "has"; '' if none.
 
     Args:
-        most: bytes of each name.
-        room: bytes of all of it.
+        most: the most bytes of each name in the path.
+        room: the most bytes of the whole path.
     """
     try:
         parts = [part.encode() for part in Path(name).parts]

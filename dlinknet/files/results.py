@@ -1,4 +1,7 @@
-"""Folders of results: only those that earlier runs filled are emptied, and a run that fails leaves them as they were."""
+"""Folders of results. A command replaces the files of earlier runs, never files of others.
+
+A command that fails leaves the earlier results as they were.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from dlinknet import signals
 from dlinknet.errors import InputError, clipped, name_some
 from dlinknet.files.atomic import temporary_parts, write_text
 from dlinknet.files.locks import locked
-from dlinknet.files.places import misnamed, need_place, quoted
+from dlinknet.files.places import misnamed, need_writable_folder, quoted
 from dlinknet.files.texts import read_record
 
-MANIFEST = ".dlinknet_output.json"  # lists, in a folder of results, what a command wrote there
-STAGE = ".dlinknet_unfinished"  # where the results lie until all of them are written
+MANIFEST = ".dlinknet_output.json"  # lists the files that a command wrote in a folder of results
+STAGE = ".dlinknet_unfinished"  # the folder of the results until all of them are written
 LOCK = ".dlinknet_lock"  # held while a command writes to a folder
 OWN = (MANIFEST, STAGE, LOCK)
-FOREIGN = 1000  # files of others that are counted before the search ends
+FOREIGN = 1000  # the search ends after so many files of others
 HALF_WRITTEN = re.compile(r"(\..+\.)[0-9]+(\.\w+)")
 
 
-def need_results_place(path: str) -> None:
+def need_results_folder(path: str) -> None:
     """Check that `path` can receive results.
 
     Raises:
@@ -34,18 +37,18 @@ def need_results_place(path: str) -> None:
     """
     if Path(path) == Path("."):
         raise InputError("", "is required: name a folder for the results")
-    need_place(path)
+    need_writable_folder(path)
     refuse_foreign(Path(path))
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Check that everything in `folder` was written by an earlier run, so that it may be replaced.
+    """Check that earlier runs wrote all files in `folder`, so that they may be replaced.
 
     Raises:
-        InputError: there is anything else.
+        InputError: there are other files, or the folder cannot be read.
     """
-    ours = _written(folder)
-    written, starts = set(ours), _temporaries(ours)
+    names = _names_in_manifest(folder)
+    written, starts = set(names), _temporaries(names)
     try:
         foreign = list(
             islice(
@@ -75,11 +78,15 @@ def refuse_foreign(folder: Path) -> None:
 
 
 @contextmanager
-def _taken_over(folder: Path) -> Iterator[None]:
-    """Holds a folder of results for one command, without what a killed one left half written."""
+def _held(folder: Path) -> Iterator[None]:
+    """Lock a folder of results during the block, after half-written files are removed.
+
+    Raises:
+        InputError: `folder` holds files of others, or another run is writing to it.
+    """
     with locked(folder / LOCK):
         refuse_foreign(folder)
-        starts = _temporaries(_written(folder))
+        starts = _temporaries(_names_in_manifest(folder))
         for name in [name for name in _contents(folder) if _is_half_written(name, starts)]:
             (folder / name).unlink(missing_ok=True)
         yield
@@ -87,23 +94,26 @@ def _taken_over(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing_results(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder for results; they take the place of an earlier run's when the block ends without an error.
+    """Yield an empty folder for the results.
 
-    Where the block fails, the earlier results stay as they were.
+    When the block ends without an error, these results replace those of earlier runs in `folder`.
+    When the block fails, the earlier results stay as they were.
 
     Raises:
-        InputError: `folder` holds files of others, or another run is writing to it.
+        InputError: `folder` holds files of others or a folder with the name of a result, or another
+            run is writing to it.
     """
-    with _taken_over(folder):
+    with _held(folder):
         stage = folder / STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         signals.add_unfinished(stage)
         try:
             yield stage
-            old, new = _written(folder), sorted(_contents(stage))
+            old, new = _names_in_manifest(folder), sorted(_contents(stage))
             _refuse_folders(folder, new)
-            # Both lists stand in the manifest while files move: a run killed here leaves nothing that looks foreign.
+            # The manifest has both lists while files move. If the run is killed here, all files
+            # are known.
             write_text(folder / MANIFEST, json.dumps(sorted({*old, *new}), indent=0))
             for name in old:
                 (folder / name).unlink(missing_ok=True)
@@ -118,20 +128,21 @@ def replacing_results(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def adding_results(folder: Path, names: list[str], written: list[str]) -> Iterator[None]:
-    """Lets the block write files one by one, each whole; their folders are made.
+    """Prepare `folder` for a block that writes results one by one, each complete.
 
-    When it ends without an error, what an earlier run left and the block did not write is removed. Where it fails, what it has
-    written stays, and so does the rest.
+    The folders of the results are made. When the block ends without an error, files of earlier runs
+    that the block did not replace are removed. When the block fails, all files stay.
 
     Args:
-        names: all that the block may write, relative to `folder`.
-        written: what it has written; the block adds to it.
+        names: all files that the block may write, relative to `folder`.
+        written: the files that the block has written. The block appends to this list.
 
     Raises:
-        InputError: `folder` holds files of others, or another run is writing to it.
+        InputError: `folder` holds files of others or a folder with the name of a result, or another
+            run is writing to it.
     """
-    with _taken_over(folder):
-        old = _written(folder)
+    with _held(folder):
+        old = _names_in_manifest(folder)
         _refuse_folders(folder, names)
         write_text(folder / MANIFEST, json.dumps(sorted({*old, *names}), indent=0))
         for place in {(folder / name).parent for name in names}:
@@ -144,10 +155,13 @@ def adding_results(folder: Path, names: list[str], written: list[str]) -> Iterat
 
 @contextmanager
 def new_folders(parent: Path, names: list[str]) -> Iterator[Path]:
-    """Yields a folder in which to fill the folders `names`; they appear below `parent` when the block ends without an error.
+    """Yield a folder that holds the empty folders `names`, for the block to fill.
+
+    When the block ends without an error, the folders move to `parent`.
 
     Raises:
-        InputError: one of them is there already and not empty, or another run is writing to `parent`.
+        InputError: `parent` has one of them already and it is not empty, or another run is writing
+            to `parent`.
     """
     filled = [
         name
@@ -174,7 +188,7 @@ def new_folders(parent: Path, names: list[str]) -> Iterator[Path]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Return whether a path is a folder and no link to one."""
+    """Return whether a path is a folder and not a link to a folder."""
     return path.is_dir() and not path.is_symlink()
 
 
@@ -183,7 +197,7 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def _refuse_folders(folder: Path, names: list[str]) -> None:
-    """UserError where a folder has the name of a result: nothing has been moved or removed then."""
+    """Raise InputError if a folder has the name of a result. Call this before files move."""
     taken = [name for name in names if _is_folder(folder / name)]
     if taken:
         raise InputError(
@@ -192,11 +206,11 @@ def _refuse_folders(folder: Path, names: list[str]) -> None:
         )
 
 
-def _written(folder: Path) -> list[str]:
-    """Return what the manifest says that earlier runs wrote.
+def _names_in_manifest(folder: Path) -> list[str]:
+    """Return the names of the files that earlier runs wrote, according to the manifest.
 
-    Only names of files and links below the folder are believed, and none that a file cannot have. A
-    name behind a link is none of them: the link itself is a file then that no run wrote.
+    A manifest may come from elsewhere. Names outside of the folder, names of folders and names that
+    a file cannot have are left out.
     """
     record = read_record(folder / MANIFEST)
     listed = [name for name in record if isinstance(name, str)] if isinstance(record, list) else []
@@ -211,15 +225,17 @@ def _written(folder: Path) -> list[str]:
 
 
 def _temporaries(written: list[str]) -> set[tuple[str, str, str]]:
-    """Return (folder, start, suffix) of the temporary names of results and of the manifest."""
+    """Return (folder, start, suffix) of the temporary names of the results and the manifest."""
     paths = [Path(name) for name in (*written, MANIFEST)]
     return {(str(path.parent), *temporary_parts(path)) for path in paths}
 
 
 def _is_half_written(name: str, starts: set[tuple[str, str, str]]) -> bool:
-    """Return whether replacing() of a killed process left a file.
+    """Return whether a file is a temporary file of a killed process.
 
-    Its name is one of `starts` with a number in it.
+    Args:
+        name: the file's name, relative to the folder of results.
+        starts: the temporary names, as `_temporaries` returns them.
     """
     match = HALF_WRITTEN.fullmatch(Path(name).name)
     return match is not None and (str(Path(name).parent), match[1], match[2]) in starts
@@ -228,8 +244,7 @@ def _is_half_written(name: str, starts: set[tuple[str, str, str]]) -> bool:
 def _contents(folder: Path) -> Iterator[str]:
     """Yield the files and links below `folder`, relative to it and in no order.
 
-    The commands' own bookkeeping is left out.
-    Folders below it that cannot be read count as empty.
+    The files of OWN are left out. Folders below `folder` that cannot be read count as empty.
 
     Raises:
         OSError: `folder` itself cannot be read.

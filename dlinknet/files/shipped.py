@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def checkout() -> Path | None:
-    """Return the folder of the checkout that the package lies in; None if the package is installed."""
+    """Return the folder of the checkout with this package; None if the package is installed."""
     folder = PACKAGE.parent
     return folder if (folder / "dlinknet_config.yaml").is_file() else None
 
@@ -17,6 +17,6 @@ def shipped(name: str) -> Path:
     """Return the path of a file or folder that comes with dlinknet.
 
     Args:
-        name: its path relative to a checkout; an installed package holds it inside itself.
+        name: the path relative to a checkout. An installed package holds it in its own folder.
     """
     return (checkout() or PACKAGE) / name

@@ -1,7 +1,7 @@
-"""YAML and JSON from outside: the one door for each. Whatever is wrong with a text is one short line.
+"""YAML and JSON from files of others. Every fault is one short line.
 
-A text is bounded before it is parsed (its size, its depth, the digits of its numbers) and checked after: a program that receives its
-values meets plain dicts, lists, texts without NUL bytes, finite numbers, and nothing else.
+The size of a text, its depth and the digits of its numbers are limited. The result holds only
+dicts, lists, texts without NUL bytes, finite numbers, booleans and None.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ import yaml
 from dlinknet.errors import clipped, shown
 from dlinknet.files.foreign import foreign
 
-YAML_BYTES = 256 << 10  # a class table of 250 classes has 30 kB
-JSON_BYTES = 64 << 20  # a split of a million images
-DEPTH = 20  # lists and dicts within each other
-DIGITS = 40  # of one number
+YAML_BYTES = 256 << 10  # a table of 250 classes has 30 kB
+JSON_BYTES = 64 << 20  # enough for a split of a million images
+DEPTH = 20  # the most levels of lists and dicts
+DIGITS = 40  # the most digits of a number
 
-INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|[-+]?0[xb][0-9a-fA-F_]+")
+INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|[-+]?0x_*[0-9a-fA-F][0-9a-fA-F_]*|[-+]?0b_*[01][01_]*")
 NUMBER = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 OCTAL = re.compile(r"[-+]?0[0-9_]+")
 
 
 class BadText(Exception):
-    """A text that cannot be used. The message says why, in at most 200 characters, without the file's name."""
+    """A text that cannot be used.
+
+    The message gives the reason, but not the file, in at most 200 characters.
+    """
 
     def __init__(self, reason: str):
         super().__init__(clipped(reason, 200))
@@ -41,9 +45,9 @@ def read_bytes(file: Path, most: int) -> bytes:
 
     Raises:
         OSError: the file cannot be read.
-        BadText: the file has more than `most` bytes, is empty, or is a Git LFS pointer or a web page.
+        BadText: the file has more than `most` bytes, or is a Git LFS pointer or a web page.
     """
-    with open(file, "rb") as data:  # also a pipe, whose size nobody knows
+    with open(file, "rb") as data:  # the file may be a pipe, which has no size
         content = data.read(most + 1)
     if len(content) > most:
         raise BadText(f"it has more than {most >> 10} kB")
@@ -57,7 +61,7 @@ def read_yaml(file: Path) -> list[Any]:
 
     Raises:
         OSError: the file cannot be read.
-        BadText: what `parse_yaml` rejects.
+        BadText: `read_bytes` or `parse_yaml` rejects the file.
     """
     return parse_yaml(read_bytes(file, YAML_BYTES))
 
@@ -65,11 +69,12 @@ def read_yaml(file: Path) -> list[Any]:
 def parse_yaml(content: bytes) -> list[Any]:
     """Return the documents of a YAML text: dicts, lists, str, int, float, bool and None.
 
-    Dates stay texts.
+    Dates remain texts.
 
     Raises:
-        BadText: the text is not UTF-8 or not YAML, or it has aliases, tags, a key twice, numbers with a leading 0 (YAML 1.1 reads
-            them as octal), more than DEPTH levels, or a value that `check_plain` rejects.
+        BadText: the text is not UTF-8 or not YAML. Or it has an alias, a tag, a key twice, a number
+            with a leading 0 (YAML 1.1 reads it as octal), more than DEPTH levels, or a value that
+            `check_plain` rejects.
     """
     text = _decoded(content)
     try:
@@ -89,7 +94,7 @@ def read_json(file: Path) -> Any:
 
     Raises:
         OSError: the file cannot be read.
-        BadText: what `parse_json` rejects.
+        BadText: `read_bytes` or `parse_json` rejects the file.
     """
     return parse_json(read_bytes(file, JSON_BYTES))
 
@@ -98,11 +103,11 @@ def parse_json(content: Union[bytes, str], finite: bool = True) -> Any:
     """Return the value of a JSON text.
 
     Args:
-        finite: False also accepts NaN and Infinity, which Python writes for numbers that are not finite.
+        content: the text, or its bytes in UTF-8.
+        finite: False accepts NaN and Infinity too, which Python writes into JSON.
 
     Raises:
-        BadText: the text is not UTF-8 or not JSON, or it has numbers that are not finite or too long, or a value that
-            `check_plain` rejects.
+        BadText: the text is not UTF-8 or not JSON, or has a value that `check_plain` rejects.
     """
     text = _decoded(content) if isinstance(content, bytes) else content
     try:
@@ -121,11 +126,11 @@ def check_plain(value: Any, finite: bool = True) -> None:
     """Check a parsed value.
 
     Args:
-        finite: False accepts numbers that are not finite.
+        finite: False accepts NaN and infinity too.
 
     Raises:
-        BadText: there are more than DEPTH levels, a number that is not finite or has more than DIGITS digits, or a text with a NUL
-            byte or half of a surrogate pair.
+        BadText: the value has more than DEPTH levels, a number that is not finite or has more than
+            DIGITS digits, or a text with a NUL byte or half of a surrogate pair.
     """
     level, depth = [value], 0
     while level:
@@ -180,7 +185,8 @@ class _Loader(yaml.SafeLoader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise BadText(
-                f"line {line}: an alias (*{clipped(str(event.anchor), 60)}) is not accepted; write the value out"
+                f"line {line}: an alias (*{clipped(str(event.anchor), 60)}) is not accepted; "
+                "write the value out"
             )
         if getattr(event, "tag", None) is not None:
             raise BadText(
@@ -200,7 +206,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise BadText(f"line {line}: a key must be a word")
             if key.value in seen:
-                raise BadText(f"line {line}: the key {shown(key.value)} stands there twice")
+                raise BadText(f"line {line}: the key {shown(key.value)} appears twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -216,7 +222,7 @@ class _Loader(yaml.SafeLoader):
         return int(text.replace("_", ""), 0 if "x" in text or "b" in text else 10)
 
 
-# YAML 1.1 also knows dates, numbers to the base of 60 (1:30), and << for merging: here they are texts.
+# YAML 1.1 also has dates, numbers to the base 60 (1:30), and << for merging. Here they are texts.
 _Loader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "null")
@@ -233,11 +239,11 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole)
 
 
 def read_record(file: Path) -> Any:
-    """Return the JSON value of a file that a command wrote for a later one.
+    """Return the JSON value of a file that an earlier command wrote.
 
-    It is None if the file is missing or broken: then it is made again.
+    It is None if the file is missing or damaged. The caller then computes the value again.
     """
     try:
-        return read_json(file) if file.is_file() else None  # a pipe would never end
+        return read_json(file) if file.is_file() else None  # reading a pipe would never end
     except (OSError, BadText):
         return None

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL.ImageFile import ImageFile
 
-from dlinknet.errors import Told
+from dlinknet.errors import OneLineError
 from dlinknet.files.foreign import foreign
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
@@ -52,7 +52,7 @@ EXIF = 1 << 16  # bytes; a JPEG has no room for more
 DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
 
 
-class BadImage(Told):
+class BadImage(OneLineError):
     """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
 
 

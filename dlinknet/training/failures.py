@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlinknet.data.loader import TrainingLoader
-from dlinknet.errors import RunFailed, UserError, out_of_memory
+from dlinknet.errors import RunFailed, UserError, is_out_of_memory
 
 
 def raise_told(error: Exception, loader: TrainingLoader, kept: str) -> None:
@@ -15,7 +15,7 @@ def raise_told(error: Exception, loader: TrainingLoader, kept: str) -> None:
     """
     if isinstance(error, (UserError, RunFailed)):
         return
-    if out_of_memory(error):
+    if is_out_of_memory(error):
         # A resumed run keeps its batch and train size.
         raise RunFailed(
             f"out of memory with a step of {loader.batch_size} x {loader.height} x {loader.width} "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from dlinknet.console import LOG, log_to_file
-from dlinknet.files.atomic import left_beside, replacing, write_text
+from dlinknet.files.atomic import replacing, temporary_files, write_text
 from dlinknet.files.locks import locked
 from dlinknet.files.places import refuse_misnamed
 
@@ -84,7 +84,7 @@ class RunFiles:
         refuse_misnamed(self.folder, names, "log_name makes", "choose a shorter log_name")
         with locked(self.folder / f".{self.log_name}.lock"):
             for ending in ENDINGS:  # what a killed run left half written
-                for unfinished in left_beside(self.path(ending)):
+                for unfinished in temporary_files(self.path(ending)):
                     unfinished.unlink()
             in_place = resumed is not None and self.same_as(resumed.files)
             aside = None if in_place else self._move_earlier_aside()

@@ -1,4 +1,4 @@
-"""Each mistake at the level of the command: status 2, one line, no traceback, nothing written or overwritten."""
+"""Mistakes of users: status 2, one line, no traceback, and no file is written or overwritten."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.conftest import ROOT, command, refused
 
 
 def snapshot(folder: Path) -> dict:
-    """Every file with its bytes and every folder below `folder`."""
+    """Return path -> bytes of every file below `folder`, and path -> None of every folder."""
     return {
         str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
         for p in sorted(folder.rglob("*"))
@@ -19,7 +19,10 @@ def snapshot(folder: Path) -> dict:
 
 @pytest.fixture
 def run(stripe_data, tmp_path):
-    """run(name, *arguments, words) -> the line; data and folders are given unless the arguments name them."""
+    """Return run(name, *arguments, words), which runs a command and returns its line.
+
+    Data and folders are given unless the arguments name them.
+    """
     (tmp_path / "w.ckpt").write_text(
         "stands for a checkpoint: the mistakes are found before it is read"
     )
@@ -102,7 +105,7 @@ def test_settings(run, tmp_path, name):
     ]
 )
 def spoiled(request, stripe_data):
-    """The folder with one fault, and the words that must name it."""
+    """Put one fault into the folder, and return the words that must name it."""
     sat, mask = stripe_data / "r2_sat.jpg", stripe_data / "r2_mask.png"
     if request.param == "deep mask":
         cv2.imwrite(str(mask), np.full((64, 64), 255, np.uint16))
@@ -188,7 +191,7 @@ def long_name(stripe_data):
 
 
 def test_a_name_that_its_results_cannot_have(long_name, run):
-    """244 letters and _overlay.jpg are 256 bytes: eval.py writes all results or none."""
+    """Use an ID of 244 letters: with _overlay.jpg it has 256 bytes. eval.py then writes no file."""
     run(
         "eval.py",
         words=[

@@ -1,4 +1,4 @@
-"""Settings: three documents, a user's file, the command line; every mistake one line."""
+"""Settings: the defaults, a user's file, the command line. Every mistake is one line."""
 
 import re
 
@@ -9,7 +9,8 @@ from dlinknet import config
 from dlinknet.commands.command import FILES
 from dlinknet.errors import UserError
 
-SEED = {  # the seed's yaml with its values; the three that differ here are left out
+# The settings of the model zoo's D-LinkNet, without the three whose defaults differ here.
+MODEL_ZOO = {
     "data_url": "",
     "train_url": "",
     "data_path": "/cache/data",
@@ -45,9 +46,9 @@ def mistake(*arguments):
     return str(error.value)
 
 
-def test_defaults_are_the_seeds_but_for_three():
+def test_defaults_are_those_of_the_model_zoo_except_for_three():
     settings = load()
-    assert {key: getattr(settings, key) for key in SEED} == SEED
+    assert {key: getattr(settings, key) for key in MODEL_ZOO} == MODEL_ZOO
     assert (settings.enable_modelarts, settings.pretrained_ckpt, settings.device_target) == (
         False,
         "",
@@ -111,8 +112,8 @@ def test_the_command_line_beats_the_users_file_beats_the_defaults(tmp_path):
     assert settings.init_loss_scale == 16777216
 
 
-def test_the_seeds_own_spellings_are_taken(tmp_path):
-    file = tmp_path / "seed.yaml"
+def test_the_spellings_of_the_model_zoo_are_accepted(tmp_path):
+    file = tmp_path / "model_zoo.yaml"
     file.write_text(
         'run_distribute: "False"\nmodel_name: "dinknet50"\ndevice_target: "cpu"\npretrained_ckpt:\n'
         'checkpoint_url: ""\ndevice_id: 0\n'
@@ -232,7 +233,7 @@ def test_the_command_line_names_only_settings_that_the_command_uses(tmp_path):
     "text, value",
     [("log_name: 2026-11-31", "2026-11-31"), ("log_name: '010'", "010"), ("log_name: 1e5", "1e5")],
 )
-def test_a_text_is_taken_as_it_looks(tmp_path, text, value):
+def test_a_text_stays_as_it_is_written(tmp_path, text, value):
     (tmp_path / "mine.yaml").write_text(text)
     assert load(f"--config_path={tmp_path / 'mine.yaml'}").log_name == value
 

@@ -1,4 +1,4 @@
-"""Files whole or not there; folders emptied only where they are ours."""
+"""Files are complete or absent. Folders lose only files that a command wrote."""
 
 import errno
 import fcntl
@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError, name_some
-from dlinknet.files.atomic import left_beside, replacing, write_text
+from dlinknet.files.atomic import replacing, temporary_files, write_text
 from dlinknet.files.locks import locked
-from dlinknet.files.places import misnamed, need_file, need_place
+from dlinknet.files.places import misnamed, need_file, need_writable_folder
 from dlinknet.files.results import (
     LOCK,
     MANIFEST,
     STAGE,
     adding_results,
-    need_results_place,
+    need_results_folder,
     new_folders,
     refuse_foreign,
     replacing_results,
@@ -94,12 +94,12 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path):
 def test_places_are_checked_without_making_them(tmp_path):
     (tmp_path / "f").write_text("")
     with pytest.raises(UserError, match=".*/f is a file; name a folder"):
-        need_place(str(tmp_path / "f"))
+        need_writable_folder(str(tmp_path / "f"))
     with pytest.raises(UserError, match=".*/f is a file"):
-        need_place(str(tmp_path / "f" / "g"))
+        need_writable_folder(str(tmp_path / "f" / "g"))
     with pytest.raises(UserError, match="is empty: name a folder"):
-        need_place("")
-    need_place(str(tmp_path / "a" / "b"))
+        need_writable_folder("")
+    need_writable_folder(str(tmp_path / "a" / "b"))
     assert not (tmp_path / "a").exists()
     with pytest.raises(UserError, match="there is no file .*none"):
         need_file(str(tmp_path / "none"))
@@ -109,7 +109,7 @@ def test_places_are_checked_without_making_them(tmp_path):
 def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(UserError, match="cannot write to"):
-        need_place(str(tmp_path / "a"))
+        need_writable_folder(str(tmp_path / "a"))
 
 
 def test_a_folder_has_one_writer_at_a_time(tmp_path):
@@ -154,7 +154,7 @@ def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
     with pytest.raises(RuntimeError):
         add_results(tmp_path, ["a.txt", "d.txt"], "d.txt", fail=True)
     assert names(tmp_path) == [MANIFEST, "a.txt", "d.txt", "sub/b.txt"], (
-        "a run that fails takes nothing away"
+        "a run that fails removes nothing"
     )
     add_results(tmp_path, ["a.txt", "d.txt"], "d.txt")
     assert names(tmp_path) == [MANIFEST, "d.txt"], (
@@ -162,7 +162,7 @@ def test_results_that_are_added_replace_what_an_earlier_run_left(tmp_path):
     )
 
 
-def test_a_file_that_the_user_adds_meanwhile_is_never_taken_for_ours(tmp_path):
+def test_a_file_that_the_user_adds_meanwhile_is_never_removed(tmp_path):
     written = []
     with adding_results(tmp_path, ["a.txt"], written):
         (tmp_path / "thesis.txt").write_text("mine")
@@ -176,11 +176,11 @@ def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     for name in (".a_mask.4711.png", "sub/.b.4711.jpg", "..dlinknet_output.4711.json"):
         (tmp_path / name).write_text("half")
     with pytest.raises(UserError, match="1 files .*b.4711.jpg"):
-        refuse_foreign(tmp_path)  # sub/b.jpg was not written, so this may be anybody's
+        refuse_foreign(tmp_path)  # no run wrote sub/b.jpg, so this file may be anybody's
     (tmp_path / "sub" / ".b.4711.jpg").unlink()
     add_results(tmp_path, ["a_mask.png"], "a_mask.png")
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
-    (tmp_path / ".other.4711.png").write_text("not a name of ours")
+    (tmp_path / ".other.4711.png").write_text("a name that dlinknet does not use")
     with pytest.raises(UserError, match=".other.4711.png"):
         refuse_foreign(tmp_path)
 
@@ -204,12 +204,12 @@ def test_an_error_without_a_name_gets_the_files(tmp_path):
 
 @pytest.mark.parametrize("stem", ["m" * 251, "路" * 83, "ä" * 125, "m" * 100, "m.n" * 50])
 def test_a_temporary_name_is_short_whatever_the_final_name(tmp_path, stem):
-    """251 and 4 bytes, 249 and 4, 250 and 4: the longest names that a file can have."""
+    """Use names of 251 + 4, 249 + 4 and 250 + 4 bytes, the longest that a file can have."""
     file = tmp_path / f"{stem}.png"
     with replacing(file) as temporary:
         temporary.write_text("x")
         assert len(os.fsencode(temporary.name)) < 150 and temporary.suffix == ".png"
-        assert left_beside(file) == [temporary]
+        assert temporary_files(file) == [temporary]
         with replacing(tmp_path / f"{stem[:-1]}z.png") as other:
             assert other != temporary, "names that differ in their last letter"
             other.write_text("y")
@@ -261,7 +261,7 @@ def test_which_names_no_file_can_have(tmp_path):
 
 @pytest.fixture
 def odd(tmp_path):
-    """A folder with a file, a pipe, a broken link, a loop of links, and a link to a file."""
+    """Return a folder with a file, a pipe, a broken link, a loop of links and a link to a file."""
     (tmp_path / "file").write_text("x")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to(tmp_path / "none" / "x")
@@ -295,14 +295,14 @@ def odd(tmp_path):
 def test_places_for_which_there_is_no_folder(odd, name, words):
     before = sorted(odd.iterdir())
     with pytest.raises(UserError, match=words) as error:
-        need_place(str(odd / name))
+        need_writable_folder(str(odd / name))
     assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
     assert sorted(odd.iterdir()) == before
 
 
 def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
-    """Root may write anywhere, says os.access(); a read-only mount refuses what is made."""
-    need_place(str(tmp_path / "a" / "b"))
+    """Check a read-only mount. os.access() says that root may write to it."""
+    need_writable_folder(str(tmp_path / "a" / "b"))
     assert not list(tmp_path.iterdir())
 
     def read_only(*_, **__):
@@ -310,7 +310,7 @@ def test_a_place_is_tried_and_nothing_left(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     with pytest.raises(UserError, match="cannot write to .* .Read-only file system.; name"):
-        need_place(str(tmp_path / "a" / "b"))
+        need_writable_folder(str(tmp_path / "a" / "b"))
 
 
 @pytest.mark.parametrize(
@@ -340,10 +340,10 @@ def test_a_disk_of_foreign_files_is_not_searched_to_its_end(tmp_path):
             (tmp_path / str(number) / f"{name}.txt").touch()
     words = r"holds more than 1000 files that no earlier run wrote \(.*txt, \.\.\.\)"
     with pytest.raises(UserError, match=words):
-        need_results_place(str(tmp_path))
+        need_results_folder(str(tmp_path))
     start = time.monotonic()
     with pytest.raises(UserError, match="/usr holds more than 1000 files|cannot write to /usr"):
-        need_results_place("/usr")
+        need_results_folder("/usr")
     assert time.monotonic() - start < 1
 
 
@@ -428,7 +428,7 @@ def test_new_folders_do_not_take_the_place_of_files_and_links(tmp_path, make):
 
 
 def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
-    """One process opens the file, its holder removes it, a third makes and holds a new one."""
+    """Let a process open the lock file before its holder removes it and a third makes a new one."""
     flock, lock, calls = fcntl.flock, tmp_path / LOCK, []
 
     def late(file, how):

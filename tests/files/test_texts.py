@@ -1,4 +1,4 @@
-"""Every text from outside passes here: what is wrong with one is a short line, and what comes out is plain."""
+"""YAML and JSON of others: every fault is a short line, and every result is plain."""
 
 import time
 
@@ -31,6 +31,7 @@ LAUGHS = "\n".join(
     [
         ("a: 1_000", 1000),
         ("a: 0x10", 16),
+        ("a: 0b11", 3),
         ("a: 0", 0),
         ("a: -5", -5),
         ("a: 1.5", 1.5),
@@ -45,6 +46,8 @@ LAUGHS = "\n".join(
         ("a: 1:30.5", "1:30.5"),
         ("a: .", "."),
         ("a: 0x", "0x"),
+        ("a: 0x_", "0x_"),
+        ("a: 0b2", "0b2"),
         ("\ufeffa: [路]", ["路"]),
     ],
 )
@@ -64,7 +67,7 @@ def test_yaml_is_read_as_it_looks(text, value):
         (LAUGHS, "line 2: an alias (*a)"),
         ("a: &a [*a]", "an alias"),
         ("a: " + "[" * 500, f"more than {DEPTH} levels"),
-        ("a: 1\na: 2", "line 2: the key 'a' stands there twice"),
+        ("a: 1\na: 2", "line 2: the key 'a' appears twice"),
         ("? [1]\n: 2", "a key must be a word"),
         ("a: " + "1" * 400, "more than 40 digits"),
         ("a: 1" + "0" * 400 + ".0", "inf is not a finite number"),

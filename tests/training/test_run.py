@@ -14,7 +14,7 @@ from dlinknet.commands.resuming import (
     refuse_changes,
     resume_settings,
 )
-from dlinknet.commands.train import _texts
+from dlinknet.commands.train import first_texts
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
 from dlinknet.files.atomic import replacing
@@ -49,7 +49,7 @@ def saved(identity, **settings):
 
 
 def texts(*arguments):
-    return _texts(settings(*arguments), [], [])
+    return first_texts(settings(*arguments), [], [])
 
 
 def names(folder):
@@ -63,7 +63,7 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
     files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
     files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
     files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
-    with files.held(_texts(settings(), pairs[:4], pairs[4:])):
+    with files.held(first_texts(settings(), pairs[:4], pairs[4:])):
         with pytest.raises(UserError, match="another run is writing"):
             files.held({}).__enter__()
     assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
@@ -195,7 +195,7 @@ def test_a_changed_setting_or_data_set_is_refused_with_what_differs(pairs, tmp_p
         assert (
             "w_last.ckpt is of another run: "
             + words
-            + "; to train anew, name another log_name or another folder"
+            + "; to start a new training, name another log_name or another folder"
             in str(error.value)
         )
 
