@@ -1,6 +1,7 @@
-"""D-LinkNet's augmentations, and those of streets. Each is a pure function of an rng; image and mask move together.
+"""D-LinkNet's augmentations, and those of streets.
 
-Images are H x W x 3 uint8 BGR, masks H x W uint8. Colour, place and each flip and quarter turn change with probability 1/2.
+Each is a pure function of an rng; image and mask move together. Images are H x W x 3 uint8 BGR,
+masks H x W uint8. Colour, place, each flip and the quarter turn change with probability 1/2.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ UPRIGHT = ("street", "mirror")  # levels for scenes with a sky above
 
 @dataclass(frozen=True)
 class Amounts:
-    """How far examples are changed at most.
+    """The largest changes of an example.
 
-    hue of OpenCV's 180 steps, saturation and value of 255. light: what value is multiplied or divided by, 1 for not at all. shift,
-    scale and aspect: shares of the window, or of 1.
+    hue: of OpenCV's 180 steps. saturation, value: of 255. light: maximum factor on the HSV value
+    (1 is off). shift: fraction of the window. scale, aspect: relative change.
     """
 
     hue: int
@@ -39,7 +40,9 @@ STREET = Amounts(8, 25, 15, 1.8, 0.1, 0.3, 0.1)
 def hue_saturation_value(
     rng: np.random.Generator, image: np.ndarray, most: Amounts = AERIAL
 ) -> np.ndarray:
-    """Moves the hue of all pixels by one amount, round the circle (OpenCV's hue ends at 180), saturation and value too.
+    """Shift hue, saturation and value of all pixels by one random amount each.
+
+    Hue goes round the circle: OpenCV's ends at 180.
 
     The value is first multiplied by light ** u, u drawn from -1 to 1.
     """
@@ -48,7 +51,8 @@ def hue_saturation_value(
     hue, saturation, value = (
         int(rng.integers(-limit, limit + 1)) for limit in (most.hue, most.saturation, most.value)
     )
-    # No draw where light stays: one more would change every later draw of the aerial examples, and with them a run's weights.
+    # No draw if light stays: one more would change every later draw of the aerial examples, and
+    # with them a run's weights.
     light = most.light ** rng.uniform(-1, 1) if most.light > 1 else 1.0
     levels = np.arange(256)
     table = np.stack(
@@ -67,7 +71,7 @@ def hue_saturation_value(
 def random_window(
     rng: np.random.Generator, height: int, width: int, size: tuple[int, int]
 ) -> Window:
-    """A window of size (height, width), every place in the image equally likely."""
+    """Return a window of size (height, width); every place in the image is equally likely."""
     return int(rng.integers(height - size[0] + 1)), int(rng.integers(width - size[1] + 1)), *size
 
 
@@ -79,9 +83,10 @@ def shift_scale_aspect(
     outside: int = 0,
     most: Amounts = AERIAL,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a window out, moved, scaled and stretched about its centre; what lies outside the image is black, in the mask `outside`.
+    """Cut a window out, moved, scaled and stretched about its centre.
 
-    With scale s and aspect a, a pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
+    Pixels from outside the image are black, in the mask `outside`. With scale s and aspect a, a
+    pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
     The image is sampled bilinearly, the mask takes its nearest pixel.
     """
     top, left, height, width = window
@@ -104,10 +109,14 @@ def shift_scale_aspect(
 def flip_and_turn(
     rng: np.random.Generator, image: np.ndarray, mask: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Left-right, top-down, and a quarter turn; the turn only of squares, since batches have one shape."""
+    """Flip left-right and top-down, and turn by a quarter.
+
+    Only squares are turned, because batches have one shape.
+    """
     left_right, top_down, turn = rng.random(3) < 0.5
     turn = turn and image.shape[0] == image.shape[1]
-    if turn:  # a quarter turn to the left is a transposition and a flip top-down, done after the other two
+    if turn:
+        # A quarter turn to the left is a transposition and a flip top-down, after the other two.
         left_right, top_down = top_down, not left_right
     return (
         _moved(image, turn, left_right, top_down),
@@ -116,7 +125,10 @@ def flip_and_turn(
 
 
 def _moved(pixels: np.ndarray, transpose: bool, left_right: bool, top_down: bool) -> np.ndarray:
-    """Transposes, then flips. OpenCV does in a millisecond what NumPy's strided copies take eight for (1024 x 1024)."""
+    """Transpose, then flip.
+
+    OpenCV needs 1 ms for 1024 x 1024 pixels, NumPy's strided copies 8 ms.
+    """
     if transpose:
         pixels = cv2.transpose(pixels)
     if left_right or top_down:
@@ -146,7 +158,7 @@ def augment(
     Args:
         level: 'full', 'flips', 'street', 'mirror' or 'none', as the setting `augment` says.
         crop: its (height, width) in pixels.
-        outside: what the mask is where the image has been moved away: no road, or a class that does not count.
+        outside: the mask's label outside the moved image: no road, or a class that does not count.
     """
     height, width = image.shape[:2]
     window = random_window(rng, height, width, crop) if crop else (0, 0, height, width)

@@ -18,8 +18,8 @@ INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32"}
 class Preprocessing:
     """What is made of an image: (it is resized, and) each value becomes x / 255 * scale + shift.
 
-    scale: of all channels. shift: of blue, green and red. resize: the (height, width) in pixels to which images are resized
-    first; None leaves them as they are.
+    scale: of all channels. shift: of blue, green and red. resize: the (height, width) in pixels to
+    which images are resized first; None leaves them as they are.
     """
 
     scale: float
@@ -27,7 +27,7 @@ class Preprocessing:
     resize: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """scale, shift (one number where the channels share it) and, where there is one, resize, as files hold them."""
+        """Return scale, shift (one number if the channels share it) and any resize, for files."""
         shift = self.shift[0] if len(set(self.shift)) == 1 else list(self.shift)
         return {
             "scale": self.scale,
@@ -41,13 +41,13 @@ class Preprocessing:
         return replace(self, resize=None) in CHOICES.values()
 
     def table(self) -> np.ndarray:
-        """What each of the 256 values becomes, 3 x 256 float32: rounded once, from float64."""
+        """Return what each of the 256 values becomes, 3 x 256 float32, rounded from float64."""
         return (np.arange(256) / 255 * self.scale + np.array(self.shift)[:, None]).astype(
             np.float32
         )
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
-        """The (height, width) that an image of this size is given to the network in."""
+        """Return the (height, width) in which the network sees an image of this size."""
         return self.resize or (height, width)
 
 
@@ -59,7 +59,11 @@ CHOICES = {"dlinknet": DLINKNET, "imagenet_mean": Preprocessing(1.0, (-0.406, -0
 def to_input(
     image: np.ndarray, out: np.ndarray | None = None, preprocessing: Preprocessing = DLINKNET
 ) -> np.ndarray:
-    """H x W x 3 uint8 BGR -> 3 x H x W float32, each value x / 255 * scale + shift; written to `out` where that is given."""
+    """Return 3 x H x W float32 of H x W x 3 uint8 BGR: each value is x / 255 * scale + shift.
+
+    Args:
+        out: receives the values.
+    """
     # A table gives every pixel the value that float64 arithmetic would, at the price of a look-up.
     planes = np.empty((3, *image.shape[:2]), np.float32) if out is None else out
     for plane, channel, values in zip(planes, cv2.split(image), _table(preprocessing)):
@@ -73,23 +77,27 @@ def _table(preprocessing: Preprocessing) -> np.ndarray:
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int], labels: bool = False) -> np.ndarray:
-    """H x W (x 3) uint8 at another (height, width): the means of what a pixel covers, or bilinear; labels take the nearest."""
+    """Return H x W (x 3) uint8 at another (height, width).
+
+    A smaller image has the means of the pixels that each of its pixels covers, a larger one
+    bilinear values. Labels are those of the nearest pixel.
+    """
     if pixels.shape[:2] == size:
         return pixels
     smaller = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
-    # INTER_NEAREST takes the pixel to the upper left of the centre, which shifts labels against their image. (At exact halves the centre
-    # lies between two pixels, and one of them has to be taken.)
+    # INTER_NEAREST chooses the pixel to the upper left of the centre, which shifts labels against
+    # their image. (At exact halves the centre lies between two pixels, and one must be chosen.)
     kind = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(pixels, size[::-1], interpolation=kind)
 
 
 def round_up(height: int, width: int) -> tuple[int, int]:
-    """The smallest sides from these on that are multiples of 32."""
+    """Return the smallest multiples of 32 that are not below these sides."""
     return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
 
 
 def pad(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pads H x W (x 3) at the bottom and the right, by reflection, to at least height x width."""
+    """Pad H x W (x 3) at the bottom and right by reflection to at least height x width."""
     down, right = max(0, height - pixels.shape[0]), max(0, width - pixels.shape[1])
     if down == right == 0:
         return pixels

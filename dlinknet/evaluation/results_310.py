@@ -1,5 +1,8 @@
-"""Probabilities as the Ascend 310 program leaves them: ID_sat.bin, float32, row by row, of the image's own size; those of
-several classes one map after the other. Pure NumPy."""
+"""Probabilities as the Ascend 310 program leaves them. Pure NumPy.
+
+ID_sat.bin is float32, row by row, of the image's own size; several classes stand one map after the
+other.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ ROUNDING = 1e-4  # blended tiles may add up to a little more than 1
 
 
 def read_binary(file: Path, height: int, width: int, maps: int = 1) -> np.ndarray:
-    """The probabilities of one image, height x width float32, 0 to 1; of several classes maps x height x width.
+    """Return the probabilities of one image, height x width float32, 0 to 1.
+
+    Those of several classes are maps x height x width.
 
     Args:
         maps: how many there are, one after the other.

@@ -1,4 +1,4 @@
-"""What a TIFF says of itself, from its tags: whether Pillow reads it as what it is, and if not, why and what to do."""
+"""Whether Pillow reads a TIFF rightly, as its tags say; if not, why, and the remedy."""
 
 from __future__ import annotations
 
@@ -72,7 +72,11 @@ def fault_of_tiff(data: BinaryIO) -> str:
 
 
 def _page(data: BinaryIO, offset: Any) -> tuple[ImageFileDirectory_v2, int]:
-    """(the tags of a page, the offset of the next page or 0); the first page is at the offset None."""
+    """Return (the tags of a page, the offset of the next page or 0).
+
+    Args:
+        offset: where the page begins; None for the first page.
+    """
     data.seek(0)
     start = data.read(8)
     if 43 in start[2:4]:  # a BigTIFF
@@ -84,7 +88,7 @@ def _page(data: BinaryIO, offset: Any) -> tuple[ImageFileDirectory_v2, int]:
 
 
 def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
-    """What is wrong with the values of a pixel."""
+    """Return the fault of a pixel's values, or an empty text."""
     count = _number(tags, SAMPLES, 1)
     bits, kinds = set(_numbers(tags, BITS, 1)), set(_numbers(tags, FORMAT, 1))
     colours = _number(tags, PHOTOMETRIC, MINISBLACK)
@@ -93,21 +97,39 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
             f"float values of {max(bits)} bits; scale it to 8 bits: gdal_translate -ot Byte -scale"
         )
     if 2 in kinds:
-        return f"signed values of {max(bits)} bits; scale it to unsigned 8 bits: gdal_translate -ot Byte -scale"
+        return (
+            f"signed values of {max(bits)} bits; scale it to unsigned 8 bits: "
+            "gdal_translate -ot Byte -scale"
+        )
     if max(bits) > 8:
-        return f"not 8 bits a channel ({max(bits)}); scale it to 8 bits: gdal_translate -ot Byte -scale"
+        return (
+            f"not 8 bits a channel ({max(bits)}); scale it to 8 bits: "
+            "gdal_translate -ot Byte -scale"
+        )
     if len(bits) > 1 or not bits <= {1, 2, 4, 8} or (count > 1 and bits != {8}):
-        return f"{', '.join(map(str, sorted(bits)))} bits a channel; save it with 8: gdal_translate -co NBITS=8"
+        return (
+            f"{', '.join(map(str, sorted(bits)))} bits a channel; save it with 8: "
+            "gdal_translate -co NBITS=8"
+        )
     if colours not in (MINISWHITE, MINISBLACK, RGB, PALETTE, 5, 6):
         return f"colours of kind {KINDS.get(colours, colours)}; save it as RGB"
     if colours in (MINISWHITE, MINISBLACK, PALETTE) and count > 2:
-        return f"{count} bands that are not marked as colours; choose three of them: {_choose(count)} -co PHOTOMETRIC=RGB"
+        return (
+            f"{count} bands that are not marked as colours; choose three of them: "
+            f"{_choose(count)} -co PHOTOMETRIC=RGB"
+        )
     if count == 2 and colours != MINISBLACK or count < 3 and colours in (RGB, 5, 6):
-        return f"{count} bands marked as {KINDS[colours]}; save it as grey: gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK"
+        return (
+            f"{count} bands marked as {KINDS[colours]}; save it as grey: "
+            "gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK"
+        )
     if (
         colours == PALETTE and 0 < max(_numbers(tags, MAP, 0)) < 256
     ):  # Pillow would take them for 16 bits, which makes black of all
-        return "a palette whose entries have 8 bits in place of 16; save it as RGB: gdal_translate -expand rgb"
+        return (
+            "a palette whose entries have 8 bits in place of 16; save it as RGB: "
+            "gdal_translate -expand rgb"
+        )
     if count > 4:
         return f"{count} bands; choose three of them: {_choose(count)}"
     if 1 in _numbers(tags, EXTRA, 0) and count in (2, 4):
@@ -116,10 +138,13 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
 
 
 def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
-    """What is wrong with how the pixels are stored."""
+    """Return the fault of how pixels are stored, or an empty text."""
     kind = _number(tags, COMPRESSION, 1)
     if kind not in READ:
-        return f"compression {NAMES.get(kind, kind)}, which is not read; save it with another: gdal_translate -co COMPRESS=DEFLATE"
+        return (
+            f"compression {NAMES.get(kind, kind)}, which is not read; save it with another: "
+            "gdal_translate -co COMPRESS=DEFLATE"
+        )
     count, plain = (
         _number(tags, SAMPLES, 1),
         tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,),
@@ -127,19 +152,28 @@ def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
     if (
         _number(tags, PLANAR, 1) == 2 and count != 3 and not (count == 1 and plain)
     ):  # Pillow reads them wrongly or not at all
-        return f"{count} band{'s' * (count > 1)} in planes; save by pixel: gdal_translate -co INTERLEAVE=PIXEL"
+        return (
+            f"{count} band{'s' * (count > 1)} in planes; save by pixel: "
+            "gdal_translate -co INTERLEAVE=PIXEL"
+        )
     if TILES in tags and max(_numbers(tags, BITS, 1)) < 8:
         return "tiles of fewer than 8 bits a pixel; save it with 8: gdal_translate -co NBITS=8"
     if _number(tags, TURN, 1) != 1:
         return "a turned TIFF; save it without an Orientation tag"
     for places, sizes in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
         if 0 in _numbers(tags, places, 1) or (places in tags and 0 in _numbers(tags, sizes, 1)):
-            return "parts of it are not stored (a sparse TIFF); fill them: gdal_translate -co SPARSE_OK=FALSE"
+            return (
+                "parts of it are not stored (a sparse TIFF); fill them: "
+                "gdal_translate -co SPARSE_OK=FALSE"
+            )
     return ""
 
 
 def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int) -> str:
-    """Whether further pages are as large as the first: bands, perhaps, of which the first alone would be read."""
+    """Return a fault if further pages are as large as the first, else an empty text.
+
+    They may be bands, of which the first alone would be read.
+    """
     seen: set[int] = set()
     alike = 1
     while following and following not in seen and len(seen) < PAGES:
@@ -150,13 +184,18 @@ def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int
     if alike == 1:
         return ""
     return (
-        f"{alike} pages of one size, of which the first alone would be read; if they are its bands, save them as one page; "
+        f"{alike} pages of one size, of which the first alone would be read; if they are its "
+        "bands, save them as one page; "
         "else save the page to read by itself"
     )
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
-    """A tag's numbers; a tag that is missing has its default. ValueError: it holds something else."""
+    """Return a tag's numbers, or the default if the tag is missing.
+
+    Raises:
+        ValueError: the tag holds something else.
+    """
     found = tags.get(tag, default)
     found = found if isinstance(found, tuple) else (found,)
     if not found or not all(isinstance(number, int) for number in found):
@@ -165,7 +204,7 @@ def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, 
 
 
 def _number(tags: ImageFileDirectory_v2, tag: int, default: int) -> int:
-    """A tag's only number."""
+    """Return a tag's first number."""
     return _numbers(tags, tag, default)[0]
 
 

@@ -1,19 +1,25 @@
 """The JSON beside an exported model, FILE.json: all that a program needs to feed it. Pure Python.
 
-format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its bytes
+format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its
+                                    bytes
 model, classes, padding, decoder    which network it is, and how many maps it gives
-class_table                         names, colours and mask values of its classes, as data/classes.py has them; not of roads
-input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels (BGR), shape; a null in the
+class_table                         names, colours and mask values of its classes, as read_table.py
+                                    accepts them; not of roads
+input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels
+                                    (BGR), shape; a null in the
                                     shape may be any number, for height and width any multiple of 32
-preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale + shift; 'graph': the model
-                                    does and takes the pixels), scale, shift (one number, or blue's, green's and red's), resize
-                                    (height and width to which the caller resizes images first, where it is there), pad
-                                    ('reflect_101': at the bottom and the right, mirrored at the last pixel, which is not repeated)
-output                              name, type, layout, shape: the probabilities, 0 to 1; those of several classes sum to 1
+preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale
+                                    + shift; 'graph': the model does, and accepts the pixels),
+                                    scale, shift (one number, or blue's, green's and red's), resize
+                                    (if it is there, the height and width to which the caller
+                                    resizes images first), pad ('reflect_101': at the bottom and the
+                                    right, mirrored at the last pixel, which is not repeated)
+output                              name, type, layout, shape: the probabilities, 0 to 1; those of
+                                    several classes sum to 1
 threshold                           road is above it, for programs; our commands go by their setting
 mindspore, mindir or opset          what wrote it, and the version of its format
 batch_norm                          'folded' into the convolutions, or 'kept'
-checkpoint, compared                what it was made of; the largest difference found in each engine that was tried
+checkpoint, compared                its checkpoint; the largest difference found in each engine
 """
 
 from __future__ import annotations
@@ -39,10 +45,11 @@ SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What an exported model takes.
+    """The input that an exported model accepts.
 
-    batch: inputs in a call. size: their (height, width), multiples of 32. dynamic: any number of any size instead; batch and size
-    are then those of the comparison. pixels: it takes uint8 N x H x W x 3 as they are, else float32 N x 3 x H x W.
+    batch: inputs in a call. size: their (height, width), multiples of 32. dynamic: any number of
+    any size instead; batch and size are then those of the comparison. pixels: it accepts pixels as
+    they are, uint8 N x H x W x 3, else float32 N x 3 x H x W.
     """
 
     batch: int
@@ -55,12 +62,12 @@ class Shape:
         return (None, None, None) if self.dynamic else (self.batch, *self.size)
 
     def of_input(self) -> list[int | None]:
-        """The input's shape; None is any."""
+        """Return the input's shape; None is any."""
         batch, height, width = self._sides()
         return [batch, height, width, 3] if self.pixels else [batch, 3, height, width]
 
     def to_dict(self, classes: int, preprocessing: Preprocessing = DLINKNET) -> dict[str, Any]:
-        """The parts of the JSON that the shape decides."""
+        """Return the parts of the JSON that the shape decides."""
         batch, height, width = self._sides()
         return {
             "input": {
@@ -95,12 +102,12 @@ def sha256(file: Path) -> str:
 
 
 def write(model: Path, values: dict[str, Any]) -> None:
-    """Writes the JSON beside a model."""
+    """Write the JSON beside a model."""
     write_text(path_of(model), json.dumps({"format": FORMAT, **values}, indent=1) + "\n")
 
 
 class Exported(NamedTuple):
-    """What the JSON says of an exported model: the network's card, the model's shape, and the MindSpore that wrote it."""
+    """What the JSON says: the network's card, the model's shape, the MindSpore that wrote it."""
 
     card: ModelCard
     shape: Shape
@@ -111,7 +118,7 @@ def read(file: str) -> Exported:
     """Return what the JSON beside an exported model says.
 
     Raises:
-        UserError: model or JSON is missing, the JSON is not one that export.py wrote, or it is that of another file.
+        InputError: model or JSON is missing, or the JSON is none of export.py's, or another file's.
     """
     need_file(file)
     model, beside = Path(file), path_of(Path(file))
@@ -150,7 +157,7 @@ def read(file: str) -> Exported:
 
 
 def _shape(fields: Fields) -> Shape:
-    """The shape in the JSON's `input`."""
+    """Return the shape in the JSON's `input`."""
     pixels, sides = fields.text("layout") == "NHWC", fields.sequence("shape")
     if len(sides) != 4:
         raise BadFields(f"input.shape has {len(sides)} numbers, not 4")
@@ -174,7 +181,10 @@ def _shape(fields: Fields) -> Shape:
 
 
 def _agrees(values: dict[str, Any], expected: dict[str, Any]) -> bool:
-    """Whether the JSON says of input, preprocessing and output what the model's shape and card demand, and perhaps more."""
+    """Return whether input, preprocessing and output are what the shape and the card demand.
+
+    The JSON may say more of them.
+    """
     return all(
         isinstance(values.get(part), dict) and {**values[part], **expected[part]} == values[part]
         for part in expected

@@ -1,7 +1,6 @@
-"""What computes probabilities: what the predictor asks of it, and a network of ours as such a thing.
+"""Engines: what the predictor asks of a model that computes probabilities, and each kind of model.
 
-Exported models are the others; deploy/engines.py opens them. MindSpore is imported where it is needed only, for an ONNX file
-does without.
+MindSpore is imported only when a model needs it, because an ONNX file does without.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ class Engine(Protocol):
         """H x W x 3 uint8 BGR -> one input."""
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """`batch` inputs in one array -> batch x H x W float32, 0 to 1; with several classes batch x C x H x W."""
+        """Return `batch` x H x W float32, 0 to 1; of C classes `batch` x C x H x W."""
 
 
 class NetworkEngine:
-    """A network of ours, one image at a time, of any size; it is put into inference mode at each call.
+    """A network of dlinknet, one image of any size at a time, in inference mode at each call.
 
     Args:
         network: N x 3 x H x W -> N x C x H x W logits.
@@ -67,17 +66,18 @@ def maps(probabilities: np.ndarray, model: str) -> np.ndarray:
         model: what computed them, for the error's line.
 
     Raises:
-        RunFailed: a probability is NaN or infinite. A mask would be drawn of it as if it were no road.
+        RunFailed: a probability is NaN or infinite. Its mask would look as if there were no road.
     """
     if not np.isfinite(probabilities).all():
         raise RunFailed(
-            f"{model} computes probabilities that are not finite numbers: its weights or the device are at fault"
+            f"{model} computes probabilities that are not finite numbers: its weights or the "
+            "device are at fault"
         )
     return probabilities[:, 0] if probabilities.shape[1] == 1 else probabilities
 
 
 class _ExportedEngine:
-    """What exported models share as engines (evaluation/engine.py): their shape, who prepares pixels, and how a failure ends.
+    """What the engines of exported models share: shape, preparation, and how a failure ends.
 
     Args:
         classes: how many maps the model gives; 0 if that is not known.
@@ -101,13 +101,14 @@ class _ExportedEngine:
             expected = (len(inputs), self.classes or found.shape[1], *sides)
             if found.shape != expected:
                 raise RunFailed(
-                    f"{self.file} gives probabilities of shape {found.shape} in place of {expected}; export "
+                    f"{self.file} gives probabilities of shape {found.shape} in place of "
+                    f"{expected}; export "
                     "it again"
                 )
             return maps(found, str(self.file))
         except RunFailed:
             raise
-        except Exception as error:  # noqa: BLE001  (each engine's own kinds; MindSpore compiles at the first call)
+        except Exception as error:  # noqa: BLE001  (each engine's kinds; MindSpore compiles here)
             raise RunFailed(f"{self.file} cannot be computed: {first_line(error)}") from None
 
     def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
@@ -168,7 +169,7 @@ class OnnxEngine(_ExportedEngine):
 
 
 def read_mindir(file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """What a MINDIR file computes, as a function of arrays, on the device that MindSpore was started on.
+    """Return what a MINDIR file computes, as a function of arrays, on MindSpore's device.
 
     Raises:
         Exception: MindSpore cannot load it; it raises many kinds.

@@ -1,4 +1,4 @@
-"""A trained model of any kind, opened for prediction: a checkpoint, an exported MINDIR or ONNX file."""
+"""Open a trained model for prediction: a checkpoint, an exported MINDIR or ONNX file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class Opened:
-    """A trained model that computes: its engine, its device in words, and what it says of itself."""
+    """A trained model that computes: its engine, its device in words, and its card."""
 
     engine: Engine
     device: str
@@ -42,7 +42,7 @@ class Opened:
 
 
 def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -> Opened:
-    """Opens a trained model; a file's ending says what it is: .mindir, .onnx, any other a checkpoint.
+    """Open a trained model: .mindir, .onnx, or a checkpoint of any other ending.
 
 
     Args:
@@ -50,7 +50,7 @@ def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -
         model: the network of a checkpoint that does not say which one it has.
 
     Raises:
-        UserError: the file is missing, damaged or of a kind that is not known here, or a package is missing.
+        InputError: the file is missing, damaged or of an unknown kind, or a package is missing.
     """
     kind = Path(file).suffix.lower()
     if kind == ".air":

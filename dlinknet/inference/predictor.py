@@ -1,4 +1,7 @@
-"""An image -> its probability map: padding, tiles, test-time augmentation, batches. Pure NumPy; an engine computes."""
+"""An image -> its probability map: padding, tiles, test-time augmentation, batches.
+
+Pure NumPy; an engine computes.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,15 @@ class Predictor:
     """Run an engine on images of any size.
 
     An image with a side of more than the tiling's size is computed in tiles. If the engine accepts
-    one size only, all tiles have that size, and smaller images are padded to it by reflection. Tiles
-    start at multiples of 32, as the network's strides require. Overlaps are blended. Each tile
+    one size only, all tiles have that size, and smaller images are padded to it by reflection.
+    Tiles start at multiples of 32, as the network's strides require. Overlaps are blended. Each tile
     contributes alone on the 3/8 of the overlap farthest from its own edge; the middle quarter is a
     linear fade.
 
     Args:
         engine: what computes.
-        tiling: how images are cut. Its size does not count for an engine of one size; its overlap is
-            capped at a tile less 32, or at a quarter tile for such an engine.
+        tiling: how images are cut. Its size does not count for an engine of one size; its overlap
+            is capped at a tile less 32, or at a quarter tile for such an engine.
         fixed: (height, width) of all tiles, as of an engine that accepts this size only.
 
     Raises:
@@ -61,13 +64,21 @@ class Predictor:
         return len(self._axes(height, width)[0][1]) * len(self._axes(height, width)[1][1])
 
     def canvases(self, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-        """Size -> the canvas to pad it to, for those that are computed as a whole by an engine that takes any size."""
+        """Return size -> the canvas to pad it to, for sizes that are computed as a whole.
+
+        It is empty for an engine of one size.
+        """
         if self.size or self.resize:
             return {}
         return shared_canvases({size for size in sizes if self.tiles(*size) == 1})
 
     def probability(self, image: np.ndarray, canvas: tuple[int, int] | None = None) -> np.ndarray:
-        """H x W x 3 uint8 BGR -> H x W float32, the probability of road, or C x H x W of C classes. `canvas` is as in bands."""
+        """Return the probability of road, H x W float32, or of C classes, C x H x W.
+
+        Args:
+            image: H x W x 3 uint8, BGR.
+            canvas: as in `bands`.
+        """
         result: np.ndarray | None = None
         for top, rows in self.bands(image, canvas):
             if result is None:
@@ -82,15 +93,16 @@ class Predictor:
         canvas: tuple[int, int] | None = None,
         tile_done: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields (first row, probabilities) of the image from top to bottom, one row of tiles at a time.
+        """Yield (first row, probabilities) from top to bottom, one row of tiles at a time.
 
-        What is held besides the image does not grow with its height, unless it is resized. An array that was yielded is overwritten
-        later on. Probabilities are rows x W float32, of C classes C x rows x W.
+        The memory beside the image does not grow with its height, unless it is resized. A yielded
+        array is overwritten later. Probabilities are rows x W float32, of C classes C x rows x W.
 
         Args:
             image: H x W x 3 uint8, BGR.
-            canvas: (height, width), multiples of 32 not below the image's, to which an image of a single tile is padded by
-                reflection; by default the smallest. Images on one canvas share one compiled graph.
+            canvas: (height, width), multiples of 32 not below the image's, to which an image of a
+                single tile is padded by reflection; by default the smallest. Images on one canvas
+                share one compiled graph.
             tile_done: called after each tile.
         """
         if self.resize is None or self.resize == image.shape[:2]:
@@ -151,7 +163,10 @@ class Predictor:
     def _computed(
         self, inputs: Iterable[tuple[tuple, np.ndarray]]
     ) -> Iterator[tuple[tuple, np.ndarray]]:
-        """(place, input) -> (place, H x W probabilities), in order; the engine gets full batches, the last by repetition."""
+        """Yield (place, H x W probabilities) for (place, input), in order.
+
+        The engine gets full batches; the last input fills the last batch.
+        """
         inputs = iter(inputs)
         while group := list(islice(inputs, self.engine.batch)):
             batch = [pixels for _, pixels in group]
@@ -171,9 +186,13 @@ class Predictor:
 
 
 def views_of(tta: bool, augment: str) -> Views:
-    """What test-time augmentation averages: the 8 views of an image, flipped and turned by 90 degrees, as D-LinkNet's authors test.
+    """Return the views that test-time augmentation averages.
 
-    Where training knew left-right flips alone, of scenes with a sky above (the setting `augment`), it is the image and its mirror image.
+    They are the 8 flipped and turned views, as D-LinkNet's authors test. If training flipped scenes
+    left-right alone, because they have a sky above, they are the image and its mirror image.
+
+    Args:
+        augment: how training augmented, a level of data/augment.py.
     """
     if not tta:
         return ONE_VIEW
@@ -181,7 +200,11 @@ def views_of(tta: bool, augment: str) -> Views:
 
 
 def labels_of(probability: np.ndarray, threshold: float) -> np.ndarray:
-    """H x W uint8: 1 (road) where H x W probabilities are above the threshold; of C x H x W the most probable class."""
+    """Return labels, H x W uint8.
+
+    Of H x W probabilities 1 (road) where they are above the threshold; of C x H x W the most
+    probable class.
+    """
     return (
         (probability > threshold).astype(np.uint8)
         if probability.ndim == 2

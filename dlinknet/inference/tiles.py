@@ -35,8 +35,8 @@ class Tiling(NamedTuple):
 def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
     """Size -> padded size (height, width), few distinct ones, because each is a graph to compile.
 
-    Sizes share a canvas as long as it has at most twice the area that the smallest of them needs; images of similar sizes
-    therefore share one, and a small image beside a huge one does not pay for it.
+    Sizes share a canvas if it has at most twice the area that the smallest of them needs. Images of
+    similar sizes therefore share one, and a small image beside a huge one does not pay for it.
     """
     groups: list[tuple[tuple[int, int], list[tuple[int, int]]]] = []
     for size in sorted(sizes, key=lambda s: (-np.prod(round_up(*s)), s)):
@@ -53,10 +53,10 @@ def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[
 
 
 def blend_weights(starts: list[int], side: int) -> list[np.ndarray]:
-    """How much each of the tiles along an axis counts at each of its pixels: arrays of `side` float32, 0 to 1.
+    """Return how much each tile counts at each of its pixels: arrays of `side` float32, 0 to 1.
 
-    At every pixel the blend_weights of all tiles sum to 1. A tile begins to count where it has 3/8 of the (smallest) overlap
-    between itself and its border; within the next quarter it takes over from its neighbour.
+    At every pixel the weights of all tiles sum to 1. A tile begins to count at 3/8 of the
+    (smallest) overlap from its border. Within the next quarter it replaces its neighbour.
     """
     shared = min((start + side - after for start, after in zip(starts, starts[1:])), default=0)
     ramp = max(1, shared // 4)
@@ -77,7 +77,7 @@ def blend_weights(starts: list[int], side: int) -> list[np.ndarray]:
 def along(
     length: int, tile_size: int, overlap: int, fixed: int | None = None
 ) -> tuple[int, list[int]]:
-    """Return (side of a tile, where the tiles start) along an axis of `length` pixels, all multiples of 32.
+    """Return (side of a tile, where tiles start) along `length` pixels, all multiples of 32.
 
     Choose the fewest tiles that overlap by at least `overlap` pixels.
 
