@@ -31,11 +31,11 @@ from dlinknet.threads import prefetch
 class Predictor:
     """Run an engine on images of any size.
 
-    An image with a side of more than the tiling's size is computed in tiles. If the engine accepts
-    one size only, all tiles have that size, and smaller images are padded to it by reflection.
-    Tiles start at multiples of 32, as the network's strides require. Overlaps are blended. Each tile
-    contributes alone on the 3/8 of the overlap farthest from its own edge; the middle quarter is a
-    linear fade.
+    An image with a side of more than the tiling's size is computed in tiles. If the engine
+    accepts one size only, all tiles have that size, and smaller images are padded to it by
+    reflection. Tiles start at multiples of 32, as the network's strides require. Overlaps are
+    blended. Each tile contributes alone on the 3/8 of the overlap farthest from its own edge; the
+    middle quarter is a linear fade.
 
     Args:
         engine: what computes.
