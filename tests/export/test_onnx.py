@@ -92,7 +92,7 @@ def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, af
 
     from dlinknet.export import onnx as ours
     from dlinknet.export.mindir import write_graph
-    from dlinknet.models.encoders.resnet import zeros_beside
+    from dlinknet.models.encoders.resnet import pad_for_pool
 
     class Pool(nn.Cell):
         def __init__(self):
@@ -100,7 +100,7 @@ def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, af
             self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(3, 2, pad_mode="valid")
 
         def construct(self, image):
-            return self.pool(zeros_beside(self.relu(image), after))
+            return self.pool(pad_for_pool(self.relu(image), after))
 
     rng = np.random.default_rng(0)
     shape, file = Shape(1, (8, 12), dynamic), tmp_path / "a.onnx"
