@@ -97,7 +97,7 @@ def starting_network(
             return start_network(
                 model, settings.pretrained_ckpt, settings.encoder_padding, outputs, decoder
             )
-    wanted = ModelCard.of(
+    wanted = ModelCard.for_classes(
         model,
         classes,
         padding=settings.encoder_padding,

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 import cv2
 import numpy as np
 
-from dlinknet.checkpoints.load import Trained
+from dlinknet.checkpoints.load import TrainedNetwork
 from dlinknet.console import LOG
 from dlinknet.data.preprocess import pad, to_input
 from dlinknet.data.synthetic import draw_scene
@@ -67,7 +67,7 @@ class Source(NamedTuple):
     """A trained network to export: its checkpoint, and what loads it again at each call."""
 
     checkpoint: str
-    load: Callable[[], Trained]
+    load: Callable[[], TrainedNetwork]
 
 
 class Export:

@@ -73,7 +73,7 @@ class Trainer:
         )
         self.schedule = make_schedule(recipe, len(loader))
         self.state = State()
-        card = ModelCard.of(
+        card = ModelCard.for_classes(
             recipe.model,
             loader.classes,
             padding=network.padding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from dlinknet.checkpoints.model_card import ModelCard, known_card
+from dlinknet.checkpoints.model_card import ModelCard, parse_card
 from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
 from dlinknet.console import LOG
 from dlinknet.errors import InputError, UserError
@@ -38,7 +38,7 @@ def read_stopped(file: Path) -> Stopped:
         saved = SavedRun.from_dict(checkpoint.meta)
     except BadFields as error:
         raise InputError(file, f"does not say where its training stood ({error})") from None
-    return Stopped(checkpoint, known_card(checkpoint.meta, str(file)), saved)
+    return Stopped(checkpoint, parse_card(checkpoint.meta, str(file)), saved)
 
 
 def read_newest(files: list[Path]) -> Stopped:

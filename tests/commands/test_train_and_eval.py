@@ -286,7 +286,7 @@ def test_a_second_run_moves_the_first_aside(trained, tmp_path):
         work / "output" / "weight01_dink34_best.ckpt"
     ).read_bytes()
     assert "an earlier run of this name was moved to" in result.stdout
-    assert "tensors from" in result.stdout and "(one of ours)" in result.stdout
+    assert "tensors from" in result.stdout and "(dlinknet's own)" in result.stdout
     split = json.loads((tmp_path / "output" / "weight01_dink34_split.json").read_text())
     assert len(split["train"]) == 4 and len(split["valid"]) == 2
 
