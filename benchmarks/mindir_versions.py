@@ -51,17 +51,17 @@ def expected_of(checkpoint: Path, planes: list) -> list:
     from dlinknet.checkpoints.load import load_trained
     from dlinknet.export.graph import exported_graph
 
-    graph = exported_graph(load_trained(str(checkpoint), "checkpoint", "linknet34")[1], False)
+    graph = exported_graph(load_trained(str(checkpoint), "linknet34").network, False)
     return [graph(Tensor(array)).asnumpy() for array in planes]
 
 
 def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -> str:
     """What comes of loading a file: the largest difference, or why not."""
     from dlinknet.errors import RunFailed
-    from dlinknet.export.mindir import compute_fresh
+    from dlinknet.export.mindir import compute_in_new_process
 
     try:
-        found = compute_fresh(file, inputs, folder, python=python)
+        found = compute_in_new_process(file, inputs, folder, python=python)
     except RunFailed as error:
         return f"no: {str(error)[:110]}"
     off = max(float(np.abs(a - b).max()) for a, b in zip(found, expected))
