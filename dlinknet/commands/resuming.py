@@ -10,15 +10,15 @@ from dlinknet.config import Config, default, load, read_values
 from dlinknet.config.values import NEWEST
 from dlinknet.console import LOG
 from dlinknet.errors import UserError, clipped
-from dlinknet.training.identity import DataIdentity, other_data
+from dlinknet.training.identity import DataIdentity, data_differences
 from dlinknet.training.progress import SavedRun
 from dlinknet.training.recipe import PLANNED
-from dlinknet.training.run import LAST, PREVIOUS, Resumed, RunFiles
+from dlinknet.training.run import LAST, PREVIOUS, ResumedRun, RunFiles
 
 
 def resume_settings(
     settings: Config, arguments: list[str], description: str
-) -> tuple[Resumed, Config]:
+) -> tuple[ResumedRun, Config]:
     """The run that the setting `resume` means, and its settings with what the command line says of them.
 
     Args:
@@ -37,7 +37,7 @@ def resume_settings(
     return found, resolved
 
 
-def find_run(settings: Config, log_name: str) -> Resumed:
+def find_run(settings: Config, log_name: str) -> ResumedRun:
     """The run that the setting `resume` means.
 
     Args:
@@ -74,7 +74,7 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     if settings.resume != NEWEST and ending == PREVIOUS:
         checkpoints = [file]
     own = read_values(files.path("config.yaml")) if files.path("config.yaml").exists() else {}
-    return Resumed(
+    return ResumedRun(
         files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name}
     )
 
@@ -96,7 +96,7 @@ def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, fi
         for key, value in saved.settings.items()
         if not hasattr(settings, key) or not _equal(value, getattr(settings, key))
     ]
-    unlike += other_data(saved.data, identity)
+    unlike += data_differences(saved.data, identity)
     if unlike:
         raise UserError(
             f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to train anew, name "

@@ -23,7 +23,7 @@ from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
 from dlinknet.files.places import need_file, need_place
 from dlinknet.training.identity import data_identity
-from dlinknet.training.run import Resumed, RunFiles
+from dlinknet.training.run import ResumedRun, RunFiles
 
 if TYPE_CHECKING:
     from dlinknet.training.loop import Trainer
@@ -81,13 +81,13 @@ def main(arguments: list[str]) -> None:
     ]
     if ranks.first:
         texts = _texts(settings, training, validation)
-        with naming("output_path"), files.held(texts, resumed, start.file if start else None):
+        with naming("output_path"), files.reserved(texts, resumed, start.file if start else None):
             _run(trainer, lines)
     else:
         _run(trainer, lines)
 
 
-def _refuse_early(settings: Config, resumed: Resumed | None) -> None:
+def _refuse_early(settings: Config, resumed: ResumedRun | None) -> None:
     """Raise UserError for what can be seen before any data is read."""
     runtime.refuse_lonely(settings.run_distribute)
     with naming("output_path"):
