@@ -61,10 +61,10 @@ def expected_of(checkpoint: Path, planes: list) -> list:
 def tried(file: Path, python: str, inputs: list, expected: list, folder: Path) -> str:
     """Return 'yes' and the largest difference, or 'no' and the reason."""
     from dlinknet.errors import RunFailed
-    from dlinknet.export.mindir import compute_fresh
+    from dlinknet.export.mindir import compute_in_new_process
 
     try:
-        found = compute_fresh(file, inputs, folder, python=python)
+        found = compute_in_new_process(file, inputs, folder, python=python)
     except RunFailed as error:
         return f"no: {str(error)[:110]}"
     off = max(float(np.abs(a - b).max()) for a, b in zip(found, expected))

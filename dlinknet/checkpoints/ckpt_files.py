@@ -1,9 +1,9 @@
-"""Read the tensors of a MindSpore checkpoint (.ckpt); every size that it claims is compared.
+"""Read the tensors of a MindSpore checkpoint (.ckpt), and check every size that the file claims.
 
-MindSpore's own load_checkpoint believes a tensor's claimed shape: four bytes that call themselves a
-million numbers become a million numbers of whatever lies in memory (2.10.0). A checkpoint is one
-protobuf message `Checkpoint` of records, which protobuf reads up to 2 GB; here each record is
-parsed by itself, so that larger files are read too.
+MindSpore's load_checkpoint trusts the claimed shape of a tensor: if four bytes claim to be a
+million numbers, it returns a million numbers of arbitrary memory (2.10.0). A checkpoint is one
+protobuf message `Checkpoint`, a sequence of records. Protobuf reads messages of at most 2 GB; this
+module parses each record separately, so larger files are read too.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _CRC = b"crc_num"  # 17 bytes at the end of files that were written with crc_che
 
 
 class BadCkptFile(OneLineError):
-    """The text says in words what is wrong."""
+    """A file is no whole MindSpore checkpoint; the text says why, without the file's name."""
 
 
 def read_ckpt(file: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a MindSpore checkpoint by name; bfloat16 becomes float32.
 
-    Texts beside the tensors are passed over.
+    Entries that are texts are skipped.
 
     Raises:
         BadCkptFile: the file is no MindSpore checkpoint or not whole.
-        OSError, MemoryError: the machine cannot read it.
+        OSError, MemoryError: the machine cannot read the file, which may be whole.
     """
     from mindspore.train.checkpoint_pb2 import Checkpoint
 
@@ -75,7 +75,7 @@ def read_ckpt(file: Path) -> dict[str, np.ndarray]:
 class _Part(NamedTuple):
     """One record of a tensor.
 
-    MindSpore cuts a large tensor in several; each has the shape of the whole.
+    MindSpore splits a large tensor over several records. `shape` is always the whole tensor's.
     """
 
     kind: str
@@ -84,7 +84,14 @@ class _Part(NamedTuple):
 
 
 def _records(data: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield the bytes of each record."""
+    """Yield the content of each record.
+
+    Args:
+        size: that of the file in bytes.
+
+    Raises:
+        BadCkptFile: the file ends within a record, or a record does not begin with its key.
+    """
     data.seek(max(0, size - 17))
     end = size - 17 if size >= 17 and data.read(7) == _CRC else size
     data.seek(0)
@@ -98,7 +105,11 @@ def _records(data: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def _varint(data: BinaryIO) -> int:
-    """Return protobuf's number at the file's position."""
+    """Read a protobuf varint at the file's position.
+
+    Raises:
+        BadCkptFile: the file ends within the number, or the number has more than 10 bytes.
+    """
     value = 0
     for position in range(10):
         byte = data.read(1)
@@ -111,7 +122,12 @@ def _varint(data: BinaryIO) -> int:
 
 
 def _array(name: str, parts: list[_Part]) -> np.ndarray:
-    """Return the tensor whose records are `parts`."""
+    """Return the tensor that consists of the records `parts`.
+
+    Raises:
+        BadCkptFile: the type is unknown or differs between records, or the shape does not fit the
+            number of bytes.
+    """
     kind, shape, content = parts[0]
     if kind not in TYPES or any(part[:2] != (kind, shape) for part in parts):
         raise BadCkptFile(

@@ -1,4 +1,4 @@
-"""Checkpoints in: reads a file of any kind, says what it is, and puts its weights into a network, all of them or none."""
+"""Load the weights of a checkpoint file of any known kind into a network: all of them, or none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from dlinknet.checkpoints.ckpt_files import TYPES
-from dlinknet.checkpoints.model_card import ModelCard, known_card
+from dlinknet.checkpoints.model_card import ModelCard, parse_card
 from dlinknet.checkpoints.origins import ENCODER, Weights, recognise
 from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
 from dlinknet.errors import InputError, name_some, shown
@@ -21,34 +21,37 @@ from dlinknet.models.linknet import LinkNet
 from dlinknet.models.specs import NETWORKS, PADDINGS
 
 
-class Trained(NamedTuple):
-    """A trained network, and what its checkpoint says of itself."""
+class TrainedNetwork(NamedTuple):
+    """A network with its trained weights, and its model card."""
 
     network: LinkNet
     card: ModelCard
 
 
-def load_trained(file: str, model: str) -> Trained:
-    """The network with its weights of a trained checkpoint of any kind that origins.py knows.
+def load_trained(file: str, model: str) -> TrainedNetwork:
+    """Build the network of a trained checkpoint and load its weights.
 
     Args:
-        model: which network it is where neither the checkpoint's text nor its tensors say so.
+        file: a checkpoint of any kind that origins.py knows.
+        model: the network's name, if neither the checkpoint's text nor its tensors tell it.
 
     Raises:
-        UserError: it is damaged, of a kind or network that is not known here, or does not fit it.
+        InputError: the file is missing, damaged, of an unknown kind, or an encoder only; or its
+            network is unknown or does not fit its tensors.
+        RunFailed: the machine cannot read the file.
     """
     checkpoint = read_checkpoint(file)
-    known_card(
-        {"model": model, **checkpoint.meta}, file
-    )  # of a later dlinknet: said before its names are looked at
-    found = _recognised(checkpoint)
+    # A later dlinknet may have renamed its tensors: its card is checked before the names are.
+    parse_card({"model": model, **checkpoint.meta}, file)
+    found = _recognise(checkpoint)
     if not found.whole:
         raise InputError(
             file,
             f"is an encoder alone ({found.kind}); a training can start from it (--pretrained_ckpt)",
         )
+    # In a damaged file the weight may be a single number, without any axis.
     maps = (*found.tensors["head.conv2.weight"].shape, 0)[0]
-    card = known_card(
+    card = parse_card(
         {
             "model": found.model,
             "classes": maps,
@@ -60,23 +63,24 @@ def load_trained(file: str, model: str) -> Trained:
     )
     network = build(card.model, card.classes, padding=card.padding, decoder=card.decoder)
     load_network(replace(checkpoint, tensors=found.tensors), network)
-    return Trained(network, card)
+    return TrainedNetwork(network, card)
 
 
 def load_network(checkpoint: Checkpoint, network: nn.Cell) -> None:
-    """Puts a checkpoint's weights into a whole network; optimizer state in it is passed over.
+    """Load a checkpoint's weights into a whole network; its optimizer state is ignored.
 
     Raises:
-        UserError: a weight of the network is missing or has another shape. The network is then unchanged.
+        InputError: a weight is missing or has a wrong shape, type or value. The network is then
+            unchanged.
     """
     _assign(checkpoint.tensors, {p.name: p for p in network.get_parameters()}, checkpoint.file)
 
 
 def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter]) -> None:
-    """Gives optimizer and loss scaler the values that they had.
+    """Restore the parameters of optimizer and loss scaler from a checkpoint.
 
     Raises:
-        UserError: one of them is missing in the checkpoint or has another shape. Nothing is changed then.
+        InputError: a parameter is missing or has a wrong shape, type or value. None is changed.
     """
     _assign(checkpoint.tensors, {p.name: p for p in parameters}, checkpoint.file)
 
@@ -84,24 +88,26 @@ def load_state(checkpoint: Checkpoint, parameters: Iterable[ms.Parameter]) -> No
 def start_network(
     model: str, file: str, padding: str, classes: int = 1, decoder: str = "full"
 ) -> tuple[LinkNet, str]:
-    """Return a network to train, and a line that says what its encoder starts from.
+    """Return a network to train, and a line for the log about its encoder's weights.
 
     Args:
-        model: its name.
-        file: weights of an encoder, or of a whole network with one; empty for random weights.
-        padding: how the encoder pads, one of specs.PADDINGS; 'auto' for what the file was trained
-            with.
-        classes, decoder: as models.build accepts them.
+        model: the network's name.
+        file: a checkpoint of an encoder or of a whole network; empty for random weights.
+        padding: how the encoder pads, a key of specs.PADDINGS; 'auto' keeps the padding with which
+            the file was trained.
+        classes, decoder: see models.build.
 
     Raises:
-        InputError: what read_checkpoint and load_encoder raise, or the file has another encoder.
+        InputError: the file is missing, damaged or of an unknown kind, or its encoder is not the
+            network's.
+        RunFailed: the machine cannot read the file.
     """
     if not file:
         padding = "explicit" if padding == "auto" else padding
         network = build(model, classes, padding=padding, decoder=decoder)
         return network, "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
     checkpoint = read_checkpoint(file)
-    found = _recognised(checkpoint)
+    found = _recognise(checkpoint)
     wanted = NETWORKS[model].encoder[len("resnet") :]
     if found.depth != wanted:
         raise InputError(
@@ -113,38 +119,45 @@ def start_network(
 
 
 def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell) -> str:
-    """Puts the encoder's weights into `encoder` and returns a line that says what was taken.
+    """Load the encoder's weights into `encoder`, and return a line for the log about them.
 
     Raises:
-        UserError: the file is of no kind that origins.py knows, or a weight of the encoder is missing or has another shape. The
-            encoder is then unchanged.
+        InputError: the file is of an unknown kind, or a weight of the encoder is missing or has a
+            wrong shape, type or value. The encoder is then unchanged.
     """
-    return _load_encoder(_recognised(checkpoint), encoder, checkpoint.file)
+    return _load_encoder(_recognise(checkpoint), encoder, checkpoint.file)
 
 
 def _load_encoder(found: Weights, encoder: nn.Cell, file: Path) -> str:
+    # An encoder inside a network has its parameters' names behind ENCODER already.
     targets = {
         p.name if p.name.startswith(ENCODER) else ENCODER + p.name: p
         for p in encoder.get_parameters()
     }
     _assign(found.tensors, targets, file)
-    left = sorted({*found.left, *(found.tensors.keys() - targets)})
+    unused = sorted({*found.unused, *(found.tensors.keys() - targets)})
     padding = "" if found.padding == "explicit" else f", which pads as {found.padding} does"
     return (
         f"encoder: {len(targets)} of {len(targets)} tensors from {file} ({found.kind}{padding})"
-        + (f"; not needed: {_some(left)}" if left else "")
+        + (f"; not needed: {_name_tensors(unused)}" if unused else "")
     )
 
 
-def _recognised(checkpoint: Checkpoint) -> Weights:
-    """A checkpoint's tensors under our names; its padding is what it says of itself, else what its kind has."""
+def _recognise(checkpoint: Checkpoint) -> Weights:
+    """Return a checkpoint's tensors under dlinknet's names.
+
+    Their padding is the one that the checkpoint's text names, else the one of its kind.
+
+    Raises:
+        InputError: the checkpoint is of an unknown kind or padding.
+    """
     found = recognise(checkpoint.tensors)
     if found is None:
         raise InputError(
             checkpoint.file,
-            f"holds no weights that are known here: a ResNet of the model zoo, mindcv or "
-            "torchvision, the original or the reference D-LinkNet, or ours; it has "
-            f"{_some(sorted(checkpoint.tensors), 3) or 'no tensors'}",
+            "holds no weights that dlinknet knows: a ResNet of the model zoo, mindcv or "
+            "torchvision, the original or the model zoo's D-LinkNet, or its own; it has "
+            f"{_name_tensors(sorted(checkpoint.tensors), 3) or 'no tensors'}",
         )
     try:
         padding = Fields(checkpoint.meta).text("padding", found.padding, 60)
@@ -157,8 +170,8 @@ def _recognised(checkpoint: Checkpoint) -> Weights:
     return replace(found, padding=padding)
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    """The first few names of tensors for an error's line; those in a file can be of any length."""
+def _name_tensors(names: list[str], most: int = 5) -> str:
+    """Return the first few names of tensors for an error's line; a file's names have any length."""
     return name_some(
         [name if name.isprintable() and len(name) <= 60 else shown(name) for name in names[:most]]
         + names[most:],
@@ -167,12 +180,36 @@ def _some(names: list[str], most: int = 5) -> str:
 
 
 def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path) -> None:
-    """Sets every parameter of `targets` from the tensor of its name, if all of them fit.
+    """Set every parameter of `targets` from the tensor of its name, if all of them fit.
 
     Raises:
-        UserError: one is missing, has another shape or a type that is no weight's, holds NaN or infinity, or is a BatchNorm's
-            variance below 0, of which the network would compute NaN.
+        InputError: a tensor is missing, has a wrong shape or type, holds NaN or infinity, or is a
+            BatchNorm's variance below 0, from which the network would compute NaN.
     """
+    _reject_misfits(tensors, targets, file)
+    values: dict[str, np.ndarray] = {}
+    wrong_types = []
+    for name, p in targets.items():
+        value = _converted(tensors[name], np.dtype(TYPES[str(p.dtype)]))
+        if value is None:
+            wrong_types.append(f"{name} {tensors[name].dtype}")
+        else:
+            values[name] = value
+    if wrong_types:
+        raise InputError(
+            file,
+            f"has {len(wrong_types)} tensors of a type that is not accepted "
+            f"({name_some(wrong_types, 3)})",
+        )
+    _reject_impossible(values, file)
+    for name, parameter in targets.items():
+        set_value(parameter, values[name])
+
+
+def _reject_misfits(
+    tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], file: Path
+) -> None:
+    """Raise InputError if a parameter's tensor is missing or has another shape."""
     missing = [f"{name} {p.shape}" for name, p in targets.items() if name not in tensors]
     if missing:
         raise InputError(
@@ -180,42 +217,27 @@ def _assign(tensors: dict[str, np.ndarray], targets: dict[str, ms.Parameter], fi
             f"lacks {len(missing)} of the network's {len(targets)} tensors "
             f"({name_some(missing)}); is it a checkpoint of another model_name?",
         )
-    unlike = [
+    wrong_shapes = [
         f"{name} {tensors[name].shape} for {p.shape}"
         for name, p in targets.items()
         if tensors[name].shape != p.shape
     ]
-    if unlike:
+    if wrong_shapes:
         raise InputError(
             file,
-            f"has {len(unlike)} tensors of another shape ({name_some(unlike, 3)}); is it a checkpoint of "
-            "another model_name?",
+            f"has {len(wrong_shapes)} tensors of another shape ({name_some(wrong_shapes, 3)}); "
+            "is it a checkpoint of another model_name?",
         )
-    values: dict[str, np.ndarray] = {}
-    odd = []
-    for name, p in targets.items():
-        value = _converted(tensors[name], np.dtype(TYPES[str(p.dtype)]))
-        if value is None:
-            odd.append(f"{name} {tensors[name].dtype}")
-        else:
-            values[name] = value
-    if odd:
-        raise InputError(
-            file, f"has {len(odd)} tensors of a type that is not accepted ({name_some(odd, 3)})"
-        )
-    _refuse_impossible(values, file)
-    for name, parameter in targets.items():
-        set_value(parameter, values[name])
 
 
-def _refuse_impossible(values: dict[str, np.ndarray], file: Path) -> None:
-    """Raise InputError for values that no sound training writes."""
-    failed = [name for name, value in values.items() if not np.isfinite(value).all()]
-    if failed:
+def _reject_impossible(values: dict[str, np.ndarray], file: Path) -> None:
+    """Raise InputError if a tensor holds values that no sound training writes."""
+    not_finite = [name for name, value in values.items() if not np.isfinite(value).all()]
+    if not_finite:
         raise InputError(
             file,
-            f"has NaN or infinity in {len(failed)} of {len(values)} tensors "
-            f"({name_some(failed, 3)}): the training that wrote it had failed; name an earlier "
+            f"has NaN or infinity in {len(not_finite)} of {len(values)} tensors "
+            f"({name_some(not_finite, 3)}): the training that wrote it had failed; name an earlier "
             "checkpoint",
         )
     below = [
@@ -231,20 +253,23 @@ def _refuse_impossible(values: dict[str, np.ndarray], file: Path) -> None:
 
 
 def _converted(value: np.ndarray, wanted: np.dtype) -> np.ndarray | None:
-    """A tensor in a parameter's type: floats in any type of floats, whole numbers where they stay the same; else None."""
+    """Return a tensor in a parameter's type, or None if the types do not fit.
+
+    A float becomes any type of floats. A number becomes a whole number only if it is one.
+    """
     if value.dtype == wanted:
         return value
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # what becomes infinite is said by the caller
-        found = value.astype(wanted)
+    # A float that becomes infinite is rejected later, with its name.
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = value.astype(wanted)
     if wanted.kind == "f":
-        return found if value.dtype.kind == "f" else None
-    return found if value.dtype.kind in "iuf" and np.array_equal(found, value) else None
+        return converted if value.dtype.kind == "f" else None
+    return converted if value.dtype.kind in "iuf" and np.array_equal(converted, value) else None
 
 
 def set_value(parameter: ms.Parameter, value: np.ndarray | float) -> None:
-    """Gives a parameter a new value that compiled functions see as well."""
-    # After Parameter.set_data (and load_param_into_net) a function compiled by ms.jit goes on with the old tensor on the
-    # device, while the parameter shows the new one: training would run on, unseen, from the weights it had (2.10.0).
+    """Set a parameter to a new value, also for functions that are compiled already."""
+    # After Parameter.set_data (and load_param_into_net) a function that ms.jit has compiled still
+    # uses the old tensor on the device, while the parameter shows the new one. Training would go on
+    # from the old weights, and nothing would show it (2.10.0).
     ms.ops.assign(parameter, ms.Tensor(value, parameter.dtype))

@@ -1,6 +1,6 @@
-"""The model card: what a trained network says of itself. Pure Python.
+"""The model card: the facts that a trained network carries with it. Pure Python.
 
-It stands in checkpoints and in the JSON beside exported models.
+Checkpoints hold it, and so does the JSON beside an exported model.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from dlinknet.errors import InputError, shown
 from dlinknet.files.fields import BadFields, Fields
 from dlinknet.models.specs import DECODERS, NETWORKS, PADDINGS
 
-MAPS = MOST + 1  # maps of logits of the largest class table, whose void counts as a class
-SIDE = 1 << 20  # pixels: the longest side of an image that any part of dlinknet is asked for
+MAPS = MOST + 1  # most maps of logits: those of the largest class table whose void is a class
+SIDE = 1 << 20  # pixels: the longest side of an image
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a trained network is and how it is fed.
+    """The facts that are needed to build, feed and read a trained network.
 
-    model: as the setting model_name calls it ('dlinknet34'). classes: how many maps of logits the
-    network has; 1 for road. class_table: what these maps mean; None for roads, and if the file does
-    not say, as in networks of other trainers. padding: how the encoder pads, one of
-    specs.PADDINGS. decoder: how the decoder doubles, one of specs.DECODERS. augment: how its
-    training augmented images, a level of data/augment.py; '' if that is not known.
-    ground_resolution: metres on the ground along a pixel of its training images; None if that is not
-    known.
+    model: its name, a key of specs.NETWORKS. classes: the number of maps of logits; 1 for roads.
+    class_table: the meaning of these maps; None for roads, and for weights of other programs, which
+    do not say. padding: how the encoder pads, a key of specs.PADDINGS. decoder: how the decoder
+    upsamples, one of specs.DECODERS. augment: how its training augmented images, a level of
+    data/augment.py; '' if unknown. ground_resolution: metres on the ground per pixel of its
+    training images; None if unknown.
     """
 
     model: str
@@ -44,7 +43,7 @@ class ModelCard:
     ground_resolution: Optional[float] = None
 
     @classmethod
-    def of(
+    def for_classes(
         cls,
         model: str,
         classes: Classes,
@@ -54,18 +53,18 @@ class ModelCard:
         preprocessing: Preprocessing = DLINKNET,
         augment: str = "",
     ) -> ModelCard:
-        """Return the card of a network that was trained for `classes`."""
+        """Return the card of a network with the outputs that `classes` need."""
         return cls(model, classes.outputs, classes.table, padding, decoder, preprocessing, augment)
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelCard:
-        """Return the card that `to_dict` turned into `values`.
+        """Return the card in a dict that `to_dict` made.
 
-        Other keys in `values` are passed over. The fields except `model` may be missing, as in
-        early checkpoints.
+        Other keys of the dict are ignored. All fields but `model` may be missing, as in early
+        checkpoints.
 
         Raises:
-            BadFields: `values` is not a dict, has no model, or holds a value of another type or out
+            BadFields: `values` is not a dict, has no model, or holds a value of a wrong type or out
                 of range.
         """
         fields = Fields(values)
@@ -85,7 +84,7 @@ class ModelCard:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the card as JSON holds it: plain dicts, lists, texts and numbers."""
+        """Return the card as a dict for JSON: plain dicts, lists, texts and numbers."""
         return {
             "model": self.model,
             "classes": self.classes,
@@ -101,28 +100,33 @@ class ModelCard:
         """Return the classes that the network was trained for.
 
         Args:
-            file: where the card stands, for the error's line.
+            file: the checkpoint or export that holds the card; errors name it.
 
         Raises:
-            UserError: the network has several maps and the card does not say what they are, or the
-                card's preprocessing is none of the setting's choices.
+            InputError: the network has several maps and no class table, or this dlinknet does not
+                support the card's preprocessing.
         """
         if not self.preprocessing.is_supported:
             raise InputError(
                 file,
                 "was trained with a preprocessing that this dlinknet does not know; "
-                "it may be from a later one",
+                "it may be from a later dlinknet",
             )
         if self.classes > 1 and self.class_table is None:
             raise InputError(
                 file,
-                f"has {self.classes} maps and does not say which classes they are, "
-                "as train.py's checkpoints do",
+                f"has {self.classes} maps and does not say which classes they are; "
+                "checkpoints of train.py say so",
             )
         return self.class_table or ROADS
 
 
 def _class_table(fields: Fields, classes: int) -> ClassTable | None:
+    """Return the class table of a card.
+
+    Raises:
+        BadFields: it is none, or it does not have as many outputs as the network has maps.
+    """
     if "class_table" not in fields:
         return None
     try:
@@ -135,6 +139,12 @@ def _class_table(fields: Fields, classes: int) -> ClassTable | None:
 
 
 def _preprocessing(fields: Fields) -> Preprocessing:
+    """Return the preprocessing of a card.
+
+    Raises:
+        BadFields: a value is missing, of a wrong type or out of range, or the network's input has
+            another layout, order of channels or type.
+    """
     for name, value in INPUT.items():
         if fields.value(name, value) != value:
             raise fields.wrong(
@@ -156,22 +166,23 @@ def _preprocessing(fields: Fields) -> Preprocessing:
     )
 
 
-def known_card(values: dict[str, Any], file: str) -> ModelCard:
-    """Return the model card in a checkpoint's text.
+def parse_card(values: dict[str, Any], file: str) -> ModelCard:
+    """Return the model card of a checkpoint.
 
     Args:
-        values: the text, with what is known of the network otherwise.
-        file: the checkpoint, for the error's line.
+        values: the dict that the checkpoint's text holds; its own facts win over facts that the
+            caller found in the tensors and put in as well.
+        file: the checkpoint; errors name it.
 
     Raises:
-        UserError: the text holds no card, or that of a network that cannot be built here.
+        InputError: the dict holds no card, or this dlinknet cannot build the card's network.
     """
     later = "the checkpoint may be damaged or from a later dlinknet"
     try:
         card = ModelCard.from_dict(values)
     except BadFields as error:
         raise InputError(
-            file, f"says of its network what is not known here ({error}); {later}"
+            file, f"describes a network that this dlinknet does not know ({error}); {later}"
         ) from None
     if card.model not in NETWORKS or card.decoder not in DECODERS or card.padding not in PADDINGS:
         raise InputError(

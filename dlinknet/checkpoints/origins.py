@@ -1,15 +1,20 @@
-"""Whose weights a dict of tensors holds, and what they are called here. Pure NumPy.
+"""Recognise whose weights a dict of tensors holds, and rename them to dlinknet's names. Pure NumPy.
 
-    ours                    encoder.conv1.weight, centre.dilate.0.weight, decoder4.up.weight, head.conv2.bias
-    the original D-LinkNet  firstconv, encoder1.0.bn1, dblock.dilate1, decoder4.deconv2, finaldeconv1; PyTorch's names
-    the reference           the same with bn1d, down_sample_layer and deconv3 (5-D); MindSpore's names
-    ResNets                 conv1, layer1.0.bn1 (the model zoo's basic blocks: bn1d), and for the shortcut
-                            down_sample_layer (the model zoo), down_sample (mindcv), downsample (torchvision)
+    dlinknet                encoder.conv1.weight, centre.dilate.0.weight, decoder4.up.weight,
+                            head.conv2.bias; MindSpore's names of BatchNorm
+    the original D-LinkNet  firstconv, encoder1.0.bn1, dblock.dilate1, decoder4.deconv2,
+                            finaldeconv1; PyTorch's names of BatchNorm
+    the model zoo's         the same with bn1d, down_sample_layer and deconv3 (5-D); MindSpore's
+      D-LinkNet             names of BatchNorm
+    ResNets                 conv1, layer1.0.bn1 (bn1d in the basic blocks of the model zoo); the
+                            shortcut is down_sample_layer (the model zoo), down_sample (mindcv) or
+                            downsample (torchvision)
 
-In front of all these names may stand what wraps the network elsewhere: module., model., backbone., encoder. and the like.
+A prefix may precede all these names, from a wrapper around the network in another program: module.,
+model., backbone., encoder. and others.
 
-PyTorch calls a BatchNorm's tensors weight, bias, running_mean, running_var; MindSpore gamma, beta, moving_mean, moving_variance.
-The names inside decide, never the file's.
+PyTorch names a BatchNorm's tensors weight, bias, running_mean, running_var; MindSpore names them
+gamma, beta, moving_mean, moving_variance. Only the names of tensors decide, not the file's name.
 """
 
 from __future__ import annotations
@@ -21,18 +26,16 @@ import numpy as np
 
 from dlinknet.models.specs import encoder_name
 
-ENCODER = "encoder."  # in front of the encoder's names inside a whole network
-EPS_SHIFT = np.float32(
-    1e-4 - 1e-5
-)  # the model zoo divides by sqrt(var + 1e-4), ours by sqrt(var + 1e-5)
+ENCODER = "encoder."  # prefix of the encoder's tensors in a whole network
+# The model zoo's ResNets divide by sqrt(var + 1e-4), dlinknet's networks by sqrt(var + 1e-5).
+EPS_SHIFT = np.float32(1e-4 - 1e-5)
 OPTIMIZER = re.compile(
-    r"(moments?|moment1|moment2|mean_square|accum|stat|velocity)\.|(beta\d_power|global_step|learning_rate"
-    r"|momentum|scale_value|counter|epoch_num|step_num|current_iterator_step|last_overflow_iterator_step|scale_sense)$"
+    r"(moments?|moment1|moment2|mean_square|accum|stat|velocity)\.|(beta\d_power|global_step"
+    r"|learning_rate|momentum|scale_value|counter|epoch_num|step_num|current_iterator_step"
+    r"|last_overflow_iterator_step|scale_sense)$"
 )
-STEM = re.compile(
-    r"((?:[^.]+\.)*)(conv1|firstconv)\.weight"
-)  # what an encoder begins with, and what stands before it
-ZOO = re.compile(r"\.down_sample_layer\.|\.bn1d\.")
+STEM = re.compile(r"((?:[^.]+\.)*)(conv1|firstconv)\.weight")  # a prefix and the first layer
+ZOO = re.compile(r"\.down_sample_layer\.|\.bn1d\.")  # in the names of the model zoo alone
 WHOLE = [
     (r"^firstconv\.", "encoder.conv1."),
     (r"^firstbn\.", "encoder.bn1."),
@@ -42,57 +45,65 @@ WHOLE = [
     (r"^finalconv2\.", "head.conv1."),
     (r"^finalconv3\.", "head.conv2."),
 ]
+TO_MINDSPORE = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors under our names, and what they are."""
+    """The recognised tensors of a file.
 
-    kind: str  # whose they are, in words
-    tensors: dict[str, np.ndarray]  # as in a whole network: the encoder's begin with 'encoder.'
-    whole: bool  # a whole network, not an encoder alone
-    padding: str  # what the encoder was trained with: one of specs.PADDINGS
-    left: list[str] = field(default_factory=list)  # names in the file that are no weights of ours
+    kind: whose they are, for messages. tensors: by their names in a whole network of dlinknet, so
+    that an encoder's names begin with 'encoder.'. whole: True for a whole network, False for an
+    encoder. padding: the encoder's in its training, a key of specs.PADDINGS. unused: the names of
+    other tensors in the file.
+    """
+
+    kind: str
+    tensors: dict[str, np.ndarray]
+    whole: bool
+    padding: str
+    unused: list[str] = field(default_factory=list)
 
     @property
     def depth(self) -> str:
-        """The encoder's, as in '34'; the blocks of its stages where it is an unusual one."""
-        blocks = tuple(
-            len(
-                {
-                    name.split(".")[2]
-                    for name in self.tensors
-                    if name.startswith(f"encoder.layer{stage}.")
-                }
-            )
-            for stage in (1, 2, 3, 4)
-        )
+        """The encoder's depth, for example '34'; its blocks if specs.py has no such encoder."""
+        blocks = tuple(len(self._blocks(stage)) for stage in (1, 2, 3, 4))
         bottleneck = "encoder.layer1.0.conv3.weight" in self.tensors
         name = encoder_name(bottleneck, blocks)
         kind = "bottlenecks" if bottleneck else "basic blocks"
         return name[len("resnet") :] if name else f" with {blocks} {kind}"
 
+    def _blocks(self, stage: int) -> set[str]:
+        start = f"encoder.layer{stage}."
+        return {name.split(".")[2] for name in self.tensors if name.startswith(start)}
+
     @property
     def decoder(self) -> str:
-        """How the decoder doubles, one of specs.DECODERS. Of a whole network only."""
-        shape = (
-            self.tensors["decoder4.up.weight"].shape if "decoder4.up.weight" in self.tensors else ()
-        )
+        """How the decoder of a whole network upsamples, one of specs.DECODERS."""
+        if "decoder4.up.weight" not in self.tensors:
+            return "full"
+        shape = self.tensors["decoder4.up.weight"].shape
         if len(shape) != 4 or shape[0] == shape[1]:
             return "full"
         return "depthwise" if shape[1] == 1 else "subpixel"
 
     @property
     def model(self) -> str:
-        """The network they are of, as model_name calls it: 'dlinknet34'. Of a whole network only."""
+        """The name of a whole network, for example 'dlinknet34'."""
         return ("dlinknet" if "centre.dilate.0.weight" in self.tensors else "linknet") + self.depth
 
 
 def recognise(tensors: dict[str, np.ndarray]) -> Weights | None:
-    """The tensors of a file under our names; None where they are none of those above.
+    """Return the tensors of a file under dlinknet's names, or None if they are of an unknown kind.
 
-    Tensors of an optimizer are passed over. Whatever stands in front of all names of a network or an encoder is taken away:
-    'module.', 'model.', 'backbone.', 'encoder.', and several of these; tensors beside it are listed as left.
+    Tensors of an optimizer are ignored. A common prefix of a network's or an encoder's names is
+    removed: 'module.', 'model.', 'backbone.', 'encoder.', also several of them. Tensors without the
+    prefix are listed as unused.
     """
     tensors = {name: value for name, value in tensors.items() if not OPTIMIZER.match(name)}
     prefix = _prefix(tensors)
@@ -102,55 +113,30 @@ def recognise(tensors: dict[str, np.ndarray]) -> Weights | None:
     tensors = {
         name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)
     }
-    names = tensors.keys()
-    if "encoder.conv1.weight" in names:
-        return Weights("one of ours", tensors, "head.conv2.weight" in names, "explicit", beside)
-    bottleneck = any(
-        ".0.conv3.weight" in name and "layer" in name or re.match(r"encoder\d\.0\.conv3\.", name)
-        for name in names
-    )
-    pytorch = any(name.endswith(".running_mean") for name in names)
-    if "firstconv.weight" in names:
-        kind = "the original D-LinkNet" if pytorch else "the reference D-LinkNet"
-        found = _whole(tensors)
-    else:
-        if any(ZOO.search(name) for name in names):
-            kind = "the model zoo's ResNet"
-        elif any(".down_sample." in name for name in names):
-            kind = "mindcv's ResNet"
-        else:
-            kind = "torchvision's ResNet" if pytorch else "a ResNet"
-        found = {
-            ENCODER + name if re.match(r"(conv1|bn1|layer\d)\.", name) else name: value
-            for name, value in tensors.items()
-        }
-    found = {_shortcut_and_norms(name): value for name, value in found.items()}
-    if pytorch:
-        found = _mindspore_norms(found)
-    zoo = kind in ("the model zoo's ResNet", "the reference D-LinkNet")
-    if zoo:
-        _shift_eps(found, bottleneck)
-    ours = {
+    if "encoder.conv1.weight" in tensors:
+        whole = "head.conv2.weight" in tensors
+        return Weights("dlinknet's own", tensors, whole, "explicit", beside)
+    kind, renamed = _rename(tensors)
+    known = {
         name: value
-        for name, value in found.items()
+        for name, value in renamed.items()
         if re.match(r"(encoder|centre|decoder\d|head)\.", name)
     }
-    padding = (
-        "same" if zoo and bottleneck else "same_pool" if kind == "mindcv's ResNet" else "explicit"
-    )
-    return Weights(
-        kind,
-        ours,
-        "head.conv2.weight" in ours,
-        padding,
-        sorted({*beside, *(found.keys() - ours.keys())}),
-    )
+    bottleneck = _has_bottlenecks(tensors)
+    if kind.startswith("the model zoo's"):
+        _shift_eps(known, bottleneck)
+        padding = "same" if bottleneck else "explicit"
+    else:
+        padding = "same_pool" if kind == "mindcv's ResNet" else "explicit"
+    unused = sorted({*beside, *(renamed.keys() - known.keys())})
+    return Weights(kind, known, "head.conv2.weight" in known, padding, unused)
 
 
 def _prefix(tensors: dict[str, np.ndarray]) -> str | None:
-    """What stands in front of the names of the network or encoder in a file; None if there is neither.
+    """Return the prefix of all names of a network or encoder; None if there is neither.
 
-    Of several networks the one with the shortest prefix is meant: a copy for averaging, 'ema_model.', stands beside 'model.'.
+    If there are several networks, the one with the shortest prefix counts: beside 'model.' a file
+    may hold a moving average of the weights, 'ema_model.'.
     """
     stems = [
         match[1]
@@ -160,7 +146,8 @@ def _prefix(tensors: dict[str, np.ndarray]) -> str | None:
     prefix = min(stems, key=lambda stem: (len(stem), stem), default=None)
     if prefix is None or not re.search(r"(^|\.)encoder\.$", prefix):
         return prefix
-    # Our own encoders are called so, and have MindSpore's norms and 'downsample'; other trainers' encoder.* are ResNets.
+    # 'encoder.' belongs to the names of dlinknet's own encoders, which have MindSpore's names of
+    # BatchNorm and 'downsample'. In front of other names it is a wrapper of a ResNet.
     own = f"{prefix}bn1.running_mean" not in tensors and not any(
         name.startswith(prefix) and (ZOO.search(name) or ".down_sample." in name)
         for name in tensors
@@ -168,52 +155,83 @@ def _prefix(tensors: dict[str, np.ndarray]) -> str | None:
     return prefix[: -len(ENCODER)] if own else prefix
 
 
-def _whole(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The original's and the reference's names for a whole network turned into ours."""
-    found = {}
+def _has_bottlenecks(tensors: dict[str, np.ndarray]) -> bool:
+    """Return whether an encoder under names of another program has bottleneck blocks."""
+    return any(
+        ".0.conv3.weight" in name and "layer" in name or re.match(r"encoder\d\.0\.conv3\.", name)
+        for name in tensors
+    )
+
+
+def _rename(tensors: dict[str, np.ndarray]) -> tuple[str, dict[str, np.ndarray]]:
+    """Return (whose weights they are, the tensors under dlinknet's names) for another program's."""
+    pytorch = any(name.endswith(".running_mean") for name in tensors)
+    if "firstconv.weight" in tensors:
+        kind = "the original D-LinkNet" if pytorch else "the model zoo's D-LinkNet"
+        renamed = _rename_whole(tensors)
+    else:
+        kind = _resnet_kind(tensors, pytorch)
+        renamed = {
+            ENCODER + name if re.match(r"(conv1|bn1|layer\d)\.", name) else name: value
+            for name, value in tensors.items()
+        }
+    renamed = {_rename_in_block(name): value for name, value in renamed.items()}
+    return kind, _rename_norms(renamed) if pytorch else renamed
+
+
+def _resnet_kind(tensors: dict[str, np.ndarray], pytorch: bool) -> str:
+    if any(ZOO.search(name) for name in tensors):
+        return "the model zoo's ResNet"
+    if any(".down_sample." in name for name in tensors):
+        return "mindcv's ResNet"
+    return "torchvision's ResNet" if pytorch else "a ResNet"
+
+
+def _rename_whole(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rename a whole network's tensors from the original's or the model zoo's names."""
+    renamed = {}
     for name, value in tensors.items():
-        for pattern, ours in WHOLE:
-            name = re.sub(pattern, ours, name)
+        for pattern, own in WHOLE:
+            name = re.sub(pattern, own, name)
         name = re.sub(
             r"^dblock\.dilate(\d)\.", lambda match: f"centre.dilate.{int(match[1]) - 1}.", name
         )
-        # The reference up-convolves with a 3-D operator, whose kernel has a depth of 1.
-        found[name] = value[:, :, 0] if value.ndim == 5 and value.shape[2] == 1 else value
-    for name in [name for name in found if re.match(r"centre\.dilate\.\d\.weight", name)]:
-        # The reference's dinknet50 has no bias in its last dilated convolution.
-        found.setdefault(
-            name.replace("weight", "bias"), np.zeros(found[name].shape[:1], found[name].dtype)
+        # The model zoo's D-LinkNet upsamples with a 3-D operator, whose kernel has a depth of 1.
+        renamed[name] = value[:, :, 0] if value.ndim == 5 and value.shape[2] == 1 else value
+    for name in [name for name in renamed if re.match(r"centre\.dilate\.\d\.weight", name)]:
+        # The model zoo's dinknet50 has no bias in its last dilated convolution.
+        renamed.setdefault(
+            name.replace("weight", "bias"), np.zeros(renamed[name].shape[:1], renamed[name].dtype)
         )
-    return found
+    return renamed
 
 
-def _shortcut_and_norms(name: str) -> str:
+def _rename_in_block(name: str) -> str:
+    """Rename the shortcut and the norms of an encoder's block to torchvision's names."""
     name = re.sub(r"\.(down_sample_layer|down_sample)\.", ".downsample.", name)
     return re.sub(r"\.bn(\d)d\.", r".bn\1.", name)
 
 
-def _mindspore_norms(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """PyTorch's names for BatchNorm turned into MindSpore's."""
-    words = {
-        "weight": "gamma",
-        "bias": "beta",
-        "running_mean": "moving_mean",
-        "running_var": "moving_variance",
-    }
-    found = {}
+def _rename_norms(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rename the tensors of BatchNorm from PyTorch's to MindSpore's names."""
+    renamed = {}
     for name, value in tensors.items():
         owner, _, last = name.rpartition(".")
         if last == "num_batches_tracked":
             continue
         if f"{owner}.running_mean" in tensors:
-            name = f"{owner}.{words.get(last, last)}"
-        found[name] = value
-    return found
+            name = f"{owner}.{TO_MINDSPORE.get(last, last)}"
+        renamed[name] = value
+    return renamed
 
 
 def _shift_eps(tensors: dict[str, np.ndarray], bottleneck: bool) -> None:
-    """Moves variances that were trained with eps 1e-4 to our 1e-5, which is exact: var + eps is what a BatchNorm divides by."""
-    # Basic blocks have 1e-4 inside, 1e-5 in stem and shortcut; bottleneck encoders have 1e-4 throughout.
+    """Add EPS_SHIFT to the variances that were trained with eps 1e-4, in place.
+
+    A BatchNorm divides by sqrt(variance + eps), so the network with eps 1e-5 computes the same.
+    """
+    # Basic blocks have 1e-4, their encoder's stem and shortcuts 1e-5. Encoders of bottlenecks have
+    # 1e-4 throughout.
     which = (
         r"encoder\..*moving_variance"
         if bottleneck

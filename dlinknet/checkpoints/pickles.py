@@ -1,9 +1,10 @@
-"""Unpickle plain data from a file that nobody trusts.
+"""Unpickle plain data from an untrusted file.
 
-Plain data are dicts, lists, tuples, texts, numbers, and what the caller names. Python's C unpickler
-allocates what a pickle claims: 139 bytes with a high memo index take 13 GB. The standard library's
-Python unpickler keeps its memo in a dict. Here it reads a bounded number of bytes, and knows only
-the opcodes that weights need; each of them costs a small multiple of its own bytes.
+Plain data are dicts, lists, tuples, texts, numbers, and classes that the caller allows. Python's C
+unpickler allocates the memory that a pickle claims: 139 bytes with a high memo index cost 13 GB.
+The standard library's unpickler in Python keeps its memo in a dict. Here it reads a bounded number
+of bytes, and knows only the opcodes that weights need. Each of these costs a small multiple of its
+own bytes.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import pickle
 import struct
 from typing import IO, Any, Callable, ClassVar
 
-PICKLE_BYTES = (
-    4 << 20
-)  # ResNet101 has 0.07 MB, with an optimizer 0.3 MB; the numbers are stored outside of it
-ARGUMENTS = 8  # of one call; PyTorch's longest has 7
+# The pickle of ResNet101 has 0.07 MB, with an optimizer 0.3 MB; the numbers are stored outside it.
+PICKLE_BYTES = 4 << 20
+ARGUMENTS = 8  # most arguments of one call; PyTorch's longest call has 7
 OPCODES = (
     "PROTO STOP MARK POP POP_MARK DUP FRAME MEMOIZE BINPUT BINGET LONG_BINGET NONE NEWTRUE "
     "NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINSTRING SHORT_BINSTRING BINUNICODE "
@@ -25,21 +25,25 @@ OPCODES = (
 
 
 class BadPickle(Exception):
-    """The text says in words what is wrong."""
+    """A pickle is not whole or holds more than plain data; the text says what is wrong."""
 
 
-class Bounded:
-    """A file of which pickles may read PICKLE_BYTES."""
+class BoundedFile:
+    """A file from which pickles may read PICKLE_BYTES bytes in all.
+
+    Raises (on `read` and `readline`):
+        BadPickle: the pickles are longer.
+    """
 
     def __init__(self, file: IO[bytes]):
         self._file, self._left = file, PICKLE_BYTES
 
     def read(self, count: int) -> bytes:
-        """Return `count` bytes, fewer at the end of the file."""
+        """Return the next `count` bytes, fewer at the end of the file."""
         return self._counted(self._file.read(min(count, self._left + 1)))
 
     def readline(self) -> bytes:
-        """Return the bytes up to the next line end."""
+        """Return the bytes up to and with the next line end."""
         return self._counted(self._file.readline(self._left + 1))
 
     def _counted(self, content: bytes) -> bytes:
@@ -52,20 +56,20 @@ class Bounded:
 
 
 class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no dispatch table)
-    """Unpickle plain data. A subclass says what `find_class` and `persistent_load` return.
+    """An unpickler of plain data; subclasses implement `find_class` and `persistent_load`.
 
     Raises (on `load`):
-        BadPickle: an opcode, a key or a call that weights do not need.
+        BadPickle: the pickle has an opcode, a key or a call that weights do not need.
         Exception: the pickle is not whole; the standard library raises many kinds.
     """
 
-    # Python's own unpickler has these; its type stubs leave them out.
+    # The base class has these attributes, but its type stubs do not.
     memo: dict[int, Any]
     stack: list[Any]
     read: Callable[[int], bytes]
     pop_mark: Callable[[], list[Any]]
 
-    def __init__(self, file: Bounded):
+    def __init__(self, file: BoundedFile):
         super().__init__(file, encoding="utf-8")
 
     def load_long_binput(self) -> None:
@@ -82,9 +86,8 @@ class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no disp
 
     def load_build(self) -> None:
         self.stack.pop()
-        if not isinstance(
-            self.stack[-1], dict
-        ):  # PyTorch notes versions beside a dict, which nobody needs
+        # PyTorch attaches versions to a dict; they are dropped.
+        if not isinstance(self.stack[-1], dict):
             raise BadPickle("it changes a tensor after it was made")
 
     def load_setitem(self) -> None:
@@ -102,13 +105,13 @@ class PlainUnpickler(pickle._Unpickler):  # noqa: SLF001  (the C one has no disp
         for key, value in zip(items[::2], items[1::2]):
             target[checked_name(key)] = value
 
-    def _refuse(self) -> None:
+    def _reject(self) -> None:
         raise BadPickle(
             "it holds something else than weights; save the network's state_dict() alone"
         )
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
-        **dict.fromkeys(range(256), _refuse),
+        **dict.fromkeys(range(256), _reject),
         **{
             getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
             for name in OPCODES
@@ -125,8 +128,8 @@ def checked_name(value: Any) -> Any:
     """Return a dict's key.
 
     Raises:
-        BadPickle: the key is no text and no number. The hash of a tuple whose parts are shared has
-            no end.
+        BadPickle: the key is neither a text nor a number. A tuple of shared tuples would be hashed
+            for ever.
     """
     if not isinstance(value, (str, bytes, int, float, type(None))):
         raise BadPickle("a dict has a key that is neither a text nor a number")

@@ -1,4 +1,4 @@
-"""Read a checkpoint file of any kind: its tensors, and what our training wrote about them. Pure NumPy."""
+"""Read a checkpoint file of any kind: its tensors, and dlinknet's text in it. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from dlinknet.files.foreign import foreign_file
 from dlinknet.files.places import need_file
 from dlinknet.files.texts import BadText, parse_json
 
-META = "dlinknet_meta"  # the tensor of our checkpoints that holds a JSON text as uint8
-FORMAT = 1  # of that text; a reader refuses a later one
+META = "dlinknet_meta"  # the tensor that holds a JSON text as uint8; save.py lists its keys
+FORMAT = 1  # version of the text; a reader rejects later ones
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as it lies on disk: tensors by name, and what our training wrote about them (empty in others' files)."""
+    """The content of a checkpoint file.
+
+    tensors: by name. meta: the dict that the text of dlinknet's checkpoints holds (save.py); empty
+    in files of other programs.
+    """
 
     file: Path
     tensors: dict[str, np.ndarray]
@@ -32,20 +36,19 @@ class Checkpoint:
 
 
 def read_checkpoint(file: str) -> Checkpoint:
-    """Reads a MindSpore checkpoint, a PyTorch file or safetensors; what the file begins with decides, not its name.
+    """Read a MindSpore checkpoint, a PyTorch file or a safetensors file.
 
-    Args:
-        file: its path.
+    The first bytes of the file decide its format, not its name.
 
     Raises:
-        UserError: it is missing or none of these, or not whole.
-        RunFailed: the machine could not read it.
+        InputError: the file is missing, of another format, not whole, or from a later dlinknet.
+        RunFailed: the machine cannot read the file.
     """
     need_file(file)
     path = Path(file)
     try:
         tensors = _read_tensors(path)
-    except (OSError, MemoryError) as error:  # the file may be whole
+    except (OSError, MemoryError) as error:  # the file itself may be whole
         reason = getattr(error, "strerror", None) or str(error) or "out of memory"
         raise RunFailed(f"cannot read {path}: {reason}") from None
     try:
@@ -56,19 +59,19 @@ def read_checkpoint(file: str) -> Checkpoint:
     if version > FORMAT:
         raise InputError(path, "is from a later dlinknet, which this one does not know")
     if written is not None and written != checksum(tensors, meta):
-        raise InputError(path, "is damaged: it does not hold what was written")
+        raise InputError(path, "is damaged: its checksum is wrong")
     return Checkpoint(path, tensors, meta)
 
 
 def _read_tensors(path: Path) -> dict[str, np.ndarray]:
-    what = foreign_file(path)
-    if what:
-        raise InputError(path, f"{what}")
+    foreign = foreign_file(path)
+    if foreign:
+        raise InputError(path, f"{foreign}")
     if is_torch_file(path):
         try:
             return read_torch(path)
         except BadTorchFile as error:
-            raise InputError(path, f"is a PyTorch file that cannot be taken: {error}") from None
+            raise InputError(path, f"is a PyTorch file that cannot be read: {error}") from None
     if _is_safetensors(path):
         return _read_safetensors(path)
     try:
@@ -80,7 +83,11 @@ def _read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_meta(text: np.ndarray) -> dict[str, Any]:
-    """What the tensor META holds. BadText says what is wrong."""
+    """Return the dict in the tensor META.
+
+    Raises:
+        BadText: it is not the JSON text of a dict.
+    """
     meta = parse_json(text.tobytes(), finite=False)
     if not isinstance(meta, dict):
         raise BadText(f"it is {shown(meta)}, not a dict")
@@ -88,7 +95,7 @@ def _read_meta(text: np.ndarray) -> dict[str, Any]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """The format begins with the length of a JSON text, in 8 bytes, and the text."""
+    """Return whether a file begins as safetensors: 8 bytes with a JSON text's length, the text."""
     with open(path, "rb") as file:
         start = file.read(9)
     return (
@@ -103,7 +110,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         from safetensors.numpy import load_file
     except ImportError:
         raise InputError(
-            path, "is a safetensors file, which takes: pip install safetensors"
+            path, "is a safetensors file; reading it requires: pip install safetensors"
         ) from None
     try:
         return {
@@ -112,14 +119,18 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         }
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  (the library's own kinds, and KeyError for a type that NumPy lacks)
+    # The library raises kinds of its own, and KeyError for a type that NumPy lacks.
+    except Exception as error:  # noqa: BLE001
         raise InputError(
             path, f"is not a whole safetensors file: {clipped(str(error), 120)}"
         ) from None
 
 
 def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> int:
-    """CRC-32 of a checkpoint: what it says of itself, as JSON, then names and values in the order of the names."""
+    """Return the CRC-32 of a checkpoint: of its dict as JSON, then of each name and its tensor.
+
+    Both are sorted by name, so that their order in the file does not matter.
+    """
     value = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(tensors):
         value = zlib.crc32(

@@ -1,23 +1,29 @@
-"""Checkpoints out: whole or not there, and all that a run needs to go on.
+"""Write checkpoints: whole or not at all, with everything that a resumed run needs.
 
-A checkpoint is a MindSpore .ckpt: the network's tensors under their own names, so that load_checkpoint and
-load_param_into_net take it, and one uint8 tensor `dlinknet_meta` with a JSON text:
+A checkpoint is a MindSpore .ckpt. It holds the network's tensors under their own names, so that
+MindSpore's load_checkpoint and load_param_into_net read it, and one uint8 tensor `dlinknet_meta`
+with a JSON text:
 
-    model, classes, padding, decoder, preprocessing, class_table
-                                     the model card (models/model_card.py)
-    epoch, step, best, seed          where the training stood
+    format                           the version of this text, 1
+    model, classes, padding, decoder, preprocessing, class_table, augment, ground_resolution
+                                     the model card (model_card.py)
+    epoch, step, best, seed          how far the training had come
     learning_rate, loss_scale        as floats
     plateau                          the schedule's state
-    crc32                            of all tensors and of this text, so that a damaged file is told from a whole one
+    crc32                            checksum of all tensors and of this text, to detect damage
 
-LOG_NAME_last.ckpt also holds the optimizer's moments and the loss scaler's state, and in its text
+LOG_NAME_last.ckpt has everything that a resume needs. It also holds the optimizer's moments and the
+loss scaler's state, and in its text:
 
-    position                         the next step's epoch and place in it, and the sums of that epoch so far
-    rows, ended                      the table of the epochs; why training ended early, or an empty text
-    overflows_at_one                 how many of the last steps in a row overflowed with a loss scale of 1
-    settings, data                   what a resumed run must not change (training/run.py)
+    position                         epoch of the next step, its place in the epoch, and the sums
+                                     of that epoch so far
+    rows, ended                      the table of the epochs; why training ended early, or ''
+    overflows_at_one                 how many of the last steps overflowed in a row with a loss
+                                     scale of 1
+    settings, data                   what a resumed run must not change (commands/resuming.py,
+                                     training/identity.py)
 
-all that a resume needs; _best and _plateau hold the network only and are a third of its size.
+LOG_NAME_best.ckpt and LOG_NAME_plateau.ckpt hold the network only, a third of the size.
 """
 
 from __future__ import annotations
@@ -38,13 +44,19 @@ from dlinknet.files.atomic import replacing
 def save(
     path: Path, parameters: Iterable[Parameter], meta: dict[str, Any], previous: Path | None = None
 ) -> None:
-    """Writes a checkpoint under a temporary name and renames it; the one that was there becomes `previous`.
+    """Write a checkpoint under a temporary name, then rename it to `path`.
+
+    Args:
+        meta: the values of the text, as the table above lists them.
+        previous: the new name of an older checkpoint at `path`; None to replace it.
 
     Raises:
-        OSError: it cannot be written (the disk is full); an older one is as it was.
+        OSError: the checkpoint cannot be written, for instance because the disk is full. An older
+            one is unchanged.
     """
     parameters = list(parameters)
-    meta = json.loads(json.dumps({"format": FORMAT, **meta}))  # as a reader will find it
+    # The checksum is of the values that a reader will find: JSON turns tuples into lists.
+    meta = json.loads(json.dumps({"format": FORMAT, **meta}))
     crc32 = checksum({p.name: p.asnumpy() for p in parameters}, meta)
     text = json.dumps({**meta, "crc32": crc32}).encode()
     tensors = [{"name": p.name, "data": p} for p in parameters]
@@ -53,8 +65,8 @@ def save(
         try:
             with quiet():
                 ms.save_checkpoint(tensors, str(temporary))
-        except Exception as error:  # noqa: BLE001  (a full disk reaches us as several kinds)
-            temporary.with_suffix(".tmp").unlink(missing_ok=True)  # what MindSpore itself leaves
+        except Exception as error:  # noqa: BLE001  (a full disk shows as several kinds)
+            temporary.with_suffix(".tmp").unlink(missing_ok=True)  # MindSpore's own temporary file
             raise OSError(
                 getattr(error, "errno", None),
                 getattr(error, "strerror", None) or str(error),

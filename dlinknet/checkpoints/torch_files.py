@@ -1,8 +1,9 @@
-"""Reads the tensors of a PyTorch file (.pth, .th) without PyTorch and without running anything that the file asks for.
+"""Read the tensors of a PyTorch file (.pth, .th) without PyTorch, and without running its code.
 
-A PyTorch file is a pickle, and unpickling calls whatever functions the file names. Here the only ones that it gets are those
-below, which note what a tensor is made of; any other name ends the reading. Both layouts are known: a ZIP archive (PyTorch
-1.6 and later) and four pickles followed by the numbers (before).
+A PyTorch file is a pickle, and unpickling calls the functions that the file names. This module maps
+the few names in ALLOWED to functions that only note the parts of a tensor. Any other name ends the
+reading. It knows both layouts: a ZIP archive (PyTorch 1.6 and later), and four pickles followed by
+the numbers (earlier versions).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from dlinknet.checkpoints.pickles import BadPickle, Bounded, PlainUnpickler, checked_name
+from dlinknet.checkpoints.pickles import BadPickle, BoundedFile, PlainUnpickler, checked_name
 from dlinknet.errors import OneLineError, clipped
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -35,36 +36,37 @@ TYPES = {
     "BoolStorage": "?",
 }
 DIMENSIONS = 16  # axes of a tensor; NumPy accepts 32
-NESTED = (
-    "state_dict",
-    "model",
-    "model_state_dict",
-    "net",
-)  # where training scripts keep the weights in a larger dict
+# Keys under which training scripts keep the weights in a larger dict.
+NESTED = ("state_dict", "model", "model_state_dict", "net")
 
 
 class BadTorchFile(OneLineError):
-    """The text says in words what is wrong."""
+    """A PyTorch file cannot be used; the text says what is wrong, without the file's name."""
 
 
 @dataclass
 class _Storage:
-    """The numbers behind one or more tensors; `values` comes last in the older layout."""
+    """The numbers of one or more tensors.
+
+    type: a value of TYPES. values: None until `fill` has read them, which follow the pickles in the
+    older layout.
+    """
 
     key: str
-    type: str  # a value of TYPES
+    type: str
     count: int
     values: np.ndarray | None = None
 
     @property
     def size(self) -> int:
-        """How many bytes the numbers have in the file."""
+        """The size of the numbers in the file, in bytes."""
         return self.count * (2 if self.type == "bfloat16" else np.dtype(self.type).itemsize)
 
     def fill(self, data: bytes) -> None:
+        """Set the values from their bytes; bfloat16 becomes float32."""
         if len(data) != self.size:
             raise BadTorchFile("it ends early")
-        if self.type == "bfloat16":  # the upper half of a float32
+        if self.type == "bfloat16":  # its bits are the upper half of a float32
             self.values = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
         else:
             self.values = np.frombuffer(data, self.type)
@@ -72,17 +74,24 @@ class _Storage:
 
 @dataclass
 class _Tensor:
+    """A tensor: a view of a storage. `offset` and `strides` count values, not bytes."""
+
     storage: _Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
     def array(self) -> np.ndarray:
+        """Return the tensor as an array of its own.
+
+        Raises:
+            BadTorchFile: a number is negative or no whole number, or the view exceeds the storage.
+        """
         values, numbers = self.storage.values, (self.offset, *self.shape, *self.strides)
         if len(self.shape) != len(self.strides) or not all(
             type(number) is int and number >= 0 for number in numbers
         ):
-            raise BadTorchFile("a tensor is not one")
+            raise BadTorchFile("a tensor is malformed")
         last = self.offset + sum(
             (length - 1) * stride for length, stride in zip(self.shape, self.strides)
         )
@@ -100,7 +109,7 @@ class _Tensor:
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
     if not isinstance(storage, _Storage):
-        raise BadTorchFile("a tensor is not one")
+        raise BadTorchFile("a tensor is malformed")
     return _Tensor(storage, offset, _size(shape), _size(strides))
 
 
@@ -110,7 +119,7 @@ def _size(numbers: Any) -> tuple[int, ...]:
         or len(numbers) > DIMENSIONS
         or any(type(number) is not int for number in numbers)
     ):
-        raise BadTorchFile("a tensor is not one")
+        raise BadTorchFile("a tensor is malformed")
     return tuple(numbers)
 
 
@@ -119,20 +128,20 @@ def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
 
 
 def _ordered_dict(pairs: Any = None) -> dict[Any, Any]:
-    """An OrderedDict: empty from Python 3, from the pairs of a list from Python 2."""
+    """Make an OrderedDict: empty (pickled by Python 3), or from a list of pairs (by Python 2)."""
     found: dict[Any, Any] = {}
     if pairs is not None:
         if not isinstance(pairs, list):
-            raise BadTorchFile("an OrderedDict is not one")
+            raise BadTorchFile("an OrderedDict is malformed")
         for pair in pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise BadTorchFile("an OrderedDict is not one")
+                raise BadTorchFile("an OrderedDict is malformed")
             found[checked_name(pair[0])] = pair[1]
-        pairs.clear()  # so that a pickle cannot have one long list copied many times
+        pairs.clear()  # else a pickle could have one long list copied many times
     return found
 
 
-GIVEN = {
+ALLOWED = {
     ("collections", "OrderedDict"): _ordered_dict,
     ("torch", "Size"): _size,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
@@ -143,22 +152,29 @@ GIVEN = {
 
 
 class _Reader(PlainUnpickler):
-    """Unpickles dicts of tensors, and nothing else."""
+    """An unpickler of dicts of tensors.
 
-    def __init__(self, file: Bounded, size: int):
+    Args:
+        size: that of the whole file, in bytes.
+    """
+
+    def __init__(self, file: BoundedFile, size: int):
         super().__init__(file)
-        self.left = size  # bytes of the whole file that no storage has claimed
+        self.unclaimed = size  # bytes of the file that no storage has claimed
         self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in GIVEN:
+        """Return the stand-in for a name that the pickle imports, or raise BadTorchFile."""
+        if (module, name) not in ALLOWED:
             asked = clipped(f"{module}.{name}", 60)
             raise BadTorchFile(
-                f"it asks for {asked}, which weights do not need; save the network's state_dict() alone"
+                f"it asks for {asked}, which weights do not need; "
+                "save the network's state_dict() alone"
             )
-        return GIVEN[module, name]
+        return ALLOWED[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
+        """Return the storage of ("storage", type, key, device, count), or raise BadTorchFile."""
         if (
             not isinstance(pid, tuple)
             or len(pid) not in (5, 6)
@@ -174,36 +190,38 @@ class _Reader(PlainUnpickler):
         key = str(pid[2])
         if key not in self.storages:
             storage = self.storages[key] = _Storage(key, pid[1], pid[4])
-            self.left -= storage.size
-            if storage.count < 0 or self.left < 0:
+            self.unclaimed -= storage.size
+            if storage.count < 0 or self.unclaimed < 0:
                 raise BadTorchFile("it ends early")
         return self.storages[key]
 
 
 def is_torch_file(file: Path) -> bool:
-    """Whether a file starts as PyTorch's do."""
+    """Return whether a file begins as PyTorch's files do."""
     with open(file, "rb") as data:
         start = data.read(4)
     return start == b"PK\x03\x04" or start == LEGACY_START
 
 
 def read_torch(file: Path) -> dict[str, np.ndarray]:
-    """The tensors of a PyTorch file by name; float16 and bfloat16 become float32.
+    """Return the tensors of a PyTorch file by name; float16 and bfloat16 become float32.
 
     Raises:
-        BadTorchFile: it is damaged, holds no tensors, or asks for more than tensors.
-        MemoryError: its tensors do not fit in memory.
+        BadTorchFile: the file is damaged, holds no tensors, or names other functions than tensors
+            need.
+        MemoryError: the tensors do not fit in memory.
     """
     try:
         found = _weights(_read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file))
         if sum(prod(tensor.shape) for tensor in found.values()) > file.stat().st_size:
-            raise BadTorchFile("its tensors are larger than itself")
+            raise BadTorchFile("its tensors are larger than the file")
         arrays = {name: tensor.array() for name, tensor in found.items()}
     except (BadTorchFile, MemoryError):
         raise
     except BadPickle as error:
         raise BadTorchFile(str(error)) from None
-    except Exception as error:  # noqa: BLE001  (pickle and zipfile raise many kinds on a damaged file)
+    # pickle and zipfile raise many kinds for a damaged file.
+    except Exception as error:  # noqa: BLE001
         raise BadTorchFile(f"it is not whole ({type(error).__name__})") from None
     return {
         name: array.astype(np.float32) if array.dtype == np.float16 else array
@@ -212,8 +230,12 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
 
 
 def _weights(found: Any) -> dict[str, _Tensor]:
-    """The tensors of a dict, or of one that it holds under a name of NESTED."""
-    for _ in range(len(NESTED)):  # so deep at most: a dict may hold itself
+    """Return the tensors of a dict, or of a dict that it holds under a key of NESTED.
+
+    Raises:
+        BadTorchFile: there are none.
+    """
+    for _ in range(len(NESTED)):  # bounded, because a dict may hold itself
         if not isinstance(found, dict):
             break
         tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
@@ -225,11 +247,9 @@ def _weights(found: Any) -> dict[str, _Tensor]:
 
 def _read_zip(file: Path) -> Any:
     with zipfile.ZipFile(file) as archive:
-        names, size = (
-            [name for name in archive.namelist() if name.endswith("/data.pkl")],
-            file.stat().st_size,
-        )
-        # A stored member has the bytes that it claims: a claim beyond the file would be allocated first.
+        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        size = file.stat().st_size
+        # PyTorch compresses nothing. A claimed size beyond the file's would be allocated first.
         if len(names) != 1 or any(
             info.compress_type or not info.file_size == info.compress_size <= size
             for info in archive.infolist()
@@ -237,7 +257,7 @@ def _read_zip(file: Path) -> Any:
             raise BadTorchFile("it is a ZIP archive, but not PyTorch's")
         folder = names[0][: -len("data.pkl")]
         with archive.open(names[0]) as data:
-            reader = _Reader(Bounded(data), size)
+            reader = _Reader(BoundedFile(data), size)
             found = reader.load()
         for storage in reader.storages.values():
             member = archive.getinfo(f"{folder}data/{storage.key}")
@@ -250,17 +270,15 @@ def _read_zip(file: Path) -> Any:
 def _read_legacy(file: Path) -> Any:
     size = file.stat().st_size
     with open(file, "rb") as data:
-        pickles = Bounded(data)
+        pickles = BoundedFile(data)
         if _Reader(pickles, size).load() != LEGACY_MAGIC:
             raise BadTorchFile("it is a pickle, but not PyTorch's")
-        for _ in range(
-            2
-        ):  # the layout's version, and the sizes of numbers on the machine that wrote it
+        for _ in range(2):  # the layout's version, and the sizes of numbers on the writer's machine
             _Reader(pickles, size).load()
         reader = _Reader(pickles, size)
         found, keys = reader.load(), _Reader(pickles, size).load()
         if not isinstance(keys, list) or len(keys) > len(reader.storages):
-            raise BadTorchFile("it lists other numbers than it has")
+            raise BadTorchFile("it lists numbers that it does not hold")
         for key in keys:
             storage = reader.storages[str(checked_name(key))]
             (count,) = struct.unpack("<q", data.read(8))

@@ -16,7 +16,7 @@ from dlinknet.files.shipped import checkout
 from dlinknet.inference.description import SUFFIXES, Shape
 
 if TYPE_CHECKING:
-    from dlinknet.checkpoints.load import Trained
+    from dlinknet.checkpoints.load import TrainedNetwork
 
 
 def main(arguments: list[str]) -> None:
@@ -88,7 +88,7 @@ def _target_files(settings: Config) -> dict[str, Path]:
     return targets
 
 
-def _load(settings: Config) -> Trained:
+def _load(settings: Config) -> TrainedNetwork:
     """Load the trained network. Each call returns a new one.
 
     Raises:

@@ -10,15 +10,15 @@ from dlinknet.config import Config, default, load, read_values
 from dlinknet.config.values import NEWEST
 from dlinknet.console import LOG
 from dlinknet.errors import UserError, clipped
-from dlinknet.training.identity import DataIdentity, other_data
+from dlinknet.training.identity import DataIdentity, data_differences
 from dlinknet.training.progress import SavedRun
 from dlinknet.training.recipe import PLANNED
-from dlinknet.training.run import LAST, PREVIOUS, Resumed, RunFiles
+from dlinknet.training.run import LAST, PREVIOUS, ResumedRun, RunFiles
 
 
 def resume_settings(
     settings: Config, arguments: list[str], description: str
-) -> tuple[Resumed, Config]:
+) -> tuple[ResumedRun, Config]:
     """Return the run that the setting `resume` means, and the settings to continue with.
 
     These are the settings of the run, as far as the command line does not override them.
@@ -38,7 +38,7 @@ def resume_settings(
     return found, resolved
 
 
-def find_run(settings: Config, log_name: str) -> Resumed:
+def find_run(settings: Config, log_name: str) -> ResumedRun:
     """Return the run that the setting `resume` means.
 
     Args:
@@ -64,7 +64,7 @@ def find_run(settings: Config, log_name: str) -> Resumed:
     if settings.resume != NEWEST and ending == PREVIOUS:
         checkpoints = [file]
     own = read_values(files.path("config.yaml")) if files.path("config.yaml").exists() else {}
-    return Resumed(
+    return ResumedRun(
         files, checkpoints, {**own, "output_path": str(files.folder), "log_name": files.log_name}
     )
 
@@ -106,7 +106,7 @@ def refuse_changes(saved: SavedRun, settings: Config, identity: DataIdentity, fi
         if not hasattr(settings, key) or not _equal(value, getattr(settings, key)):
             name, now = names.get(key, clipped(key, 60)), getattr(settings, key, "not known here")
             unlike.append(f"{name} was {clipped(str(value), 60)}, is {now}")
-    unlike += other_data(saved.data, identity)
+    unlike += data_differences(saved.data, identity)
     if unlike:
         raise UserError(
             f"resume: {file} is of another run: {clipped('; '.join(unlike), 180)}; to start a new "

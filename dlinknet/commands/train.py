@@ -25,13 +25,13 @@ from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
 from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.training.identity import DataIdentity, data_identity
-from dlinknet.training.run import Resumed, RunFiles
+from dlinknet.training.run import ResumedRun, RunFiles
 
 if TYPE_CHECKING:
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.models.linknet import LinkNet
     from dlinknet.training.loop import Trainer
-    from dlinknet.training.stopped import Stopped
+    from dlinknet.training.stopped import StoppedRun
 
 
 class _Data(NamedTuple):
@@ -71,13 +71,13 @@ def main(arguments: list[str]) -> None:
     if ranks.first:
         texts = first_texts(settings, data.training, data.validation)
         checkpoint = start.file if start else None
-        with naming("output_path"), trainer.files.held(texts, resumed, checkpoint):
+        with naming("output_path"), trainer.files.reserved(texts, resumed, checkpoint):
             _train(trainer, lines)
     else:
         _train(trainer, lines)
 
 
-def _read_settings(arguments: list[str]) -> tuple[Config, Resumed | None]:
+def _read_settings(arguments: list[str]) -> tuple[Config, ResumedRun | None]:
     """Return the settings, and the run to resume if --resume asks for one."""
     settings = config.load(arguments, __doc__, command="train")
     if not settings.resume:
@@ -86,7 +86,7 @@ def _read_settings(arguments: list[str]) -> tuple[Config, Resumed | None]:
     return settings, resumed
 
 
-def _refuse_early(settings: Config, resumed: Resumed | None) -> None:
+def _refuse_early(settings: Config, resumed: ResumedRun | None) -> None:
     """Raise UserError for mistakes that are visible before any data is read."""
     with naming("run_distribute"):
         reject_unlaunched_rank(settings.run_distribute)
@@ -122,7 +122,7 @@ def _start_device(settings: Config) -> runtime.Device:
         )
 
 
-def _read_checkpoint(resumed: Resumed, settings: Config, identity: DataIdentity) -> Stopped:
+def _read_checkpoint(resumed: ResumedRun, settings: Config, identity: DataIdentity) -> StoppedRun:
     """Return the newest undamaged checkpoint of the run to resume.
 
     Raises:
@@ -151,7 +151,7 @@ def _make_trainer(settings: Config, data: _Data, network: LinkNet, ranks: Ranks)
     return trainer
 
 
-def _restore(trainer: Trainer, start: Stopped, files: RunFiles) -> None:
+def _restore(trainer: Trainer, start: StoppedRun, files: RunFiles) -> None:
     """Give a trainer the state of the checkpoint `start`, one of `files`."""
     from dlinknet.training.resume import resume
 

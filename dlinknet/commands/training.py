@@ -94,7 +94,7 @@ def starting_network(
     """
     from dlinknet.checkpoints.load import start_network
     from dlinknet.checkpoints.model_card import ModelCard
-    from dlinknet.training.start import fine_tuned
+    from dlinknet.training.start import load_for_fine_tuning
 
     model, outputs, decoder = settings.model_name, classes.outputs, settings.decoder
     if resumed is not None:
@@ -104,7 +104,7 @@ def starting_network(
             return start_network(
                 model, settings.pretrained_ckpt, settings.encoder_padding, outputs, decoder
             )
-    wanted = ModelCard.of(
+    wanted = ModelCard.for_classes(
         model,
         classes,
         padding=settings.encoder_padding,
@@ -112,7 +112,7 @@ def starting_network(
         preprocessing=preprocessing_of(settings),
     )
     with naming("trained_ckpt"):
-        return fine_tuned(settings.trained_ckpt, wanted, classes)
+        return load_for_fine_tuning(settings.trained_ckpt, wanted, classes)
 
 
 def validate(trainer: Trainer, settings: Config, pairs: list[Pair]) -> None:

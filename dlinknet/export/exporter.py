@@ -1,4 +1,8 @@
-"""The course of an export: written under a temporary name, loaded and computed anew, compared with the checkpoint, renamed."""
+"""Export a trained network to a file.
+
+The file is written under a temporary name, loaded and run again, compared with the checkpoint, and
+only then renamed.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +15,34 @@ from typing import Any, Callable, Iterator, NamedTuple
 import cv2
 import numpy as np
 
-from dlinknet.checkpoints.load import Trained
+from dlinknet.checkpoints.load import TrainedNetwork
 from dlinknet.console import LOG
-from dlinknet.data.preprocess import pad, to_input
-from dlinknet.data.synthetic import draw_scene
+from dlinknet.data.preprocess import to_input
 from dlinknet.devices import runtime
 from dlinknet.errors import RunFailed, first_line
+from dlinknet.export.comparison import (
+    accepted_difference,
+    comparison_pixels,
+    largest_difference,
+)
 from dlinknet.export.graph import exported_graph, fold_batch_norm
-from dlinknet.export.mindir import compute_fresh, write_air, write_mindir
+from dlinknet.export.mindir import compute_in_new_process, write_air, write_mindir
 from dlinknet.export.onnx import check_onnx, compute_opencv, write_onnx
-from dlinknet.images.read import read_image
 from dlinknet.inference import description
 from dlinknet.inference.description import Shape
 from dlinknet.inference.engines import OnnxEngine
 
-LIMIT = 1e-4  # of a difference in probability, times the range of the probabilities
-NARROW = 0.01  # that range counts as this at least: float32 has 7 digits
-FOLD_LIMIT = 1e-5
-SEED = 1  # of the drawn scene
-MORE = (
-    1,
-    32,
-    64,
-)  # images, rows and columns that a dynamic export's second comparison has more than the first
-
-
-def sample(file: str, size: tuple[int, int], batch: int) -> np.ndarray:
-    """Pixels to compare with, batch x H x W x 3 uint8 BGR: of the image `file`, or of a drawn scene where it is empty.
-
-    The image is cropped, or padded by reflection, to `size`; each of the batch is mirrored against the one before.
-    """
-    height, width = size
-    image = (
-        read_image(Path(file)) if file else draw_scene(np.random.default_rng(SEED), max(size))[0]
-    )
-    pixels = pad(image, height, width)[:height, :width]
-    return np.stack([pixels[:, ::-1] if number % 2 else pixels for number in range(batch)])
+FOLD_LIMIT = 1e-5  # largest accepted difference by the folding of BatchNorm
+# A dynamic export is compared twice. The second comparison has more images, rows and columns.
+MORE_IMAGES, MORE_ROWS, MORE_COLUMNS = 1, 32, 64
 
 
 @contextmanager
 def _work_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` in which to make it, removed at the end; so are those of runs that were killed."""
+    """Make a folder beside `target`, and remove it at the end.
+
+    Folders of processes that have died are removed too.
+    """
     for left in target.parent.glob(f".{target.name}.*"):
         if left.suffix[1:].isdigit() and not Path("/proc", left.suffix[1:]).exists():
             shutil.rmtree(left, ignore_errors=True)
@@ -64,21 +55,35 @@ def _work_folder(target: Path) -> Iterator[Path]:
 
 
 class Source(NamedTuple):
-    """A trained network to export: its checkpoint, and what loads it again at each call."""
+    """A trained network to export.
+
+    checkpoint: its file. load: loads the network from the file, a new one at each call.
+    """
 
     checkpoint: str
-    load: Callable[[], Trained]
+    load: Callable[[], TrainedNetwork]
 
 
 class Export:
-    """A network on its way out: what the exported models must compute is computed, and BatchNorm folded where that is exact.
+    """A network that is exported, with the probabilities that its exported models must compute.
+
+    BatchNorm is folded into the convolutions if the probabilities stay equal.
 
     Args:
         source: the network.
-        shape: what the exported model shall take.
-        threshold: noted in the JSON.
-        image: the image to compare with; empty for a drawn scene.
-        device_id: which Ascend writes AIR.
+        shape: the input of the exported models.
+        threshold: probability above which a pixel is road, for the JSON beside a model.
+        image: an image to compare with; empty for a drawn scene.
+        device_id: the Ascend that writes AIR.
+
+    Attributes:
+        pixels, planes: the images to compare with, as uint8 N x H x W x 3 and as float32
+            N x 3 x H x W; a second array follows for a dynamic shape.
+        expected: the probabilities N x C x H x W of the checkpoint's network for them.
+        batch_norm: 'folded' or 'kept'.
+
+    Raises:
+        InputError: the checkpoint or the image cannot be used.
     """
 
     def __init__(
@@ -98,101 +103,109 @@ class Export:
         batch, height, width = shape.batch, *shape.size
         sides = [(batch, height, width)]
         if shape.dynamic:
-            sides.append((batch + MORE[0], height + MORE[1], width + MORE[2]))
-        self.pixels = [sample(image, (height, width), batch) for batch, height, width in sides]
-        self.planes = [
-            np.stack(
-                [
-                    to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing)
-                    for one in pixels
-                ]
-            )
-            for pixels in self.pixels
+            sides.append((batch + MORE_IMAGES, height + MORE_ROWS, width + MORE_COLUMNS))
+        self.pixels = [
+            comparison_pixels(image, (height, width), batch) for batch, height, width in sides
         ]
+        self.planes = [self._to_planes(pixels) for pixels in self.pixels]
         self.inputs = self.pixels if shape.pixels else self.planes
-        self.expected = self._computed(exported_graph(network, False), self.planes)
+        self.expected = self._compute(exported_graph(network, False), self.planes)
         self.range = float(self.expected[0].min()), float(self.expected[0].max())
-        self.limit = LIMIT * min(1.0, max(self.range[1] - self.range[0], NARROW))
+        self.limit = accepted_difference(self.range[1] - self.range[0])
+        # Folding changes a network in place, so it gets a network of its own.
         self.network = fold_batch_norm(source.load().network)
-        off = self._difference(self._computed(self._graph(), self.inputs))
-        self.batch_norm = "folded" if off <= min(FOLD_LIMIT, self.limit / 2) else "kept"
+        difference = largest_difference(self._compute(self._graph(), self.inputs), self.expected)
+        self.batch_norm = "folded" if difference <= min(FOLD_LIMIT, self.limit / 2) else "kept"
         if self.batch_norm == "kept":
-            LOG.info("BatchNorm is kept: without it the probabilities change by %.1g", off)
+            LOG.info("BatchNorm is kept: without it the probabilities change by %.1g", difference)
             self.network = network
 
+    def _to_planes(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the network's input, N x 3 x H x W float32, for N x H x W x 3 uint8."""
+        return np.stack(
+            [
+                to_input(np.ascontiguousarray(one), preprocessing=self.preprocessing)
+                for one in pixels
+            ]
+        )
+
     @staticmethod
-    def _computed(graph: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    def _compute(graph: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
         from mindspore import Tensor
 
         return [graph(Tensor(array)).asnumpy() for array in inputs]
 
-    def _difference(self, found: list[np.ndarray]) -> float:
-        """The largest distance from what the checkpoint's network computes; infinite where shapes differ or something is NaN."""
-        if any(a.shape != b.shape for a, b in zip(found, self.expected)):
-            return float("inf")
-        largest = np.max(
-            [np.abs(a.astype(np.float64) - b).max() for a, b in zip(found, self.expected)]
-        )
-        return float(largest) if np.isfinite(largest) else float("inf")
-
     def write(self, file_format: str, target: Path) -> None:
-        """Writes one format to `target` and its JSON beside it.
+        """Write one file to `target`, and its JSON beside it.
+
+        Args:
+            file_format: 'MINDIR', 'AIR' or 'ONNX'.
 
         Raises:
-            RunFailed: the file cannot be written, or an engine that reads it computes something else; then nothing is left under
-                the asked name, and what was there before is as it was.
+            RunFailed: the file cannot be written, or an engine that reads it computes other
+                probabilities. Files that were there before are then unchanged.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         with _work_folder(target) as work:
             file = work / target.name
-            try:
-                written = {
-                    "MINDIR": self._write_mindir,
-                    "AIR": self._write_air,
-                    "ONNX": self._write_onnx,
-                }[file_format](file)
-            except OSError:
-                raise
-            except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds, onnx its own)
-                raise RunFailed(
-                    f"{target.name}: {file_format} could not be written: {first_line(error)}"
-                ) from None
+            versions = self._write_format(file_format, file)
             compared = self.compare(file_format, file)
-            description.write(
-                file,
-                {
-                    "file": target.name,
-                    "file_format": file_format,
-                    "sha256": description.sha256(file),
-                    **self.card.to_dict(),
-                    **self.shape.to_dict(self.card.classes, self.preprocessing),
-                    "threshold": self.threshold,
-                    "mindspore": runtime.version(),
-                    **written,
-                    "batch_norm": self.batch_norm,
-                    "checkpoint": Path(self.checkpoint).name,
-                    "compared": compared,
-                },
-            )
-            # Without its JSON a model is not taken for an export; so there is never one with another's.
+            description.write(file, self._sidecar(file_format, file, versions, compared))
+            # A model without its JSON is no export. The old JSON goes first, so that a new model
+            # never stands beside it.
             description.path_of(target).unlink(missing_ok=True)
             file.replace(target)
             description.path_of(file).replace(description.path_of(target))
+        self._log_comparison(target.name, compared)
+
+    def _write_format(self, file_format: str, file: Path) -> dict[str, int]:
+        """Write the file, and return the version of its format for the JSON."""
+        writers = {
+            "MINDIR": self._write_mindir,
+            "AIR": self._write_air,
+            "ONNX": self._write_onnx,
+        }
+        try:
+            return writers[file_format](file)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  (MindSpore raises many kinds, onnx its own)
+            raise RunFailed(
+                f"{file.name}: {file_format} could not be written: {first_line(error)}"
+            ) from None
+
+    def _sidecar(
+        self, file_format: str, file: Path, versions: dict[str, int], compared: dict[str, float]
+    ) -> dict[str, Any]:
+        """Return the JSON beside the file; inference/description.py lists its keys."""
+        return {
+            "file": file.name,
+            "file_format": file_format,
+            "sha256": description.sha256(file),
+            **self.card.to_dict(),
+            **self.shape.to_dict(self.card.classes, self.preprocessing),
+            "threshold": self.threshold,
+            "mindspore": runtime.version(),
+            **versions,
+            "batch_norm": self.batch_norm,
+            "checkpoint": Path(self.checkpoint).name,
+            "compared": compared,
+        }
+
+    def _log_comparison(self, name: str, compared: dict[str, float]) -> None:
         for engine, difference in compared.items():
             LOG.info(
                 "%s: %s gives the checkpoint's probabilities (%.3g to %.3g) to %.1g",
-                target.name,
+                name,
                 engine,
                 *self.range,
                 difference,
             )
         if not compared:
-            LOG.info(
-                "%s is written; nothing here can read it back, so it was not compared", target.name
-            )
+            LOG.info("%s is written; nothing here can read it back, so it was not compared", name)
 
     def _graph(self) -> Any:
-        # A new one for each file: MindSpore changes what it exports, and would not export it again.
+        # MindSpore changes a graph when it exports it, so each file needs a new one.
         return exported_graph(self.network, self.shape.pixels, self.preprocessing)
 
     def _write_mindir(self, file: Path) -> dict[str, int]:
@@ -213,49 +226,66 @@ class Export:
         return {}
 
     def compare(self, file_format: str, file: Path) -> dict[str, float]:
-        """{engine: largest difference} for every engine here that reads such a file.
+        """Run a written file, and compare its probabilities with the checkpoint's.
+
+        Returns:
+            {engine: largest difference} for every engine on this machine that reads the format.
 
         Raises:
-            RunFailed: one of them cannot read it, or its difference is over the limit.
+            RunFailed: an engine cannot read the file, or its difference is above the limit.
         """
-        found: dict[str, float] = {}
-
-        def note(engine: str, outputs: Callable[[], list[np.ndarray]]) -> None:
-            try:
-                found[engine] = self._difference(outputs())
-            except Exception as error:  # noqa: BLE001  (each engine's own kinds)
-                raise RunFailed(
-                    f"{file.name}: {engine} cannot run what was written: {first_line(error)}"
-                ) from None
-            if not found[engine] <= self.limit:
-                raise RunFailed(
-                    f"{file.name}: {engine} computes probabilities that differ by {found[engine]:.1g} from the "
-                    f"checkpoint's ({self.limit:.1g} is allowed); nothing is left of it"
-                )
-
         if file_format == "MINDIR":
-            note(
-                f"MindSpore {runtime.version()} in a process of its own",
-                lambda: compute_fresh(file, self.inputs, file.parent),
+            engine = f"MindSpore {runtime.version()} in a process of its own"
+            difference = self._compare_with(
+                file, engine, lambda: compute_in_new_process(file, self.inputs, file.parent)
             )
-        elif file_format == "ONNX":
-            try:
-                check_onnx(file)
-                engine = OnnxEngine(file, self.shape, self.preprocessing)
-            except Exception as error:  # noqa: BLE001  (the kinds of ONNX Runtime, and ours)
-                raise RunFailed(
-                    f"{file.name}: what was written is no right ONNX: {first_line(error)}"
-                ) from None
-            note(
-                f"ONNX Runtime {engine.version}",
+            return {engine: difference}
+        return self._compare_onnx(file) if file_format == "ONNX" else {}
+
+    def _compare_onnx(self, file: Path) -> dict[str, float]:
+        try:
+            check_onnx(file)
+            engine = OnnxEngine(file, self.shape, self.preprocessing)
+        except Exception as error:  # noqa: BLE001  (ONNX Runtime's kinds, and RunFailed)
+            raise RunFailed(
+                f"{file.name}: the written file is not valid ONNX: {first_line(error)}"
+            ) from None
+        name = f"ONNX Runtime {engine.version}"
+        found = {
+            name: self._compare_with(
+                file,
+                name,
                 lambda: [
-                    engine(array).reshape(wanted.shape)
-                    for array, wanted in zip(self.inputs, self.expected)
+                    engine(array).reshape(expected.shape)
+                    for array, expected in zip(self.inputs, self.expected)
                 ],
             )
-            if not self.shape.pixels and not self.shape.dynamic:  # which OpenCV does not take
-                note(
-                    f"OpenCV {cv2.__version__}",
-                    lambda: [compute_opencv(file, array) for array in self.planes],
-                )
+        }
+        # OpenCV's dnn runs neither uint8 inputs nor dynamic shapes.
+        if not self.shape.pixels and not self.shape.dynamic:
+            name = f"OpenCV {cv2.__version__}"
+            found[name] = self._compare_with(
+                file, name, lambda: [compute_opencv(file, array) for array in self.planes]
+            )
         return found
+
+    def _compare_with(
+        self, file: Path, engine: str, compute: Callable[[], list[np.ndarray]]
+    ) -> float:
+        """Return the largest difference of an engine's outputs, which `compute` returns.
+
+        Raises:
+            RunFailed: the engine fails, or the difference is above the limit.
+        """
+        try:
+            difference = largest_difference(compute(), self.expected)
+        except Exception as error:  # noqa: BLE001  (each engine raises kinds of its own)
+            raise RunFailed(
+                f"{file.name}: {engine} cannot run the written file: {first_line(error)}"
+            ) from None
+        if not difference <= self.limit:
+            raise RunFailed(
+                f"{file.name}: {engine} computes probabilities that differ by {difference:.1g} "
+                f"from the checkpoint's ({self.limit:.1g} is allowed); the file was removed"
+            )
+        return difference

@@ -1,4 +1,8 @@
-"""A trained network -> the graph that is exported: pixels or planes in, probabilities out, BatchNorm in the convolutions."""
+"""Make the graph to export from a trained network.
+
+Its input is pixels (uint8) or planes (float32), its output is probabilities. BatchNorm may be
+folded into the convolutions.
+"""
 
 from __future__ import annotations
 
@@ -12,38 +16,53 @@ from dlinknet.models.probability import Probability
 
 
 class FromPixels(nn.Cell):
-    """A graph with the preprocessing in front: N x H x W x 3 uint8 BGR -> what the graph makes of pixel / 255 * scale + shift."""
+    """A graph with the preprocessing in front of it, which computes pixel / 255 * scale + shift.
+
+    Pixels N x H x W x 3 uint8 BGR -> the graph's output.
+
+    Args:
+        graph: a cell with the input N x 3 x H x W float32.
+        preprocessing: scale and shift.
+    """
 
     def __init__(self, graph: nn.Cell, preprocessing: Preprocessing = DLINKNET):
         super().__init__(auto_prefix=False)
         self.graph = graph
         shift = preprocessing.to_dict()["shift"]
-        # A multiplication: the division by 255 is an operator that no version of MindSpore reads from another's files.
+        # MindIR files with a division by 255 cannot be read by other versions of MindSpore, so this
+        # is a multiplication.
         self.scale = Tensor(preprocessing.scale / 255, ms.float32)
         self.shift = Tensor(
             np.reshape(shift, (1, 3, 1, 1)) if isinstance(shift, list) else shift, ms.float32
         )
 
     def construct(self, image):
-        planes = ops.transpose(ops.cast(image, ms.float32), (0, 3, 1, 2))
+        planes = ops.transpose(ops.cast(image, ms.float32), (0, 3, 1, 2))  # N x 3 x H x W
         return self.graph(planes * self.scale + self.shift)
 
 
 def exported_graph(
     network: nn.Cell, pixels: bool, preprocessing: Preprocessing = DLINKNET
 ) -> nn.Cell:
-    """What is exported of a network: probabilities N x C x H x W out of planes (or of pixels), in inference mode."""
+    """Return the graph to export, in inference mode; it gives probabilities N x C x H x W.
+
+    Args:
+        network: a network that models.build made.
+        pixels: True for the input N x H x W x 3 uint8 BGR, False for N x 3 x H x W float32.
+        preprocessing: the network's, which the graph applies to pixels.
+    """
     graph = Probability(network, network.classes)
     return (FromPixels(graph, preprocessing) if pixels else graph).set_train(False)
 
 
 def fold_batch_norm(network: nn.Cell) -> nn.Cell:
-    """Puts every BatchNorm that directly follows a convolution into it, in place, and returns the network.
+    """Fold every BatchNorm into the convolution directly before it, in place; return the network.
 
-    In inference BatchNorm is y = (x - mean) * gamma / sqrt(variance + eps) + beta, which the convolution before it can do with
-    its weights times gamma / sqrt(variance + eps), a factor for each output channel, and a bias.
+    In inference BatchNorm computes y = (x - mean) * gamma / sqrt(variance + eps) + beta. The
+    convolution computes the same if its weights are multiplied by gamma / sqrt(variance + eps), one
+    factor per output channel, and its bias is changed to match.
 
-    In all cells of ours a BatchNorm is the child that stands right after the convolution whose output it normalises.
+    In every cell of dlinknet a BatchNorm is the next child after its convolution.
     """
     for _, cell in network.cells_and_names():
         before = None
@@ -61,6 +80,7 @@ def fold_batch_norm(network: nn.Cell) -> nn.Cell:
 
 
 def _fold(conv: nn.Cell, norm: nn.BatchNorm2d) -> None:
+    """Change the weight and bias of a convolution so that it includes the BatchNorm behind it."""
     weight, gamma, beta, mean, variance = (
         parameter.asnumpy().astype(np.float64)
         for parameter in (
@@ -73,18 +93,16 @@ def _fold(conv: nn.Cell, norm: nn.BatchNorm2d) -> None:
     )
     factor = gamma / np.sqrt(variance + norm.eps)
     bias = conv.bias.asnumpy() if conv.has_bias else 0.0
-    # The axis of the output channels; a transposed convolution of each channel by itself has one axis for both.
+    # The weight's axis of output channels: a convolution has out x in x k x k, a transposed one
+    # in x out x k x k, and a transposed one of each channel C x 1 x k x k.
     outputs = 1 if isinstance(conv, nn.Conv2dTranspose) and conv.group == 1 else 0
-    # A sub-pixel convolution has the channels that BatchNorm sees four times, one after the other.
+    # A sub-pixel convolution has four times as many channels as the BatchNorm behind it: four times
+    # all channels, one after the other.
     factor, beta, mean = (
         np.tile(value, weight.shape[outputs] // len(value)) for value in (factor, beta, mean)
     )
-    set_value(
-        conv.weight,
-        (weight * np.expand_dims(factor, [axis for axis in range(4) if axis != outputs])).astype(
-            np.float32
-        ),
-    )
+    other_axes = [axis for axis in range(4) if axis != outputs]
+    set_value(conv.weight, (weight * np.expand_dims(factor, other_axes)).astype(np.float32))
     shifted = ((bias - mean) * factor + beta).astype(np.float32)
     if conv.has_bias:
         set_value(conv.bias, shifted)

@@ -1,8 +1,9 @@
-"""MINDIR, the format of MindSpore, and AIR, that of Ascend's tools: written, and read back."""
+"""Write MINDIR (the format of MindSpore) and AIR (of Ascend's tools), and run MINDIR files."""
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,21 @@ import numpy as np
 
 from dlinknet.console import quiet
 from dlinknet.devices import runtime
-from dlinknet.export.subprocesses import call_fresh
+from dlinknet.export.subprocesses import call_in_new_process
 from dlinknet.inference.description import Shape
 from dlinknet.inference.engines import read_mindir
 
 
 def write_mindir(graph: Any, shape: Shape, file: Path) -> dict[str, int]:
-    """Writes a graph (nn.Cell) of graph.exported_graph as MINDIR; returns {'mindir': the version of the format}."""
+    """Write a graph as MINDIR.
+
+    Args:
+        graph: a cell of graph.exported_graph.
+        shape: the shape of its input.
+
+    Returns:
+        {'mindir': the version of the format}, for the JSON beside the file.
+    """
     write_graph(graph, shape, file, "MINDIR")
     from mindspore.train.mind_ir_pb2 import ModelProto
 
@@ -27,7 +36,13 @@ def write_mindir(graph: Any, shape: Shape, file: Path) -> dict[str, int]:
 
 
 def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
-    """Writes a graph as MindSpore does it."""
+    """Write a graph with MindSpore's own writer.
+
+    Args:
+        graph: a cell of graph.exported_graph.
+        shape: the shape of its input.
+        file_format: 'MINDIR', 'AIR' or 'ONNX'.
+    """
     import mindspore as ms
     from mindspore import Tensor
 
@@ -37,7 +52,7 @@ def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
         if shape.dynamic
         else Tensor(np.zeros([side or 1 for side in sides], np.float32), kind)
     )
-    # MindSpore refuses paths with spaces or Chinese in them: it writes through a link.
+    # MindSpore rejects paths with spaces or Chinese characters, so it writes through a link.
     with tempfile.TemporaryDirectory() as plain, quiet(native=True):
         link = Path(plain) / "folder"
         link.symlink_to(file.parent.absolute())
@@ -48,24 +63,30 @@ def write_graph(graph: Any, shape: Shape, file: Path, file_format: str) -> None:
             file_format=file_format,
         )
     (file.parent / f"model.{file_format.lower()}").rename(file)
-    file.chmod(0o644)  # MindSpore writes read-only files, which users then cannot replace
+    file.chmod(0o644)  # MindSpore writes read-only files, which users could not replace
 
 
-def compute_fresh(
-    file: Path, inputs: list[np.ndarray], folder: Path, target: str = "CPU", **where: str
+def compute_in_new_process(
+    file: Path,
+    inputs: list[np.ndarray],
+    folder: Path,
+    target: str = "CPU",
+    python: str = sys.executable,
 ) -> list[np.ndarray]:
-    """What a MINDIR file makes of each input, N x C x H x W, in a MindSpore process of its own.
+    """Return the outputs of a MINDIR file, N x C x H x W, that a new MindSpore process computes.
 
     Args:
-        folder: for the arrays on their way; it is there.
-        where: python, another interpreter.
+        inputs: one array per call.
+        folder: an existing folder for the arrays on their way between the processes.
+        target: the device, as runtime.start accepts it.
+        python: the interpreter of the process.
 
     Raises:
-        RunFailed: MindSpore could not load or run it there.
+        RunFailed: the process cannot load or run the file.
     """
     given, found = folder / "given.npz", folder / "found.npz"
     np.savez(given, *inputs)
-    call_fresh(
+    call_in_new_process(
         "mindir",
         "_compute",
         str(file.absolute()),
@@ -73,13 +94,14 @@ def compute_fresh(
         str(found.absolute()),
         target,
         cwd=folder,
-        **where,
+        python=python,
     )
     with np.load(found) as arrays:
         return [arrays[f"arr_{number}"] for number in range(len(inputs))]
 
 
 def _compute(file: str, given: str, found: str, target: str) -> None:
+    """Run in the new process: read inputs from the file `given`, write outputs to `found`."""
     runtime.start(target, 0, 1)
     compute = read_mindir(Path(file))
     with np.load(given) as arrays:
@@ -89,21 +111,25 @@ def _compute(file: str, given: str, found: str, target: str) -> None:
 def write_air(
     checkpoint: str, model: str, shape: Shape, folded: bool, device_id: int, file: Path
 ) -> None:
-    """Writes a checkpoint's network as AIR, in a process of its own on an Ascend.
+    """Write a checkpoint's network as AIR, in a new process on an Ascend.
 
     Args:
-        folded: with BatchNorm in the convolutions.
+        checkpoint: its absolute path.
+        model: the network's name.
+        folded: True to fold BatchNorm into the convolutions.
+        device_id: the Ascend that writes.
 
     Raises:
-        RunFailed: it could not be written there.
+        RunFailed: the process cannot write the file.
     """
     numbers = json.dumps([device_id, shape.batch, *shape.size, shape.pixels, folded])
-    call_fresh(
+    call_in_new_process(
         "mindir", "_write_air", checkpoint, model, numbers, str(file.absolute()), cwd=file.parent
     )
 
 
 def _write_air(checkpoint: str, model: str, numbers: str, file: str) -> None:
+    """Run in the new process: write the file. `numbers` is the JSON list that write_air makes."""
     device_id, batch, height, width, pixels, folded = json.loads(numbers)
     runtime.start("Ascend", device_id, 1)
     from dlinknet.checkpoints.load import load_trained

@@ -1,11 +1,14 @@
-"""ONNX: written by MindSpore, mended, and run by engines that know nothing of MindSpore.
+"""Write ONNX with MindSpore, correct it, and run it without MindSpore.
 
-What MindSpore's writer (2.0 to 2.10) gets wrong, and what is made of it:
+Faults of MindSpore's writer (2.0 to 2.10), and their corrections:
 
-    pads of Conv and ConvTranspose are in MindSpore's order: top, bottom, left, right. ONNX: top, left, bottom, right
-    ConvTranspose has an output_shape of four numbers, which fixes the image's size. ONNX: output_padding instead
-    zeros beside the max-pool's input are constants of the image's size: two copies of the largest map. ONNX: pads
-    no dynamic shapes
+    Conv and ConvTranspose have pads in MindSpore's order: top, bottom, left, right.
+        ONNX's order is top, left, bottom, right.
+    ConvTranspose has an output_shape of four numbers, which fixes the size of images.
+        An output_padding replaces it.
+    The zeros beside the max-pool's input are constants of the image's size: two copies of the
+    largest map. The max-pool gets pads in their place.
+    Shapes are never dynamic. The axes of input and output get names.
 """
 
 from __future__ import annotations
@@ -32,23 +35,31 @@ def need_onnx() -> None:
 
 
 def write_onnx(graph: Any, shape: Shape, file: Path) -> dict[str, int]:
-    """Writes a graph (nn.Cell) of graph.exported_graph as ONNX; returns {'opset': the version of its operators}."""
+    """Write a graph as ONNX.
+
+    Args:
+        graph: a cell of graph.exported_graph.
+        shape: the shape of its input.
+
+    Returns:
+        {'opset': the version of the operators}, for the JSON beside the file.
+    """
     import onnx
 
-    # MindSpore writes fixed sizes only; mend() makes them free.
+    # MindSpore writes fixed sizes only; correct_model makes them dynamic.
     write_graph(graph, Shape(shape.batch, shape.size, False, shape.pixels), file, "ONNX")
     model = onnx.load(str(file))
-    mend(model, shape)
+    correct_model(model, shape)
     onnx.save(model, str(file))
     return {"opset": model.opset_import[0].version}
 
 
-def mend(model: Any, shape: Shape) -> None:
-    """Mends what MindSpore writes (an onnx.ModelProto), in place, as the table at the top of this file says."""
+def correct_model(model: Any, shape: Shape) -> None:
+    """Correct an onnx.ModelProto of MindSpore in place; the top of this file lists the faults."""
     for node in model.graph.node:
         if node.op_type in ("Conv", "ConvTranspose"):
-            _mend_pads(node)
-    _mend_pool(model.graph)
+            _correct_pads(node)
+    _correct_pool(model.graph)
     output = model.graph.output[0]
     for node in model.graph.node:
         for number, name in enumerate(node.output):
@@ -68,7 +79,7 @@ def mend(model: Any, shape: Shape) -> None:
                 value.type.tensor_type.shape.dim[axis].dim_param = name
 
 
-def _mend_pads(node: Any) -> None:
+def _correct_pads(node: Any) -> None:
     from onnx import helper
 
     attributes = {
@@ -77,21 +88,24 @@ def _mend_pads(node: Any) -> None:
     top, bottom, left, right = attributes["pads"]
     attributes["pads"] = [top, left, bottom, right]
     if node.op_type == "ConvTranspose":
-        # Leaving less away at the end is computing more there: what ONNX (and PyTorch) call output_padding.
+        # Fewer pads at the end mean more computed rows there: output_padding in ONNX and PyTorch.
         attributes.pop("output_shape", None)
         attributes.update(pads=[top, left, top, left], output_padding=[top - bottom, left - right])
     _set_attributes(node, attributes)
 
 
-def _mend_pool(graph: Any) -> None:
-    """Concat(zeros, Concat(zeros, x)) -> MaxPool becomes MaxPool with pads, which is equal because x has passed a ReLU."""
+def _correct_pool(graph: Any) -> None:
+    """Replace Concat(zeros, Concat(zeros, x)) before a MaxPool by the MaxPool's pads.
+
+    The result is equal, because x has passed a ReLU.
+    """
     from onnx import helper, numpy_helper
 
     makers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for pool in list(graph.node):
-        beside = []  # the two Concats, the last first
-        below = pool.input[0]
+        beside = []  # the two Concats, last one first
+        below = pool.input[0]  # goes down from the pool's input to x
         while pool.op_type == "MaxPool" and below in makers and makers[below].op_type == "Concat":
             beside.append(makers[below])
             below = next((name for name in beside[-1].input if name not in constants), "")
@@ -100,12 +114,12 @@ def _mend_pool(graph: Any) -> None:
         zeros = [next(name for name in node.input if name in constants) for node in beside]
         if any(numpy_helper.to_array(constants[name]).any() for name in zeros):
             continue
-        before = beside[0].input[0] in constants  # on the top and left
+        at_start = beside[0].input[0] in constants  # zeros on the top and left
         attributes = {
             attribute.name: helper.get_attribute_value(attribute) for attribute in pool.attribute
         }
         attributes.pop("auto_pad", None)
-        attributes["pads"] = [1, 1, 0, 0] if before else [0, 0, 1, 1]
+        attributes["pads"] = [1, 1, 0, 0] if at_start else [0, 0, 1, 1]
         _set_attributes(pool, attributes)
         pool.input[0] = below
         for node in beside:
@@ -122,17 +136,24 @@ def _set_attributes(node: Any, attributes: dict[str, Any]) -> None:
 
 
 def check_onnx(file: Path) -> None:
-    """RunFailed where ONNX's own checker finds the file at fault."""
+    """Raise RunFailed if ONNX's own checker finds a fault in a file."""
     import onnx
 
     try:
         onnx.checker.check_model(str(file), full_check=True)
-    except Exception as error:  # noqa: BLE001  (a kind of its own, whose name has changed)
+    except Exception as error:  # noqa: BLE001  (its kind has another name in other versions)
         raise RunFailed(f"ONNX's checker: {first_line(error)}") from None
 
 
 def compute_opencv(file: Path, planes: np.ndarray) -> np.ndarray:
-    """What OpenCV's dnn makes of float32 N x 3 x H x W: N x C x H x W. RunFailed where it cannot read the file."""
+    """Return the probabilities N x C x H x W that OpenCV's dnn computes with an ONNX file.
+
+    Args:
+        planes: the network's input, float32 N x 3 x H x W.
+
+    Raises:
+        RunFailed: OpenCV cannot read or run the file.
+    """
     try:
         network = cv2.dnn.readNetFromONNX(str(file))
         network.setInput(planes)

@@ -1,4 +1,4 @@
-"""Work in a Python process of its own: another MindSpore that shares nothing with this one, or another device."""
+"""Call a function of this room in a new Python process, with a MindSpore or a device of its own."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from dlinknet.errors import RunFailed, first_line
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def call_fresh(
+def call_in_new_process(
     module: str, function: str, *arguments: str, cwd: Path, python: str = sys.executable
 ) -> None:
-    """Calls dlinknet.export.MODULE.FUNCTION(*arguments) in a new process.
+    """Call dlinknet.export.MODULE.FUNCTION(*arguments) in a new process, and wait for its end.
 
     Args:
-        cwd: where it works; MindSpore drops folders there, so it should be one that is removed.
-        arguments: paths among them must be absolute.
+        arguments: texts; paths among them must be absolute.
+        cwd: the process's working folder. MindSpore drops folders there, so it should be temporary.
+        python: the interpreter.
 
     Raises:
-        RunFailed: it raised something, or died; the text is what was raised.
+        RunFailed: the function raised an error, which is the text, or the process died.
     """
     words = ", ".join(repr(argument) for argument in arguments)
-    # Leaves without MindSpore's own shutdown, which at times dies of a signal when all is done.
+    # os._exit skips MindSpore's own shutdown, which sometimes dies of a signal after all is done.
     code = (
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from dlinknet.export import {module}; {module}.{function}({words}); "
-        "os._exit(0)"
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); "
+        f"from dlinknet.export import {module}; {module}.{function}({words}); os._exit(0)"
     )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=cwd)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines()]
-        # MindSpore's errors end in a list of its C++ lines; what was raised stands behind the traceback's last line.
+        # A traceback of MindSpore ends with lines of C++; the error itself stands above them.
         raised = next(
             (
                 line

@@ -1,4 +1,4 @@
-"""The networks: encoders, centre, decoders and heads; and `build`, which puts one together."""
+"""Networks made of encoder, centre, decoder and head; `build` makes one by its name."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ def build(
 ) -> LinkNet:
     """Return a network with random weights, a mindspore.nn.Cell.
 
-    It maps N x 3 x H x W (BGR, -1.6 to 1.6; H and W multiples of 32) to logits N x classes x H x W.
+    The network maps images N x 3 x H x W (BGR, float32 from -1.6 to 1.6, H and W multiples of 32)
+    to logits N x classes x H x W.
 
     Args:
-        name: one of specs.NETWORKS, as in 'dlinknet34'.
-        classes: how many maps of logits come out; 1 for road against the rest.
-        padding: how the encoder pads, one of specs.PADDINGS.
-        decoder: how the decoder doubles, one of specs.DECODERS: 'full' 3x3 transposed convolutions
-            (the papers'), 'depthwise' 4x4 ones with a head of their own (the LinkNet notebook's), or
-            'subpixel' convolutions.
+        name: a key of specs.NETWORKS, for example 'dlinknet34'.
+        classes: the number of maps of logits; 1 for road against background.
+        padding: how the encoder pads, a key of specs.PADDINGS.
+        decoder: how the decoder upsamples, one of specs.DECODERS: 'full' for 3x3 transposed
+            convolutions (as in both papers), 'depthwise' for 4x4 transposed convolutions of each
+            channel with a head to match (as in the LinkNet notebook), 'subpixel' for sub-pixel
+            convolutions.
 
     Raises:
-        InputError: there is no such network, padding or decoder.
+        InputError: no network, padding or decoder has this name.
     """
-    for value, choices, what in (
+    for value, choices, kind in (
         (name, NETWORKS, "network"),
         (padding, PADDINGS, "padding"),
         (decoder, DECODERS, "decoder"),
     ):
         if value not in choices:
-            raise InputError(repr(value), f"is no {what}: choose one of {', '.join(choices)}")
-    from dlinknet.models.encoders.resnet import ResNet
+            raise InputError(repr(value), f"is no {kind}: choose one of {', '.join(choices)}")
+    from dlinknet.models.encoders.resnet import build_encoder
     from dlinknet.models.linknet import LinkNet
 
     spec = NETWORKS[name]
-    return LinkNet(ResNet.of(spec.encoder, padding), classes, spec.dilations, decoder)
+    return LinkNet(build_encoder(spec.encoder, padding), classes, spec.dilations, decoder)

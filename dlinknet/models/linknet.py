@@ -1,7 +1,7 @@
 """LinkNet and D-LinkNet: encoder -> (dilated centre) -> decoder -> head.
 
-Sources: LinkNet, Chaurasia and Culurciello 2017 (arXiv 1707.03718); D-LinkNet, Zhou et al., CVPR workshops 2018. LinkNet34
-here is the one in D-LinkNet's own repository.
+Sources: Chaurasia and Culurciello, "LinkNet" (2017, arXiv 1707.03718); Zhou et al., "D-LinkNet"
+(CVPR workshops 2018). LinkNet34 has the form that it has in the repository of D-LinkNet's authors.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from dlinknet.models.encoders.resnet import ResNet
 
 
 class LinkNet(nn.Cell):
-    """Pixels to logits: N x 3 x H x W (BGR, -1.6 to 1.6; H and W multiples of 32) -> N x classes x H x W.
+    """An encoder and a decoder, joined by sums of feature maps of equal size.
+
+    Images N x 3 x H x W (BGR, float32 from -1.6 to 1.6, H and W multiples of 32) -> logits
+    N x classes x H x W.
 
     Args:
-        encoder: it maps as specs.py says.
-        classes: how many maps of logits come out; 1 for road against the rest.
-        dilations: the centre's dilations; none leaves the centre out (LinkNet).
-        decoder: how the decoder doubles, one of specs.DECODERS.
+        encoder: an encoder that keeps the contract of specs.py.
+        classes: the number of maps of logits; 1 for road against background.
+        dilations: those of the centre's convolutions; empty for no centre (LinkNet).
+        decoder: how the decoder upsamples, one of specs.DECODERS.
     """
 
     def __init__(
@@ -31,12 +34,8 @@ class LinkNet(nn.Cell):
     ):
         super().__init__()
         c1, c2, c3, c4 = encoder.channels
-        self.encoder, self.padding, self.classes, self.decoder = (
-            encoder,
-            encoder.padding,
-            classes,
-            decoder,
-        )
+        self.encoder = encoder
+        self.padding, self.classes, self.decoder = encoder.padding, classes, decoder
         self.centre = DilatedCentre(c4, dilations) if dilations else nn.Identity()
         self.decoder4 = DecoderBlock(c4, c3, decoder)
         self.decoder3 = DecoderBlock(c3, c2, decoder)

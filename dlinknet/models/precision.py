@@ -1,4 +1,7 @@
-"""Mixed precision: which parts of a network compute in float16. Parameters, checkpoints and the loss stay float32."""
+"""Mixed precision: which parts of a network compute in float16.
+
+Parameters, checkpoints and the loss stay float32.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ CONVOLUTIONS = (nn.Conv2d, nn.Conv2dTranspose)
 
 
 def set_precision(network: nn.Cell, level: str) -> nn.Cell:
-    """Sets what computes in float16, in place, and returns the network.
+    """Set the layers that compute in float16, in place, and return the network.
 
     Args:
-        level: MindSpore's names.
-            O0: nothing.
-            O1: convolutions; all else in float32.
-            O2: everything but BatchNorm.
-            O3: everything. BatchNorm's statistics then have 11 bits only.
+        level: one of MindSpore's names:
+            'O0': no layer computes in float16.
+            'O1': convolutions compute in float16, all other layers in float32.
+            'O2': all layers but BatchNorm compute in float16.
+            'O3': all layers compute in float16. BatchNorm's statistics then have 11 bits only.
     """
-    # MindSpore's own auto_mixed_precision rewrites the network's source, which differs between its versions and leaves files
-    # in the working folder. to_float, which casts what a cell is given, does all that is needed here.
+    # MindSpore's auto_mixed_precision rewrites the network's source code: the result depends on the
+    # version, and files stay in the working folder. to_float casts a cell's inputs: that is enough.
     if level == "O0":
         return network
     network.to_float(ms.float32 if level == "O1" else ms.float16)

@@ -1,4 +1,4 @@
-"""A network of logits with its sigmoid or softmax."""
+"""A network with sigmoid or softmax behind its logits."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from mindspore import nn, ops
 
 
 class Probability(nn.Cell):
-    """N x 3 x H x W -> N x C x H x W, float32, 0 to 1.
+    """Images N x 3 x H x W -> probabilities N x C x H x W, float32 from 0 to 1.
 
     Args:
-        network: N x 3 x H x W -> N x C x H x W logits.
-        classes: C. One map has the sigmoid; several have the softmax over them, and sum to 1 at each pixel.
+        network: images N x 3 x H x W -> logits N x C x H x W.
+        classes: C. One map gets the sigmoid. Several maps get the softmax over classes, so that
+            they sum to 1 at each pixel.
     """
 
     def __init__(self, network: nn.Cell, classes: int = 1):
-        # Without this the wrapper would rename the network's parameters, and checkpoints with them.
+        # auto_prefix would rename the network's parameters, and checkpoints would no longer fit.
         super().__init__(auto_prefix=False)
-        self.network, self.several = network, classes > 1
+        self.network, self.has_classes = network, classes > 1
 
     def construct(self, image):
-        logits = ops.cast(self.network(image), ms.float32)  # in mixed precision logits are float16
-        if not self.several:
+        logits = ops.cast(self.network(image), ms.float32)  # mixed precision gives float16
+        if not self.has_classes:
             return ops.sigmoid(logits)
-        # Over the last axis: ONNX up to opset 12, which MindSpore writes, takes the maps' axis and all behind it together.
+        # MindSpore writes ONNX of opset 11, in which Softmax sums over its axis and all later axes.
+        # So the classes become the last axis, N x H x W x C.
         return ops.transpose(ops.softmax(ops.transpose(logits, (0, 2, 3, 1)), -1), (0, 3, 1, 2))

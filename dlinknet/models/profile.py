@@ -1,7 +1,7 @@
-"""What a network weighs: parameters, multiply-adds and activations of each layer, for any size of input.
+"""Count the parameters, multiply-adds and activations of each layer, for any size of input.
 
-Nothing is run at that size. Sides of feature maps are linear in the input's sides as long as these are multiples of 32, so two
-runs on tiny inputs, layer by layer, say what they are at any size.
+The network is not run at that size. The sides of feature maps are linear in the sides of the input
+as long as these are multiples of 32. So the shapes at two tiny inputs give the shapes at any size.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from mindspore import Tensor, nn
 
 from dlinknet.console import columns
 
-SMALL, LARGER = 32, 64  # sides of the tiny inputs
+SMALL, LARGER = 32, 64  # pixels: sides of the two tiny inputs
 FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, for one image.
+    """A layer and its counts for one image.
 
-    output: C x H x W. parameters: those that are trained. multiply_adds: of convolutions and transposed convolutions, the bias
-    left out; other layers count nothing. notebook_flops: as the LinkNet notebook counts, multiply-adds of plain convolutions
-    only. activation_bytes: its output in float32.
+    name: its place in the network. kind: its class. output: the output's shape, C x H x W.
+    parameters: the number of trained values. multiply_adds: those of convolutions and transposed
+    convolutions without their biases; 0 for all other layers. notebook_flops: multiply-adds of
+    convolutions only, which is the count of the LinkNet notebook.
     """
 
     name: str
@@ -36,23 +37,25 @@ class Layer:
 
     @property
     def activation_bytes(self) -> int:
+        """The size of the output in float32, in bytes."""
         return int(np.prod(self.output)) * FLOAT_BYTES
 
 
 def layers(network: nn.Cell, height: int, width: int) -> list[Layer]:
-    """The layers in the order in which they compute; one that is used twice stands there twice, its parameters once.
+    """Return the layers of a network in the order of their computation.
 
-    MindSpore runs operator by operator (runtime.run_eagerly).
+    A layer that is used twice is listed twice, with 0 parameters the second time. MindSpore must
+    run operator by operator (runtime.run_eagerly).
 
     Args:
-        height, width: of the input, multiples of 32.
+        height, width: the input's sides in pixels, multiples of 32.
     """
     small, larger = _shapes(network, SMALL), _shapes(network, LARGER)
     names = {id(cell): name for name, cell in network.cells_and_names()}
     found, seen = [], set()
     for (cell, before, after), (_, before_larger, after_larger) in zip(small, larger):
-        taken = _at(before, before_larger, height, width)
-        output = _at(after, after_larger, height, width)
+        inputs = _shape_at(before, before_larger, height, width)
+        output = _shape_at(after, after_larger, height, width)
         parameters = 0 if id(cell) in seen else sum(p.size for p in cell.trainable_params())
         seen.add(id(cell))
         found.append(
@@ -61,16 +64,20 @@ def layers(network: nn.Cell, height: int, width: int) -> list[Layer]:
                 type(cell).__name__,
                 output,
                 parameters,
-                *_work(cell, taken, output),
+                *_count_multiply_adds(cell, inputs, output),
             )
         )
     return found
 
 
-def _at(
+def _shape_at(
     small: tuple[int, ...], larger: tuple[int, ...], height: int, width: int
 ) -> tuple[int, int, int]:
-    """C x H x W of a map whose shapes at the two tiny inputs are given, at an input of height x width."""
+    """Return the shape C x H x W of a map for an input of height x width.
+
+    Args:
+        small, larger: the map's shapes, 1 x C x H x W, for the two tiny inputs.
+    """
     rows, columns = (
         a + (b - a) * (side - SMALL) // (LARGER - SMALL)
         for a, b, side in zip(small[2:], larger[2:], (height, width))
@@ -79,7 +86,10 @@ def _at(
 
 
 def _shapes(network: nn.Cell, side: int) -> list[tuple[nn.Cell, tuple[int, ...], tuple[int, ...]]]:
-    """(layer, shape of its input, shape of its output) of every layer that is not made of others, as they compute."""
+    """Return (layer, input's shape, output's shape) for each layer without inner layers.
+
+    The order is that of their computation. Shapes are 1 x C x H x W for an input of side x side.
+    """
     found = []
 
     def note(cell):
@@ -101,24 +111,22 @@ def _shapes(network: nn.Cell, side: int) -> list[tuple[nn.Cell, tuple[int, ...],
     return found
 
 
-def _work(
-    cell: nn.Cell, taken: tuple[int, int, int], output: tuple[int, int, int]
+def _count_multiply_adds(
+    cell: nn.Cell, inputs: tuple[int, int, int], output: tuple[int, int, int]
 ) -> tuple[int, int]:
-    """(multiply-adds, what the notebook counts of them)."""
-    if isinstance(
-        cell, nn.Conv2dTranspose
-    ):  # each value that comes in meets every weight of its channel
-        return int(np.prod(taken)) * int(np.prod(cell.weight.shape[1:])), 0
-    if isinstance(
-        cell, nn.Conv2d
-    ):  # each value that goes out is a sum over the weights of its channel
-        both = int(np.prod(output)) * int(np.prod(cell.weight.shape[1:]))
-        return both, both
+    """Return (a layer's multiply-adds, the multiply-adds that the LinkNet notebook counts)."""
+    if isinstance(cell, nn.Conv2dTranspose):
+        # Each input value is multiplied by every weight of its channel (weight: in x out x k x k).
+        return int(np.prod(inputs)) * int(np.prod(cell.weight.shape[1:])), 0
+    if isinstance(cell, nn.Conv2d):
+        # Each output value is a sum over the weights of its channel (weight: out x in x k x k).
+        count = int(np.prod(output)) * int(np.prod(cell.weight.shape[1:]))
+        return count, count
     return 0, 0
 
 
 def totals(found: list[Layer]) -> dict[str, int]:
-    """The sums over all layers."""
+    """Return the sum of each count over all layers."""
     return {
         name: sum(getattr(layer, name) for layer in found)
         for name in ("parameters", "multiply_adds", "notebook_flops", "activation_bytes")
@@ -126,7 +134,7 @@ def totals(found: list[Layer]) -> dict[str, int]:
 
 
 def as_table(found: list[Layer]) -> str:
-    """For people: a line for each layer and one for all."""
+    """Return a table for people: one line per layer, and a last line with the sums."""
     lines = [["layer", "kind", "output C x H x W", "parameters", "multiply-adds", "activations MB"]]
     for layer in found:
         lines.append(
@@ -154,7 +162,7 @@ def as_table(found: list[Layer]) -> str:
 
 
 def as_json(model: str, found: list[Layer], height: int, width: int) -> str:
-    """All of it for programs; for one image of height x width."""
+    """Return a JSON text for programs: the sums and all layers, for one image of height x width."""
     return json.dumps(
         {
             "model": model,

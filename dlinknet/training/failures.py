@@ -1,4 +1,4 @@
-"""How a training that cannot go on ends: one line that says what is kept."""
+"""The end of a training that cannot continue: one line that names the remedy and the checkpoint."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from dlinknet.data.loader import TrainingLoader
 from dlinknet.errors import RunFailed, UserError, is_out_of_memory
 
 
-def raise_told(error: Exception, loader: TrainingLoader, kept: str) -> None:
-    """Raise RunFailed for what the user can do something about: too little memory, a full disk.
+def raise_run_failed(error: Exception, loader: TrainingLoader, kept: str) -> None:
+    """Raise RunFailed if the user can remove the cause of an error: too little memory, a full disk.
 
     Args:
-        error: what ended the training.
-        kept: what is kept of it, as the end of the line.
+        error: the error that ended the training.
+        loader: names the size of a step.
+        kept: the end of the line, which names the last checkpoint.
     """
     if isinstance(error, (UserError, RunFailed)):
         return
     if is_out_of_memory(error):
-        # A resumed run keeps its batch and train size.
+        # Smaller sizes need a new run, because a resumed one must keep them.
         raise RunFailed(
             f"out of memory with a step of {loader.batch_size} x {loader.height} x {loader.width} "
             "(batch x height x width): lower --batch_size or --train_size, for its validation "

@@ -1,4 +1,4 @@
-"""The epochs of a run as a table (CSV) and as a picture of the curves."""
+"""Write the epochs of a run as a table (CSV) and as a picture of curves (PNG)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from dlinknet.files.atomic import replacing
 
 
 def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    """One line an epoch; a figure that is not defined (0 / 0) is an empty cell."""
+    """Write one line per epoch; an undefined figure (0 / 0) becomes an empty cell.
+
+    Args:
+        rows: one dict per epoch, all with the same keys, which are the columns.
+    """
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
@@ -26,7 +30,14 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def draw_curves(rows: list[dict[str, Any]], shown: tuple[str, ...], path: Path) -> None:
-    """Loss, the validation figures `shown` and learning rate over the epochs, as PNG; a line in the log where matplotlib is missing."""
+    """Draw the training loss, validation figures and learning rate over the epochs.
+
+    If matplotlib is missing, the log says so and no file is written.
+
+    Args:
+        rows: one dict per epoch, with the keys epoch, train_loss, learning_rate and all of `shown`.
+        shown: the validation figures to draw, 0 to 1; empty for no such panel.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:

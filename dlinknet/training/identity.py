@@ -1,4 +1,4 @@
-"""What tells one data set from another: a resumed run must have the data that it began with."""
+"""The identity of a data set: a resumed run must have the data with which it began."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dlinknet.files.fields import BadFields, Fields
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """What tells one data set from another.
+    """The facts that tell one data set from another.
 
-    train, valid: the IDs of both parts. files: the SHA-256 of all files' sizes in bytes, in
+    train, valid: the IDs of both parts. files: the SHA-256 of the sizes in bytes of all files, in
     hexadecimal digits. classes: the class table; None for roads.
     """
 
@@ -30,8 +30,13 @@ class DataIdentity:
     classes: Optional[ClassTable]
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> DataIdentity:
-        """Return the identity that a checkpoint's text holds; BadFields if it is not one."""
+    def from_dict(cls, values: Any) -> DataIdentity:
+        """Return the identity in the dict that `to_dict` made, a checkpoint's `data`.
+
+        Raises:
+            BadFields: a key is missing, or its value is of a wrong type or no class table.
+        """
+        fields = Fields(values, "data")
         try:
             classes = parse_classes(fields.value("classes")) if "classes" in fields else None
         except (LookupError, TypeError, ValueError) as error:
@@ -44,7 +49,7 @@ class DataIdentity:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the identity as JSON holds it."""
+        """Return the identity as a dict for JSON."""
         return {
             "train": list(self.train),
             "valid": list(self.valid),
@@ -56,7 +61,11 @@ class DataIdentity:
 def data_identity(
     training: list[Pair], validation: list[Pair], classes: Classes = ROADS
 ) -> DataIdentity:
-    """Return what tells this data set from another."""
+    """Return the identity of a data set.
+
+    Args:
+        training, validation: the pairs of both parts.
+    """
     sizes = "".join(
         f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"
         for pair in [*training, *validation]
@@ -69,15 +78,20 @@ def data_identity(
     )
 
 
-def other_data(saved: DataIdentity, now: DataIdentity) -> list[str]:
-    """Return what differs between two data sets, in words; nothing if they are equal."""
-    unlike = []
+def data_differences(saved: DataIdentity, now: DataIdentity) -> list[str]:
+    """Return the differences between two data sets in words; an empty list if they are equal.
+
+    Args:
+        saved: the data set of a run's checkpoint.
+        now: the data set with which the run would continue.
+    """
+    differences = []
     if saved.classes != now.classes:
         before, after = (
             [each.name for each in identity.classes.listed] if identity.classes else ["road"]
             for identity in (saved, now)
         )
-        unlike.append(
+        differences.append(
             names_unlike(before, after, "run")
             or "the class table has other values, colours or another void"
         )
@@ -87,9 +101,9 @@ def other_data(saved: DataIdentity, now: DataIdentity) -> list[str]:
     ):
         gone, new = sorted(set(old) - set(new_ids)), sorted(set(new_ids) - set(old))
         if gone:
-            unlike.append(f"{len(gone)} {name} images are missing ({name_some(gone, 3)})")
+            differences.append(f"{len(gone)} {name} images are missing ({name_some(gone, 3)})")
         if new:
-            unlike.append(f"{len(new)} {name} images are new ({name_some(new, 3)})")
-    if not unlike and saved.files != now.files:
-        unlike.append("the images have their old IDs, but the files have other sizes")
-    return unlike
+            differences.append(f"{len(new)} {name} images are new ({name_some(new, 3)})")
+    if not differences and saved.files != now.files:
+        differences.append("the images have their old IDs, but the files have other sizes")
+    return differences

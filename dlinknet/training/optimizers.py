@@ -1,4 +1,4 @@
-"""What turns gradients into steps. The numbers are PyTorch's defaults."""
+"""Optimizers, with the constants of PyTorch's defaults."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from mindspore import Parameter, nn, ops
 
 from dlinknet.training.recipe import Recipe
 
-NOT_DECAYED = (
-    "gamma",
-    "beta",
-)  # BatchNorm's: MindSpore's own optimizers leave these out by name, and so do we
+# BatchNorm's parameters get no weight decay, as in MindSpore's optimizers, which go by name too.
+NOT_DECAYED = ("gamma", "beta")
 
 
 class AdamW(nn.Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): w <- w - rate * decay * w, then Adam's step.
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
 
-    MindSpore's AdamWeightDecay leaves Adam's bias correction out, and experimental optimizers are not in 2.0.
+    w <- w - rate * decay * w, then Adam's step.
     """
+
+    # MindSpore's AdamWeightDecay lacks Adam's bias correction; 2.0 has no experimental AdamW.
 
     def __init__(self, params: list[Parameter], learning_rate: float, weight_decay: float):
         super().__init__(params, learning_rate)
@@ -36,11 +36,13 @@ class AdamW(nn.Adam):
 
 
 class RMSProp(nn.Optimizer):
-    """RMSprop (Hinton's lecture 6e): v <- 0.99 v + 0.01 g^2, from 0; w <- w - rate * g / (sqrt(v) + 1e-8).
+    """RMSprop (Hinton's lecture 6e).
 
-    MindSpore's own starts v from 1, keeps its eps within the root, and on the CPU now and then makes a NaN of a gradient of 0
-    (2.10.0, one start in thirty).
+    v <- 0.99 * v + 0.01 * g^2, starting at 0; w <- w - rate * g / (sqrt(v) + 1e-8).
     """
+
+    # MindSpore's RMSProp starts v at 1 and adds eps inside the root. On a CPU it sometimes turns a
+    # gradient of 0 into NaN (2.10.0, in one of thirty starts).
 
     def __init__(self, params: list[Parameter], learning_rate: float, weight_decay: float):
         super().__init__(learning_rate, params, weight_decay=weight_decay)
@@ -56,18 +58,21 @@ class RMSProp(nn.Optimizer):
 
 
 def _rmsprop_step(rate, parameter, mean_square, gradient):
+    """Update one parameter and its v, in place."""
     mean = 0.99 * mean_square + 0.01 * gradient * gradient
     step = rate * gradient / (ops.sqrt(mean) + 1e-8)
     return ops.assign(mean_square, mean), ops.assign(parameter, parameter - step)
 
 
 def make_optimizer(recipe: Recipe, parameters: list[Parameter]) -> nn.Optimizer:
-    """Return the recipe's optimizer; its learning_rate is a parameter, which the schedule sets.
+    """Return the recipe's optimizer. Its `learning_rate` is a parameter that the schedule sets.
 
-    adam      betas 0.9 and 0.999, eps 1e-8; weight decay is added to the gradient, as it is in the next two
-    rmsprop   decay 0.99, eps 1e-8 beside the root
-    sgd       v <- momentum * v + gradient; w <- w - rate * v
+    adam      betas 0.9 and 0.999, eps 1e-8
+    rmsprop   decay 0.99, eps 1e-8 outside the root
+    sgd       v <- momentum * v + g; w <- w - rate * v
     adamw     adam with decoupled weight decay
+
+    In the first three, weight decay is added to the gradient: g <- g + decay * w.
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
     kinds: dict[str, Any] = {

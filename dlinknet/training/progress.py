@@ -1,7 +1,11 @@
-"""How far a training has come: typed values, and the text of a LOG_NAME_last.ckpt. Pure Python."""
+"""How far a training has come, and how LOG_NAME_last.ckpt holds that. Pure Python.
+
+The dataclasses' fields are keys of the checkpoint's text: a renamed field would break old files.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
@@ -12,17 +16,27 @@ from dlinknet.training.schedules import Schedule, schedule_from_dict
 
 @dataclass
 class Position:
-    """Where the next step stands, and the sums of its epoch so far."""
+    """The position of the next step, and the sums of its epoch so far.
+
+    epoch: counted from 1. images: how many of the epoch's images are done, in all processes.
+    loss_sum: the sum over steps of loss times images. skipped: the number of steps that overflowed.
+    seconds: the duration of all these steps.
+    """
 
     epoch: int = 1
-    images: int = 0  # of this epoch that are done, in all processes
-    loss_sum: float = 0.0  # each step's loss times its images
-    skipped: int = 0  # how many steps overflowed
-    seconds: float = 0.0  # that they took
+    images: int = 0
+    loss_sum: float = 0.0
+    skipped: int = 0
+    seconds: float = 0.0
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> Position:
-        """Return the position that a checkpoint's text holds; BadFields if it is not one."""
+    def from_dict(cls, values: Any) -> Position:
+        """Return the position in a checkpoint's `position`.
+
+        Raises:
+            BadFields: a key is missing, or its value is of a wrong type or out of range.
+        """
+        fields = Fields(values, "position")
         return cls(
             fields.whole("epoch", least=1),
             fields.whole("images"),
@@ -31,33 +45,66 @@ class Position:
             fields.number("seconds", least=0),
         )
 
+    def to_row(self, learning_rate: float, loss_scale: float) -> dict[str, Any]:
+        """Return the finished epoch's row of the table: its sums as means."""
+        return {
+            "epoch": self.epoch,
+            "train_loss": self.loss_sum / self.images,
+            "learning_rate": learning_rate,
+            "loss_scale": loss_scale,
+            "skipped_steps": self.skipped,
+            "seconds": round(self.seconds, 1),
+            "images_per_second": round(self.images / self.seconds, 2),
+        }
+
 
 @dataclass(frozen=True)
 class Best:
-    """The best checkpoint so far: which figure says so, its value (NaN: 0 / 0), and its epoch."""
+    """The best epoch so far.
+
+    figure: the name of the deciding figure. value: its value; NaN for 0 / 0. epoch: counted from 1.
+    """
 
     figure: str
     value: float
     epoch: int
 
+    def replaces(self, earlier: Best) -> bool:
+        """Return whether this epoch is at least as good as the best earlier one.
+
+        The training loss is best if low, every other figure if high. NaN is worse than any number.
+        """
+        sign = -1 if self.figure == "train_loss" else 1
+        return self.value * sign >= earlier.value * sign or math.isnan(earlier.value)
+
 
 @dataclass
 class State:
-    """What a training has come to, beside its tensors and its schedule."""
+    """The state of a training, without its tensors and its schedule.
+
+    step: the number of steps since the start. rows: the table of the finished epochs, one dict per
+    epoch, all with the same keys. ended: why the plateau rule ended the training; '' if it did not.
+    overflows_at_one: the number of last steps that overflowed in a row with a loss scale of 1,
+    which cannot fall further.
+    """
 
     position: Position = field(default_factory=Position)
-    step: int = 0  # steps taken since the start
+    step: int = 0
     best: Optional[Best] = None
-    rows: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # the table: one an epoch, all with the same names
-    ended: str = ""  # why the plateau rule ended the training
-    overflows_at_one: int = 0  # in a row, with a loss scale that cannot fall further
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    ended: str = ""
+    overflows_at_one: int = 0
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> State:
-        """Return the state that a checkpoint's text holds; BadFields if it is not one."""
-        position = Position.from_fields(fields.inner("position"))
+    def from_dict(cls, values: Any) -> State:
+        """Return the state in a checkpoint's text. Other keys are ignored.
+
+        Raises:
+            BadFields: a key is missing, its value is of a wrong type or out of range, or the rows
+                do not fit the position.
+        """
+        fields = Fields(values)
+        position = Position.from_dict(fields.value("position"))
         rows = [_row(row) for row in fields.inners("rows")]
         for number, row in enumerate(rows, 1):
             if row.keys() != rows[0].keys() or row["epoch"] != number:
@@ -75,12 +122,12 @@ class State:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as JSON holds it."""
+        """Return the state as a dict for JSON; `best` is empty if there is none."""
         return {**asdict(self), "best": asdict(self.best) if self.best else {}}
 
     @property
     def epoch(self) -> int:
-        """The epoch of the weights: between epochs the position is the next one's already."""
+        """The epoch of the weights: the last one, unless steps of the next one are done."""
         return self.position.epoch if self.position.images else self.position.epoch - 1
 
     def __str__(self) -> str:
@@ -104,10 +151,10 @@ def _best(fields: Fields) -> Best:
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What the text of a LOG_NAME_last.ckpt says of its run, beside the model card.
+    """A run as the text of LOG_NAME_last.ckpt holds it, without the model card.
 
-    training/checkpoint.py lists the keys. settings: those that a resumed run must not change
-    (run.fixed_settings); texts, numbers, true and false.
+    checkpoints/save.py lists the keys. settings: those that a resumed run must not change
+    (commands/resuming.py); name -> text, number or bool.
     """
 
     state: State
@@ -117,13 +164,13 @@ class SavedRun:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SavedRun:
-        """Return what a checkpoint's text says.
+        """Return the run in a checkpoint's text.
 
         Raises:
-            BadFields: a key is missing, or its value is of another type or out of range.
+            BadFields: a key is missing, or its value is of a wrong type or out of range.
         """
         fields = Fields(values)
-        state = State.from_fields(fields)
+        state = State.from_dict(values)
         fields.whole("epoch")
         fields.whole("seed")
         fields.number("learning_rate", least=0)
@@ -131,10 +178,10 @@ class SavedRun:
         settings = fields.inner("settings")
         for name in settings.names():
             if not isinstance(settings.value(name), (str, int, float)):
-                raise settings.wrong(f"says of {name} what is neither a text nor a number")
+                raise BadFields(f"settings.{name} is neither a text nor a number")
         return cls(
             state,
             schedule_from_dict(values.get("plateau")),
             dict(values["settings"]),
-            DataIdentity.from_fields(fields.inner("data")),
+            DataIdentity.from_dict(fields.value("data")),
         )

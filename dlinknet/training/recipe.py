@@ -1,29 +1,31 @@
-"""How a network is trained. Pure Python."""
+"""The recipe of a training: model, optimizer, schedule and loss scaling. Pure Python."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-PLANNED = (
-    "cosine",
-    "one_cycle",
-)  # schedules whose learning rates depend on how many epochs there will be
+# Schedules whose learning rates depend on the number of epochs, which a resumed run must keep.
+PLANNED = ("cosine", "one_cycle")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
 
-    model: the network's name. epochs: how many at most. learning_rate: at the start, or the highest
-    one of 'one_cycle'. optimizer: 'adam', 'adamw', 'rmsprop' or 'sgd', the last with `momentum`.
-    schedule: 'plateau', 'step', 'cosine', 'one_cycle' or 'constant'; 'step' multiplies the rate by
-    schedule_factor every schedule_epochs epochs. amp_level: what computes in float16 (precision.py).
+    model: the network's name. epochs: the largest number of epochs. learning_rate: the first one;
+    the highest one of 'one_cycle'. optimizer: 'adam', 'adamw', 'rmsprop' or 'sgd'; only 'sgd' uses
+    momentum. weight_decay: see optimizers.make_optimizer. schedule: 'plateau', 'step', 'cosine',
+    'one_cycle' or 'constant'. schedule_epochs, schedule_factor: 'step' multiplies the learning rate
+    by schedule_factor every schedule_epochs epochs. amp_level: the layers that compute in float16
+    (models/precision.py).
+
     init_loss_scale, scale_factor, scale_window: an overflow divides the loss scale by scale_factor,
-    scale_window steps without one multiply it. save_steps: a checkpoint every so many steps too; 0
-    for the ends of epochs alone. class_weights: of the classes in the cross-entropy; None: all alike.
-    seed: the run's. fixed: what a resumed run must not change, as a
-    checkpoint keeps it: names with texts, numbers, true and false.
+    and scale_window steps without an overflow multiply it by scale_factor. save_steps: write a
+    checkpoint after this number of steps, in addition to the end of an epoch; 0 for never.
+    class_weights: weights of the classes in the cross-entropy; None for 1 each. seed: the random
+    seed. fixed: the settings that a resumed run must not change, as a checkpoint's text holds them
+    (name -> text, number or bool).
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""The files that say how far a training has come: checkpoints, the table of the epochs, the curves."""
+"""Write the files of a training: checkpoints, the table of the epochs, the curves."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import Schedule
 
 
-class Kept(NamedTuple):
-    """The parts of a training whose tensors a checkpoint keeps."""
+class SavedParts(NamedTuple):
+    """The parts of a training whose tensors checkpoints hold."""
 
     network: nn.Cell
     optimizer: nn.Optimizer
@@ -24,51 +24,55 @@ class Kept(NamedTuple):
 
 
 class Records:
-    """Writes what a training leaves.
+    """The writer of a training's files.
 
     Args:
-        files: where.
-        kept: whose tensors are kept.
-        about: what every checkpoint says of network and images (checkpoints/save.py lists it), and
-            the seed.
-        fixed: what a resumed run must not change: settings, data.
-        writes: False in a process that leaves the writing to another one.
+        files: their paths.
+        parts: the parts whose tensors checkpoints hold.
+        about: the model card as a dict, and the random seed; every checkpoint's text has them.
+        fixed: the facts that a resumed run must not change: settings and data.
+        writes: False in ranks that leave the writing to rank 0.
 
-    `shown` are the validation figures in the curves.
+    Attributes:
+        shown: the validation figures in the curves.
     """
 
     def __init__(
         self,
         files: RunFiles,
-        kept: Kept,
+        parts: SavedParts,
         about: dict[str, Any],
         fixed: dict[str, Any],
         writes: bool,
     ):
         self.files, self.about, self.fixed, self.writes = files, about, fixed, writes
-        self.network, self.optimizer, self.scaler = kept
+        self.network, self.optimizer, self.scaler = parts
         self.shown: tuple[str, ...] = ()
-        self.saved = ""  # what `last` holds, in words
+        self._saved = ""  # epoch and step of `last`, as messages say them; '' before it is written
 
     @property
     def loss_scale(self) -> float:
-        """What losses are multiplied by now, against underflow in float16."""
+        """The present factor of the loss, which prevents underflow in float16."""
         return float(self.scaler.scale_value.asnumpy())
 
-    def beside_network(self) -> list[Parameter]:
-        """What a resume needs beside the network's own tensors; the optimizer lists these among its own."""
+    def optimizer_and_scaler(self) -> list[Parameter]:
+        """Return the parameters of optimizer and loss scaler.
+
+        A resume needs them beside the network's. The optimizer's include the trained ones of the
+        network.
+        """
         return [*self.optimizer.get_parameters(), self.scaler.scale_value, self.scaler.counter]
 
-    def keep_weights(self, file: Path, state: State, schedule: Schedule) -> None:
-        """The network alone, without what a resume needs."""
+    def save_weights(self, file: Path, state: State, schedule: Schedule) -> None:
+        """Write a checkpoint of the network only."""
         if self.writes:
             save(file, self.network.get_parameters(), self._meta(state, schedule))
 
-    def keep_last(self, state: State, schedule: Schedule) -> None:
-        """All that a resume needs; the `last` that was there becomes `previous`."""
+    def save_last(self, state: State, schedule: Schedule) -> None:
+        """Write `last`, with everything that a resume needs. The old `last` becomes `previous`."""
         if self.writes:
             parameters = {
-                p.name: p for p in [*self.network.get_parameters(), *self.beside_network()]
+                p.name: p for p in [*self.network.get_parameters(), *self.optimizer_and_scaler()]
             }
             save(
                 self.files.last,
@@ -79,33 +83,28 @@ class Records:
         self.note_saved(state)
 
     def note_saved(self, state: State) -> None:
-        """Notes what `last` holds, for the line of a training that fails or that a signal ends."""
-        self.saved = str(state)
-        signals.say(self.how_to_go_on() if self.writes else "rank 0 writes the checkpoints")
+        """Note that `last` holds `state`, for the last line of a training that ends early."""
+        self._saved = str(state)
+        signals.say(self.resume_hint() if self.writes else "rank 0 writes the checkpoints")
 
-    def keep_table(self, rows: list[dict[str, Any]]) -> None:
-        """The table of the epochs and its picture."""
+    def write_table(self, rows: list[dict[str, Any]]) -> None:
+        """Write the table of the epochs and the picture of their curves."""
         if self.writes:
             write_csv(rows, self.files.path("epochs.csv"))
             draw_curves(rows, self.shown, self.files.path("curves.png"))
 
-    def what_is_left(self) -> str:
-        """For the line of a training that fails."""
-        return (
-            f"{self.files.last} is whole ({self.saved})"
-            if self.saved
-            else "no checkpoint was written yet"
-        )
+    def describe_last(self) -> str:
+        """Return what checkpoint there is, for the last line of a training that fails."""
+        if not self._saved:
+            return "no checkpoint was written yet"
+        return f"{self.files.last} is whole ({self._saved})"
 
-    def how_to_go_on(self) -> str:
-        """For the line of a training that ends early and can go on."""
-        return (
-            f"{self.what_is_left()}; --resume goes on from it"
-            if self.saved
-            else self.what_is_left()
-        )
+    def resume_hint(self) -> str:
+        """Return how to continue, for the last line of a training that ends early."""
+        return self.describe_last() + ("; --resume goes on from it" if self._saved else "")
 
     def _meta(self, state: State, schedule: Schedule) -> dict[str, Any]:
+        """Return the values of a checkpoint's text; checkpoints/save.py lists them."""
         return {
             **self.about,
             "epoch": state.epoch,
@@ -113,5 +112,5 @@ class Records:
             "best": state.to_dict()["best"],
             "learning_rate": schedule.learning_rate,
             "loss_scale": self.loss_scale,
-            "plateau": schedule.state(),
+            "plateau": schedule.to_dict(),
         }

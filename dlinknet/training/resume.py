@@ -1,4 +1,4 @@
-"""Have a training go on from where a LOG_NAME_last.ckpt stands."""
+"""Resume a training from a LOG_NAME_last.ckpt."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from dlinknet.errors import InputError, UserError
 from dlinknet.training.loop import Trainer
 from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import PlateauRule
-from dlinknet.training.stopped import Stopped
+from dlinknet.training.stopped import StoppedRun
 
 
-def resume(trainer: Trainer, stopped: Stopped, source: RunFiles) -> None:
-    """Set a trainer to where a LOG_NAME_last.ckpt stands. Nothing is written.
+def resume(trainer: Trainer, stopped: StoppedRun, source: RunFiles) -> None:
+    """Set a trainer to the state of a stopped run. Write nothing.
 
     Args:
-        source: that run's files. If an epoch has ended under the plateau rule, its plateau
-            checkpoint must be among them.
+        source: the files of the stopped run. They must include the plateau checkpoint if the
+            schedule is the plateau rule and an epoch has ended.
 
     Raises:
-        InputError: a file is not what it should be. The trainer is of no use then.
+        InputError: a file is missing or damaged, or does not fit the trainer. The trainer cannot be
+            used then.
     """
     state, schedule = stopped.saved.state, stopped.saved.schedule
-    _refuse_unlike(trainer, stopped)
+    _reject_misfit(trainer, stopped)
     if state.rows and isinstance(trainer.schedule, PlateauRule):
         try:
             read_checkpoint(str(source.plateau))
         except InputError as error:
             raise InputError(
                 error.subject,
-                f"{error.reason}; the training may have to go back to its weights: put the run's own "
-                "file there",
+                f"{error.reason}; the training may have to return to its weights: put the run's "
+                "own file there",
                 error.before,
             ) from None
     load_network(stopped.checkpoint, trainer.network)
-    load_state(stopped.checkpoint, trainer.records.beside_network())
-    if isinstance(schedule, PlateauRule):  # a timetable's rates follow from the recipe
+    load_state(stopped.checkpoint, trainer.records.optimizer_and_scaler())
+    if isinstance(schedule, PlateauRule):  # the trainer makes a timetable from its recipe
         trainer.schedule = schedule
     trainer.state = state
     trainer.resumed_from = str(stopped.file)
@@ -46,25 +47,21 @@ def resume(trainer: Trainer, stopped: Stopped, source: RunFiles) -> None:
         try:
             read_checkpoint(str(source.best))
         except UserError as error:
-            LOG.info("%s; the best of the epochs still to come is kept", error)
+            LOG.info("%s; the best of the coming epochs is kept", error)
             state.best = None
 
 
-def _refuse_unlike(trainer: Trainer, stopped: Stopped) -> None:
-    """Check that a checkpoint's text fits the trainer's schedule, data and validation.
-
-    Raises:
-        InputError: it does not.
-    """
+def _reject_misfit(trainer: Trainer, stopped: StoppedRun) -> None:
+    """Raise InputError if the run does not fit the trainer's schedule, data and validation."""
     state, most = stopped.saved.state, len(trainer.loader) * trainer.loader.step_images
     figures = state.rows[0].keys() if state.rows else trainer.shown
     plateau = isinstance(stopped.saved.schedule, PlateauRule)
     if plateau != isinstance(trainer.schedule, PlateauRule):
-        what = "plateau is of another schedule"
+        fault = "plateau is of another schedule"
     elif state.position.images > most:
-        what = f"position.images is {state.position.images}, and an epoch has {most}"
+        fault = f"position.images is {state.position.images}, and an epoch has {most}"
     elif not set(trainer.shown) <= set(figures):
-        what = f"rows have no {sorted(set(trainer.shown) - set(figures))[0]}"
+        fault = f"rows have no {sorted(set(trainer.shown) - set(figures))[0]}"
     else:
         return
-    raise InputError(stopped.file, f"does not say where its training stood ({what})")
+    raise InputError(stopped.file, f"does not say where its training stood ({fault})")

@@ -30,91 +30,109 @@ ENDINGS = (
     "damaged.ckpt",
     "report",
 )
-BEFORE, MOMENT = "before_", "%Y%m%d-%H%M%S"  # the folder of an earlier run of this name
+# An earlier run of the same name is moved to the folder LOG_NAME_before_TIME.
+EARLIER, TIME = "before_", "%Y%m%d-%H%M%S"
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files of one run in `folder`, all named after `log_name`."""
+    """The files of one run in `folder`; their names begin with `log_name`."""
 
     folder: Path
     log_name: str
 
     def path(self, ending: str) -> Path:
-        """LOG_NAME_ending, for instance weight01_dink34_best.ckpt; `ending` is one of ENDINGS."""
+        """Return FOLDER/LOG_NAME_ENDING, for example weight01_dink34_best.ckpt.
+
+        Args:
+            ending: one of ENDINGS.
+        """
         return self.folder / f"{self.log_name}_{ending}"
 
     @property
     def best(self) -> Path:
+        """The checkpoint with the weights of the best epoch."""
         return self.path("best.ckpt")
 
     @property
     def last(self) -> Path:
+        """The newest checkpoint, from which a run is resumed."""
         return self.path(LAST)
 
     @property
     def previous(self) -> Path:
-        """The checkpoint that `last` replaced."""
+        """The checkpoint before `last`."""
         return self.path(PREVIOUS)
 
     @property
     def plateau(self) -> Path:
+        """The checkpoint with the weights of the lowest training loss."""
         return self.path("plateau.ckpt")
 
     @contextmanager
-    def held(
-        self, texts: dict[str, str], resumed: Resumed | None = None, taken: Path | None = None
+    def reserved(
+        self,
+        texts: dict[str, str],
+        resumed: ResumedRun | None = None,
+        checkpoint: Path | None = None,
     ) -> Iterator[None]:
-        """Keep these files for one run while the block lasts.
+        """Reserve these files for one run while the block lasts.
 
-        Move an earlier run's aside, unless it is the run that goes on, and write `texts`; the log
-        follows.
+        Move the files of an earlier run aside, unless that run continues. Write `texts`. Add the
+        log file to the log.
 
         Args:
-            texts: what is known at the start: ending -> text, as for 'config.yaml'.
-            resumed: the run to go on with. If its files are elsewhere, those that are still needed
-                are copied.
-            taken: the checkpoint to resume from. If a newer one exists, it is damaged and is renamed.
+            texts: texts to write, ending -> text, for example for 'config.yaml'.
+            resumed: the run that continues. If its files are elsewhere, the needed ones are copied.
+            checkpoint: the checkpoint from which it continues. If a newer one exists, it is damaged
+                and is renamed.
 
         Raises:
             InputError: another process trains under this name in this folder, or the name is too
                 long.
         """
-        names = [self.path(ending).name for ending in (*ENDINGS, BEFORE + time.strftime(MOMENT))]
+        names = [self.path(ending).name for ending in (*ENDINGS, EARLIER + time.strftime(TIME))]
         refuse_misnamed(self.folder, names, "log_name makes", "choose a shorter log_name")
         with locked(self.folder / f".{self.log_name}.lock"):
-            for ending in ENDINGS:  # what a killed run left half written
-                for unfinished in temporary_files(self.path(ending)):
-                    unfinished.unlink()
+            self._remove_unfinished()
             in_place = resumed is not None and self.same_as(resumed.files)
             aside = None if in_place else self._move_earlier_aside()
             log_to_file(self.path("train.log"))
             if aside:
                 LOG.info("an earlier run of this name was moved to %s", aside)
-            if in_place and resumed is not None and taken != resumed.checkpoints[0]:
+            if in_place and resumed is not None and checkpoint != resumed.checkpoints[0]:
                 os.replace(self.last, self.path("damaged.ckpt"))
             elif resumed is not None and not in_place:
-                for ending in ("best.ckpt", "plateau.ckpt"):
-                    if resumed.files.path(ending).exists():
-                        with replacing(self.path(ending)) as copy:
-                            shutil.copyfile(resumed.files.path(ending), copy)
+                self._copy_weights(resumed.files)
             for ending, text in texts.items():
                 write_text(self.path(ending), text)
             yield
 
+    def _remove_unfinished(self) -> None:
+        """Remove the half-written files of a process that was killed."""
+        for ending in ENDINGS:
+            for unfinished in temporary_files(self.path(ending)):
+                unfinished.unlink()
+
+    def _copy_weights(self, source: RunFiles) -> None:
+        """Copy the checkpoints of the best epoch and the lowest loss, which training may read."""
+        for ending in ("best.ckpt", "plateau.ckpt"):
+            if source.path(ending).exists():
+                with replacing(self.path(ending)) as copy:
+                    shutil.copyfile(source.path(ending), copy)
+
     def same_as(self, other: RunFiles) -> bool:
-        """Whether both name the same files."""
+        """Return whether both name the same files."""
         return (self.folder.resolve(), self.log_name) == (other.folder.resolve(), other.log_name)
 
     def _move_earlier_aside(self) -> Path | None:
-        """The new folder of their own that holds them now; None where there were none."""
+        """Move an earlier run's files to a new folder and return it; None if there are no files."""
         earlier = [self.path(ending) for ending in ENDINGS if self.path(ending).exists()]
         if not earlier:
             return None
-        moment = BEFORE + time.strftime(MOMENT)
-        endings = (
-            moment if number == 1 else f"{moment}-{number}" for number in count(1)
-        )  # two runs in a second
+        ending = EARLIER + time.strftime(TIME)
+        # Two runs may be moved within one second: the second folder's name ends with -2.
+        endings = (ending if number == 1 else f"{ending}-{number}" for number in count(1))
         aside = next(path for path in map(self.path, endings) if not path.exists())
         aside.mkdir()
         for path in earlier:
@@ -123,9 +141,13 @@ class RunFiles:
 
 
 @dataclass(frozen=True)
-class Resumed:
-    """A run to go on with."""
+class ResumedRun:
+    """A run that continues.
+
+    checkpoints: those to continue from, newest first; damaged ones are skipped. settings: the run's
+    own, name -> value, unchecked.
+    """
 
     files: RunFiles
-    checkpoints: list[Path]  # to go on from, newest first: one that is damaged is passed over
-    settings: dict[str, Any]  # what it ran with, unchecked
+    checkpoints: list[Path]
+    settings: dict[str, Any]

@@ -1,4 +1,4 @@
-"""When the learning rate falls and when training ends."""
+"""Schedules: the learning rate of each step, and the end of a training."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from dlinknet.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from an epoch's training loss."""
+    """The consequences of an epoch's training loss.
 
-    improved: bool = False  # the lowest loss so far: keep these weights
-    restore: bool = False  # go back to the weights of the lowest loss
-    stop: str = ""  # why training ends; empty where it goes on
+    improved: the loss is the lowest so far, so save the weights. restore: load the weights of the
+    lowest loss. stop: why training ends; '' to continue.
+    """
+
+    improved: bool = False
+    restore: bool = False
+    stop: str = ""
 
 
 @dataclass
 class PlateauRule:
-    """D-LinkNet's rule on the training loss.
+    """The rule of D-LinkNet's authors on the training loss.
 
-    Each epoch beyond 3 in a row without a lower loss divides the learning rate by 5 and goes back to the weights of the
-    lowest loss. More than 6 end the training; so does an epoch beyond 3 that finds the learning rate below 5e-7.
+    After three epochs in a row without a lower loss, every further one divides the learning rate by
+    5 and restores the weights of the lowest loss. Training ends after more than six such epochs, or
+    if the learning rate is below 5e-7 before it would be divided.
+
+    epochs_without: the number of epochs in a row without a lower loss. A checkpoint's text holds
+    the fields by these names.
     """
 
     learning_rate: float
@@ -38,11 +46,11 @@ class PlateauRule:
         )
 
     def advance(self, step: int) -> float:
-        """The learning rate of a step, which is the epoch's."""
+        """Return the learning rate of a step, which is the same for all steps of an epoch."""
         return self.learning_rate
 
     def update(self, loss: float) -> Decision:
-        """Takes the training loss of one epoch; sets `learning_rate` for the next."""
+        """Return the consequences of an epoch's training loss, and set the next learning rate."""
         if loss < self.lowest_loss:
             self.lowest_loss, self.epochs_without = loss, 0
             return Decision(improved=True)
@@ -56,13 +64,18 @@ class PlateauRule:
         self.learning_rate /= 5
         return Decision(restore=True)
 
-    def state(self) -> dict:
-        """All that a later run needs to go on from here; from_fields reads it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state of the rule as a dict for JSON, with which a resumed run continues."""
         return asdict(self)
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> PlateauRule:
-        """Return the rule whose state a checkpoint's text holds; BadFields if it is not one."""
+    def from_dict(cls, values: Any) -> PlateauRule:
+        """Return the rule in the dict that `to_dict` made, a checkpoint's `plateau`.
+
+        Raises:
+            BadFields: a key is missing, or its value is of a wrong type or out of range.
+        """
+        fields = Fields(values, "plateau")
         lowest = fields.number("lowest_loss", finite=False)
         if math.isnan(lowest):
             raise fields.wrong("has the lowest_loss NaN")
@@ -71,18 +84,19 @@ class PlateauRule:
 
 @dataclass
 class Timetable:
-    """A learning rate that is a function of the step alone; training never ends early.
+    """A learning rate that depends on the step only; training never ends early.
 
-        step        highest * factor^k from the start of epoch k * epochs + 1 on (He et al. 2016)
-        cosine      highest * (1 + cos(pi * step / steps)) / 2 (Loshchilov and Hutter 2017)
-        one_cycle   along half cosines from highest / 25 to highest in the first 3 tenths of the steps, then down to
-                    highest / 250000 (Smith and Topin 2018, with the numbers of PyTorch's OneCycleLR; momentum stays as it is)
+        step        highest * factor^k, k = (epochs done) // epochs (He et al., CVPR 2016)
+        cosine      highest * (1 + cos(pi * step / steps)) / 2 (Loshchilov and Hutter, ICLR 2017)
+        one_cycle   half a cosine from highest / 25 up to highest in the first 3/10 of the steps,
+                    then one down to highest / 250000 (Smith and Topin 2018, with the constants of
+                    PyTorch's OneCycleLR; momentum is not changed)
         constant    highest
 
-    Args:
-        kind: one of these. steps, steps_an_epoch: of the whole training.
-
-    `learning_rate` is that of the last step that was asked for.
+    kind: one of these. highest: the highest learning rate. steps: the number of steps of the whole
+    training. steps_an_epoch: the number of steps per epoch. epochs, factor: used by 'step'.
+    learning_rate: the result of the last `advance`. A checkpoint's text holds the fields by these
+    names.
     """
 
     kind: str
@@ -97,7 +111,7 @@ class Timetable:
         self.advance(0)
 
     def advance(self, step: int) -> float:
-        """The learning rate of a step, 0 to steps - 1; a later one has the last one's."""
+        """Return the learning rate of a step, 0 to steps - 1; later steps have the last one's."""
         step = min(step, self.steps - 1)
         if self.kind == "step":
             self.learning_rate = self.highest * self.factor ** (
@@ -118,16 +132,21 @@ class Timetable:
         return self.learning_rate
 
     def update(self, loss: float) -> Decision:
-        """Nothing follows from an epoch's loss."""
+        """Return no consequence: a timetable ignores the loss."""
         return Decision()
 
-    def state(self) -> dict[str, Any]:
-        """All that a run was planned with; from_fields reads it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the timetable as a dict for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> Timetable:
-        """Return the timetable whose state a checkpoint's text holds; BadFields if it is not one."""
+    def from_dict(cls, values: Any) -> Timetable:
+        """Return the timetable in the dict that `to_dict` made, a checkpoint's `plateau`.
+
+        Raises:
+            BadFields: a key is missing, or its value is of a wrong type or out of range.
+        """
+        fields = Fields(values, "plateau")
         fields.number("learning_rate", least=0)
         return cls(
             fields.text("kind"),
@@ -143,27 +162,28 @@ Schedule = Union[PlateauRule, Timetable]
 
 
 def schedule_from_dict(values: Any) -> Schedule:
-    """Return the schedule whose state a checkpoint holds as `plateau`.
+    """Return the schedule in the dict that a checkpoint holds as `plateau`.
 
     Raises:
-        BadFields: it is missing or not one.
+        BadFields: the dict is missing, or is neither a plateau rule nor a timetable.
     """
     if values is None:
         raise BadFields("plateau is missing")
-    fields = Fields(values, "plateau")
-    return (
-        PlateauRule.from_fields(fields)
-        if "lowest_loss" in fields
-        else Timetable.from_fields(fields)
-    )
+    is_rule = "lowest_loss" in Fields(values, "plateau")
+    return PlateauRule.from_dict(values) if is_rule else Timetable.from_dict(values)
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:
+    """Return the value at `share`, 0 to 1, of the way from `start` to `end` along half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
 def make_schedule(recipe: Recipe, steps_an_epoch: int) -> Schedule:
-    """Return the recipe's schedule at its start."""
+    """Return the recipe's schedule for a training that begins.
+
+    Args:
+        steps_an_epoch: the number of steps per epoch.
+    """
     if recipe.schedule == "plateau":
         return PlateauRule(recipe.learning_rate)
     return Timetable(

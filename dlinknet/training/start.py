@@ -1,4 +1,4 @@
-"""What a training starts from: random weights, a pretrained encoder, or a whole trained network."""
+"""Fine-tuning: a training that starts from a whole trained network."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from dlinknet.errors import InputError, name_some
 from dlinknet.models import build
 from dlinknet.models.linknet import LinkNet
 
-LAST_LAYER = "head.conv2."  # gives a map of logits for each class
+LAST_LAYER = "head.conv2."  # prefix of its tensors; it gives one map of logits per class
 
 
-def fine_tuned(file: str, wanted: ModelCard, classes: Classes) -> tuple[LinkNet, str]:
-    """Return a trained network to train further, and a line that says what its weights are.
+def load_for_fine_tuning(file: str, wanted: ModelCard, classes: Classes) -> tuple[LinkNet, str]:
+    """Return a trained network to train further, and a line for the log about its weights.
 
-    If its classes are others than `classes`, its last layer starts from random weights.
+    If its classes differ from `classes`, its last layer starts from random weights.
 
     Args:
         file: the checkpoint.
-        wanted: model, decoder and preprocessing that the training asks for, and the padding; 'auto'
-            keeps the checkpoint's.
+        wanted: the model, decoder, preprocessing and padding that the training requires; the
+            padding 'auto' keeps that of the checkpoint.
+        classes: those of the training.
 
     Raises:
-        InputError: the checkpoint cannot be used, or has another network than `wanted`.
+        InputError: the checkpoint cannot be used, or its network is not the wanted one.
+        RunFailed: the machine cannot read the file.
     """
     source, card = load_trained(file, wanted.model)
-    _refuse_another_network(file, card, wanted)
+    _reject_another_network(file, card, wanted)
     padding = card.padding if wanted.padding == "auto" else wanted.padding
     network = build(card.model, classes.outputs, padding=padding, decoder=card.decoder)
     trained = card.known_classes(file)
@@ -45,13 +47,13 @@ def fine_tuned(file: str, wanted: ModelCard, classes: Classes) -> tuple[LinkNet,
     if not same:
         line += (
             "; its last layer starts from random weights, for its classes were "
-            f"{_named(trained)} and are {_named(classes)}"
+            f"{_describe(trained)} and are {_describe(classes)}"
         )
     return network, line
 
 
-def _refuse_another_network(file: str, card: ModelCard, wanted: ModelCard) -> None:
-    """Raise InputError if the checkpoint has another network than the training asks for."""
+def _reject_another_network(file: str, card: ModelCard, wanted: ModelCard) -> None:
+    """Raise InputError if the checkpoint's network is not the wanted one."""
     for name, found, value in (
         ("model_name", card.model, wanted.model),
         ("decoder", card.decoder, wanted.decoder),
@@ -60,18 +62,18 @@ def _refuse_another_network(file: str, card: ModelCard, wanted: ModelCard) -> No
             raise InputError(
                 file, f"has {name} {found}, not {value}; fine-tune it with --{name}={found}"
             )
-    if _values(card.preprocessing) != _values(wanted.preprocessing):
+    if _without_resize(card.preprocessing) != _without_resize(wanted.preprocessing):
         raise InputError(
             file,
-            "was trained with another preprocessing; fine-tune it with the one that it was trained "
-            "with (--preprocessing)",
+            "was trained with another preprocessing; fine-tune it with its own (--preprocessing)",
         )
 
 
-def _values(preprocessing: Preprocessing) -> Preprocessing:
-    """Return what becomes of the values of pixels, whatever their image's size."""
+def _without_resize(preprocessing: Preprocessing) -> Preprocessing:
+    """Return a preprocessing of pixel values only: the size of images may change."""
     return replace(preprocessing, resize=None)
 
 
-def _named(classes: Classes) -> str:
+def _describe(classes: Classes) -> str:
+    """Return the number of maps and the first names, for example '3 (sky, wood, road)'."""
     return f"{classes.outputs} ({name_some(list(classes.map_names), 3)})"

@@ -1,4 +1,8 @@
-"""One training step, the same on every device: scale, differentiate, unscale, update or skip, adjust the scale."""
+"""One training step, the same on every device.
+
+Scale the loss, differentiate, unscale the gradients, update the weights or skip the update, and
+adjust the loss scale.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from mindspore import Tensor, amp, nn, ops
 
 
 def row_sums(gradient: Tensor) -> Tensor:
-    """Sums over all axes but the first: finite where the gradient is."""
-    # amp.all_finite on whole gradients takes five times as long on a CPU.
+    """Return the sums over all axes but the first; they are finite if the gradient is."""
+    # amp.all_finite needs five times as long for whole gradients on a CPU.
     return gradient.reshape(gradient.shape[0], -1).sum(1)
 
 
@@ -21,43 +25,47 @@ def make_step(
     scaler: amp.DynamicLossScaler,
     processes: int = 1,
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Returns step(images, truth) -> (loss, finite), compiled once for each shape.
+    """Return the function step(images, truth) -> (loss, finite), compiled once per shape.
 
-    images: N x 3 x H x W float32; truth: N x C x H x W float32. loss: float32 scalar, not scaled. finite: bool scalar; where
-    it is False the gradients overflowed and no weight was changed.
+    images: N x 3 x H x W float32. truth: N x 1 x H x W float32. loss: a float32 scalar, without the
+    loss scale. finite: a bool scalar; False if gradients overflowed, and no weight was changed.
 
     Args:
-        processes: how many take this step together, each with its part of the batch. Gradients and loss are then the mean
-            over them, and where one overflowed, all of them leave their weights as they are.
+        processes: the number of processes that take this step together, each with its part of the
+            batch. Loss and gradients are then means over them. An overflow in one process skips the
+            update in all of them.
     """
 
     def scaled_loss(images, truth):
-        logits = network(images)
+        logits = network(images)  # N x C x H x W, float16 in mixed precision
         loss = loss_function(ops.cast(logits, ms.float32), truth)
         return scaler.scale(loss), loss
 
     each = ops.HyperMap()
     differentiate = ms.value_and_grad(scaled_loss, None, optimizer.parameters, has_aux=True)
+    average = _gradient_average(optimizer, processes)
     together = processes > 1
-    mean_of_all = (
-        nn.DistributedGradReducer(optimizer.parameters, True, processes)
-        if together
-        else nn.Identity()
-    )
-    total = ops.AllReduce() if together else nn.Identity()
+    add = ops.AllReduce() if together else nn.Identity()
 
     @ms.jit
     def step(images, truth):
         (_, loss), gradients = differentiate(images, truth)
-        gradients = scaler.unscale(mean_of_all(gradients))
+        gradients = scaler.unscale(average(gradients))
         finite = amp.all_finite(each(row_sums, gradients))
         if together:
-            # Where an overflow saturates (Ascend 910A), the mean of the gradients does not show the others'.
-            agreed = total(ops.stack([loss, ops.cast(finite, ms.float32)]))
-            loss, finite = agreed[0] / processes, agreed[1] > processes - 0.5
+            # Ascend 910A saturates on overflow: the averaged gradients then look finite elsewhere.
+            sums = add(ops.stack([loss, ops.cast(finite, ms.float32)]))
+            loss, finite = sums[0] / processes, sums[1] > processes - 0.5
         if finite:
             loss = ops.depend(loss, optimizer(gradients))
         scaler.adjust(finite)
         return loss, finite
 
     return step
+
+
+def _gradient_average(optimizer: nn.Optimizer, processes: int) -> nn.Cell:
+    """Return a cell that averages gradients over all processes."""
+    if processes == 1:
+        return nn.Identity()
+    return nn.DistributedGradReducer(optimizer.parameters, True, processes)

@@ -1,11 +1,11 @@
-"""A LOG_NAME_last.ckpt, read for a resume: the network's card, its tensors, and where its training stood."""
+"""Read the LOG_NAME_last.ckpt of a stopped run: tensors, model card, and state of the training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
-from dlinknet.checkpoints.model_card import ModelCard, known_card
+from dlinknet.checkpoints.model_card import ModelCard, parse_card
 from dlinknet.checkpoints.read import Checkpoint, read_checkpoint
 from dlinknet.console import LOG
 from dlinknet.errors import InputError, UserError
@@ -13,8 +13,8 @@ from dlinknet.files.fields import BadFields
 from dlinknet.training.progress import SavedRun
 
 
-class Stopped(NamedTuple):
-    """A LOG_NAME_last.ckpt: its tensors, the card of its network, and where its training stood."""
+class StoppedRun(NamedTuple):
+    """A run that can be resumed: its checkpoint, model card, and state."""
 
     checkpoint: Checkpoint
     card: ModelCard
@@ -26,32 +26,37 @@ class Stopped(NamedTuple):
         return self.checkpoint.file
 
 
-def read_stopped(file: Path) -> Stopped:
+def read_stopped(file: Path) -> StoppedRun:
     """Read a LOG_NAME_last.ckpt.
 
     Raises:
-        UserError: the file is missing or damaged, or its text lacks what a resume needs or has it in another form.
-        RunFailed: the machine could not read it.
+        InputError: the file is missing or damaged, or its text lacks a value that a resume needs.
+        RunFailed: the machine cannot read the file.
     """
     checkpoint = read_checkpoint(str(file))
     try:
         saved = SavedRun.from_dict(checkpoint.meta)
     except BadFields as error:
         raise InputError(file, f"does not say where its training stood ({error})") from None
-    return Stopped(checkpoint, known_card(checkpoint.meta, str(file)), saved)
+    return StoppedRun(checkpoint, parse_card(checkpoint.meta, str(file)), saved)
 
 
-def read_newest(files: list[Path]) -> Stopped:
-    """The first of these checkpoints, newest first, that is whole; damaged ones are named in the log.
+def read_newest(files: list[Path]) -> StoppedRun:
+    """Read the first whole checkpoint of a list, and name the damaged ones before it in the log.
+
+    Args:
+        files: the checkpoints of one run, newest first.
 
     Raises:
-        UserError: none of them is, or one of them may not be read.
+        UserError: none of them is whole, or the system does not let one be read.
+        RunFailed: the machine cannot read a file.
     """
     faults = []
     for file in files:
         try:
             open(file, "rb").close()
-        except OSError as error:  # it may be whole: the one before it would lose what came between
+        except OSError as error:
+            # The file may be whole. An older one would lose the steps between them.
             raise InputError(file, f": {error.strerror}", before="cannot read") from None
         try:
             return read_stopped(file)

@@ -117,9 +117,9 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
             1,
         )
         setattr(trainer.schedule, "lowest_loss", 0.5)
-        trainer.records.keep_weights(trainer.files.best, state, trainer.schedule)
-        trainer.records.keep_weights(trainer.files.plateau, state, trainer.schedule)
-        trainer.records.keep_last(state, trainer.schedule)
+        trainer.records.save_weights(trainer.files.best, state, trainer.schedule)
+        trainer.records.save_weights(trainer.files.plateau, state, trainer.schedule)
+        trainer.records.save_last(state, trainer.schedule)
 
     return settings, trainer, in_child(write)
 
@@ -189,7 +189,7 @@ def make_resumed(rng: Random) -> Case:
             (position.epoch - 1) * len(trainer.loader)
             + position.images // trainer.loader.step_images
         )
-        trainer.records.keep_table(trainer.state.rows)
+        trainer.records.write_table(trainer.state.rows)
         if not all(np.isfinite(p.asnumpy()).all() for p in trainer.network.get_parameters()):
             raise Disagrees("weights that are not finite were taken")
         return f"epoch {position.epoch}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dlinknet.checkpoints.model_card import ModelCard, known_card
+from dlinknet.checkpoints.model_card import ModelCard, parse_card
 from dlinknet.inference import description
 from dlinknet.training.progress import SavedRun
 
@@ -24,7 +24,7 @@ def kept(name):
     "name, classes", [("roads_last", 1), ("roads_best", 1), ("classes_best", 11)]
 )
 def test_a_checkpoints_text_is_a_card(name, classes):
-    card = known_card(kept(f"{name}.json")["meta"], name)
+    card = parse_card(kept(f"{name}.json")["meta"], name)
     assert (card.model, card.classes, card.padding, card.decoder) == (
         "linknet18",
         classes,
@@ -40,7 +40,7 @@ def test_its_tensors_are_those_of_the_network(mindspore, name):
     from dlinknet.models import build
 
     saved = kept(f"{name}.json")
-    card = known_card(saved["meta"], name)
+    card = parse_card(saved["meta"], name)
     network = build(card.model, card.classes, padding=card.padding, decoder=card.decoder)
     assert {p.name: [str(p.dtype), list(p.shape)] for p in network.get_parameters()} == saved[
         "tensors"

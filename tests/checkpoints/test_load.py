@@ -74,7 +74,7 @@ def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
     from dlinknet.checkpoints.read import read_checkpoint
 
     with pytest.raises(
-        UserError, match="holds no weights that are known here: .*it has conv1.weight"
+        UserError, match="holds no weights that dlinknet knows: .*it has conv1.weight"
     ):
         load_encoder(
             read_checkpoint(save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)})),
@@ -366,6 +366,6 @@ def test_names_of_any_length_do_not_make_an_errors_line_long(mindspore, encoder,
         tmp_path / "a.ckpt",
         {"x" * 5000: np.ones(1, np.float32), "a\nb": np.ones(1, np.float32)},
     )
-    with pytest.raises(UserError, match="holds no weights that are known here") as error:
+    with pytest.raises(UserError, match="holds no weights that dlinknet knows") as error:
         load_encoder(read_checkpoint(file), encoder)
     assert len(str(error.value)) - len(str(tmp_path)) <= 300 and "\n" not in str(error.value)

@@ -32,7 +32,7 @@ CARD = ModelCard(
     "card",
     [
         CARD,
-        ModelCard.of("dlinknet34", ROADS),
+        ModelCard.for_classes("dlinknet34", ROADS),
         ModelCard("linknet34", 5),
     ],
 )
@@ -41,7 +41,7 @@ def test_a_card_comes_back_as_it_was_written(card):
 
 
 def test_a_card_is_written_under_the_keys_that_checkpoints_have():
-    assert ModelCard.of("dlinknet34", ROADS).to_dict() == {
+    assert ModelCard.for_classes("dlinknet34", ROADS).to_dict() == {
         "model": "dlinknet34",
         "classes": 1,
         "padding": "explicit",
@@ -140,12 +140,12 @@ def test_mutants_are_cards_or_refused():
 
 
 def test_the_names_that_checkpoints_use_are_those_of_the_networks(mindspore, tmp_path, networks):
-    from dlinknet.checkpoints.load import known_card
+    from dlinknet.checkpoints.load import parse_card
 
-    assert known_card(ModelCard("linknet18").to_dict(), "f") == ModelCard("linknet18")
+    assert parse_card(ModelCard("linknet18").to_dict(), "f") == ModelCard("linknet18")
     for name in ("model", "padding", "decoder"):
         with pytest.raises(
             UserError,
             match="f is a .*, which this dlinknet does not know; the checkpoint may be damaged or from a later",
         ):
-            known_card({**ModelCard("linknet18").to_dict(), name: "x"}, "f")
+            parse_card({**ModelCard("linknet18").to_dict(), name: "x"}, "f")

@@ -107,7 +107,7 @@ def test_whole_networks_of_others(trained):
         True,
         "explicit",
     )
-    assert found.left == ["extra.weight"]
+    assert found.unused == ["extra.weight"]
     close(found.tensors, ours)
 
     reference = whole_names(wider_eps(ours, bottleneck), "deconv3", "down_sample_layer", True, True)
@@ -117,10 +117,10 @@ def test_whole_networks_of_others(trained):
         del reference["dblock.dilate5.bias"]
     found = recognise({**reference, **moments, "global_step": np.array([3])})
     assert (found.kind, found.model, found.whole) == (
-        "the reference D-LinkNet",
+        "the model zoo's D-LinkNet",
         model,
         True,
-    ) and found.left == []
+    ) and found.unused == []
     assert found.padding == ("same" if bottleneck else "explicit")
     close(found.tensors, ours)
 
@@ -148,7 +148,7 @@ def test_encoders_of_others(trained):
             padding,
             model[-2:] if model[-3] != "1" else "101",
         )
-        assert found.left == [f"{last}.bias", f"{last}.weight"]
+        assert found.unused == [f"{last}.bias", f"{last}.weight"]
         close(found.tensors, encoder)
 
 
@@ -210,7 +210,7 @@ def test_whatever_stands_in_front_of_a_resnet_is_taken_away(prefix):
         "18",
         "explicit",
     )
-    assert found.left == sorted(["fc.weight", *beside])
+    assert found.unused == sorted(["fc.weight", *beside])
     # 20 convolutions and 20 norms of 4 tensors, and each is the one that it would be without a prefix.
     assert len(found.tensors) == 100 and found.tensors == plain.tensors
     assert (
@@ -223,11 +223,11 @@ def test_whatever_stands_in_front_of_a_resnet_is_taken_away(prefix):
 def test_whatever_stands_in_front_of_a_whole_network_is_taken_away(mindspore, networks, prefix):
     ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters()}
     original = pytorch_norms(whole_names(ours, "deconv2", "downsample", False, False))
-    for tensors, kind in ((ours, "one of ours"), (original, "the original D-LinkNet")):
+    for tensors, kind in ((ours, "dlinknet's own"), (original, "the original D-LinkNet")):
         found = recognise(
             {**{prefix + name: value for name, value in tensors.items()}, "loss.weight": np.ones(1)}
         )
-        assert (found.kind, found.whole, found.model, found.left) == (
+        assert (found.kind, found.whole, found.model, found.unused) == (
             kind,
             True,
             "linknet18",
@@ -242,7 +242,7 @@ def test_a_mindspore_resnet_behind_encoder_is_ours_only_by_our_names(mindspore, 
         for p in networks("linknet18").get_parameters()
         if p.name.startswith("encoder.")
     }
-    assert recognise(ours).kind == "one of ours"
+    assert recognise(ours).kind == "dlinknet's own"
     mindcv = {name.replace(".downsample.", ".down_sample."): value for name, value in ours.items()}
     found = recognise(mindcv)
     assert (found.kind, found.padding) == ("mindcv's ResNet", "same_pool")
@@ -258,7 +258,7 @@ def test_of_two_networks_the_one_with_the_shorter_name_is_meant():
     found = recognise(both)
     assert (
         found.tensors["encoder.conv1.weight"] == theirs["conv1.weight"]
-        and "ema_model.encoder.conv1.weight" in found.left
+        and "ema_model.encoder.conv1.weight" in found.unused
     )
 
 
@@ -428,7 +428,7 @@ def test_mistakes_in_a_whole_network_list_names_and_shapes(mindspore, logits, tm
             },
             "is an encoder alone",
         ),
-        ({"a": np.ones(1, np.float32)}, "holds no weights that are known here"),
+        ({"a": np.ones(1, np.float32)}, "holds no weights that dlinknet knows"),
     )
     for tensors, words in cases:
         file = tmp_path / "n.ckpt"

@@ -286,7 +286,7 @@ def test_a_second_run_moves_the_first_aside(trained, tmp_path):
         work / "output" / "weight01_dink34_best.ckpt"
     ).read_bytes()
     assert "an earlier run of this name was moved to" in result.stdout
-    assert "tensors from" in result.stdout and "(one of ours)" in result.stdout
+    assert "tensors from" in result.stdout and "(dlinknet's own)" in result.stdout
     split = json.loads((tmp_path / "output" / "weight01_dink34_split.json").read_text())
     assert len(split["train"]) == 4 and len(split["valid"]) == 2
 
@@ -302,7 +302,7 @@ def test_a_loss_that_is_not_a_number_is_one_line_and_keeps_what_was_saved(traine
         "the loss is",
         "in epoch",
         "weight01_dink34_last.ckpt is whole (epoch",
-        "start anew with a lower --learning_rate",
+        "start a new run with a lower --learning_rate",
         status=1,
     )
     assert (tmp_path / "weight01_dink34_last.ckpt").exists()

@@ -128,7 +128,7 @@ def test_air_is_written_elsewhere_from_what_this_process_found(
         with open(file, "wb") as air:
             air.write(b"air")
 
-    monkeypatch.setattr(mindir, "call_fresh", stand_in)
+    monkeypatch.setattr(mindir, "call_in_new_process", stand_in)
     monkeypatch.setattr(planes, "device_id", 3)
     planes.write("AIR", tmp_path / "net.air")
     assert called == [("mindir", "_write_air", "linknet18", [3, 2, 64, 96, False, True], tmp_path)]
@@ -177,7 +177,7 @@ def broken(monkeypatch, file_format, planes):
     from dlinknet.export import onnx
 
     if file_format == "ONNX":
-        monkeypatch.setattr(onnx, "mend", lambda model, shape: None)
+        monkeypatch.setattr(onnx, "correct_model", lambda model, shape: None)
         return
     from dlinknet.checkpoints.load import load_trained, set_value
 
@@ -213,19 +213,24 @@ def test_a_wrong_export_is_refused_and_leaves_nothing(
 
 
 def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
+    from dlinknet.export.comparison import largest_difference
+
     right = [array.copy() for array in planes.expected]
-    assert planes._difference(right) == 0
+    assert largest_difference(right, planes.expected) == 0
     right[0][0, 0, 3, 4] = np.nan
-    assert planes._difference(right) == float("inf")
-    assert planes._difference([planes.expected[0][:, :, :32]]) == float("inf")
+    assert largest_difference(right, planes.expected) == float("inf")
+    cut = [planes.expected[0][:, :, :32]]
+    assert largest_difference(cut, planes.expected) == float("inf")
 
 
 def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
+    from dlinknet.export.comparison import largest_difference
+
     if not pixels.shape.dynamic:
         pytest.skip("this MindSpore has no dynamic MINDIR, so the fixture has one size")
     found = [array.copy() for array in pixels.expected]
     found[1][0, 0, 3, 4] = np.nan
-    assert pixels._difference(found) == float("inf")
+    assert largest_difference(found, pixels.expected) == float("inf")
 
 
 def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):

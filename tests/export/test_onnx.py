@@ -1,4 +1,4 @@
-"""What MindSpore's ONNX writer gets wrong, operator by operator: wrong without the mend, right with it."""
+"""What MindSpore's ONNX writer gets wrong, operator by operator: wrong as written, right when corrected."""
 
 import importlib.util
 
@@ -67,10 +67,10 @@ def test_pads(mindspore, onnx, tmp_path, name, wrong):
     if wrong:
         found = run(file, image)
         assert found.shape != expected.shape or np.abs(found - expected).max() > 0.1, (
-            "MindSpore writes it rightly: no mend needed"
+            "MindSpore writes it rightly: no correction needed"
         )
     model = onnx.load(str(file))
-    ours.mend(model, shape)
+    ours.correct_model(model, shape)
     onnx.save(model, str(file))
     ours.check_onnx(file)
     assert np.abs(run(file, image) - expected).max() < 1e-6
@@ -92,7 +92,7 @@ def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, af
 
     from dlinknet.export import onnx as ours
     from dlinknet.export.mindir import write_graph
-    from dlinknet.models.encoders.resnet import zeros_beside
+    from dlinknet.models.encoders.resnet import pad_for_pool
 
     class Pool(nn.Cell):
         def __init__(self):
@@ -100,13 +100,13 @@ def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, af
             self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(3, 2, pad_mode="valid")
 
         def construct(self, image):
-            return self.pool(zeros_beside(self.relu(image), after))
+            return self.pool(pad_for_pool(self.relu(image), after))
 
     rng = np.random.default_rng(0)
     shape, file = Shape(1, (8, 12), dynamic), tmp_path / "a.onnx"
     write_graph(Pool(), Shape(1, (8, 12)), file, "ONNX")
     model = onnx.load(str(file))
-    ours.mend(model, shape)
+    ours.correct_model(model, shape)
     assert (
         sorted(node.op_type for node in model.graph.node) == ["MaxPool", "Relu"]
         and not model.graph.initializer

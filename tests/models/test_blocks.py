@@ -50,7 +50,7 @@ def test_the_heads_doubling(mindspore, form, kernel, padding):
 
 
 def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet, zeros_beside
+    from dlinknet.models.encoders.resnet import BasicBlock, ResNet, pad_for_pool
 
     encoder, x = ResNet(BasicBlock, (1, 1, 1, 1)), np.abs(numbers(1, 2, 6, 8))
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -58,7 +58,7 @@ def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
         [padded[0, :, i : i + 3, j : j + 3].max((1, 2)) for j in range(0, 8, 2)]
         for i in range(0, 6, 2)
     ]
-    found = encoder.maxpool(zeros_beside(mindspore.Tensor(x), False)).asnumpy()[0]
+    found = encoder.maxpool(pad_for_pool(mindspore.Tensor(x), False)).asnumpy()[0]
     assert np.array_equal(found, np.array(expected).transpose(2, 0, 1))
 
 

@@ -39,7 +39,7 @@ TEXT = {
     "seed": 1,
     "learning_rate": 2e-4,
     "loss_scale": 1024.0,
-    "plateau": RULE.state(),
+    "plateau": RULE.to_dict(),
     "settings": {"batch_size": 4, "augment": "dlinknet", "tf32": False, "learning_rate": 2e-4},
     "data": DATA.to_dict(),
 }
@@ -69,12 +69,12 @@ def test_a_run_comes_back_as_it_was_written():
         and found.settings == TEXT["settings"]
     )
     table = Timetable("step", 2e-4, 30, 3, 2, 0.5)
-    assert SavedRun.from_dict(changed(plateau=table.state())).schedule == table
+    assert SavedRun.from_dict(changed(plateau=table.to_dict())).schedule == table
     start = SavedRun.from_dict(
         {
             **changed(),
             **State().to_dict(),
-            "plateau": json.loads(json.dumps(PlateauRule(0.1).state())),
+            "plateau": json.loads(json.dumps(PlateauRule(0.1).to_dict())),
         }
     )
     assert start.state == State() and start.schedule.lowest_loss == math.inf
@@ -117,7 +117,7 @@ def test_a_missing_key_is_named(name):
         ("overflows_at_one", -3, "overflows_at_one is -3"),
         ("loss_scale", 0, "loss_scale is 0, not above 0"),
         ("settings", None, "settings is None"),
-        ("settings__augment", [1], "settings says of augment what is neither"),
+        ("settings__augment", [1], "settings.augment is neither"),
         ("data", {}, "data.train is missing"),
         ("data__train", [1], "data.train holds 1, not a text"),
         ("data__files", 5, "data.files is 5"),

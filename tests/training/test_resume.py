@@ -50,7 +50,7 @@ def cut_after(trainer, steps):
 
 def state(trainer):
     """Every tensor that training changes."""
-    optimizer = {p.name: p.asnumpy() for p in trainer.records.beside_network()}
+    optimizer = {p.name: p.asnumpy() for p in trainer.records.optimizer_and_scaler()}
     return {**weights(trainer), **optimizer}
 
 
@@ -168,10 +168,10 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
                 "epoch": epoch,
                 "train_loss": losses[epoch - 1],
                 "learning_rate": trainer.schedule.learning_rate,
+                "images_per_second": 1.0,
             }
 
         monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
-        monkeypatch.setattr(trainer, "_summary", lambda row: "")
 
     losses = [0.5] + [0.6] * 9
     trainer = make("--epoch_num=5", folder="plateau")
@@ -208,7 +208,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
     files = trainer.files
     for epoch in (1, 2):
         trainer.state.step = epoch
-        trainer.records.keep_last(trainer.state, trainer.schedule)
+        trainer.records.save_last(trainer.state, trainer.schedule)
     whole = files.last.read_bytes()
     assert read_newest([files.last, files.previous]).saved.state.step == 2
     if damage == "cut short":
@@ -300,8 +300,8 @@ def rewritten(make, monkeypatch):  # noqa: F811
     trainer.state.best = Best("road_iou", 0.4, 1)
     trainer.schedule.update(0.5)
     for file in (trainer.files.best, trainer.files.plateau):
-        trainer.records.keep_weights(file, trainer.state, trainer.schedule)
-    trainer.records.keep_last(trainer.state, trainer.schedule)
+        trainer.records.save_weights(file, trainer.state, trainer.schedule)
+    trainer.records.save_last(trainer.state, trainer.schedule)
     tensors = {
         file: reading.read_ckpt(file)
         for file in (trainer.files.best, trainer.files.plateau, trainer.files.last)
@@ -384,7 +384,7 @@ def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
 
 def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
     from dlinknet.checkpoints.save import save
-    from dlinknet.training.lowest import read_lowest
+    from dlinknet.training.plateau import read_plateau
 
     trainer = make(*SETTINGS)
     for text in (
@@ -395,4 +395,4 @@ def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
     ):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)
         with pytest.raises(UserError, match=".*_plateau.ckpt does not say of which loss it is"):
-            read_lowest(trainer.files.plateau, trainer.schedule)
+            read_plateau(trainer.files.plateau, trainer.schedule)

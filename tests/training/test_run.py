@@ -41,7 +41,7 @@ def saved(identity, **settings):
         "seed": 1,
         "learning_rate": 2e-4,
         "loss_scale": 1.0,
-        "plateau": PlateauRule(2e-4).state(),
+        "plateau": PlateauRule(2e-4).to_dict(),
         "settings": settings,
         "data": identity.to_dict(),
     }
@@ -63,9 +63,9 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
     files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
     files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
     files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
-    with files.held(first_texts(settings(), pairs[:4], pairs[4:])):
+    with files.reserved(first_texts(settings(), pairs[:4], pairs[4:])):
         with pytest.raises(UserError, match="another run is writing"):
-            files.held({}).__enter__()
+            files.reserved({}).__enter__()
     assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
     assert files.folder.joinpath(".w_other_last.4711.ckpt").exists()
     (aside,) = (p for p in files.folder.iterdir() if p.is_dir())
@@ -153,10 +153,10 @@ def test_what_cannot_be_resumed_is_said(runs, tmp_path):
 def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs):
     files = RunFiles(runs, "b")
     resumed = find_run(settings("--resume", f"--output_path={runs}"), "*")
-    with files.held(texts("--resume", "--log_name=b"), resumed, files.last):
+    with files.reserved(texts("--resume", "--log_name=b"), resumed, files.last):
         assert files.last.read_text() == "b_last" and files.previous.read_text() == "b_previous"
     assert config.read_values(files.path("config.yaml"))["resume"] == ""
-    with files.held(texts(), resumed, files.previous):
+    with files.reserved(texts(), resumed, files.previous):
         assert (
             files.path("damaged.ckpt").read_text() == "b_last"
             and files.previous.read_text() == "b_previous"
@@ -169,7 +169,7 @@ def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
     for ending in ("best", "plateau"):
         (runs / f"a_{ending}.ckpt").write_text(ending)
     files = RunFiles(tmp_path / "new", "c")
-    with files.held(texts(), resumed, resumed.files.last):
+    with files.reserved(texts(), resumed, resumed.files.last):
         assert (
             files.best.read_text() == "best"
             and files.plateau.read_text() == "plateau"
@@ -273,16 +273,16 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
 def test_a_long_name_of_a_run(tmp_path, pairs, name):
     """232 bytes and _before_20261127-120000 are 255; what a killed run left of it is removed."""
     files = RunFiles(tmp_path / "out", name)
-    with files.held(texts(f"--log_name={name}")):
+    with files.reserved(texts(f"--log_name={name}")):
         with replacing(files.last) as temporary:
             temporary.write_text("whole")
             left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
             left.write_text("half")
-    with files.held(texts(f"--log_name={name}")):
+    with files.reserved(texts(f"--log_name={name}")):
         assert not left.exists()
     with pytest.raises(
         UserError,
         match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter log_name",
     ):
-        RunFiles(tmp_path / "new", name + "xyz").held({}).__enter__()
+        RunFiles(tmp_path / "new", name + "xyz").reserved({}).__enter__()
     assert not (tmp_path / "new").exists()

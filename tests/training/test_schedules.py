@@ -42,7 +42,7 @@ def test_state_is_all_there_is():
     rule = PlateauRule(2e-4)
     for loss in (1.0, 1.2, 1.3):
         rule.update(loss)
-    twin = PlateauRule(**rule.state())
+    twin = PlateauRule(**rule.to_dict())
     for loss in (1.1, 1.1, 0.5, 0.6):
         assert rule.update(loss) == twin.update(loss) and rule == twin
 

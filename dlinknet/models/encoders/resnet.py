@@ -1,7 +1,8 @@
-"""ResNet encoders (He et al., "Deep Residual Learning for Image Recognition", 2016).
+"""ResNet encoders (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016).
 
-The shapes are those of specs.py. The stride of a bottleneck sits in its 3x3 convolution, as in
-torchvision. Parameters carry torchvision's names (conv1, bn1, layer1.0.conv1, downsample.0).
+specs.py has the contract of an encoder, with example shapes. As in torchvision, a bottleneck's
+stride is that of its 3x3 convolution, and parameters are named conv1, bn1, layer1.0.conv1,
+downsample.0.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from dlinknet.models.specs import ENCODERS, EXPANSIONS, PADDINGS, WIDTHS
 def conv(
     in_channels: int, out_channels: int, kernel: int, stride: int = 1, same: bool = False
 ) -> nn.Conv2d:
-    """A convolution without bias: H x W -> H / stride x W / stride.
+    """Return a convolution without bias, N x in x H x W -> N x out x H/stride x W/stride.
 
-    Pads kernel // 2 on every side, or with `same` and stride 2 what MindSpore's 'same' pads at even sides.
+    Args:
+        same: at stride 2, pad as MindSpore's 'same' does for even H and W, in place of kernel // 2
+            zeros on every side.
     """
     around: int | tuple[int, ...] = kernel // 2
     if same and stride == 2 and kernel > 1:
@@ -38,13 +41,16 @@ def conv(
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm as PyTorch's default: eps 1e-5, and a running mean that keeps 0.9 of itself."""
-    # MindSpore's momentum is the share that is kept, PyTorch's 0.1 is the share that is replaced.
+    """Return a BatchNorm with PyTorch's defaults: eps 1e-5, and 0.9 of the running mean is kept."""
+    # MindSpore's momentum is the kept share; PyTorch's momentum of 0.1 is the replaced share.
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
 
 
 class BasicBlock(nn.Cell):
-    """Two 3x3 convolutions around a shortcut: N x in x H x W -> N x channels x H/stride x W/stride."""
+    """Two 3x3 convolutions beside a shortcut.
+
+    N x in x H x W -> N x channels x H/stride x W/stride.
+    """
 
     expansion = EXPANSIONS["basic"]
 
@@ -58,13 +64,16 @@ class BasicBlock(nn.Cell):
         self.downsample = shortcut(in_channels, channels, stride)
 
     def construct(self, x):
-        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn1(self.conv1(x)))  # N x channels x H/stride x W/stride
         out = self.bn2(self.conv2(out))
         return self.relu(out + self.downsample(x))
 
 
 class Bottleneck(nn.Cell):
-    """1x1, 3x3, 1x1 around a shortcut: N x in x H x W -> N x 4*channels x H/stride x W/stride."""
+    """A 1x1, a 3x3 and a 1x1 convolution beside a shortcut.
+
+    N x in x H x W -> N x 4*channels x H/stride x W/stride.
+    """
 
     expansion = EXPANSIONS["bottleneck"]
 
@@ -80,31 +89,39 @@ class Bottleneck(nn.Cell):
         self.downsample = shortcut(in_channels, channels * self.expansion, stride)
 
     def construct(self, x):
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = self.relu(self.bn1(self.conv1(x)))  # N x channels x H x W
+        out = self.relu(self.bn2(self.conv2(out)))  # N x channels x H/stride x W/stride
+        out = self.bn3(self.conv3(out))  # N x 4*channels x H/stride x W/stride
         return self.relu(out + self.downsample(x))
 
 
 def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Cell:
-    """The identity where a block keeps its input's shape, else a strided 1x1 convolution and BatchNorm."""
+    """Return a block's shortcut, N x in x H x W -> N x out x H/stride x W/stride.
+
+    It is the identity if the shapes are equal, else a strided 1x1 convolution and BatchNorm.
+    """
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     return nn.SequentialCell([conv(in_channels, out_channels, 1, stride), batch_norm(out_channels)])
 
 
-def zeros_beside(x, after: bool):
-    """A row of zeros on top and a column on the left, or at the bottom and right: N x C x H x W -> N x C x (H + 1) x (W + 1).
+def pad_for_pool(x, at_end: bool):
+    """Add one row and one column of zeros, N x C x H x W -> N x C x (H+1) x (W+1).
 
-    In front of a 3x3 'valid' pool of stride 2 the first equals PyTorch's max-pool with padding 1, because x has passed a ReLU
-    and its sides are even (the padding at the bottom and on the right is then never looked at); the second equals 'same'.
+    A 3x3 'valid' max-pool of stride 2 follows. x has passed a ReLU, so zeros never win over a
+    pixel; H and W are even.
+
+    Args:
+        at_end: False adds them on the top and left. The result of the pool then equals PyTorch's
+            with padding 1, whose bottom row and right column no window reaches at even sides.
+            True adds them at the bottom and right, which equals 'same'.
     """
-    # On a CPU nn.Pad takes ten times as long. MaxPool2d's own pad_mode='pad' turns into a 3-D pooling: eight times as slow
-    # as this, and no ONNX export.
-    row = ops.zeros_like(x[:, :, :1])
-    x = ops.concat((x, row) if after else (row, x), 2)
-    column = ops.zeros_like(x[:, :, :, :1])
-    return ops.concat((x, column) if after else (column, x), 3)
+    # nn.Pad needs ten times as long on a CPU. MaxPool2d's own pad_mode='pad' becomes a 3-D pooling,
+    # which is eight times as slow as this and cannot be exported to ONNX.
+    row = ops.zeros_like(x[:, :, :1])  # N x C x 1 x W
+    x = ops.concat((x, row) if at_end else (row, x), 2)
+    column = ops.zeros_like(x[:, :, :, :1])  # N x C x (H+1) x 1
+    return ops.concat((x, column) if at_end else (column, x), 3)
 
 
 Block = Union[BasicBlock, Bottleneck]
@@ -112,14 +129,16 @@ BLOCKS: dict[str, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class ResNet(nn.Cell):
-    """A ResNet without its classifier: N x 3 x H x W -> five feature maps, as specs.py lists them.
+    """A ResNet without its classifier: N x 3 x H x W -> five feature maps, listed in specs.py.
 
     Args:
         block: BasicBlock or Bottleneck.
-        layers: how many blocks each of the four stages has.
-        padding: one of specs.PADDINGS.
+        layers: the number of blocks in each of the four stages.
+        padding: a key of specs.PADDINGS.
 
-    `channels` holds the channels of the four stages, shallow to deep.
+    Attributes:
+        channels: the number of output channels of each of the four stages, shallow to deep.
+        padding: the argument.
     """
 
     def __init__(
@@ -127,7 +146,7 @@ class ResNet(nn.Cell):
     ):
         super().__init__()
         self.padding = padding
-        same, self.pads_after = PADDINGS[padding]
+        same, self.pool_pads_at_end = PADDINGS[padding]
         self.channels = tuple(width * block.expansion for width in WIDTHS)
         self.conv1 = conv(3, 64, 7, 2, same)
         self.bn1 = batch_norm(64)
@@ -135,6 +154,7 @@ class ResNet(nn.Cell):
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, pad_mode="valid")
         in_channels = 64
         stages = []
+        # The max-pool has halved H and W before stage 1.
         for width, depth, stride in zip(WIDTHS, layers, (1, 2, 2, 2)):
             blocks = [block(in_channels, width, stride, same)]
             in_channels = width * block.expansion
@@ -142,17 +162,22 @@ class ResNet(nn.Cell):
             stages.append(nn.SequentialCell(blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
 
-    @classmethod
-    def of(cls, name: str, padding: str = "explicit") -> ResNet:
-        """Return the encoder of a name in specs.ENCODERS."""
-        spec = ENCODERS[name]
-        return cls(BLOCKS[spec.block], spec.layers, padding)
-
     def construct(self, x):
-        """Returns (stem, stage 1, stage 2, stage 3, stage 4); specs.py has the shapes."""
-        stem = self.relu(self.bn1(self.conv1(x)))
-        stage1 = self.layer1(self.maxpool(zeros_beside(stem, self.pads_after)))
-        stage2 = self.layer2(stage1)
-        stage3 = self.layer3(stage2)
-        stage4 = self.layer4(stage3)
+        """Return (stem, stage 1, stage 2, stage 3, stage 4)."""
+        stem = self.relu(self.bn1(self.conv1(x)))  # N x 64 x H/2 x W/2
+        stage1 = self.layer1(self.maxpool(pad_for_pool(stem, self.pool_pads_at_end)))  # H/4 x W/4
+        stage2 = self.layer2(stage1)  # H/8 x W/8
+        stage3 = self.layer3(stage2)  # H/16 x W/16
+        stage4 = self.layer4(stage3)  # H/32 x W/32
         return stem, stage1, stage2, stage3, stage4
+
+
+def build_encoder(name: str, padding: str = "explicit") -> ResNet:
+    """Return an encoder with random weights.
+
+    Args:
+        name: a key of specs.ENCODERS.
+        padding: a key of specs.PADDINGS.
+    """
+    spec = ENCODERS[name]
+    return ResNet(BLOCKS[spec.block], spec.layers, padding)

@@ -1,4 +1,4 @@
-"""The weights of the lowest training loss, to which the plateau rule goes back."""
+"""Read the plateau checkpoint: the weights of the lowest training loss."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from dlinknet.files.fields import BadFields
 from dlinknet.training.schedules import PlateauRule, Schedule, schedule_from_dict
 
 
-def read_lowest(file: Path, schedule: Schedule) -> Checkpoint:
-    """Return the checkpoint with the weights of a plateau rule's lowest loss.
+def read_plateau(file: Path, schedule: Schedule) -> Checkpoint:
+    """Return the checkpoint whose weights had the lowest training loss so far.
+
+    Args:
+        file: LOG_NAME_plateau.ckpt.
+        schedule: the plateau rule that restores these weights.
 
     Raises:
-        InputError: the file is not whole, or has the weights of another loss.
+        InputError: the file is missing, not whole, or holds the weights of another loss.
+        RunFailed: the machine cannot read the file.
     """
     assert isinstance(schedule, PlateauRule)
     checkpoint = read_checkpoint(str(file))
@@ -23,11 +28,11 @@ def read_lowest(file: Path, schedule: Schedule) -> Checkpoint:
     except BadFields as error:
         raise InputError(file, f"does not say of which loss it is ({error})") from None
     if not isinstance(rule, PlateauRule) or rule.lowest_loss != schedule.lowest_loss:
-        # Of a later epoch: a kill after it was written, then a damaged `last`, and the run goes on
-        # from before that epoch.
+        # The file may be of a later epoch: the process was killed after it had written the file,
+        # `last` was damaged, and the run continued from an earlier checkpoint.
         raise InputError(
             file,
             f"does not hold the weights of loss {schedule.lowest_loss:.4f}, to which the training "
-            "has to go back",
+            "has to return",
         )
     return checkpoint
