@@ -1,4 +1,4 @@
-"""Several classes as a user has them: a tiny CamVid trained, scored, exported, compared and predicted."""
+"""Several classes, as a user has them: a tiny CamVid trained, scored, exported and predicted."""
 
 import csv
 import importlib.util
@@ -22,7 +22,7 @@ void: {name: void, colour: [0, 0, 0], values: [11]}
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A training of two epochs on six images of 60 x 90, sky above wood above road, void on the left."""
+    """Train two epochs on six images of 60 x 90: sky above wood above road, void on the left."""
     folder, rng = tmp_path_factory.mktemp("streets of classes"), np.random.default_rng(0)
     (folder / "table.yaml").write_text(TABLE)
     for part, count in (("train", 6), ("val", 2), ("test", 2)):
@@ -111,7 +111,10 @@ def evaluated(work):
 
 
 def test_the_figures_are_those_of_the_masks_on_disk(evaluated):
-    """Each class's IoU again, from the files alone and without our metrics; masks hold the data set's values."""
+    """Compute each class's IoU from the files alone, without the library's metrics.
+
+    Masks hold the data set's values.
+    """
     folder, printed = evaluated
     read = {
         place: np.stack([cv2.imread(str(folder / place.format(n)), -1) for n in range(2)])
@@ -220,7 +223,8 @@ def test_a_report_on_several_classes(evaluated):
         f"| iou_a_wood | {printed['iou_a_wood']} |",
         "![confusion](confusion.png)",
         "image, truth and prediction:",
-        "| epoch | train_loss | mean_iou | mean_class_recall | mean_image_dice | pixel_accuracy | learning_rate | seconds |",
+        "| epoch | train_loss | mean_iou | mean_class_recall "
+        "| mean_image_dice | pixel_accuracy | learning_rate | seconds |",
     ):
         assert words in text, text
     assert {path.name for path in report.iterdir()} >= {

@@ -14,7 +14,7 @@ from tests.conftest import command, refused, stripes, write_pair
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A working folder with training and validation images of several sizes, none a multiple of 32."""
+    """Make training and validation images of several sizes, none a multiple of 32."""
     folder = tmp_path_factory.mktemp("a folder with spaces")
     for number in range(6):
         write_pair(folder / "data" / "train", f"t{number}", *stripes(number, 60 + number % 3, 64))
@@ -118,7 +118,10 @@ def test_the_loss_falls_and_every_epoch_is_in_the_table(trained):
 
 
 def test_training_with_validation_compiles_two_graphs(trained):
-    """One step and one inference, though images have six sizes and the network changes its mode every epoch."""
+    """One step and one inference, though images have six sizes.
+
+    The network changes its mode every epoch.
+    """
     assert trained[2] == 2
 
 

@@ -1,4 +1,4 @@
-"""Mutations of a JSON value: something in it is dropped, retyped, nested, negated, made huge, or not a number."""
+"""Mutations of a JSON value: a part is dropped, retyped, nested, negated, made huge or NaN."""
 
 from __future__ import annotations
 

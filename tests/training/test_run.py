@@ -34,7 +34,7 @@ def pairs(stripe_data):
 
 
 def saved(identity, **settings):
-    """A run of these settings and data as a checkpoint's text gives it back, before its first step."""
+    """Return a run of these settings and data before its first step, as a checkpoint's text."""
     text = {
         **State().to_dict(),
         "epoch": 0,
@@ -79,7 +79,10 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs in one folder: a, and b which is newer and ran with batch_size 7; each with last and previous."""
+    """Make two runs in one folder, each with last and previous.
+
+    b is newer than a and ran with batch_size 7.
+    """
     for age, name in enumerate(["b_last", "b_previous", "a_last", "a_previous"]):
         path = tmp_path / f"{name}.ckpt"
         path.write_text(name)
@@ -282,7 +285,8 @@ def test_a_long_name_of_a_run(tmp_path, pairs, name):
         assert not left.exists()
     with pytest.raises(
         UserError,
-        match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter log_name",
+        match="^log_name makes '.*', which has a name of more than 255 bytes; "
+        "choose a shorter log_name",
     ):
         RunFiles(tmp_path / "new", name + "xyz").held({}).__enter__()
     assert not (tmp_path / "new").exists()
