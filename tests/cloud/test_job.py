@@ -390,7 +390,7 @@ def test_the_store_decides_where_a_job_goes_on(place, tmp_path):
             def __call__(self, arguments):
                 super().__call__(arguments)
                 self.found = Path(self.settings.resume).read_text()
-                if step == "step 1000":
+                if step == "step 1000":  # noqa: B023 - the class is used in this iteration only
                     raise KeyboardInterrupt
 
         run = Reading()

@@ -66,9 +66,8 @@ def test_a_training_says_and_keeps_what_it_did(work):
         and "mean_iou" in said
         and "best: mean_iou" in said
     )
-    rows = list(
-        csv.DictReader(open(folder / "out" / "weight01_dink34_epochs.csv", encoding="utf-8"))
-    )
+    with open(folder / "out" / "weight01_dink34_epochs.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert {
         "mean_iou",
         "mean_class_recall",
@@ -145,7 +144,8 @@ def test_the_figures_are_those_of_the_masks_on_disk(evaluated):
     assert (
         cv2.imread(str(folder / "scored" / "overlays" / "test0_overlay.jpg")).shape[1] == 3 * 90 + 8
     )
-    assert len(list(csv.DictReader(open(folder / "scored" / "images.csv", encoding="utf-8")))) == 2
+    with open(folder / "scored" / "images.csv", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 2
 
 
 @pytest.mark.skipif(not HAS_ONNX, reason="pip install -r requirements-onnx.txt")
@@ -187,7 +187,8 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
         cwd=folder,
     )
     assert result.returncode == 0, result.stderr
-    table = list(csv.DictReader(open(folder / "found" / "predictions.csv", encoding="utf-8")))
+    with open(folder / "found" / "predictions.csv", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
     for number in range(2):
         probability = np.load(folder / "found" / f"test{number}_probability.npy")
         mask = cv2.imread(str(folder / "found" / f"test{number}_mask.png"), -1)

@@ -67,10 +67,8 @@ def test_every_image_gets_a_mask_and_a_bad_one_is_named_at_the_end(weights, work
             *(f"overlays/{id}_overlay.jpg" for id in good),
         ]
     )
-    rows = {
-        row["id"]: row
-        for row in csv.DictReader(open(work / "out" / "predictions.csv", encoding="utf-8"))
-    }
+    with open(work / "out" / "predictions.csv", encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
     assert (
         list(rows) == ["half", *good, "text"] and rows["half"]["fault"] == "half_sat.jpg: truncated"
     )

@@ -136,7 +136,8 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
 
     counts = [(s.pair.id, s.counts) for s in scored]
     write_image_csv(counts, tmp_path / "images.csv", judge_of(ROADS))
-    rows = list(csv.DictReader(open(tmp_path / "images.csv", encoding="utf-8")))
+    with open(tmp_path / "images.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == ["m0", "m1", "m2"]
     assert float(rows[0]["road_iou"]) == pytest.approx(
         figures(scored[0].counts)["road_iou"], abs=1e-6
@@ -296,9 +297,8 @@ def test_work_ahead_and_behind_keeps_its_order_and_raises_in_its_turn():
         for number in range(9):
             writer.do(done.append, number)
     assert done == list(range(9))
-    with pytest.raises(ValueError, match="1"):
-        with BackgroundWriter() as writer:
-            writer.do(half, 1)
+    with pytest.raises(ValueError, match="1"), BackgroundWriter() as writer:
+        writer.do(half, 1)
 
 
 class Fixed:

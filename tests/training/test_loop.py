@@ -88,7 +88,8 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
         "one_plateau.ckpt",
         "one_previous.ckpt",
     ]
-    rows = list(csv.DictReader(open(files.path("epochs.csv"), encoding="utf-8")))
+    with open(files.path("epochs.csv"), encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["train_loss"]) < float(
         rows[0]["train_loss"]
     )

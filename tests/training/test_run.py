@@ -63,9 +63,9 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
     files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
     files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
     files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
-    with files.held(first_texts(settings(), pairs[:4], pairs[4:])):
-        with pytest.raises(UserError, match="another run is writing"):
-            files.held({}).__enter__()
+    texts_of_run = first_texts(settings(), pairs[:4], pairs[4:])
+    with files.held(texts_of_run), pytest.raises(UserError, match="another run is writing"):
+        files.held({}).__enter__()
     assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
     assert files.folder.joinpath(".w_other_last.4711.ckpt").exists()
     (aside,) = (p for p in files.folder.iterdir() if p.is_dir())
@@ -276,11 +276,10 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
 def test_a_long_name_of_a_run(tmp_path, pairs, name):
     """232 bytes and _before_20261127-120000 are 255; what a killed run left of it is removed."""
     files = RunFiles(tmp_path / "out", name)
-    with files.held(texts(f"--log_name={name}")):
-        with replacing(files.last) as temporary:
-            temporary.write_text("whole")
-            left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
-            left.write_text("half")
+    with files.held(texts(f"--log_name={name}")), replacing(files.last) as temporary:
+        temporary.write_text("whole")
+        left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
+        left.write_text("half")
     with files.held(texts(f"--log_name={name}")):
         assert not left.exists()
     with pytest.raises(
