@@ -120,14 +120,9 @@ def keep(name: str, values: dict[str, Any]) -> None:
 
 def machine() -> dict[str, Any]:
     """Return the processor, its cores and the versions of the packages."""
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in open("/proc/cpuinfo", encoding="utf-8")
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = (line.split(":")[1].strip() for line in file if line.startswith("model name"))
+        cpu = next(models, platform.processor())
     found = {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
     for package in ("mindspore", "torch", "opencv-python-headless", "numpy"):
         try:

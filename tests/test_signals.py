@@ -1,4 +1,7 @@
-"""How signals end a command: status, one line, nothing half written, in every state; and standard streams that are not there."""
+"""How signals end a command: the status, one line, nothing half written, in every state.
+
+Also: standard streams that do not exist.
+"""
 
 import os
 import signal
@@ -24,7 +27,8 @@ WORDS = {
 }
 STATES = {
     "in Python": "print('ready', flush=True)\nwhile True: pass",
-    "in C": "import hashlib\nprint('ready', flush=True)\nhashlib.pbkdf2_hmac('sha256', b'a', b'b', 10 ** 9)",
+    "in C": "import hashlib\nprint('ready', flush=True)\n"
+    "hashlib.pbkdf2_hmac('sha256', b'a', b'b', 10 ** 9)",
 }
 
 
@@ -54,7 +58,7 @@ def start(*command, environment=None, **kwargs):
 
 @pytest.fixture
 def run(tmp_path):
-    """run(code) -> the process of a command c.py that has called prepare() and said that it is ready."""
+    """Return run(code): the process of a command c.py, after prepare() and its line "ready"."""
     started = []
 
     def run(code, patience=4, **kwargs):
@@ -71,7 +75,10 @@ def run(tmp_path):
 
 
 def ended(process, number):
-    """What it printed after a signal; asserts that its status is the signal's, with one line on stderr, in time."""
+    """Return what the process printed after a signal.
+
+    Assert that it ended in time, with the signal's status and one line on stderr.
+    """
     begin = time.monotonic()
     out, err = process.communicate(timeout=60)
     assert time.monotonic() - begin < 5
@@ -99,7 +106,10 @@ def test_two_in_a_row_are_as_one(run, number, pause):
 
 
 def test_what_holds_the_interpreter_is_killed_with_one_line(run):
-    """sum() keeps the interpreter's lock to its end, as MindSpore does. A terminal sends SIGINT to the whole group."""
+    """sum() keeps the interpreter's lock to its end, as MindSpore does.
+
+    A terminal sends SIGINT to the whole group.
+    """
     code = "print('ready', flush=True)\nsum(range(10 ** 11))"
     asked, interrupted = run(code, 1), run(code, 1, start_new_session=True)
     time.sleep(0.2)
@@ -109,8 +119,8 @@ def test_what_holds_the_interpreter_is_killed_with_one_line(run):
         err = process.communicate(timeout=20)[1]
         assert process.returncode == -signal.SIGKILL
         assert (
-            err
-            == f"c.py: error: {WORDS[number]}; killed, because MindSpore did not come back in time; a is whole\n"
+            err == f"c.py: error: {WORDS[number]}; killed, "
+            "because MindSpore did not come back in time; a is whole\n"
         )
 
 
@@ -135,7 +145,10 @@ def test_a_lock_that_comes_free_in_time_is_no_reason_to_kill(run):
 
 def test_handlers_of_other_libraries_do_not_matter(run):
     """MindSpore's for SIGINT stays; one for SIGTERM is replaced again by take_back()."""
-    code = "libc = ctypes.CDLL(None)\nfor n in (2, 15): libc.signal(n, libc.abort)\nsignals.take_back()\nprint('ready', flush=True)\ntime.sleep(60)"
+    code = (
+        "libc = ctypes.CDLL(None)\nfor n in (2, 15): libc.signal(n, libc.abort)\n"
+        "signals.take_back()\nprint('ready', flush=True)\ntime.sleep(60)"
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         process = run(code)
         process.send_signal(number)
@@ -245,7 +258,8 @@ def test_a_failure_that_the_end_itself_causes_is_not_told(run):
 
 def test_a_full_pipe_does_not_keep_the_process(run):
     process = run(
-        "print('ready', flush=True)\nos.set_blocking(2, False)\ntry:\n    while True: os.write(2, bytes(4096))\n"
+        "print('ready', flush=True)\nos.set_blocking(2, False)\n"
+        "try:\n    while True: os.write(2, bytes(4096))\n"
         "except BlockingIOError: os.set_blocking(2, True)\nos.write(2, b'x')"
     )
     time.sleep(0.3)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterable, NamedTuple
+from typing import NamedTuple
 
 import mindspore as ms
 import numpy as np

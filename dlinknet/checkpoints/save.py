@@ -29,8 +29,9 @@ LOG_NAME_best.ckpt and LOG_NAME_plateau.ckpt hold the network only, a third of t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any
 
 import mindspore as ms
 import numpy as np

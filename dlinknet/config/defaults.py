@@ -28,7 +28,7 @@ class Defaults(NamedTuple):
     headings: dict[str, list[str]]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def defaults() -> Defaults:
     """Return the documents of dlinknet_config.yaml. The file is read once."""
     return Defaults(*_documents(DEFAULT_FILE))

@@ -5,8 +5,9 @@ Every mistake is a UserError of one line.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from dlinknet.config import command_line
 from dlinknet.config.command_line import did_you_mean

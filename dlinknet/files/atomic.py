@@ -6,9 +6,9 @@ import errno
 import glob
 import hashlib
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from dlinknet import signals
 

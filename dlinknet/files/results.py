@@ -9,10 +9,10 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Iterator
 
 from dlinknet import signals
 from dlinknet.errors import InputError, clipped, name_some

@@ -5,8 +5,9 @@ Pure NumPy; an engine computes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import islice, product
-from typing import Callable, Iterable, Iterator, cast
+from typing import Callable, cast
 
 import cv2
 import numpy as np

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from dlinknet.console import LOG, log_to_file
 from dlinknet.files.atomic import replacing, temporary_files, write_text

@@ -61,7 +61,10 @@ def target(folder: Path, name: str) -> Path:
 
 
 def run(program: Path, *arguments: str, **kwargs) -> subprocess.CompletedProcess:
-    """A program with leaks, overflows and undefined behaviour ending it with a report of many lines and a status of its own."""
+    """Run a program under the sanitizers.
+
+    A leak, an overflow or undefined behaviour ends it with status 99 and a long report.
+    """
     options = {
         "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99",

@@ -1,4 +1,7 @@
-"""The program with MindSpore's engine: built against the real C++ API of the 2.0 wheel, and started without an Ascend."""
+"""The program with MindSpore's engine, built against the C++ API of the 2.0 wheel.
+
+It is started without an Ascend.
+"""
 
 import importlib.util
 import json
@@ -23,7 +26,8 @@ pytestmark = [
     pytest.mark.skipif(
         not (WHEEL / "include" / "api" / "model.h").exists()
         or not (WHEEL / "lib" / "libmindspore.so").exists(),
-        reason="this MindSpore has no C++ API, which its wheel has up to 2.0: scripts/run_tests.sh --mindspore=2.0",
+        reason="this MindSpore has no C++ API, which its wheel has up to 2.0: "
+        "scripts/run_tests.sh --mindspore=2.0",
     ),
     pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there"),
 ]
@@ -48,7 +52,7 @@ def program(request, tmp_path_factory):
 
 
 def test_no_text_crosses_into_opencv(program):
-    """OpenCV's std::string is the new one; with ABI 0 ours is not, so that no function may pass any."""
+    """No function may pass std::string: OpenCV uses the new ABI, the program uses ABI 0."""
     symbols = subprocess.run(
         ["nm", "-D", "-C", "--undefined-only", str(program)],
         capture_output=True,
@@ -97,10 +101,12 @@ def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
     )
     assert result.returncode == 2, result.stderr
     assert result.stderr == (
-        "dlinknet_infer: error: --model: a.mindir cannot be made ready on Ascend 0: Common error code. "
+        "dlinknet_infer: error: --model: a.mindir cannot be made ready on Ascend 0: "
+        "Common error code. "
         "(/dev/davinci0 is missing: no such Ascend, or no driver?)\n"
     )
-    # Where the wheel's API tells, a file that cannot be read is told from a device that is not there.
+    # If the wheel's API allows it, the program reports an unreadable file and a missing device
+    # with different messages.
     (model / "b.mindir").write_bytes(b"no model")
     shutil.copy(model / "a.mindir.json", model / "b.mindir.json")
     result = build.run(

@@ -1,4 +1,7 @@
-"""The C++ program, built with the address and undefined-behaviour sanitizers: against Python, on damaged files, on mistakes."""
+"""The C++ program, built with the address and undefined-behaviour sanitizers.
+
+It is compared with Python, and it receives damaged files and wrong arguments.
+"""
 
 import importlib.util
 import json
@@ -137,7 +140,8 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
         (work / "data" / name).unlink()
     assert result.returncode == 1, result.stderr
     assert result.stderr.splitlines() == [
-        "1 files of other types were left out of data (other_sat.webp); .jpg, .jpeg, .png, .tif, .tiff are read",
+        "1 files of other types were left out of data (other_sat.webp); "
+        ".jpg, .jpeg, .png, .tif, .tiff are read",
         "left out cut_sat.png: cannot be decoded",
         "left out deep_sat.png: not 8 bits a channel (16); save it with 8",
         "left out half_sat.jpg: truncated",
@@ -261,7 +265,10 @@ def mutants(rng, originals, count):
 
 
 def test_damaged_images_and_descriptions_do_no_harm(folder, tmp_path):
-    """2400 of them through what the program reads its input with; a report of a sanitizer ends with status 99, a hang in the timeout."""
+    """Read 2400 damaged inputs with the program's own readers.
+
+    A sanitizer's report ends the program with status 99. A hang ends in the timeout.
+    """
     image = stripes(0, 40, 56)[0]
     encoded = [
         cv2.imencode(kind, picture)[1].tobytes()
@@ -330,7 +337,10 @@ def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, 
 def test_several_classes_of_resized_images_get_what_python_computes(
     folder, program, spread_checkpoint, tmp_path
 ):
-    """Maps one after the other in ID_sat.bin, the classes' values in ID_mask.png; the images' mean colour is taken off."""
+    """ID_sat.bin holds one map after the other, ID_mask.png the classes' values.
+
+    The images' mean colour is subtracted.
+    """
     from dlinknet.data.preprocess import Preprocessing
     from dlinknet.inference.description import path_of, read
     from dlinknet.inference.engines import OnnxEngine

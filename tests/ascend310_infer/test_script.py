@@ -1,4 +1,7 @@
-"""run_infer_310.sh on the CPU: a checkpoint, exported, run by the C++ program, scored without MindSpore."""
+"""run_infer_310.sh on the CPU.
+
+A checkpoint is exported, the C++ program runs it, and it is scored without MindSpore.
+"""
 
 import importlib.util
 import json
@@ -46,7 +49,7 @@ def build_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scored(spread_checkpoint, tmp_path_factory):
-    """Drawn scenes, LinkNet18 with random weights, its ONNX file for 160 x 160, and what eval.py says of it."""
+    """Return drawn scenes, a random LinkNet18's ONNX file for 160 x 160, and its eval scores."""
     folder, weights = (
         tmp_path_factory.mktemp("way around"),
         f"--trained_ckpt={spread_checkpoint('linknet18')}",

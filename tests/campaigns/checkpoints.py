@@ -116,7 +116,7 @@ def _training() -> tuple[Any, Any, dict[str, bytes]]:
             2,
             1,
         )
-        setattr(trainer.schedule, "lowest_loss", 0.5)
+        trainer.schedule.lowest_loss = 0.5
         trainer.records.save_weights(trainer.files.best, state, trainer.schedule)
         trainer.records.save_weights(trainer.files.plateau, state, trainer.schedule)
         trainer.records.save_last(state, trainer.schedule)

@@ -245,21 +245,7 @@ def make_folder(rng: Random) -> Case:
             )
         )
         path = Path(name + ending)
-        how, make = rng.choice(
-            (
-                ("a dangling link", lambda: path.symlink_to("nowhere")),
-                ("a link to itself", lambda: path.symlink_to(path.name)),
-                ("a link to a folder", lambda: path.symlink_to(".")),
-                ("a FIFO", lambda: os.mkfifo(path)),
-                ("a folder", path.mkdir),
-                ("a link to /dev/zero", lambda: path.symlink_to("/dev/zero")),
-                ("a link to /proc/self/mem", lambda: path.symlink_to("/proc/self/mem")),
-                ("a copy", lambda: path.write_bytes(Path("good_sat.jpg").read_bytes())),
-                ("an unreadable file", lambda: path.touch(0)),
-                ("a socket", lambda: _bind(path)),
-                ("an empty file", path.touch),
-            )
-        )
+        how, make = rng.choice(_odd_entries(path))
         try:
             make()
             said.append(f"{path.name[:30]!a}: {how}")
@@ -302,6 +288,23 @@ def make_folder(rng: Random) -> Case:
         return f"{len(read_pairs(place, place))} pairs"
 
     return Case(f"{place[:40]!a}; {'; '.join(said)}", run)
+
+
+def _odd_entries(path: Path) -> tuple[tuple[str, Callable[[], object]], ...]:
+    """Return (words, how to make it at `path`) for each odd thing in a folder."""
+    return (
+        ("a dangling link", lambda: path.symlink_to("nowhere")),
+        ("a link to itself", lambda: path.symlink_to(path.name)),
+        ("a link to a folder", lambda: path.symlink_to(".")),
+        ("a FIFO", lambda: os.mkfifo(path)),
+        ("a folder", path.mkdir),
+        ("a link to /dev/zero", lambda: path.symlink_to("/dev/zero")),
+        ("a link to /proc/self/mem", lambda: path.symlink_to("/proc/self/mem")),
+        ("a copy", lambda: path.write_bytes(Path("good_sat.jpg").read_bytes())),
+        ("an unreadable file", lambda: path.touch(0)),
+        ("a socket", lambda: _bind(path)),
+        ("an empty file", path.touch),
+    )
 
 
 def _bind(path: Path) -> None:

@@ -23,7 +23,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
-from typing import Any, Optional
+from typing import Any
 
 from dlinknet.console import columns
 from dlinknet.errors import UserError
@@ -155,7 +155,7 @@ class Campaign:
         self._keep(place, bool(wrong))
         return record
 
-    def _live(self, way: Way, place: Path, plan: Optional[Plan], number: int) -> dict[str, Any]:
+    def _live(self, way: Way, place: Path, plan: Plan | None, number: int) -> dict[str, Any]:
         """Start or resume the training once and disturb it as planned; return what came of it."""
         listed = place / f"events{number}"
         environment = {

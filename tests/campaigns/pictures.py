@@ -7,7 +7,7 @@ import io
 import struct
 import warnings
 from random import Random
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -64,7 +64,7 @@ class Picture(NamedTuple):
     data: bytes
     suffix: str
     said: str
-    colours: Optional[np.ndarray] = None
+    colours: np.ndarray | None = None
 
 
 def _noise(rng: Random, height: int, width: int, mode: str) -> Image.Image:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Optional
+from typing import Any
 
 from tests.campaigns.runs import NAME, Run, Way
 
@@ -154,9 +154,7 @@ def is_over(log: str) -> bool:
     return "training is done" in log or "nothing is left to train" in log
 
 
-def judge(
-    way: Way, plan: Optional[Plan], status: Optional[int], lines: list[str], log: str
-) -> list[str]:
+def judge(way: Way, plan: Plan | None, status: int | None, lines: list[str], log: str) -> list[str]:
     """Return what is wrong with an end: its status, its lines on stderr, tracebacks.
 
     Args:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import struct
 import zlib
 from random import Random
-from typing import Optional
 
 import numpy as np
 
@@ -48,8 +47,8 @@ def chunks_of(data: bytes) -> list[Chunk]:
 
 
 def draw(
-    rng: Random, height: int, width: int, samples: Optional[np.ndarray] = None
-) -> tuple[bytes, str, Optional[np.ndarray]]:
+    rng: Random, height: int, width: int, samples: np.ndarray | None = None
+) -> tuple[bytes, str, np.ndarray | None]:
     """Return (a PNG, what it is in words, its colours as H x W x 3 uint8 RGB, or None at 16 bits a
     channel).
 
@@ -120,9 +119,7 @@ def _rows(rng: Random, values: np.ndarray, depth: int) -> bytes:
     return b"".join(rows)
 
 
-def _colours(
-    values: np.ndarray, colour: int, depth: int, palette: np.ndarray
-) -> Optional[np.ndarray]:
+def _colours(values: np.ndarray, colour: int, depth: int, palette: np.ndarray) -> np.ndarray | None:
     if depth == 16:
         return None
     if colour == 3:

@@ -14,7 +14,7 @@ import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import cv2
 import yaml
@@ -197,7 +197,7 @@ class Run:
         """How long it has been running."""
         return time.monotonic() - self.start
 
-    def wait(self, seconds: float) -> Optional[int]:
+    def wait(self, seconds: float) -> int | None:
         """Return the exit status, or None where it has not ended in time."""
         try:
             return self.process.wait(seconds)

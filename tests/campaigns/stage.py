@@ -13,7 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Callable
 
 from tests.campaigns.plans import STRAY
 from tests.campaigns.runs import NAME, WAYS, prepare
@@ -95,7 +95,7 @@ def run(
     command: list[str],
     cwd: Path,
     setup: str = "",
-    environment: Optional[dict[str, str]] = None,
+    environment: dict[str, str] | None = None,
     seconds: float = SECONDS,
     while_running: Callable[[subprocess.Popen], None] = lambda process: None,
     wrapper: tuple[str, ...] = (),
@@ -192,7 +192,7 @@ def judged(
     place: str,
     done: str,
     ended: Ended,
-    expected: Union[int, tuple[int, ...]],
+    expected: int | tuple[int, ...],
     lost: str = "nothing",
     words: tuple[str, ...] = (),
 ) -> Row:

@@ -7,7 +7,7 @@ import lzma
 import struct
 import zlib
 from random import Random
-from typing import Callable, Optional
+from typing import Callable
 
 import numpy as np
 
@@ -38,7 +38,7 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, BANDS, ROWS, COUNTS, PLA
 Tags = dict  # tag -> (type, values)
 
 
-def draw(rng: Random, height: int, width: int) -> tuple[bytes, str, Optional[np.ndarray]]:
+def draw(rng: Random, height: int, width: int) -> tuple[bytes, str, np.ndarray | None]:
     """Return (a TIFF, what it is in words, its colours as H x W x 3 uint8 RGB, or None where it is
     not plain RGB or grey)."""
     bands, big, order = rng.choice((1, 3, 3, 4, 4, 2, 5)), rng.random() < 0.2, rng.choice("<>")

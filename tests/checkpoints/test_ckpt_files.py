@@ -1,4 +1,4 @@
-"""MindSpore's files as they are and as they lie: every claimed size is compared with the bytes that are there."""
+"""MindSpore's files, whole and damaged: every claimed size is compared with the bytes present."""
 
 import numpy as np
 import pytest

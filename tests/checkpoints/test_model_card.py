@@ -1,4 +1,4 @@
-"""What a trained network says of itself: it comes back as it was written, and nothing else is a card."""
+"""The model card of a trained network: it is read back as written, and nothing else is a card."""
 
 import json
 
@@ -146,6 +146,7 @@ def test_the_names_that_checkpoints_use_are_those_of_the_networks(mindspore, tmp
     for name in ("model", "padding", "decoder"):
         with pytest.raises(
             UserError,
-            match="f is a .*, which this dlinknet does not know; the checkpoint may be damaged or from a later",
+            match="f is a .*, which this dlinknet does not know; "
+            "the checkpoint may be damaged or from a later",
         ):
             parse_card({**ModelCard("linknet18").to_dict(), name: "x"}, "f")

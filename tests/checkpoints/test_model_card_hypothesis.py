@@ -1,4 +1,4 @@
-"""Model cards and class tables of any kind come back as they were written; any other dict is refused."""
+"""Any model card or class table is read back as it was written; any other dict is rejected."""
 
 import json
 from dataclasses import replace

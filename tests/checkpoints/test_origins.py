@@ -1,4 +1,4 @@
-"""Weights that users bring, in every shape: made here under each one's own names, taken, and computed with."""
+"""Weights that users bring, under every origin's own names: made here, loaded, computed with."""
 
 import re
 
@@ -211,7 +211,7 @@ def test_whatever_stands_in_front_of_a_resnet_is_taken_away(prefix):
         "explicit",
     )
     assert found.unused == sorted(["fc.weight", *beside])
-    # 20 convolutions and 20 norms of 4 tensors, and each is the one that it would be without a prefix.
+    # 20 convolutions, and 20 norms of 4 tensors; each has its value from the file without a prefix.
     assert len(found.tensors) == 100 and found.tensors == plain.tensors
     assert (
         found.tensors["encoder.layer2.0.downsample.1.moving_variance"]
@@ -299,7 +299,10 @@ def test_others_are_not_known():
 @pytest.mark.parametrize("padding", ["explicit", "same", "same_pool"])
 @pytest.mark.parametrize("block", ["BasicBlock", "Bottleneck"])
 def test_where_an_encoder_pads(mindspore, padding, block):
-    """Against an encoder of MindSpore's own 'same' layers, and of PyTorch's explicit padding, with the same weights."""
+    """Compare with an encoder of equal weights and the same padding.
+
+    One encoder uses MindSpore's own 'same' layers, the other PyTorch's explicit padding.
+    """
     from mindspore import nn
 
     from dlinknet.models.encoders import resnet

@@ -1,4 +1,7 @@
-"""PyTorch's files, read without PyTorch: written by PyTorch where it is installed, and by hand where they are hostile."""
+"""PyTorch's files, read without PyTorch.
+
+PyTorch writes them if it is installed. Hostile files are written by hand.
+"""
 
 import collections
 import io
@@ -289,11 +292,16 @@ def test_a_truncated_file_is_refused(tmp_path, layout):
 
 
 def read_limited(file):
-    """Reads a file in a process that may have 1 GB more than it starts with; returns the seconds that it took, and what it said."""
+    """Read a file in a process limited to 1 GB more than it starts with.
+
+    Return the seconds and the output.
+    """
     code = (
-        "import resource, sys, time; from pathlib import Path; from dlinknet.checkpoints.torch_files import BadTorchFile, read_torch\n"
+        "import resource, sys, time; from pathlib import Path; "
+        "from dlinknet.checkpoints.torch_files import BadTorchFile, read_torch\n"
         "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30),) * 2)\n"
+        "resource.setrlimit("
+        "resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30),) * 2)\n"
         "start = time.monotonic()\n"
         "try:\n    said = ' '.join(sorted(read_torch(Path(sys.argv[1]))))\n"
         "except BadTorchFile as error:\n    said = str(error)\n"
@@ -320,7 +328,7 @@ def as_zip(file, content, members=()):
     return file
 
 
-# Tuples of two, each twice the one before: 60 levels in 250 bytes, whose hash and text have 2^60 parts.
+# Nested tuples of two equal items: 60 levels in 250 bytes. Their hash and text have 2^60 parts.
 DEEP = b"(t" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
 START = b"\x80\x02"
 BOMBS = {

@@ -1,4 +1,4 @@
-"""Stores for the tests: a real one on loopback for the OBS SDK, and a folder behind a stand-in for moxing."""
+"""Stores for the tests: a real one on loopback for the OBS SDK, a folder for moxing's stand-in."""
 
 import os
 import sys

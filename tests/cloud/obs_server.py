@@ -1,4 +1,4 @@
-"""An object store on loopback that the OBS SDK talks to: moto's S3 server behind faults that a test may ask for."""
+"""An object store on loopback for the OBS SDK: moto's S3 server, with faults on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class ObsServer:
     """A store with one bucket of a name of its own.
 
     every: each so-many-th request is answered with 503.
-    cut: of requests with this method and this in their path, so many break off in the middle of the body: [method, text, count].
+    cut: [method, text, count]. This many requests with this method and this text in their path
+        break off in the middle of the body.
     """
 
     def __init__(self):

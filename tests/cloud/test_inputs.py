@@ -132,7 +132,8 @@ def test_the_file_that_a_folder_stands_for():
     assert chosen("resnet34.pth", "notes.txt", ".hidden.ckpt") == "resnet34.pth"
     with pytest.raises(
         InputError,
-        match=r"obs://b/run holds 2 files to choose from \(a_best.ckpt, b_best.ckpt\); name the file",
+        match=r"obs://b/run holds 2 files to choose from "
+        r"\(a_best.ckpt, b_best.ckpt\); name the file",
     ):
         chosen("b_best.ckpt", "a_best.ckpt", "c.ckpt")
     with pytest.raises(InputError, match="holds no file that ends with .ckpt, .th"):

@@ -1,4 +1,4 @@
-"""Whole jobs with a stand-in for the command: what it is called with, and what is where when it has ended."""
+"""Whole jobs with a stand-in for the command: its arguments, and the files left at the end."""
 
 import json
 import os
@@ -173,7 +173,10 @@ def test_an_evaluation_of_a_folders_best_with_masks_in_an_archive(place, tmp_pat
 
 
 def test_the_seeds_export(place, tmp_path):
-    """trained_ckpt as a path below /cache/checkpoint_path, which checkpoint_url fills, and a relative file_name."""
+    """trained_ckpt lies below /cache/checkpoint_path, filled by checkpoint_url.
+
+    file_name is relative.
+    """
     place.put("nets/model.ckpt", b"weights")
 
     def export(arguments):
@@ -201,7 +204,8 @@ def test_a_configuration_is_fetched_before_it_is_read(place, tmp_path):
     place.put("data/a_sat.jpg", b"x")
     place.put(
         "settings/mine.yaml",
-        f"enable_modelarts: True\nepoch_num: 5\nbatch_size: 9\ndata_url: {place.url('data')}\n".encode(),
+        b"enable_modelarts: True\nepoch_num: 5\nbatch_size: 9\n"
+        + f"data_url: {place.url('data')}\n".encode(),
     )
     for config_path in ("settings/mine.yaml", "settings"):
         run = Run()
@@ -386,7 +390,7 @@ def test_the_store_decides_where_a_job_goes_on(place, tmp_path):
             def __call__(self, arguments):
                 super().__call__(arguments)
                 self.found = Path(self.settings.resume).read_text()
-                if step == "step 1000":
+                if step == "step 1000":  # noqa: B023 - the class is used in this iteration only
                     raise KeyboardInterrupt
 
         run = Reading()
@@ -418,8 +422,9 @@ def slow(source, target):
     time.sleep(0.7)
     copy(source, target)
 moxing.file.copy = slow
-job.run(job.Command(lambda arguments: print("resumes", config.load(arguments, "").resume), ("data_path",), "output_path", "train"),
-        sys.argv[1:])
+def resume(arguments):
+    print("resumes", config.load(arguments, "").resume)
+job.run(job.Command(resume, ("data_path",), "output_path", "train"), sys.argv[1:])
 """
     started = []
     for rank in range(3):
@@ -593,7 +598,8 @@ def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
     code = (
         "import sys, json, runpy\nsys.argv = ['train.py', '--data_path=/no/such']\n"
         "try:\n    runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit:\n    pass\n"
-        "print(json.dumps([name for name in sys.modules if 'cloud' in name or name in ('obs', 'moxing')]))"
+        "print(json.dumps([name for name in sys.modules "
+        "if 'cloud' in name or name in ('obs', 'moxing')]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert json.loads(result.stdout.splitlines()[-1]) == [

@@ -37,7 +37,7 @@ except RunFailed as error:
 
 @pytest.fixture
 def processes(tmp_path):
-    """start(count, what, seconds) -> processes that share a folder, of which the work takes so long."""
+    """Return start(count, what, seconds), which starts processes that share a folder and a work."""
     started = []
 
     def start(count, what, seconds=0.5):

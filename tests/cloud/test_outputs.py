@@ -1,4 +1,4 @@
-"""What a job writes, on its way to the store while it is written, and when the job is ended from outside."""
+"""A job's outputs: uploaded while the job writes them, and when a signal ends the job."""
 
 import os
 import signal
@@ -77,7 +77,10 @@ def test_new_and_changed_files_go_while_the_job_runs(send, remote, tmp_path):
 def test_the_newest_checkpoint_goes_last_with_what_is_not_older(
     send, remote, tmp_path, monkeypatch
 ):
-    """It says what the others must hold: a job that dies in between leaves a store from which another can go on."""
+    """`last` says what the other files must hold, so it is uploaded after them.
+
+    If the job dies in between, another job can resume from the store.
+    """
     out, sent, lock = tmp_path / "out", [], threading.Lock()
     for name in ("a_last.ckpt", "a_best.ckpt", "a_plateau.ckpt", "b.txt"):
         (out / name).write_bytes(b"1")
@@ -156,7 +159,8 @@ with signals.rescuing(made.rescue):
     made.start()
     (out / "a_last.ckpt").write_text("step 7")
     print("ready", flush=True)
-    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10 ** 9)      # minutes, in which no handler of Python's runs
+    # Takes minutes, in which no Python signal handler runs.
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10 ** 9)
 """
     (tmp_path / "out").mkdir()
     process = subprocess.Popen(

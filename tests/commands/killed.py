@@ -1,7 +1,11 @@
-"""python killed.py MOMENT N ...: train.py with the other arguments, killed by SIGKILL at the Nth of such moments.
+"""python killed.py MOMENT N ...: run train.py with the other arguments, killed by SIGKILL.
 
-step: while a step computes. saving: while a checkpoint is written. renaming: when it is written and the one before it has been
-renamed, just before it takes its place. validation: when validation begins.
+The kill comes at the Nth such moment:
+step: while a step computes.
+saving: while a checkpoint is written.
+renaming: a checkpoint is written and the earlier one is renamed, but the new one is not yet in its
+place.
+validation: when validation begins.
 """
 
 import os

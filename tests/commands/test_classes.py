@@ -1,4 +1,4 @@
-"""Several classes as a user has them: a tiny CamVid trained, scored, exported, compared and predicted."""
+"""Several classes, as a user has them: a tiny CamVid trained, scored, exported and predicted."""
 
 import csv
 import importlib.util
@@ -22,7 +22,7 @@ void: {name: void, colour: [0, 0, 0], values: [11]}
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A training of two epochs on six images of 60 x 90, sky above wood above road, void on the left."""
+    """Train two epochs on six images of 60 x 90: sky above wood above road, void on the left."""
     folder, rng = tmp_path_factory.mktemp("streets of classes"), np.random.default_rng(0)
     (folder / "table.yaml").write_text(TABLE)
     for part, count in (("train", 6), ("val", 2), ("test", 2)):
@@ -66,9 +66,8 @@ def test_a_training_says_and_keeps_what_it_did(work):
         and "mean_iou" in said
         and "best: mean_iou" in said
     )
-    rows = list(
-        csv.DictReader(open(folder / "out" / "weight01_dink34_epochs.csv", encoding="utf-8"))
-    )
+    with open(folder / "out" / "weight01_dink34_epochs.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert {
         "mean_iou",
         "mean_class_recall",
@@ -111,7 +110,10 @@ def evaluated(work):
 
 
 def test_the_figures_are_those_of_the_masks_on_disk(evaluated):
-    """Each class's IoU again, from the files alone and without our metrics; masks hold the data set's values."""
+    """Compute each class's IoU from the files alone, without the library's metrics.
+
+    Masks hold the data set's values.
+    """
     folder, printed = evaluated
     read = {
         place: np.stack([cv2.imread(str(folder / place.format(n)), -1) for n in range(2)])
@@ -142,7 +144,8 @@ def test_the_figures_are_those_of_the_masks_on_disk(evaluated):
     assert (
         cv2.imread(str(folder / "scored" / "overlays" / "test0_overlay.jpg")).shape[1] == 3 * 90 + 8
     )
-    assert len(list(csv.DictReader(open(folder / "scored" / "images.csv", encoding="utf-8")))) == 2
+    with open(folder / "scored" / "images.csv", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 2
 
 
 @pytest.mark.skipif(not HAS_ONNX, reason="pip install -r requirements-onnx.txt")
@@ -184,7 +187,8 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
         cwd=folder,
     )
     assert result.returncode == 0, result.stderr
-    table = list(csv.DictReader(open(folder / "found" / "predictions.csv", encoding="utf-8")))
+    with open(folder / "found" / "predictions.csv", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
     for number in range(2):
         probability = np.load(folder / "found" / f"test{number}_probability.npy")
         mask = cv2.imread(str(folder / "found" / f"test{number}_mask.png"), -1)
@@ -220,7 +224,8 @@ def test_a_report_on_several_classes(evaluated):
         f"| iou_a_wood | {printed['iou_a_wood']} |",
         "![confusion](confusion.png)",
         "image, truth and prediction:",
-        "| epoch | train_loss | mean_iou | mean_class_recall | mean_image_dice | pixel_accuracy | learning_rate | seconds |",
+        "| epoch | train_loss | mean_iou | mean_class_recall "
+        "| mean_image_dice | pixel_accuracy | learning_rate | seconds |",
     ):
         assert words in text, text
     assert {path.name for path in report.iterdir()} >= {

@@ -10,7 +10,10 @@ from tests.conftest import command, refused
 
 @pytest.fixture(scope="module")
 def files(mindspore, networks, tmp_path_factory):
-    """An encoder as mindcv names it, a whole network as the reference does, and the tensors that both have under our names."""
+    """Write an encoder with mindcv's names and a whole network with the model zoo's names.
+
+    Return their folder and the whole network's tensors, by this project's names.
+    """
     folder = tmp_path_factory.mktemp("files of others")
     ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters()}
     mindcv = {

@@ -1,4 +1,4 @@
-"""export.py, describe.py and parity.py as a user runs them; eval.py and predict.py on what was exported."""
+"""export.py, profile and parity as a user runs them; eval.py and predict.py on the exports."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ needs_onnx = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def work(spread_checkpoint, tmp_path_factory):
-    """Images of 60 x 64 with masks, and a checkpoint's exports for 64 x 96 in every format that can be had."""
+    """Make images of 60 x 64 with masks, and a checkpoint's exports for 64 x 96 in every format."""
     folder = tmp_path_factory.mktemp("export")
     for number in range(3):
         write_pair(folder / "data", f"m{number}", *stripes(number, 60, 64), folder / "masks")
@@ -261,7 +261,10 @@ def test_export_refuses_in_one_line(work, arguments, words):
 
 
 def test_the_file_lands_beside_the_command_where_no_folder_is_named(work, tmp_path):
-    """As the seed says; the place is looked at, for the project's folder is not the test's to write to."""
+    """The model zoo's export does the same.
+
+    The test makes the target a folder, because it must not write into the project's folder.
+    """
     folder, checkpoint, _ = work
     (ROOT / "taken_by_a_test.mindir").mkdir()
     try:

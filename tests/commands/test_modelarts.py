@@ -1,6 +1,7 @@
-"""Training, evaluation and export as jobs, in processes of their own: what lies in the store before and after.
+"""Training, evaluation and export as jobs in their own processes: the store before and after.
 
-The default suite has the parts of this in tests/cloud; the whole takes a minute for each way, and .ci/run has it.
+tests/cloud tests the parts of this in the default suite. The whole takes a minute per store, so
+only .ci/run has it.
 """
 
 import csv
@@ -56,7 +57,7 @@ def place(request, tmp_path):
 
 @pytest.fixture
 def start(place, tmp_path):
-    """start(command, argument...) -> a job in a fresh container: another cache, another working folder."""
+    """Return start(command, argument...): a job in a container with its own cache and folder."""
     count = []
 
     def start(name, *arguments):

@@ -23,7 +23,7 @@ def postprocess(*arguments, cwd):
 
 @pytest.fixture
 def place(tmp_path):
-    """Two images of different sizes: 6 pixels of road found, 2 false, 4 missed, 18 of background."""
+    """Make two images of two sizes: 6 pixels of road found, 2 false, 4 missed, 18 background."""
     for id, truth, found in [
         ("a", [[1, 1, 1], [0, 0, 0]], [[1, 1, 0], [1, 0, 0]]),
         (
@@ -96,7 +96,7 @@ def test_a_word_too_many(place):
 
 
 def test_several_classes(tmp_path):
-    """2 x 3 pixels of sky (value 4), land (7) and void (9): of the five that count, four are right."""
+    """2 x 3 pixels of sky (value 4), land (7) and void (9): four of the five counted are right."""
     (tmp_path / "table.yaml").write_text(
         "classes:\n- {name: sky, colour: [0, 0, 1], values: [4]}\n"
         "- {name: land, colour: [0, 1, 0], values: [7]}\n"

@@ -19,7 +19,7 @@ def weights(spread_checkpoint):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """Images of several sizes with their masks, and beside them what is not an image or not whole."""
+    """Make images of several sizes with masks, and files that are no image or are damaged."""
     folder = tmp_path_factory.mktemp("a folder with spaces")
     for number, size in enumerate([(60, 64), (64, 50), (150, 200)]):
         write_pair(folder / "data", f"m{number}", *stripes(number, *size), folder / "masks")
@@ -52,7 +52,8 @@ def test_every_image_gets_a_mask_and_a_bad_one_is_named_at_the_end(weights, work
     result = predict(weights, work, "--predict_path=out", "--probabilities=png")
     refused(
         result,
-        "predict.py: error: 2 of 6 images could not be predicted (half_sat.jpg: truncated, text_sat.jpg: is no image)",
+        "predict.py: error: 2 of 6 images could not be predicted "
+        "(half_sat.jpg: truncated, text_sat.jpg: is no image)",
         status=1,
     )
     assert "left out half_sat.jpg: truncated" in result.stdout and "linknet18 from" in result.stdout
@@ -66,10 +67,8 @@ def test_every_image_gets_a_mask_and_a_bad_one_is_named_at_the_end(weights, work
             *(f"overlays/{id}_overlay.jpg" for id in good),
         ]
     )
-    rows = {
-        row["id"]: row
-        for row in csv.DictReader(open(work / "out" / "predictions.csv", encoding="utf-8"))
-    }
+    with open(work / "out" / "predictions.csv", encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
     assert (
         list(rows) == ["half", *good, "text"] and rows["half"]["fault"] == "half_sat.jpg: truncated"
     )
@@ -211,7 +210,8 @@ def test_a_report_on_a_run(weights, work):
     assert result.returncode == 0, result.stderr
     run.mkdir(exist_ok=True)
     (run / "w_config.yaml").write_text(
-        "model_name: linknet18\ndata_path: data\ntrain_size: 0\nbatch_size: 4\nlearning_rate: 0.0002\n"
+        "model_name: linknet18\ndata_path: data\ntrain_size: 0\n"
+        "batch_size: 4\nlearning_rate: 0.0002\n"
         "augment: flips\npretrained_ckpt: ''\nseed: 1\noptimizer: adamw\nschedule: cosine\n"
     )
     report = ["--output_path=run", "--log_name=w", f"--predict_path={scored}"]

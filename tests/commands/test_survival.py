@@ -1,4 +1,7 @@
-"""A training that is killed in the worst moments, resumed each time, ends with the weights of one that was left alone."""
+"""A training is killed at the worst moments and resumed each time.
+
+It ends with the weights of an undisturbed training.
+"""
 
 import csv
 import resource
@@ -25,7 +28,10 @@ TRAIN = [
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """Six images to train on, so three steps an epoch, and two to validate on; `whole` holds an undisturbed run."""
+    """Make six training images (three steps an epoch) and two for validation.
+
+    `whole` holds an undisturbed run.
+    """
     folder = tmp_path_factory.mktemp("survival")
     for number in range(6):
         write_pair(folder / "data" / "train", f"t{number}", *stripes(number))
@@ -116,7 +122,8 @@ def test_another_model_or_data_set_is_refused_and_nothing_lost(work):
     resume = ["--output_path=whole", "--resume"]
     refused(
         command("train.py", *resume, "--model_name=dlinknet34", cwd=work),
-        "resume: whole/weight01_dink34_last.ckpt is of another run: model_name was linknet18, is dlinknet34",
+        "resume: whole/weight01_dink34_last.ckpt is of another run: "
+        "model_name was linknet18, is dlinknet34",
     )
     refused(
         command("train.py", *resume, "--data_path=data/valid", cwd=work),

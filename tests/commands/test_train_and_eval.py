@@ -14,7 +14,7 @@ from tests.conftest import command, refused, stripes, write_pair
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A working folder with training and validation images of several sizes, none a multiple of 32."""
+    """Make training and validation images of several sizes, none a multiple of 32."""
     folder = tmp_path_factory.mktemp("a folder with spaces")
     for number in range(6):
         write_pair(folder / "data" / "train", f"t{number}", *stripes(number, 60 + number % 3, 64))
@@ -101,9 +101,8 @@ def test_the_log_says_what_ran_and_how_it_went(trained):
 
 
 def test_the_loss_falls_and_every_epoch_is_in_the_table(trained):
-    rows = list(
-        csv.DictReader(open(trained[0] / "output" / "weight01_dink34_epochs.csv", encoding="utf-8"))
-    )
+    with open(trained[0] / "output" / "weight01_dink34_epochs.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     losses = [float(row["train_loss"]) for row in rows]
     assert len(losses) == 3 and losses[2] < losses[0]
     assert {
@@ -118,7 +117,10 @@ def test_the_loss_falls_and_every_epoch_is_in_the_table(trained):
 
 
 def test_training_with_validation_compiles_two_graphs(trained):
-    """One step and one inference, though images have six sizes and the network changes its mode every epoch."""
+    """One step and one inference, though images have six sizes.
+
+    The network changes its mode every epoch.
+    """
     assert trained[2] == 2
 
 
@@ -207,10 +209,8 @@ def test_the_figures_are_those_of_the_masks_on_disk(evaluated):
     saved = json.loads((work / "predictions" / "figures.json").read_text())
     assert saved["images"] == 3 and saved["road_iou"] == pytest.approx(expected["road_iou"])
     # The training validated on the same images with the same weights.
-    best = max(
-        float(row["road_iou"])
-        for row in csv.DictReader(open(work / "output" / "weight01_dink34_epochs.csv"))
-    )
+    with open(work / "output" / "weight01_dink34_epochs.csv", encoding="utf-8") as file:
+        best = max(float(row["road_iou"]) for row in csv.DictReader(file))
     assert saved["road_iou"] == pytest.approx(best, abs=1e-9)
 
 

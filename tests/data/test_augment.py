@@ -1,4 +1,7 @@
-"""Augmentations: pure functions of an rng, image and mask together, right where the reference is wrong."""
+"""Augmentations: pure functions of an rng, for image and mask together.
+
+They are right where the model zoo's are wrong.
+"""
 
 import cv2
 import numpy as np
@@ -15,7 +18,10 @@ from dlinknet.data.augment import (
 
 
 class Drawn:
-    """An rng whose draws are written down: random() and uniform() and integers() return the next value of a list."""
+    """An rng with prepared draws.
+
+    random(), uniform() and integers() return the next value of a list.
+    """
 
     def __init__(self, *values):
         self.values = list(values)
@@ -37,7 +43,7 @@ class Drawn:
 
 
 def scene(height=48, width=48):
-    """An image whose blue channel is the mask, so that the two can be compared wherever they move."""
+    """Return an image whose blue channel is the mask, so that both can be compared."""
     rng = np.random.default_rng(0)
     mask = (cv2.GaussianBlur(rng.random((height, width)), (0, 0), 4) > 0.5).astype(np.uint8)
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)

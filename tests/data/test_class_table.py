@@ -86,7 +86,8 @@ def test_a_grey_image_with_transparency_is_an_index_mask(tmp_path):
 def test_an_index_mask_has_a_value_for_each_class(tmp_path):
     labels = np.array([[0, 1, 2]], np.uint8)
     assert table(tmp_path, count_void=True).written_mask(labels).tolist() == [[4, 7, 255]]
-    # Where one class has none, another's value could be its place: all of them are written as places.
+    # The index of a class without a value may be another class's value.
+    # So all classes are written as indices.
     assert table(
         tmp_path, count_void=True, void={"name": "void", "colour": [0, 0, 0]}
     ).written_mask(labels).tolist() == [[0, 1, 2]]
@@ -115,7 +116,7 @@ def test_palettes_of_all_tables_round_trip(tmp_path, file, count_void):
 
 
 def test_camvids_32_colours_are_fused_into_the_papers_classes(tmp_path):
-    """Each colour of CamVid's own list, by name, into the class that SegNet and LinkNet count it to."""
+    """Each colour of CamVid's list, by name, goes into the class that SegNet and LinkNet use."""
     fused = {
         "sky": ["128 128 128"],
         "building": ["192 0 128", "0 128 64", "128 0 0", "64 0 64", "64 192 0"],

@@ -1,4 +1,7 @@
-"""Values or colours, 8 bits or fewer: which reading of a mask is meant, worked out by hand on a table of three classes."""
+"""How a mask is read: as values or as colours, with 8 bits or fewer.
+
+The expected labels are worked out by hand on a table of three classes.
+"""
 
 import numpy as np
 import pytest
@@ -57,7 +60,7 @@ def test_a_palette_of_the_tables_colours_is_read_by_them(colours, expected, why)
 
 
 def test_a_palette_that_may_be_either_is_refused():
-    """Pascal VOC's palette, say: the used colours are the table's, but there are others beside them."""
+    """The table's colours are in use, but other colours too: Pascal VOC's palette, for example."""
     with pytest.raises(Unclear, match=r"index 0 is the colour \(128, 64, 128\)"):
         labels_of(palette(VIOLET, GREEN, BLACK, OTHER), coding())
 

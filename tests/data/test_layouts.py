@@ -193,7 +193,8 @@ def test_void_alone_is_no_fault_of_one_mask_but_of_all(camvid):
         match="valannot: every pixel of every mask is void; is the class table that of these masks",
     ):
         training_sets(asked)
-    # Index masks saved with three channels are colours that the table lacks: void, which counts as a class here.
+    # Index masks saved with three channels hold colours that the table lacks.
+    # These are void, which counts as a class here.
     for part in ("val_0", "val_1"):
         write(camvid / "valannot" / f"{part}.png", np.full((8, 12, 3), 3, np.uint8))
     with pytest.raises(

@@ -72,7 +72,10 @@ def test_canvases_hold_their_images_at_twice_the_area_at_most():
 
 
 def test_imagenets_mean_is_subtracted_from_each_channel():
-    """0.485 of red, 0.456 of green, 0.406 of blue, in BGR order, and nothing is divided by a deviation."""
+    """0.485 of red, 0.456 of green, 0.406 of blue, in BGR order.
+
+    Nothing is divided by a deviation.
+    """
     image = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     planes = to_input(image, preprocessing=CHOICES["imagenet_mean"])
     assert np.array_equal(
@@ -98,8 +101,11 @@ def test_resizing_makes_no_new_labels():
 
 @pytest.mark.parametrize("size", [48, 80, 160, 320, 384, 480, 720])
 def test_resizing_moves_no_label_against_its_image(size):
-    """Labels that are their own places, 0 to 239: each pixel's is, on average, where its centre lies in the mask. (No size here puts
-    a centre between two pixels.)"""
+    """Each label is its own column, 0 to 239.
+
+    On average, a resized pixel's label is the column of its centre in the mask. No size here puts
+    a centre between two pixels.
+    """
     places = np.arange(240, dtype=np.uint8)[None].repeat(8, 0)
     taken = resized(places, (8, size), labels=True)[0].astype(float)
     centres = (np.arange(size) + 0.5) * 240 / size - 0.5

@@ -45,7 +45,8 @@ def test_a_network_has_one_map_of_road():
     [
         (
             [road(0, 1), road(0, 1)],
-            "no mask marks any road: road must be 255 .at least 128., the largest value in these masks is 1",
+            "no mask marks any road: road must be 255 .at least 128., "
+            "the largest value in these masks is 1",
         ),
         ([road(0, 100), road(0)], ".*the largest value in these masks is 100"),
         (

@@ -77,7 +77,7 @@ def test_a_device_whose_libraries_are_missing_is_one_line(target, words):
 
 
 def test_what_is_called_for_a_device_is_known_to_this_mindspore():
-    """The settings of devices that are not here, given to this MindSpore, which ignores or takes them on a CPU."""
+    """On a CPU, this MindSpore ignores or accepts the settings of absent devices."""
     code = """
 import inspect
 from dlinknet.devices import runtime as r
@@ -93,7 +93,8 @@ if hasattr(mindspore, "set_device"):
     inspect.signature(mindspore.set_device).bind("Ascend", 3)
 else:
     mindspore.set_context(device_target="CPU", device_id=3)
-mindspore.set_auto_parallel_context(parallel_mode="data_parallel", gradients_mean=True, device_num=2)
+mindspore.set_auto_parallel_context(
+    parallel_mode="data_parallel", gradients_mean=True, device_num=2)
 for function in (communication.init, communication.get_rank, communication.get_group_size):
     inspect.signature(function).bind()
 print("all are known")
@@ -115,7 +116,7 @@ def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeyp
 
 
 def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch):
-    """The probe really runs in a process of its own; a GPU that only looks plugged in fails there."""
+    """The probe really runs in its own process; a GPU that only seems plugged in fails there."""
     if any(available.is_plugged_in(target) for target in available.NODES):
         pytest.skip("this machine has a device")
     monkeypatch.setattr(available, "is_plugged_in", lambda target: target == "GPU")
@@ -129,8 +130,10 @@ def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch)
 
 def test_what_the_user_has_set_in_the_environment_stays():
     code = (
-        "import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; from dlinknet.devices import runtime; "
-        "runtime._prepare_environment(); print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['GLOG_v'])"
+        "import os; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'; "
+        "from dlinknet.devices import runtime; "
+        "runtime._prepare_environment(); "
+        "print(os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['GLOG_v'])"
     )
     environment = {"PATH": "/usr/bin:/bin"}
     out = subprocess.run(

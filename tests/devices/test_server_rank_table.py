@@ -19,7 +19,8 @@ def make(file, devices, server_ip):
 def test_a_table_is_made_from_hccn_conf(tmp_path, monkeypatch):
     conf = tmp_path / "hccn.conf"
     conf.write_text(
-        "address_0=192.168.100.100\nnetmask_0=255.255.255.0\naddress_1=192.168.101.100\n# address_2=1.1.1.1\n"
+        "address_0=192.168.100.100\nnetmask_0=255.255.255.0\n"
+        "address_1=192.168.101.100\n# address_2=1.1.1.1\n"
         "address_10=192.168.110.100\n"
     )
     monkeypatch.setattr(server_rank_table, "HCCN_CONF", conf)
@@ -64,7 +65,8 @@ def test_a_table_is_made_from_hccn_tool(tmp_path, monkeypatch):
     """A stand-in that answers as the driver's tool does, for devices 4 and 5."""
     tool = tmp_path / "hccn_tool"
     tool.write_text(
-        '#!/bin/sh\n[ "$1 $3 $4" = "-i -ip -g" ] || exit 1\n[ "$2" -lt 6 ] || { echo "no device"; exit 1; }\n'
+        '#!/bin/sh\n[ "$1 $3 $4" = "-i -ip -g" ] || exit 1\n'
+        '[ "$2" -lt 6 ] || { echo "no device"; exit 1; }\n'
         'echo "ipaddr:192.168.10$2.101"\necho "netmask:255.255.255.0"\n'
     )
     tool.chmod(0o755)

@@ -79,7 +79,8 @@ def test_counts_are_added_and_then_divided_but_dice_is_a_mean_over_images():
         tally.add(counts)
     values = tally.figures(("x", "y"))
     assert values["mean_iou"] == pytest.approx((8 / 9 + 1 / 2) / 2)
-    # The first image has x alone, Dice 1; the second 0 for x and 2 / 3 for y; the third has no pixel that counts.
+    # The first image has x alone, Dice 1. The second has 0 for x and 2 / 3 for y.
+    # The third has no pixel that counts.
     assert (
         values["mean_image_dice"] == pytest.approx((1 + 1 / 3) / 2, abs=1e-8) and tally.images == 2
     )

@@ -74,7 +74,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
         name.split(" ")[0] for name in engines
     ]
     assert all(0 <= difference < 1e-5 for difference in values["compared"].values())
-    # Said by an engine that this test opens, on the arrays that the export computed: they are no constant.
+    # The export compared real outputs: an engine opened here gives the same on the same arrays.
     found = engine_of(target, mindspore)(planes.planes[0])
     assert (
         found.shape == (2, 64, 96)
@@ -86,7 +86,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
 
 @pytest.fixture(scope="module")
 def pixels(mindspore, spread_checkpoint):
-    """The same with pixels in and any size, or of one size where this MindSpore has no dynamic MINDIR."""
+    """Export with pixels in and any size, or one size if this MindSpore has no dynamic MINDIR."""
     from dlinknet.devices import runtime
 
     try:
@@ -173,7 +173,10 @@ def test_a_json_that_cannot_be_written_costs_nothing(mindspore, planes, tmp_path
 
 
 def broken(monkeypatch, file_format, planes):
-    """Makes the next export of a format wrong: what MindSpore writes of ONNX is left as it is; MINDIR gets other weights."""
+    """Make the next export of a format wrong.
+
+    For ONNX, MindSpore's output stays unrepaired. For MINDIR, other weights are written.
+    """
     from dlinknet.export import onnx
 
     if file_format == "ONNX":
@@ -234,7 +237,10 @@ def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
 
 
 def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):
-    """An untrained network says nearly the same everywhere: a difference that would pass there says nothing."""
+    """An untrained network gives nearly the same value everywhere.
+
+    A difference that passes there proves nothing.
+    """
     from dlinknet.checkpoints.save import save
 
     values = networks("linknet18")

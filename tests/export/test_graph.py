@@ -60,7 +60,8 @@ def test_a_whole_network_without_its_norms(mindspore, spread_checkpoint, model):
     assert not any(isinstance(cell, nn.BatchNorm2d) for _, cell in network.cells_and_names())
     names = [p.name for p in network.get_parameters()]
     assert len(set(names)) == len(names) and "encoder.conv1.bias" in names
-    # Each norm had two trained tensors; the encoder's convolutions have a bias now, the decoder's had one.
+    # Each norm had two trained tensors.
+    # The encoder's convolutions have a bias now; the decoder's had one before.
     encoders = sum(1 for norm in norms if norm.gamma.name.startswith("encoder."))
     assert len(network.trainable_params()) == count - 2 * len(norms) + encoders
     after = exported_graph(network, False)(image).asnumpy()

@@ -1,4 +1,4 @@
-"""What MindSpore's ONNX writer gets wrong, operator by operator: wrong as written, right when corrected."""
+"""MindSpore's ONNX writer, operator by operator: wrong without the repair, right with it."""
 
 import importlib.util
 

@@ -36,10 +36,9 @@ def names(folder: Path):
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     file = tmp_path / "a.txt"
     write_text(file, "one")
-    with pytest.raises(OSError):
-        with replacing(file) as temporary:
-            temporary.write_text("tw")
-            raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError), replacing(file) as temporary:
+        temporary.write_text("tw")
+        raise OSError(errno.ENOSPC, "No space left on device")
     assert file.read_text() == "one" and names(tmp_path) == ["a.txt"]
     write_text(file, "two")
     assert file.read_text() == "two"
@@ -72,10 +71,9 @@ def test_a_foreign_file_is_never_lost(tmp_path):
 
 def test_a_failed_run_leaves_the_earlier_results(tmp_path):
     write_results(tmp_path, "a_mask.png")
-    with pytest.raises(RuntimeError):
-        with replacing_results(tmp_path) as stage:
-            (stage / "b_mask.png").write_text("b")
-            raise RuntimeError
+    with pytest.raises(RuntimeError), replacing_results(tmp_path) as stage:
+        (stage / "b_mask.png").write_text("b")
+        raise RuntimeError
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
     refuse_foreign(tmp_path)
 
@@ -117,9 +115,9 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path):
         lambda: write_results(tmp_path, "b_mask.png"),
         lambda: new_folders(tmp_path, ["train"]).__enter__(),
     ):
-        with locked(tmp_path / LOCK):
-            with pytest.raises(UserError, match="another run is writing to"):
-                write()
+        refused = pytest.raises(UserError, match="another run is writing to")
+        with locked(tmp_path / LOCK), refused:
+            write()
     write_results(tmp_path, "a_mask.png")
     assert names(tmp_path) == [MANIFEST, "a_mask.png"]
 
@@ -193,9 +191,8 @@ def test_a_picture_that_is_too_long_for_its_format(tmp_path):
 
 
 def test_an_error_without_a_name_gets_the_files(tmp_path):
-    with pytest.raises(OSError) as error:
-        with replacing(tmp_path / "p.npy"):
-            raise OSError("9000000 requested and 24968 written")
+    with pytest.raises(OSError) as error, replacing(tmp_path / "p.npy"):
+        raise OSError("9000000 requested and 24968 written")
     assert (
         error.value.filename == str(tmp_path / "p.npy")
         and error.value.strerror == "No space left on device"
@@ -440,9 +437,8 @@ def test_a_lock_that_its_holder_has_removed_is_not_held(tmp_path, monkeypatch):
         flock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with pytest.raises(UserError, match="another run is writing"):
-        with locked(lock):
-            pytest.fail("two hold it")
+    with pytest.raises(UserError, match="another run is writing"), locked(lock):
+        pytest.fail("two hold it")
     assert lock.exists(), "it is the third's"
     os.close(calls[1])
     with locked(lock):

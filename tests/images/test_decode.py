@@ -1,4 +1,8 @@
-"""One decoder: what is in the file reaches the network, what the check passes is read, and the rest is refused with its reason."""
+"""One decoder for the check and the network.
+
+The network receives what is in the file, a file that passes the check can be read, and any other
+file is rejected with a reason.
+"""
 
 import io
 import os
@@ -47,7 +51,10 @@ def tiff(
     claimed=None,
     place=None,
 ):
-    """A TIFF of uncompressed pixels, tag by tag; `claimed` is another (height, width), `place` another offset of its strip."""
+    """Return a TIFF of uncompressed pixels, tag by tag.
+
+    `claimed` is a false (height, width), `place` a false offset of the strip.
+    """
     height, width, bands = pixels.shape
     data = pixels.tobytes() if planar == 1 else np.moveaxis(pixels, -1, 0).tobytes()
     out = (
@@ -186,7 +193,10 @@ def test_the_rest_is_refused_with_its_reason_by_check_and_reader_alike(
 
 
 def test_every_flipped_bit_of_a_png_is_seen_or_changes_nothing(tmp_path):
-    """Pillow does not look at checksums, libpng does: half of the damaged files passed the check and failed in an epoch."""
+    """libpng looks at checksums, Pillow does not.
+
+    Half of the damaged files once passed the check and failed in an epoch.
+    """
     mask = np.zeros((16, 16), np.uint8)
     mask[4:9] = 255
     data, refused = png(mask), 0
@@ -259,7 +269,10 @@ def test_an_image_is_read_to_its_end(tmp_path):
 
 @pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
 def test_sixteen_bit_colours_are_refused(tmp_path, name):
-    """Pillow calls them RGB as it does 8-bit ones, and OpenCV would divide them by 256: an 11-bit scene would be black."""
+    """Pillow calls them RGB, like 8-bit images.
+
+    OpenCV would divide them by 256, and an 11-bit scene would be black.
+    """
     cv2.imwrite(str(tmp_path / name), picture(8, 8).astype(np.uint16) * 8)
     with pytest.raises(BadImage, match=f"{name}: not 8 bits a channel"):
         prove(tmp_path / name)
@@ -294,7 +307,10 @@ def test_the_turn_of_exif_is_told_and_turns_nothing(tmp_path):
 
 
 def test_a_header_is_read_without_decoding(tmp_path, monkeypatch):
-    """Pillow decodes a whole PNG to look for an EXIF behind its pixels, and a fault of the pixels went by unseen then."""
+    """Pillow decodes a whole PNG to find an EXIF behind its pixels.
+
+    It once hid a fault in the pixels.
+    """
     files = [
         written(tmp_path, png(picture()), "a.png"),
         written(tmp_path, tiff(picture()), "a.tif"),
@@ -333,7 +349,10 @@ def test_a_small_file_that_claims_a_large_image_takes_no_memory(tmp_path):
     first, *rest = chunks(png(picture()))
     claim = joined([(b"IHDR", struct.pack(">II", 30000, 30000) + first[1][8:]), *rest])
     file = written(tmp_path, claim)
-    code = "import sys, pathlib\nfrom dlinknet.images.decode import *\ntry:\n    prove(pathlib.Path(sys.argv[1]))\nexcept BadImage as e:\n    print(e)"
+    code = (
+        "import sys, pathlib\nfrom dlinknet.images.decode import *\n"
+        "try:\n    prove(pathlib.Path(sys.argv[1]))\nexcept BadImage as e:\n    print(e)"
+    )
     limit = 2 << 30
     told = subprocess.run(
         [sys.executable, "-c", code, str(file)],

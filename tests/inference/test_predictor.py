@@ -21,7 +21,10 @@ from tests.conftest import stripes, write_pair
 
 @pytest.fixture(scope="module")
 def brightness(mindspore):
-    """A network whose logit is the blue channel of the pixel to the left: cheap, exact, and not symmetric."""
+    """Build a network whose logit is the blue channel of the pixel to the left.
+
+    It is cheap, exact, and not symmetric.
+    """
     from mindspore import nn
 
     class Left(nn.Cell):
@@ -133,7 +136,8 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
 
     counts = [(s.pair.id, s.counts) for s in scored]
     write_image_csv(counts, tmp_path / "images.csv", judge_of(ROADS))
-    rows = list(csv.DictReader(open(tmp_path / "images.csv", encoding="utf-8")))
+    with open(tmp_path / "images.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == ["m0", "m1", "m2"]
     assert float(rows[0]["road_iou"]) == pytest.approx(
         figures(scored[0].counts)["road_iou"], abs=1e-6
@@ -181,7 +185,10 @@ def test_the_references_three_lines_are_there_and_say_whose_iou_it_is():
 )
 @pytest.mark.parametrize("tta", [False, True])
 def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, tta):
-    """A network that sees one pixel around: blended values are equal to rounding, the others to the bit."""
+    """The network sees one pixel around.
+
+    Blended values agree to rounding, the others bit by bit.
+    """
     from dlinknet.inference.predictor import Predictor, views_of
     from dlinknet.inference.tiles import along, blend_weights
 
@@ -246,7 +253,7 @@ def test_a_tile_counts_from_three_eighths_of_the_overlap_on(brightness):
 
 
 def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
-    """D-LinkNet34 sees about 1000 pixels far, so two tiles that share 2112 give what the whole gives.
+    """D-LinkNet34 sees about 1000 pixels far, so tiles with an overlap of 2112 equal the whole.
 
     Not to the bit: oneDNN adds in another order where an image has another width.
     """
@@ -290,13 +297,15 @@ def test_work_ahead_and_behind_keeps_its_order_and_raises_in_its_turn():
         for number in range(9):
             writer.do(done.append, number)
     assert done == list(range(9))
-    with pytest.raises(ValueError, match="1"):
-        with BackgroundWriter() as writer:
-            writer.do(half, 1)
+    with pytest.raises(ValueError, match="1"), BackgroundWriter() as writer:
+        writer.do(half, 1)
 
 
 class Fixed:
-    """An engine that takes so many images of one size: the network above in NumPy, which notes what it was given."""
+    """An engine with a fixed batch and image size: the network above in NumPy.
+
+    It records its inputs.
+    """
 
     def __init__(self, batch, size):
         self.batch, self.size, self.given = batch, size, []

@@ -5,7 +5,10 @@ import pytest
 
 
 def conv_transpose(x, weight, stride, padding, output_padding=0):
-    """The transposed convolution from its definition: each input pixel adds its kernel to the output. C x H x W -> O x ..."""
+    """Compute the transposed convolution by its definition, from C x H x W to O x ...
+
+    Each input pixel adds its kernel to the output.
+    """
     channels, outputs, kernel, _ = weight.shape
     height, width = ((side - 1) * stride + kernel + output_padding for side in x.shape[1:])
     full = np.zeros((outputs, height, width))

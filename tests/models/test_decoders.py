@@ -1,4 +1,4 @@
-"""The decoder's kinds: against PyTorch on equal weights, and against each other where they are equivalent."""
+"""The kinds of decoder: compared with PyTorch on equal weights, and with equivalent kinds."""
 
 import numpy as np
 import pytest
@@ -65,9 +65,11 @@ def test_every_parameter_receives_pytorchs_gradient(mindspore, networks, referen
 
 
 def as_sub_pixel(weight, bias):
-    """The sub-pixel convolution's weight and bias for those of a transposed one of stride 2 and padding 1, in x out x k x k.
+    """Return a sub-pixel convolution's weight and bias for a transposed one's, in x out x k x k.
 
-    Its output at 2y + i takes the input at y + d with the tap i + 1 - 2d, where there is one.
+    The transposed convolution has stride 2 and padding 1.
+    In the sub-pixel one, the output at 2y + i reads the input at y + d with the tap i + 1 - 2d, if
+    that tap exists.
     """
     inputs, outputs, side, _ = weight.shape
     found = np.zeros((4 * outputs, inputs, 3, 3), np.float32)
@@ -82,7 +84,10 @@ def as_sub_pixel(weight, bias):
 
 @pytest.mark.parametrize("side", [3, 4])
 def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
-    """With equal weights where the two are equivalent: the decoder's 3x3 and the head's 4x4 up-convolution, to rounding."""
+    """Use equal weights for two equivalent layers; they agree to rounding.
+
+    The layers are the decoder's 3x3 and the head's 4x4 up-convolution.
+    """
     from dlinknet.checkpoints.load import set_value
     from dlinknet.models.blocks import SubPixel, double_transposed, up_conv
 

@@ -1,4 +1,4 @@
-"""The networks against PyTorch on equal weights: logits, gradients, BatchNorm's running statistics."""
+"""The networks against PyTorch on equal weights: logits, gradients, BatchNorm's running values."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ slow = pytest.mark.slow
 SOME = [
     pytest.param(name, marks=[] if name in ("dlinknet34", "linknet18") else slow) for name in MODELS
 ]
-# LinkNet18's: LinkNet34's, less a ResNet34 of 21 284 672, and a ResNet18 of 11 176 512 in its place.
+# LinkNet18: LinkNet34's, less ResNet34's 21 284 672, plus ResNet18's 11 176 512.
 PARAMETERS = {
     "dlinknet34": 31_096_129,
     "dlinknet50": 217_645_089,
@@ -39,7 +39,10 @@ def weights_of(network):
 
 @pytest.fixture(scope="module")
 def our_gradients(mindspore, networks):
-    """compute(model, size, training, seed) -> (loss, {name: gradient}, weights before, weights after)."""
+    """Return compute(model, size, training, seed).
+
+    It returns (loss, {name: gradient}, weights before, weights after).
+    """
     from dlinknet.training.losses import DiceBCELoss
 
     functions = {}
@@ -113,8 +116,9 @@ def test_logits_equal_pytorch(mindspore, networks, reference, model, size):
 def test_gradients_equal_pytorch_with_fixed_batch_norm(our_gradients, reference, model, size):
     """Within 1e-3 of the largest value of each tensor, all tensors of one batch together.
 
-    PyTorch computes in float64 here: in float32, rounding now and then decides the sign of a pixel at a ReLU, and gradients
-    are off by that pixel's share, 1e-3 to 3e-2, in either library. Ours has such batches too, but a fault would be in all.
+    PyTorch computes in float64 here. In float32, rounding sometimes decides the sign of a pixel at
+    a ReLU. The gradients are then off by that pixel's share, 1e-3 to 3e-2, in either library.
+    MindSpore has such batches too, but a fault would be in all batches.
     """
     import torch
 
@@ -150,8 +154,8 @@ def in_front_of_norm(name):
 def test_gradients_in_training_are_as_exact_as_pytorchs(our_gradients, reference, model):
     """The distance to a float64 computation, per tensor, is at most twice PyTorch's.
 
-    A pixel whose sign at a ReLU is decided by rounding moves a whole gradient by 1e-3 or so, in either library by chance;
-    the median over six batches leaves that chance out.
+    If rounding decides a pixel's sign at a ReLU, the whole gradient moves by about 1e-3. This
+    happens by chance in either library. The median over six batches excludes it.
     """
     import torch
 

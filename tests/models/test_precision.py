@@ -15,7 +15,10 @@ def batch():
 
 @pytest.fixture(scope="module")
 def trained(mindspore, batch):
-    """trained(level) -> (losses of three steps, network, types that BatchNorm and a convolution were given)."""
+    """Return trained(level).
+
+    It returns (losses of three steps, network, input types of BatchNorm and a convolution).
+    """
     from mindspore import Tensor, amp, nn
 
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet

@@ -55,7 +55,10 @@ def test_a_small_network_by_hand(mindspore, eagerly):
 
 
 def test_resnet34_at_224_as_published(mindspore, eagerly):
-    """3.6 G multiply-adds (He et al., table 1); torchvision says 3.664 with the classifier's 512 x 1000."""
+    """He et al., table 1: 3.6 G multiply-adds.
+
+    torchvision says 3.664 with the classifier's 512 x 1000.
+    """
     from dlinknet.models import profile as room
     from dlinknet.models.encoders.resnet import build_encoder
 
@@ -108,7 +111,10 @@ def test_a_network_runs_at_the_size_that_was_worked_out(
 
 
 def test_the_notebooks_figures_by_the_notebooks_counting(mindspore, eagerly):
-    """11.341829 M parameters and 9.613157376 GFLOPs at 640 x 320, as it prints them, and 320 x 320 out of 320 x 320."""
+    """The notebook prints 11.341829 M parameters and 9.613157376 GFLOPs at 640 x 320.
+
+    It counts 320 x 320 out of 320 x 320.
+    """
     from dlinknet.models import build
     from dlinknet.models import profile as room
 

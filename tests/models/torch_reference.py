@@ -1,6 +1,7 @@
-"""D-LinkNet and LinkNet once more, as plain PyTorch functions over a dict of weights: what ours is compared with.
+"""D-LinkNet and LinkNet as plain PyTorch functions over a dict of weights, for comparison.
 
-Written from the papers and the authors' layer table, with none of our code. The dict holds tensors by our parameters' names.
+Written from the papers and the authors' layer table, without this project's code. The dict's keys
+are this project's parameter names.
 """
 
 import torch
@@ -16,7 +17,7 @@ DEPTHS = {
 
 
 class Reference:
-    """forward(images) -> logits with the given weights; BatchNorm with batch statistics when `training`."""
+    """Compute logits by forward(images); BatchNorm uses batch statistics if `training`."""
 
     def __init__(self, weights: dict, model: str, training: bool):
         self.w, self.model, self.training = weights, model, training
@@ -41,7 +42,11 @@ class Reference:
         return F.conv_transpose2d(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"), **kwargs)
 
     def sub_pixel(self, x, name):
-        """PyTorch's pixel_shuffle wants a map's four channels side by side, ours are a quarter of all channels apart."""
+        """Compute a sub-pixel convolution.
+
+        PyTorch's pixel_shuffle expects a map's four channels side by side. Here they lie a quarter
+        of all channels apart.
+        """
         x = self.conv(x, name, padding=1)
         return F.pixel_shuffle(x.unflatten(1, (4, -1)).transpose(1, 2).flatten(1, 2), 2)
 
@@ -117,14 +122,20 @@ class Reference:
 
 
 def dice_bce(logits, truth):
-    """Binary cross-entropy from its definition on probabilities, plus 1 - Dice with one pixel added above and below."""
+    """Return binary cross-entropy by its definition on probabilities, plus 1 - Dice.
+
+    Dice has one pixel added above and below.
+    """
     p = torch.sigmoid(logits)
     bce = -(truth * F.logsigmoid(logits) + (1 - truth) * F.logsigmoid(-logits)).mean()
     return bce + 1 - (2 * (p * truth).sum() + 1) / (p.sum() + truth.sum() + 1)
 
 
 def gradients(weights: dict, model: str, images, truth, training: bool, dtype) -> tuple:
-    """(loss, {name: gradient}, weights after) computed in `dtype`; BatchNorm's running statistics move when training."""
+    """Return (loss, {name: gradient}, weights after), computed in `dtype`.
+
+    BatchNorm's running statistics move if `training`.
+    """
     tensors = {name: torch.tensor(value, dtype=dtype) for name, value in weights.items()}
     learnt = {name: t.requires_grad_() for name, t in tensors.items() if "moving_" not in name}
     network = Reference(tensors, model, training)

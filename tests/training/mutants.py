@@ -1,11 +1,12 @@
-"""Mutations of a JSON value: something in it is dropped, retyped, nested, negated, made huge, or not a number."""
+"""Mutations of a JSON value: a part is dropped, retyped, nested, negated, made huge or NaN."""
 
 from __future__ import annotations
 
 import copy
 import math
 import random
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 INSTEAD = (
     None,

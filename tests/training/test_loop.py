@@ -88,7 +88,8 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
         "one_plateau.ckpt",
         "one_previous.ckpt",
     ]
-    rows = list(csv.DictReader(open(files.path("epochs.csv"), encoding="utf-8")))
+    with open(files.path("epochs.csv"), encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["train_loss"]) < float(
         rows[0]["train_loss"]
     )
@@ -184,7 +185,8 @@ def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
     )
     with pytest.raises(
         RunFailed,
-        match="epoch 2, step 4, even with a loss scale of 1; .*last.ckpt is whole .epoch 1, step 2.",
+        match="epoch 2, step 4, even with a loss scale of 1; "
+        ".*last.ckpt is whole .epoch 1, step 2.",
     ):
         trainer.run()
 
@@ -246,7 +248,8 @@ def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, m
 
     monkeypatch.setattr(trainer, "_train_epoch", train_epoch)
     trainer.run()
-    # Epoch 2 was the lowest. Epochs 3, 4, 5 run on; 6 is the fourth without a lower loss: from then on 2's weights are back.
+    # Epoch 2 has the lowest loss. Epochs 3, 4 and 5 run on. 6 is the fourth without a lower loss:
+    # from then on, epoch 2's weights are back.
     assert [at_start for _, at_start, _ in seen[2:]] == [2, 3, 4, 5, 2, 2, 2]
     assert [rate for _, _, rate in seen] == pytest.approx([2e-3] * 6 + [4e-4, 8e-5, 1.6e-5])
     assert (
@@ -332,8 +335,10 @@ def test_too_little_memory_is_one_line_with_the_size_of_a_step(make, error):
     with pytest.raises(RunFailed) as failure:
         trainer.run()
     assert str(failure.value) == (
-        "out of memory with a step of 3 x 32 x 32 (batch x height x width): lower --batch_size or --train_size, for its validation "
-        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); --resume goes on from it"
+        "out of memory with a step of 3 x 32 x 32 (batch x height x width): "
+        "lower --batch_size or --train_size, for its validation "
+        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); "
+        "--resume goes on from it"
     )
 
 

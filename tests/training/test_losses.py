@@ -36,7 +36,8 @@ def test_by_hand(loss):
     # p = 1/2 everywhere, 2 of 4 pixels road: BCE = ln 2, Dice = (2 * 1 + 1) / (2 + 2 + 1) = 3/5
     value, _ = loss(image(0, 0, 0, 0), image(1, 1, 0, 0))
     assert value == pytest.approx(math.log(2) + 0.4, abs=1e-6)
-    # p = 3/4 at one road pixel, 1/4 elsewhere: BCE = ln 4/3, Dice = (2 * 3/4 + 1) / (3/2 + 1 + 1) = 5/7
+    # p = 3/4 at one road pixel, 1/4 elsewhere:
+    # BCE = ln 4/3, Dice = (2 * 3/4 + 1) / (3/2 + 1 + 1) = 5/7
     k = math.log(3)
     value, _ = loss(image(k, -k, -k, -k), image(1, 0, 0, 0))
     assert value == pytest.approx(math.log(4 / 3) + 2 / 7, abs=1e-6)
@@ -99,7 +100,8 @@ def test_cross_entropy_by_hand(cross_entropy):
     truth = np.array([0, 1, 2, 255]).reshape(1, 1, 2, 2)
     value, gradient = cross_entropy(np.zeros((1, 3, 2, 2)), truth)
     assert value == pytest.approx(math.log(3), abs=1e-5)
-    # The slope is w * (p - 1 or 0) / sum(w) = 1 * (1/3 - 1) / 8 at the first pixel, 0 at the one that does not count.
+    # The slope is w * (p - 1 or 0) / sum(w) = 1 * (1/3 - 1) / 8 at the first pixel.
+    # It is 0 at the pixel that does not count.
     assert (
         gradient[0, :, 0, 0] == pytest.approx([-2 / 24, 1 / 24, 1 / 24], abs=1e-6)
         and not gradient[0, :, 1, 1].any()

@@ -243,7 +243,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage,
     ],
 )
 def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, optimizer):  # noqa: F811
-    """Cut in the middle of the second epoch; the rates of each step, and at the end every tensor, are those of a whole run."""
+    """Stop in the middle of the second epoch.
+
+    The rates of each step and every tensor at the end equal a whole run's.
+    """
     asked = [
         f"--schedule={schedule}",
         f"--optimizer={optimizer}",
@@ -286,7 +289,11 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
 
 @pytest.fixture
 def rewritten(make, monkeypatch):  # noqa: F811
-    """(a trainer whose run has ended two of three epochs, rewrite(text) -> its `last` with another text, without writing it)."""
+    """Return (trainer, rewrite).
+
+    The trainer's run has ended two of three epochs. rewrite(text) returns its `last` with another
+    text, without writing it.
+    """
     from dlinknet.checkpoints import read as reading
     from dlinknet.training.progress import Position
 

@@ -34,7 +34,7 @@ def pairs(stripe_data):
 
 
 def saved(identity, **settings):
-    """A run of these settings and data as a checkpoint's text gives it back, before its first step."""
+    """Return a run of these settings and data before its first step, as a checkpoint's text."""
     text = {
         **State().to_dict(),
         "epoch": 0,
@@ -79,7 +79,10 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs in one folder: a, and b which is newer and ran with batch_size 7; each with last and previous."""
+    """Make two runs in one folder, each with last and previous.
+
+    b is newer than a and ran with batch_size 7.
+    """
     for age, name in enumerate(["b_last", "b_previous", "a_last", "a_previous"]):
         path = tmp_path / f"{name}.ckpt"
         path.write_text(name)
@@ -273,16 +276,16 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
 def test_a_long_name_of_a_run(tmp_path, pairs, name):
     """232 bytes and _before_20261127-120000 are 255; what a killed run left of it is removed."""
     files = RunFiles(tmp_path / "out", name)
-    with files.reserved(texts(f"--log_name={name}")):
-        with replacing(files.last) as temporary:
-            temporary.write_text("whole")
-            left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
-            left.write_text("half")
+    with files.reserved(texts(f"--log_name={name}")), replacing(files.last) as temporary:
+        temporary.write_text("whole")
+        left = temporary.with_name(temporary.name.replace(f".{os.getpid()}.", ".4711."))
+        left.write_text("half")
     with files.reserved(texts(f"--log_name={name}")):
         assert not left.exists()
     with pytest.raises(
         UserError,
-        match="^log_name makes '.*', which has a name of more than 255 bytes; choose a shorter log_name",
+        match="^log_name makes '.*', which has a name of more than 255 bytes; "
+        "choose a shorter log_name",
     ):
         RunFiles(tmp_path / "new", name + "xyz").reserved({}).__enter__()
     assert not (tmp_path / "new").exists()

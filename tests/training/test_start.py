@@ -1,4 +1,8 @@
-"""What a training starts from: a whole network is fine-tuned if the command line names it, its last layer re-made for other classes."""
+"""The weights that a training starts from.
+
+If the command line names a whole network, it is fine-tuned. For other classes, its last layer is
+created again.
+"""
 
 import numpy as np
 import pytest
@@ -44,8 +48,8 @@ def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoi
         np.array_equal(found[name], tensors[name]) for name in tensors
     )
     assert (
-        f"encoder, decoder and head: {len(tensors)} of {len(tensors)} tensors from {file} (linknet18)"
-        == line
+        f"encoder, decoder and head: {len(tensors)} of {len(tensors)} tensors "
+        f"from {file} (linknet18)" == line
     )
 
 
@@ -61,7 +65,8 @@ def test_the_last_layer_starts_anew_for_other_classes(start, spread_checkpoint):
     }
     assert found["head.conv2.weight"].shape[0] == 3
     assert line.endswith(
-        "its last layer starts from random weights, for its classes were 1 (road) and are 3 (sky, wood, road)"
+        "its last layer starts from random weights, "
+        "for its classes were 1 (road) and are 3 (sky, wood, road)"
     )
 
 
@@ -103,7 +108,7 @@ def test_one_thing_alone_is_started_from(tmp_path):
 
 
 def test_a_yaml_file_that_serves_evaluation_too_starts_nothing(tmp_path, monkeypatch):
-    """The model zoo's README says to write trained_ckpt into the file that training reads as well."""
+    """The model zoo's README says to write trained_ckpt into the file that training also reads."""
     said = []
     monkeypatch.setattr(
         "dlinknet.commands.resuming.LOG.info", lambda text, *words: said.append(text)

@@ -42,7 +42,7 @@ def test_five_steps_give_the_weights_and_losses_of_one_process_with_the_whole_ba
 
 
 def test_cross_entropy_of_parts_is_that_of_the_whole_batch(alone, together):
-    """Though the parts' pixels weigh differently; the mean over the processes, of losses and of gradients."""
+    """Take the mean over processes, of losses and of gradients; the parts' pixel weights differ."""
     losses = [float(rank["entropy"]) for rank in together]
     assert (
         np.mean(losses) == pytest.approx(float(alone["entropy"]), rel=1e-5)

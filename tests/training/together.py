@@ -1,5 +1,8 @@
-"""python together.py FOLDER SIZE: what one of SIZE processes computes of five training steps, and of the things that the
-processes tell each other, into FOLDER/SIZE_RANK.npz. With SIZE 1 alone, on whole batches."""
+"""python together.py FOLDER SIZE: run one of SIZE processes and write FOLDER/SIZE_RANK.npz.
+
+The file holds this process's results of five training steps, and what the processes exchange.
+With SIZE 1, one process computes on whole batches.
+"""
 
 import sys
 from pathlib import Path
@@ -12,7 +15,10 @@ STEPS, BATCH, SIDE = 5, 4, 32
 
 
 def batches():
-    """Five batches of 4: the images, and masks of which the first is empty, so that the parts' Dice differ much."""
+    """Return five batches of 4 images and masks.
+
+    The first mask is empty, so the parts' Dice differ much.
+    """
     rng = np.random.default_rng(3)
     images = rng.uniform(-1.6, 1.6, (STEPS, BATCH, 3, SIDE, SIDE)).astype(np.float32)
     masks = (
@@ -23,7 +29,10 @@ def batches():
 
 
 def restored(folder, network, ranks):
-    """Trains four epochs that are told their losses: the first is the best, the fourth without a better one restores it."""
+    """Train four epochs with prepared losses.
+
+    The first is the best. The fourth without a better one restores it.
+    """
     from dlinknet.checkpoints.load import set_value
     from dlinknet.data.loader import Batching, TrainingLoader
     from dlinknet.data.pairs import Pair
@@ -68,7 +77,10 @@ def restored(folder, network, ranks):
 
 
 def cross_entropy(size, mine):
-    """The weighted cross-entropy of this process's part and its gradient, as the step takes the mean of them over all."""
+    """Return the weighted cross-entropy of this process's part and its gradient.
+
+    The training step averages them over all processes.
+    """
     import mindspore as ms
 
     from dlinknet.training.losses import CrossEntropyLoss
@@ -113,7 +125,8 @@ def main(folder, size):
     found.update({f"weights.{p.name}": p.asnumpy() for p in network.get_parameters()})
 
     found.update(cross_entropy(size, mine))
-    # One process's gradients overflow: all of them leave their weights as they are, and halve the loss scale.
+    # The gradients of one process overflow.
+    # All processes keep their weights and halve the loss scale.
     before = network.head.conv2.weight.asnumpy()
     bad = images[0][mine] if ranks.rank else np.full_like(images[0][mine], np.inf)
     found["finite"] = step(Tensor(bad), Tensor(masks[0][mine]))[1].asnumpy()

@@ -1,6 +1,8 @@
-"""The documented calls over a folder, as strict as the real ones: copy is for files, copy_parallel for folders.
+"""The documented calls over a folder, as strict as the real ones.
 
-Where the file MOXING_ROOT/faults exists it holds a number, and each so-many-th call of any function fails.
+copy is for files, copy_parallel for folders.
+
+If the file MOXING_ROOT/faults exists, it holds a number N: every Nth call of a function fails.
 """
 
 import itertools
