@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable
 
@@ -124,10 +124,8 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     signals.be_over()
     _flush()
     if text:
-        try:
+        with suppress(OSError):  # the disk of stderr may be full
             print(f"{Path(sys.argv[0]).name}: error: {one_line(text)}", file=sys.stderr, flush=True)
-        except OSError:
-            pass  # the disk of stderr is full
     if status:
         signals.leave(status, at_once=short)
 

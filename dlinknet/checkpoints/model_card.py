@@ -35,12 +35,12 @@ class ModelCard:
 
     model: str
     classes: int = 1
-    class_table: Optional[ClassTable] = None
+    class_table: ClassTable | None = None
     padding: str = "explicit"
     decoder: str = "full"
     preprocessing: Preprocessing = DLINKNET
     augment: str = ""
-    ground_resolution: Optional[float] = None
+    ground_resolution: float | None = None
 
     @classmethod
     def for_classes(
@@ -96,7 +96,7 @@ class ModelCard:
             **({"ground_resolution": self.ground_resolution} if self.ground_resolution else {}),
         }
 
-    def known_classes(self, file: Union[str, object]) -> Classes:
+    def known_classes(self, file: str | object) -> Classes:
         """Return the classes that the network was trained for.
 
         Args:

@@ -16,7 +16,47 @@ from typing import IO, Any, Callable, ClassVar
 # The pickle of ResNet101 has 0.07 MB, with an optimizer 0.3 MB; the numbers are stored outside it.
 PICKLE_BYTES = 4 << 20
 ARGUMENTS = 8  # most arguments of one call; PyTorch's longest call has 7
-OPCODES = ["PROTO", "STOP", "MARK", "POP", "POP_MARK", "DUP", "FRAME", "MEMOIZE", "BINPUT", "BINGET", "LONG_BINGET", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT", "GLOBAL", "STACK_GLOBAL", "BINPERSID"]
+OPCODES = [
+    "PROTO",
+    "STOP",
+    "MARK",
+    "POP",
+    "POP_MARK",
+    "DUP",
+    "FRAME",
+    "MEMOIZE",
+    "BINPUT",
+    "BINGET",
+    "LONG_BINGET",
+    "NONE",
+    "NEWTRUE",
+    "NEWFALSE",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINSTRING",
+    "SHORT_BINSTRING",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+    "BINBYTES8",
+    "EMPTY_LIST",
+    "APPEND",
+    "APPENDS",
+    "EMPTY_TUPLE",
+    "TUPLE",
+    "TUPLE1",
+    "TUPLE2",
+    "TUPLE3",
+    "EMPTY_DICT",
+    "GLOBAL",
+    "STACK_GLOBAL",
+    "BINPERSID",
+]
 
 
 class BadPickle(Exception):

@@ -99,7 +99,7 @@ def read_json(file: Path) -> Any:
     return parse_json(read_bytes(file, JSON_BYTES))
 
 
-def parse_json(content: Union[bytes, str], finite: bool = True) -> Any:
+def parse_json(content: bytes | str, finite: bool = True) -> Any:
     """Return the value of a JSON text.
 
     Args:

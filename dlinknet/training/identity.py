@@ -27,7 +27,7 @@ class DataIdentity:
     train: tuple[str, ...]
     valid: tuple[str, ...]
     files: str
-    classes: Optional[ClassTable]
+    classes: ClassTable | None
 
     @classmethod
     def from_dict(cls, values: Any) -> DataIdentity:

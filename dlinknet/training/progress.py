@@ -90,7 +90,7 @@ class State:
 
     position: Position = field(default_factory=Position)
     step: int = 0
-    best: Optional[Best] = None
+    best: Best | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     ended: str = ""
     overflows_at_one: int = 0
