@@ -6,7 +6,7 @@ Checkpoints hold it, and so does the JSON beside an exported model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any
 
 from dlinknet.data.class_table import ClassTable
 from dlinknet.data.classes import Classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from dlinknet.data.class_table import ClassTable
 from dlinknet.data.classes import Classes, names_unlike

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from dlinknet.files.fields import BadFields, Fields
 from dlinknet.training.identity import DataIdentity

@@ -63,9 +63,9 @@ def test_an_earlier_run_is_moved_aside(tmp_path, pairs):
     files.folder.joinpath("w_other_best.ckpt").write_text("another run's")
     files.folder.joinpath(".w_last.4711.ckpt").write_text("half of a checkpoint, of a killed run")
     files.folder.joinpath(".w_other_last.4711.ckpt").write_text("being written")
-    with files.reserved(first_texts(settings(), pairs[:4], pairs[4:])):
-        with pytest.raises(UserError, match="another run is writing"):
-            files.reserved({}).__enter__()
+    first = files.reserved(first_texts(settings(), pairs[:4], pairs[4:]))
+    with first, pytest.raises(UserError, match="another run is writing"):
+        files.reserved({}).__enter__()
     assert not files.folder.joinpath(".w_last.4711.ckpt").exists()
     assert files.folder.joinpath(".w_other_last.4711.ckpt").exists()
     (aside,) = (p for p in files.folder.iterdir() if p.is_dir())
