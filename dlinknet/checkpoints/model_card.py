@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dlinknet.data.class_table import ClassTable
+from dlinknet.data.class_table import ClassTable, table_of
 from dlinknet.data.classes import Classes
 from dlinknet.data.preprocess import DLINKNET, INPUT, Preprocessing
 from dlinknet.data.read_table import MOST, parse_classes
@@ -54,7 +54,9 @@ class ModelCard:
         augment: str = "",
     ) -> ModelCard:
         """Return the card of a network with the outputs that `classes` need."""
-        return cls(model, classes.outputs, classes.table, padding, decoder, preprocessing, augment)
+        return cls(
+            model, classes.outputs, table_of(classes), padding, decoder, preprocessing, augment
+        )
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelCard:

@@ -46,11 +46,6 @@ class ClassTable(Classes):
         return range(len(self.known))
 
     @property
-    def table(self) -> ClassTable:
-        """The table that files hold."""
-        return self
-
-    @property
     def void_label(self) -> int:
         """The label of void."""
         return len(self.listed) if self.counted else IGNORED
@@ -179,3 +174,8 @@ class ClassTable(Classes):
 
 def _percent(count: int, labels: np.ndarray) -> str:
     return f"{100 * count / max(1, labels.sum()):.1f} %"
+
+
+def table_of(classes: Classes) -> ClassTable | None:
+    """Return the table that files hold of classes; None for roads, which need none."""
+    return classes if isinstance(classes, ClassTable) else None

@@ -22,15 +22,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dlinknet.data.masks import Marks
 from dlinknet.errors import name_some
-
-if TYPE_CHECKING:
-    from dlinknet.data.class_table import ClassTable
 
 IGNORED = 255  # the label of a pixel that counts nowhere
 
@@ -76,11 +73,6 @@ class Classes(ABC):
     @abstractmethod
     def outside(self) -> int:
         """The label of a pixel outside of its image."""
-
-    @property
-    @abstractmethod
-    def table(self) -> ClassTable | None:
-        """The table that files hold; None for roads, which need none."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from dlinknet.data.class_table import ClassTable
+from dlinknet.data.class_table import ClassTable, table_of
 from dlinknet.data.classes import Classes, names_unlike
 from dlinknet.data.pairs import Pair
 from dlinknet.data.read_table import parse_classes
@@ -74,7 +74,7 @@ def data_identity(
         tuple(pair.id for pair in training),
         tuple(pair.id for pair in validation),
         hashlib.sha256(sizes.encode()).hexdigest(),
-        classes.table,
+        table_of(classes),
     )
 
 
