@@ -54,9 +54,8 @@ class ModelCard:
         augment: str = "",
     ) -> ModelCard:
         """Return the card of a network with the outputs that `classes` need."""
-        return cls(
-            model, classes.outputs, table_of(classes), padding, decoder, preprocessing, augment
-        )
+        maps, table = classes.outputs, table_of(classes)
+        return cls(model, maps, table, padding, decoder, preprocessing, augment)
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelCard:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dlinknet.data.class_table import table_of
 from dlinknet.data.masks import Marks
 from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
@@ -37,7 +38,7 @@ def test_a_mask_is_surveyed_as_it_is_read(tmp_path):
 
 def test_a_network_has_one_map_of_road():
     assert ROADS.outputs == 1 and ROADS.map_names == ("road",) and ROADS.outside == 0
-    assert ROADS.names == ("background", "road") and ROADS.table is None
+    assert ROADS.names == ("background", "road") and table_of(ROADS) is None
 
 
 @pytest.mark.parametrize(
