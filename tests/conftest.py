@@ -62,10 +62,14 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     place = {ROOT / "tests" / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path, len(LONG)))
-    if not config.getoption("--all"):
-        for item in items:
-            if item.get_closest_marker("slow") or item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="slow: scripts/run_tests.sh --all runs it"))
+    if not config.getoption("--all"):  # run_tests.sh --all runs the others too
+        slow = [
+            item
+            for item in items
+            if item.get_closest_marker("slow") or item.get_closest_marker("long")
+        ]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(scope="session")
