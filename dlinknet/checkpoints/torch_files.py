@@ -52,7 +52,7 @@ class _Storage:
     older layout.
     """
 
-    key: str
+    name: str
     type: str
     count: int
     values: np.ndarray | None = None
@@ -187,13 +187,13 @@ class _Reader(PlainUnpickler):
             )
         ):
             raise BadTorchFile("it holds something else than numbers")
-        key = str(pid[2])
-        if key not in self.storages:
-            storage = self.storages[key] = _Storage(key, pid[1], pid[4])
+        name = str(pid[2])
+        if name not in self.storages:
+            storage = self.storages[name] = _Storage(name, pid[1], pid[4])
             self.unclaimed -= storage.size
             if storage.count < 0 or self.unclaimed < 0:
                 raise BadTorchFile("it ends early")
-        return self.storages[key]
+        return self.storages[name]
 
 
 def is_torch_file(file: Path) -> bool:
@@ -260,7 +260,7 @@ def _read_zip(file: Path) -> Any:
             reader = _Reader(BoundedFile(data), size)
             found = reader.load()
         for storage in reader.storages.values():
-            member = archive.getinfo(f"{folder}data/{storage.key}")
+            member = archive.getinfo(f"{folder}data/{storage.name}")
             if member.file_size != storage.size:
                 raise BadTorchFile("it ends early")
             storage.fill(archive.read(member))
