@@ -68,12 +68,13 @@ class _Ending:
         self.name = os.path.basename(sys.argv[0])
         # The watcher reads here RUNNING, ENDING or OVER, and the text.
         self.shared = mmap.mmap(-1, 1 + LONGEST)
+        self.interrupts = False  # SIGINT was not ignored at the start
         self.reader, self.writer = socket.socketpair()
         self.writer.setblocking(False)
 
     def start(self) -> None:
         """Catch the signals from now on, except those that were ignored at the start (nohup)."""
-        interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+        interrupts = self.interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
         if interrupts:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
@@ -236,11 +237,17 @@ def rescuing(action: Callable[[], str]) -> Iterator[None]:
 
 
 def take_back() -> None:
-    """Catch the signals again. Call it in the main thread, after a library that sets handlers."""
+    """Catch the signals again. Call it in the main thread, after a library that sets handlers.
+
+    MindSpore's server for several processes catches SIGINT in a thread of its own, which races with
+    the thread that waits for it. With Python's handler in place, either of them ends the process.
+    """
     if _ending is not None:
         for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
                 signal.signal(number, _do_nothing)
+        if _ending.interrupts:
+            signal.signal(signal.SIGINT, _do_nothing)
 
 
 def leave_to_signal() -> None:
