@@ -104,6 +104,10 @@ class _Ending:
             # watcher would not see it.
             select.select([self.reader], [], [])
             number = self.reader.recv(1)[0]
+        if self.shared[0] == OVER:
+            # The command has said how it ended, and its shutdown ends the process.
+            time.sleep(PATIENCE)
+            os._exit(128 + number)
         self.shared[0] = ENDING
         try:
             rescued = self.rescue() if self.rescue else ""
