@@ -24,7 +24,6 @@ class Roads(Classes):
     known = (Class("background", (0, 0, 0)), Class("road", (255, 255, 255)))
     mapped = range(1, 2)
     outside = 0
-    table = None
 
     def read(self, file: Path) -> np.ndarray:
         """Return the labels of a mask: 1 for pixels of at least 128, else 0.
