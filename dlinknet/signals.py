@@ -6,14 +6,17 @@ a handler: the number of each signal goes to a socket, and a thread reads it the
 process.
 
 SIGTERM and SIGHUP: the interpreter's C code writes the number.
-SIGINT: at each call of a compiled step MindSpore replaces its handler by one that sends SIGTERM.
-    So SIGINT is blocked in all threads, and one thread waits for it and writes the number. A
-    program that this process starts has it blocked too, and gets SIGTERM at the end.
+SIGINT: at each call of a compiled step MindSpore replaces its handler by one that sends SIGTERM;
+    its server for several processes installs one that ends the server alone. So SIGINT is blocked
+    in all threads: no handler runs, and the kernel keeps the signal. One thread looks for a kept
+    SIGINT and writes the number. A program that this process starts has it blocked too, and gets
+    SIGTERM at the end.
 
 A thread needs the interpreter's lock, which MindSpore holds for seconds at a time (4.3 s were
-measured). A small process, the watcher, looks at the same socket, and kills this process if nobody
-reads the number in PATIENCE seconds. It gets a terminal's Ctrl-C itself. It also says so when this
-process dies without a word: by a crash, or by SIGKILL, which the kernel sends if memory is short.
+measured), and in its scheduler for ever. A small process, the watcher, looks at the same socket and
+at the signals that the kernel keeps for this process. It kills this process if no thread reads the
+number in PATIENCE seconds. It also says so when this process dies without a word: by a crash, or by
+SIGKILL, which the kernel sends if memory is short.
 
 A command calls prepare() before it imports anything that takes long; without it, all functions here
 are without effect.
@@ -46,6 +49,7 @@ SIGNALS: dict[int, str] = {
 }
 HANDLED = (signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 4.0  # seconds for the thread to read a signal
+LOOK = 0.2  # seconds between two looks at the signals that the kernel keeps
 LONGEST = 2000  # bytes of the line, which a pipe accepts at once
 # ENDING: a signal is ending the process. OVER: the command has said how it ended.
 RUNNING, ENDING, OVER = 0, 1, 2
@@ -68,15 +72,14 @@ class _Ending:
         self.name = os.path.basename(sys.argv[0])
         # The watcher reads here RUNNING, ENDING or OVER, and the text.
         self.shared = mmap.mmap(-1, 1 + LONGEST)
-        self.interrupts = False  # SIGINT was not ignored at the start
         self.reader, self.writer = socket.socketpair()
         self.writer.setblocking(False)
 
     def start(self) -> None:
         """Catch the signals from now on, except those that were ignored at the start (nohup)."""
-        interrupts = self.interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-        if interrupts:
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        interrupts = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+        # Also where it was ignored: MindSpore would catch it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
         for number in HANDLED:
             if signal.getsignal(number) != signal.SIG_IGN:
@@ -94,7 +97,10 @@ class _Ending:
         self.shared[1:] = kept.ljust(LONGEST, b"\0")
 
     def _wait_for_interrupt(self) -> None:
-        signal.sigwait({signal.SIGINT})
+        # sigwait() would take the signal from the kernel and then need the interpreter's lock. The
+        # watcher would not see it meanwhile.
+        while signal.SIGINT not in signal.sigpending():
+            time.sleep(LOOK)
         self.writer.send(bytes([signal.SIGINT]))
 
     def _wait(self) -> None:
@@ -145,19 +151,11 @@ class _Ending:
 
         Return when it has ended.
         """
-        for handled in HANDLED:
+        for handled in SIGNALS:
             signal.signal(handled, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         self.writer.close()
-        try:
-            if interrupts:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            number = self._next_signal()
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            number = signal.SIGINT
+        number = self._next_signal(parent if interrupts else 0)
         hung_up = select.poll()
         hung_up.register(self.reader, 0)  # a hang-up is reported always
         died = not number or hung_up.poll(PATIENCE * 1000) or os.getppid() != parent
@@ -172,14 +170,21 @@ class _Ending:
         if not died:
             os.kill(parent, signal.SIGKILL)
 
-    def _next_signal(self) -> int:
-        """Return the number of the first signal that nobody has read; 0 if the process ended."""
+    def _next_signal(self, parent: int) -> int:
+        """Return the number of the first signal that nobody has read; 0 if the process ended.
+
+        Args:
+            parent: the process for which the kernel may keep a SIGINT; 0 if SIGINT is ignored.
+        """
         while True:
-            waiting = self.reader.recv(64, socket.MSG_PEEK)
-            number = next((byte for byte in waiting if byte in SIGNALS), 0)
-            if number or not waiting:
-                return number
-            time.sleep(0.1)
+            if select.select([self.reader], [], [], LOOK)[0]:
+                waiting = self.reader.recv(64, socket.MSG_PEEK)
+                number = next((byte for byte in waiting if byte in SIGNALS), 0)
+                if number or not waiting:
+                    return number
+                time.sleep(LOOK)
+            if parent and _keeps_interrupt(parent):
+                return signal.SIGINT
 
     def _forget(self) -> None:
         """Give a forked child signals of its own, which must not reach the parent's thread."""
@@ -241,17 +246,11 @@ def rescuing(action: Callable[[], str]) -> Iterator[None]:
 
 
 def take_back() -> None:
-    """Catch the signals again. Call it in the main thread, after a library that sets handlers.
-
-    MindSpore's server for several processes catches SIGINT in a thread of its own, which races with
-    the thread that waits for it. With Python's handler in place, either of them ends the process.
-    """
+    """Catch the signals again. Call it in the main thread, after a library that sets handlers."""
     if _ending is not None:
         for number in HANDLED:
             if signal.getsignal(number) is _do_nothing:
                 signal.signal(number, _do_nothing)
-        if _ending.interrupts:
-            signal.signal(signal.SIGINT, _do_nothing)
 
 
 def leave_to_signal() -> None:
@@ -276,6 +275,15 @@ def leave(status: int, at_once: bool) -> None:
     if at_once and _ending is not None:
         os._exit(status)
     sys.exit(status)
+
+
+def _keeps_interrupt(pid: int) -> bool:
+    """Return whether the kernel keeps a SIGINT for a process that blocks it (Linux only)."""
+    with suppress(OSError, ValueError), open(f"/proc/{pid}/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"ShdPnd:"):  # pending signals of the whole process, as bits
+                return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+    return False
 
 
 def _do_nothing(*_: object) -> None:

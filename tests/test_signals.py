@@ -108,14 +108,19 @@ def test_two_in_a_row_are_as_one(run, number, pause):
 def test_what_holds_the_interpreter_is_killed_with_one_line(run):
     """sum() keeps the interpreter's lock to its end, as MindSpore does.
 
-    A terminal sends SIGINT to the whole group.
+    A terminal sends SIGINT to the whole group, kill -INT to the process alone.
     """
     code = "print('ready', flush=True)\nsum(range(10 ** 11))"
-    asked, interrupted = run(code, 1), run(code, 1, start_new_session=True)
+    asked, told, typed = run(code, 1), run(code, 1), run(code, 1, start_new_session=True)
     time.sleep(0.2)
     asked.send_signal(signal.SIGTERM)
-    os.killpg(interrupted.pid, signal.SIGINT)
-    for process, number in ((asked, signal.SIGTERM), (interrupted, signal.SIGINT)):
+    told.send_signal(signal.SIGINT)
+    os.killpg(typed.pid, signal.SIGINT)
+    for process, number in (
+        (asked, signal.SIGTERM),
+        (told, signal.SIGINT),
+        (typed, signal.SIGINT),
+    ):
         err = process.communicate(timeout=20)[1]
         assert process.returncode == -signal.SIGKILL
         assert (
@@ -162,6 +167,7 @@ def test_signals_that_were_ignored_at_the_start_stay_so(run):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     process = run(
+        "libc = ctypes.CDLL(None)\nlibc.signal(2, libc.abort)  # as MindSpore does\n"
         "print('ready', flush=True)\ntime.sleep(1)\nprint('done')\nsignals.be_over()",
         preexec_fn=background,
     )

@@ -144,7 +144,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     keep: tuple[int, ...] = (),
     in_background: bool = False,
-    ignore_interrupts: bool = False,
+    own_group: bool = False,
 ) -> Process:
     """Start a program that writes to a log and reads nothing.
 
@@ -153,14 +153,15 @@ def start(
         keep: descriptors that the program inherits.
         in_background: the program outlives the terminal: it has a session of its own and ignores
             SIGHUP.
-        ignore_interrupts: SIGINT does not reach it; a terminal sends Ctrl-C to all processes.
+        own_group: the program is a process group of its own. A terminal sends Ctrl-C to one group;
+            SIGINT for the program alone still ends it.
     """
 
-    def ignore() -> None:
+    def separate() -> None:
         if in_background:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        if ignore_interrupts:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if own_group:
+            os.setpgid(0, 0)
 
     with open(log, "ab") as output:
         child = subprocess.Popen(
@@ -171,7 +172,7 @@ def start(
             env={**os.environ, **(environment or {})},
             pass_fds=keep,
             start_new_session=in_background,
-            preexec_fn=ignore,
+            preexec_fn=separate,
         )
         return Process(name, child, log, output.tell())
 

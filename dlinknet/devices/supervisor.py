@@ -81,7 +81,7 @@ class Supervisor:
             log,
             environment=environment,
             keep=() if self.lock < 0 else (self.lock,),
-            ignore_interrupts=True,  # this process gets them, and asks the others to end
+            own_group=True,  # this process gets a terminal's Ctrl-C, and asks the others to end
         )
 
     def watch(self) -> None:

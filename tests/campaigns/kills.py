@@ -27,6 +27,7 @@ from typing import Any
 
 from dlinknet.console import columns
 from dlinknet.errors import UserError
+from dlinknet.signals import PATIENCE
 from tests.campaigns.command import parse
 from tests.campaigns.ledger import Ledger
 from tests.campaigns.plans import (
@@ -56,6 +57,8 @@ MOST = 8  # kills of one run; then it is left alone
 EARLY = 0.5
 LATE = 10.0  # seconds for an end by TERM or INT; half of them on a machine that does nothing else
 IGNORED = 2.0  # seconds in which a training that is told to end may come to its own end
+# The same where MindSpore's scheduler is told: it never comes back to Python, and is killed then.
+IGNORED_BY_SCHEDULER = PATIENCE + 2.0
 KEPT = 8  # failed runs whose checkpoints are kept; of others only logs are
 DAMAGED = ("is not a whole", "is damaged", "going on from the one before")
 
@@ -175,12 +178,13 @@ class Campaign:
         )
         ended = status == 0 and is_over(log)
         early = struck is not None and struck.sent_at < EARLY
+        ignored = IGNORED_BY_SCHEDULER if way.name == "two processes" else IGNORED
         wrong = [] if early else judge(way, struck, status, lines, log)
         if status is None:
             wrong = [f"no end after {took:.0f} s"]
         elif struck and struck.gentle and took > LATE:
             wrong.append(f"the end came after {took:.1f} s")
-        elif struck and struck.gentle and ended and not struck.over and took > IGNORED:
+        elif struck and struck.gentle and ended and not struck.over and took > ignored:
             wrong.append(f"the signal was ignored: {took:.1f} s later the training came to its end")
         if stays and not (plan and plan.leaves_others) and status is not None:
             wrong.append(f"{stays} processes stayed")

@@ -59,18 +59,22 @@ def test_a_process_that_was_waited_for_gets_no_signal(tmp_path, monkeypatch):
     assert not sent
 
 
-def test_what_a_process_ignores(tmp_path):
+def test_a_program_in_the_background_has_a_session_and_ignores_sighup(tmp_path):
     code = """
 import os, signal
-hang_up, interrupt = (signal.getsignal(n) == signal.SIG_IGN for n in (1, 2))
-print(os.getsid(0) == os.getpid(), hang_up, interrupt)
+print(os.getsid(0) == os.getpid(), signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)
 """
     log = tmp_path / "log"
     assert ended(processes.start("it", python(code), log, in_background=True)) == 0
-    assert log.read_text().startswith("True True ")
-    assert ended(processes.start("it", python(code), log, ignore_interrupts=True)) == 0
-    last = log.read_text().splitlines()[1].split()
-    assert last[0] == "False" and last[2] == "True"
+    assert log.read_text() == "True True\n"
+
+
+def test_a_program_can_be_a_process_group_of_its_own(tmp_path):
+    code = "import os; print(os.getpgid(0) == os.getpid(), os.getsid(0) == os.getpid())"
+    log = tmp_path / "log"
+    assert ended(processes.start("it", python(code), log, own_group=True)) == 0
+    assert ended(processes.start("it", python(code), log)) == 0
+    assert log.read_text() == "True False\nFalse False\n"
 
 
 def test_go_to_background_returns_in_both(tmp_path):

@@ -58,6 +58,7 @@ def supervise(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=default_signals,
+            start_new_session=True,
         )
         started.append(process)
         return process
@@ -129,7 +130,9 @@ def test_a_killed_rank_ends_the_others(supervise, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_all(supervise, tmp_path, number):
+    """A terminal sends SIGINT to the whole group of the script: the ranks are not in it."""
     tells = (
+        "signal.signal(2, lambda *_: print('interrupted', flush=True))\n"
         "signal.signal(15, lambda *_: (print('asked', flush=True), sys.exit(0)))\n"
         "print('ready', flush=True); time.sleep(50)"
     )
@@ -138,7 +141,7 @@ def test_a_signal_ends_all(supervise, tmp_path, number):
         wait_for(
             lambda rank=rank: (tmp_path / f"LOG{rank}/log.log").exists() and log(tmp_path, rank)
         )
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     assert result(process) == (128 + number, "", "stopped\n")
     assert log(tmp_path, 0) == log(tmp_path, 1) == "ready\nasked\n" and not left(tmp_path)
 
