@@ -9,13 +9,22 @@ from dlinknet.errors import UserError, run_command
 
 
 def run(name: str) -> None:
+    """Run a command as a program of its own: signals end it as signals.py says.
+
+    Args:
+        name: the command's name, as `dlinknet --help` lists it.
+    """
+    # The command's file imports slow modules. Signals must be caught before.
+    signals.prepare("nothing was written yet" if name == "train" else "")
+    run_prepared(name)
+
+
+def run_prepared(name: str) -> None:
     """Run a command on the arguments of the command line, and exit with its status.
 
     Args:
         name: the command's name, as `dlinknet --help` lists it.
     """
-    signals.prepare("nothing was written yet" if name == "train" else "")
-    # The command's file imports slow modules. Signals must be caught before.
     from dlinknet.cloud.gate import as_job
     from dlinknet.commands.command import find
 

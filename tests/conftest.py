@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Callable
 
@@ -219,6 +221,41 @@ def command(
         timeout=timeout,
         cwd=cwd or ROOT,
         env=environment,
+    )
+
+
+def call(name: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """Run a command in this process, which saves the start of Python and MindSpore.
+
+    The result has what Python printed. What a library prints from C does not appear there: a test
+    about that, about signals or about memory uses command().
+
+    Args:
+        name: as for command().
+    """
+    from dlinknet.__main__ import run_prepared
+    from dlinknet.console import LOG
+
+    stem = name.removesuffix(".py")
+    program = name if name.endswith(".py") else f"dlinknet {name}"
+    before, logging = (Path.cwd(), sys.argv), (LOG.level, LOG.propagate)
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    os.chdir(cwd or ROOT)
+    sys.argv = [program, *arguments]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            run_prepared(stem)
+    except SystemExit as end:
+        status = end.code
+    finally:
+        os.chdir(before[0])
+        sys.argv = before[1]
+        LOG.level, LOG.propagate = logging
+        for handler in list(LOG.handlers):
+            LOG.removeHandler(handler)
+            handler.close()
+    return subprocess.CompletedProcess(
+        [program, *arguments], status, out.getvalue(), err.getvalue()
     )
 
 

@@ -22,7 +22,7 @@ from dlinknet.inference.predictor import Predictor
 from dlinknet.inference.tiles import Tiling, along, blend_weights
 from tests.ascend310_infer import build
 from tests.ascend310_infer.tiffs import page, tiff
-from tests.conftest import ROOT, command, stripes
+from tests.conftest import ROOT, call, stripes
 
 pytestmark = pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
 needs_onnx = pytest.mark.skipif(
@@ -51,7 +51,7 @@ def work(spread_checkpoint, tmp_path_factory):
         image, mask = stripes(number, *size)
         cv2.imwrite(str(place / "data" / f"m{number}_sat.{'png' if number % 2 else 'jpg'}"), image)
         cv2.imwrite(str(place / "data" / f"m{number}_mask.png"), mask)
-    result = command(
+    result = call(
         "export.py",
         f"--trained_ckpt={spread_checkpoint('linknet18')}",
         "--file_name=./net",
@@ -345,7 +345,7 @@ def test_several_classes_of_resized_images_get_what_python_computes(
     from dlinknet.inference.description import path_of, read
     from dlinknet.inference.engines import OnnxEngine
 
-    result = command(
+    result = call(
         "export.py",
         f"--trained_ckpt={spread_checkpoint('linknet18', 3, 'depthwise')}",
         "--file_name=./net",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.ascend310_infer import build
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT, call
 
 needs_all = [
     pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there"),
@@ -81,7 +81,7 @@ def scored(spread_checkpoint, tmp_path_factory):
         ),
     ]
     for name, *arguments in steps:
-        result = command(name, *arguments, cwd=folder)
+        result = call(name, *arguments, cwd=folder)
         assert result.returncode == 0, result.stderr
     return folder
 
@@ -120,7 +120,7 @@ class TestTheWayAround:
         assert total == 6 * 150 * 150 and differ <= total / 10_000
         assert highest > 0.9 and lowest < 0.1
         rows = json.loads(
-            command(
+            call(
                 "parity",
                 "--data_path=data/valid",
                 "--label_path=data/valid_mask",

@@ -16,7 +16,7 @@ from dlinknet.cloud import job
 from dlinknet.cloud.gate import as_job
 from dlinknet.cloud.job import Command
 from dlinknet.errors import RunFailed, UserError
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT, call
 
 TRAIN = (
     "data_path",
@@ -609,7 +609,7 @@ def test_nothing_of_it_is_imported_where_it_is_not_asked_for():
 
 
 def test_a_url_outside_of_a_job_is_one_line():
-    result = command("train.py", "--config_path=obs://roads/my.yaml", "--enable_modelarts=False")
+    result = call("train.py", "--config_path=obs://roads/my.yaml", "--enable_modelarts=False")
     assert (
         result.returncode == 2
         and "--enable_modelarts=True" in result.stderr

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import command, refused
+from tests.conftest import call, refused
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 DATA = ["--data_layout=camvid", "--data_path=streets", "--class_table=table.yaml"]
@@ -35,7 +35,7 @@ def work(tmp_path_factory):
             for name, pixels in ((part, image), (f"{part}annot", mask)):
                 (folder / "streets" / name).mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(folder / "streets" / name / f"{part}{number}.png"), pixels)
-    result = command(
+    result = call(
         "train.py",
         *DATA,
         "--output_path=out",
@@ -95,7 +95,7 @@ def test_a_training_says_and_keeps_what_it_did(work):
 @pytest.fixture(scope="module")
 def evaluated(work):
     folder, _ = work
-    result = command(
+    result = call(
         "eval.py",
         *DATA,
         "--trained_ckpt=out/weight01_dink34_best.ckpt",
@@ -151,7 +151,7 @@ def test_the_figures_are_those_of_the_masks_on_disk(evaluated):
 @pytest.mark.skipif(not HAS_ONNX, reason="pip install -r requirements-onnx.txt")
 def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
     folder, printed = evaluated
-    result = command(
+    result = call(
         "export.py",
         "--trained_ckpt=out/weight01_dink34_best.ckpt",
         "--file_name=./net",
@@ -164,7 +164,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
         cwd=folder,
     )
     assert result.returncode == 0, result.stderr
-    result = command(
+    result = call(
         "parity",
         *DATA,
         "--trained_ckpt=out/weight01_dink34_best.ckpt",
@@ -178,7 +178,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
     assert rows[1]["largest_difference"] < 1e-5 and rows[0]["mean_iou"] == pytest.approx(
         float(printed["mean_iou"]), abs=6e-5
     )
-    result = command(
+    result = call(
         "predict.py",
         "--data_path=streets/test",
         "--trained_ckpt=net.onnx",
@@ -197,7 +197,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
         )
         assert float(table[number]["a wood_share"]) == pytest.approx((mask == 1).mean(), abs=1e-6)
     refused(
-        command(
+        call(
             "predict.py",
             "--data_path=streets/test",
             "--trained_ckpt=net.onnx",
@@ -211,7 +211,7 @@ def test_an_export_computes_the_same_and_predicts_without_masks(evaluated):
 
 def test_a_report_on_several_classes(evaluated):
     folder, printed = evaluated
-    result = command("report", "--output_path=out", "--predict_path=scored", cwd=folder)
+    result = call("report", "--output_path=out", "--predict_path=scored", cwd=folder)
     assert result.returncode == 0, result.stderr
     report = folder / "out" / "weight01_dink34_report"
     text = (report / "report.md").read_text()
@@ -240,7 +240,7 @@ def test_a_report_on_several_classes(evaluated):
 def test_masks_of_other_classes_are_refused(work):
     folder, _ = work
     refused(
-        command(
+        call(
             "eval.py",
             *DATA,
             "--ignore_index=none",
@@ -256,7 +256,7 @@ def test_masks_of_other_classes_are_refused(work):
 
 def test_class_weights_are_printed(work):
     folder, _ = work
-    result = command("class-weights", *DATA, "--output_path=counted", cwd=folder)
+    result = call("class-weights", *DATA, "--output_path=counted", cwd=folder)
     # A third of the pixels each: 1 / ln(1/3 + 1.02)
     assert result.returncode == 0, result.stderr
     assert [line.split() for line in result.stdout.splitlines()[-4:]][2] == [
@@ -268,6 +268,6 @@ def test_class_weights_are_printed(work):
     # 5 to 10 of the 90 columns are void.
     assert "8.33 % of all pixels are void and do not count" in result.stdout + result.stderr
     refused(
-        command("class-weights", "--data_path=streets", "--output_path=counted", cwd=folder),
+        call("class-weights", "--data_path=streets", "--output_path=counted", cwd=folder),
         "masks know road alone",
     )

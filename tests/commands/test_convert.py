@@ -5,7 +5,7 @@ import pytest
 
 from tests.checkpoints.test_load import save
 from tests.checkpoints.test_origins import whole_names, wider_eps
-from tests.conftest import command, refused
+from tests.conftest import call, refused
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_whole_network(files):
     from dlinknet.checkpoints.read import read_checkpoint
 
     folder, ours = files
-    result = command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
+    result = call("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
     assert (
         result.returncode == 0
         and "linknet18 from theirs.ckpt; written to mine/net.ckpt" in result.stdout
@@ -50,16 +50,16 @@ def test_a_whole_network(files):
     assert all(np.allclose(found.tensors[name], ours[name], rtol=0, atol=1e-7) for name in ours)
     assert load_trained(str(folder / "mine" / "net.ckpt"), "dlinknet34").card.model == "linknet18"
     refused(
-        command("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder),
+        call("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net.ckpt", cwd=folder),
         "mine/net.ckpt exists",
     )
     refused(
-        command("convert", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder),
+        call("convert", "--trained_ckpt=mindcv.ckpt", "--file_name=n", cwd=folder),
         "is an encoder alone (mindcv's ResNet)",
     )
     (folder / "text.pth").write_text("hello")
     refused(
-        command("convert", "--trained_ckpt=text.pth", "--file_name=n", cwd=folder),
+        call("convert", "--trained_ckpt=text.pth", "--file_name=n", cwd=folder),
         "text.pth is not a whole MindSpore checkpoint",
     )
     assert not (folder / "n.ckpt").exists()
@@ -71,7 +71,7 @@ def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     from dlinknet.checkpoints.read import read_checkpoint
 
     folder, ours = files
-    result = command(
+    result = call(
         "convert",
         "--pretrained_ckpt=mindcv.ckpt",
         "--model_name=linknet18",
@@ -89,7 +89,7 @@ def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
         all(np.array_equal(value, ours[name]) for name, value in found.tensors.items())
         and len(found.tensors) == 100
     )
-    result = command(
+    result = call(
         "train.py",
         f"--data_path={stripe_data}",
         "--output_path=out",
@@ -108,7 +108,7 @@ def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
     assert network.padding == "same_pool" and np.allclose(
         network.encoder.conv1.weight.asnumpy(), ours["encoder.conv1.weight"], atol=1e-6
     )
-    result = command("train.py", "--output_path=out", "--resume", "--epoch_num=2", cwd=folder)
+    result = call("train.py", "--output_path=out", "--resume", "--epoch_num=2", cwd=folder)
     assert result.returncode == 0 and read_checkpoint(best).meta["padding"] == "same_pool", (
         result.stderr
     )

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, command, refused, stripes, write_pair
+from tests.conftest import ROOT, call, refused, stripes, write_pair
 
 FORMATS = [
     "MINDIR",
@@ -27,7 +27,7 @@ def work(spread_checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     for number in range(3):
         write_pair(folder / "data", f"m{number}", *stripes(number, 60, 64), folder / "masks")
-    result = command(
+    result = call(
         "export.py",
         f"--trained_ckpt={spread_checkpoint('linknet18')}",
         "--file_name=./out/net",
@@ -58,7 +58,7 @@ def test_the_files_and_what_is_said_of_them(work):
 def test_parity_evaluation_and_prediction_with_exports(work):
     folder, checkpoint, _ = work
     exports = ",".join(f"out/net.{name.lower()}" for name in FORMATS)
-    result = command(
+    result = call(
         "parity",
         "--data_path=data",
         "--label_path=masks",
@@ -80,7 +80,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
     assert len({row["road_iou"] for row in rows}) == 1 and 0 < rows[0]["road_iou"] < 1
     for name in FORMATS:
         model = f"out/net.{name.lower()}"
-        result = command(
+        result = call(
             "eval.py",
             "--data_path=data",
             "--label_path=masks",
@@ -92,7 +92,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
         assert result.returncode == 0 and f"road_iou: {rows[0]['road_iou']:.4f}" in result.stdout, (
             result.stderr
         )
-        result = command(
+        result = call(
             "predict.py",
             "--data_path=data",
             f"--trained_ckpt={model}",
@@ -110,7 +110,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
             ]
             assert np.array_equal(*masks) and 0 < masks[0].mean() < 255
         refused(
-            command(
+            call(
                 "predict.py",
                 "--data_path=data",
                 f"--trained_ckpt={model}",
@@ -127,7 +127,7 @@ def test_parity_evaluation_and_prediction_with_exports(work):
 @needs_onnx
 def test_pixels_of_any_size_in_eight_views(work):
     folder, checkpoint, _ = work
-    result = command(
+    result = call(
         "export.py",
         f"--trained_ckpt={checkpoint}",
         "--file_name=any/net",
@@ -142,7 +142,7 @@ def test_pixels_of_any_size_in_eight_views(work):
     assert result.returncode == 0 and "input any x any x any x 3" in result.stdout, result.stderr
     found = []
     for model in (checkpoint, "any/net.onnx"):
-        result = command(
+        result = call(
             "predict.py",
             "--data_path=data",
             f"--trained_ckpt={model}",
@@ -255,7 +255,7 @@ def test_export_refuses_in_one_line(work, arguments, words):
         else ["--file_name=./never"]
     )
     refused(
-        command("export.py", f"--trained_ckpt={checkpoint}", *given, *arguments, cwd=folder), words
+        call("export.py", f"--trained_ckpt={checkpoint}", *given, *arguments, cwd=folder), words
     )
     assert not list(folder.glob("never*")) and not list(folder.glob(".never*"))
 
@@ -269,7 +269,7 @@ def test_the_file_lands_beside_the_command_where_no_folder_is_named(work, tmp_pa
     (ROOT / "taken_by_a_test.mindir").mkdir()
     try:
         refused(
-            command(
+            call(
                 "export.py",
                 f"--trained_ckpt={checkpoint}",
                 "--file_name=taken_by_a_test",
@@ -292,7 +292,7 @@ def test_exports_that_cannot_be_taken(work):
         ("none.onnx", "there is no file none.onnx"),
     ]:
         refused(
-            command(
+            call(
                 "predict.py",
                 "--data_path=data",
                 f"--trained_ckpt={name}",
@@ -307,7 +307,7 @@ def test_exports_that_cannot_be_taken(work):
     values = json.loads(path_of(folder / "out" / "net.mindir").read_text())
     path_of(lonely).write_text(json.dumps({**values, "sha256": sha256(lonely)}))
     refused(
-        command(
+        call(
             "predict.py",
             "--data_path=data",
             "--trained_ckpt=lonely.mindir",
@@ -322,7 +322,7 @@ def test_exports_that_cannot_be_taken(work):
         ("no.mindir", "no file no.mindir"),
     ]:
         refused(
-            command(
+            call(
                 "parity",
                 "--data_path=data",
                 "--label_path=masks",
@@ -336,17 +336,13 @@ def test_exports_that_cannot_be_taken(work):
 
 
 def test_describe(tmp_path):
-    result = command(
-        "profile", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path
-    )
+    result = call("profile", "--model_name=linknet34", "--width=320", "--height=640", cwd=tmp_path)
     assert (
         result.returncode == 0
         and "linknet34, one image of 320x640: 21.642401 M parameters" in result.stdout
     ), result.stderr
     values = json.loads(
-        command(
-            "profile", "--model_name=linknet34", "--width=320", "--height=640", "--as_json"
-        ).stdout
+        call("profile", "--model_name=linknet34", "--width=320", "--height=640", "--as_json").stdout
     )
     assert values["parameters"] == 21_642_401 and values["layers"][-1]["output"] == [1, 640, 320]
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, command, refused
+from tests.conftest import ROOT, call, refused
 
 
 def snapshot(folder: Path) -> dict:
@@ -47,7 +47,7 @@ def run(stripe_data, tmp_path):
             "draw-scenes": [f"--output_path={tmp_path / 'out'}"],
         }[name]
         device = ["--device_target=CPU"] if name in ("train.py", "eval.py", "predict.py") else []
-        return refused(command(name, *device, *given, *arguments, cwd=tmp_path), *words)
+        return refused(call(name, *device, *given, *arguments, cwd=tmp_path), *words)
 
     execute.allow = allowed.update  # what the test itself makes, relative to its folder
     yield execute

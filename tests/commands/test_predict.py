@@ -9,7 +9,7 @@ import pytest
 
 from dlinknet.files.results import MANIFEST
 from dlinknet.inference.pictures import TRUE
-from tests.conftest import command, refused, stripes, write_pair
+from tests.conftest import call, refused, stripes, write_pair
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def work(tmp_path_factory):
 
 
 def predict(weights, work, *arguments):
-    return command(
+    return call(
         "predict.py",
         "--data_path=data",
         f"--trained_ckpt={weights}",
@@ -120,7 +120,7 @@ def test_every_image_gets_a_mask_and_a_bad_one_is_named_at_the_end(weights, work
 
 
 def test_one_image_gets_the_mask_that_evaluation_makes(weights, work):
-    command(
+    call(
         "eval.py",
         "--data_path=data",
         "--label_path=masks",
@@ -198,7 +198,7 @@ def test_mistakes_are_one_line_and_write_nothing(weights, work):
 
 def test_a_report_on_a_run(weights, work):
     run, scored = work / "run", work / "scored for a report"
-    result = command(
+    result = call(
         "eval.py",
         "--data_path=data",
         "--label_path=masks",
@@ -216,7 +216,7 @@ def test_a_report_on_a_run(weights, work):
     )
     report = ["--output_path=run", "--log_name=w", f"--predict_path={scored}"]
     refused(
-        command("report", *report, cwd=work),
+        call("report", *report, cwd=work),
         "output_path or predict_path: run/w_epochs.csv is missing",
     )
     (run / "w_epochs.csv").write_text(
@@ -225,7 +225,7 @@ def test_a_report_on_a_run(weights, work):
     (run / "w_split.json").write_text(
         json.dumps({"train": ["a", "b"], "valid": ["m0", "m1", "m2"]})
     )
-    result = command("report", *report, cwd=work)
+    result = call("report", *report, cwd=work)
     assert result.returncode == 0, result.stderr
     text = (run / "w_report" / "report.md").read_text()
     figures = json.loads((scored / "figures.json").read_text())
@@ -245,7 +245,7 @@ def test_a_report_on_a_run(weights, work):
     for file in (scored / "overlays").iterdir():
         file.unlink()
     (scored / "images.csv").write_text((scored / "images.csv").read_text().replace("m2,", "m9,"))
-    result = command("report", *report, cwd=work)
+    result = call("report", *report, cwd=work)
     assert result.returncode == 0 and result.stderr == "", "a report without pictures"
     (scored / "figures.json").write_text("{")
-    refused(command("report", *report, cwd=work), "is damaged (")
+    refused(call("report", *report, cwd=work), "is damaged (")

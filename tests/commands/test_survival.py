@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, command, refused, stripes, write_pair
+from tests.conftest import ROOT, call, command, refused, stripes, write_pair
 
 TRAIN = [
     "--data_path=data/train",
@@ -121,25 +121,25 @@ def test_another_model_or_data_set_is_refused_and_nothing_lost(work):
     before = {path.name: path.stat().st_mtime_ns for path in (work / "whole").iterdir()}
     resume = ["--output_path=whole", "--resume"]
     refused(
-        command("train.py", *resume, "--model_name=dlinknet34", cwd=work),
+        call("train.py", *resume, "--model_name=dlinknet34", cwd=work),
         "resume: whole/weight01_dink34_last.ckpt is of another run: "
         "model_name was linknet18, is dlinknet34",
     )
     refused(
-        command("train.py", *resume, "--data_path=data/valid", cwd=work),
+        call("train.py", *resume, "--data_path=data/valid", cwd=work),
         "6 training images are missing (t0, t1, t2 and 3 more)",
         "2 training images are new (v0, v1)",
     )
     refused(
-        command("train.py", "--output_path=none", "--resume", cwd=work),
+        call("train.py", "--output_path=none", "--resume", cwd=work),
         "resume: none holds no LOG_NAME_last.ckpt",
     )
     refused(
-        command("train.py", "--resume=whole/weight01_dink34_best.ckpt", cwd=work),
+        call("train.py", "--resume=whole/weight01_dink34_best.ckpt", cwd=work),
         "is not a LOG_NAME_last.ckpt",
     )
     assert {path.name: path.stat().st_mtime_ns for path in (work / "whole").iterdir()} == before
-    result = command("train.py", *resume, cwd=work)
+    result = call("train.py", *resume, cwd=work)
     assert result.returncode == 0 and "nothing is left to train: 3 epochs are done" in result.stdout
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlinknet.files.results import MANIFEST
-from tests.conftest import command, refused, stripes, write_pair
+from tests.conftest import call, command, refused, stripes, write_pair
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +134,8 @@ def test_the_split_and_the_resolved_settings_are_kept(trained):
     )
 
 
-def evaluate(work, *arguments, **kwargs):
-    return command(
+def evaluate(work, *arguments, run=call):
+    return run(
         "eval.py",
         "--data_path=data/valid",
         "--label_path=data/valid_mask",
@@ -143,7 +143,6 @@ def evaluate(work, *arguments, **kwargs):
         "--trained_ckpt=output/weight01_dink34_best.ckpt",
         *arguments,
         cwd=work,
-        **kwargs,
     )
 
 
@@ -154,7 +153,7 @@ def evaluated(trained, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MS_DEV_SAVE_GRAPHS", "1")
         patch.setenv("MS_DEV_SAVE_GRAPHS_PATH", str(graphs))
-        result = evaluate(work, "--predict_path=predictions")
+        result = evaluate(work, "--predict_path=predictions", run=command)
     assert result.returncode == 0, result.stderr
     assert compiled(graphs) == 1
     return work, result
@@ -269,7 +268,7 @@ def test_a_checkpoint_says_which_network_it_is(trained):
 def test_a_second_run_moves_the_first_aside(trained, tmp_path):
     work = trained[0]
     shutil.copytree(work / "output", tmp_path / "output")
-    result = command(
+    result = call(
         "train.py",
         *TRAIN,
         "--epoch_num=1",
@@ -294,9 +293,7 @@ def test_a_second_run_moves_the_first_aside(trained, tmp_path):
 @pytest.mark.slow  # training/test_loop.py has it without a process of its own
 def test_a_loss_that_is_not_a_number_is_one_line_and_keeps_what_was_saved(trained, tmp_path):
     work = trained[0]
-    result = command(
-        "train.py", *TRAIN, f"--output_path={tmp_path}", "--learning_rate=1e30", cwd=work
-    )
+    result = call("train.py", *TRAIN, f"--output_path={tmp_path}", "--learning_rate=1e30", cwd=work)
     refused(
         result,
         "the loss is",
@@ -323,7 +320,7 @@ def test_commands_find_their_defaults_from_any_folder(tmp_path):
         "valid",
         "valid_mask",
     ]
-    result = command(
+    result = call(
         "split-data",
         "--data_path=scenes/train",
         "--output_path=split",

@@ -13,7 +13,7 @@ from dlinknet.devices import rank_table
 from dlinknet.devices.launcher import Launch, launched
 from dlinknet.devices.rank_table import RankDevice, for_hccl, places_here, read_rank_table
 from dlinknet.errors import InputError
-from tests.conftest import command, refused
+from tests.conftest import call, refused
 
 
 def table(servers, **more):
@@ -177,14 +177,14 @@ def test_a_thousand_servers_that_are_elsewhere_are_a_short_line(write, monkeypat
 
 def test_the_command(write, tmp_path):
     file = write(table({"10.0.0.1": [(0, 4), (1, 5)]}))
-    result = command("rank-table", f"--rank_table={file}")
+    result = call("rank-table", f"--rank_table={file}")
     assert result.returncode == 0 and result.stdout.splitlines() == [
         "rank 0 of 2 on device 4",
         "rank 1 of 2 on device 5",
     ]
-    refused(command("rank-table"), "rank_table is empty")
+    refused(call("rank-table"), "rank_table is empty")
     refused(
-        command("rank-table", "--devices=all", f"--rank_table={tmp_path}/n.json"),
+        call("rank-table", "--devices=all", f"--rank_table={tmp_path}/n.json"),
         "this machine has no Ascend",
     )
 
