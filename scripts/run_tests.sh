@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Runs the test suite, two files at a time. --mindspore=2.0 does it with MindSpore 2.0.0, in .venv-2.0; --all adds what is slow;
-# other arguments go to pytest.
+# --coverage notes which lines run, in all processes, for `python -m coverage combine` and `report`; other arguments go to pytest.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 arguments=()
 all=
+measure=
 beside=requirements-dev.txt
 for argument in "$@"; do
     case $argument in
@@ -14,6 +15,7 @@ for argument in "$@"; do
             beside= # that file lists what its tests require
             ;;
         --mindspore=*) fail "'$argument' is not understood: --mindspore=2.0, or nothing for what requirements.txt brings" ;;
+        --coverage) measure=yes ;;
         --all) all=yes arguments+=("$argument") ;;
         *) arguments+=("$argument") ;;
     esac
@@ -21,11 +23,12 @@ done
 make_environment
 [ -z "$beside" ] || add_requirements "$beside"
 cd "$ROOT"
+pytest=("$PYTHON" ${measure:+-m coverage run} -m pytest)
 if [ -z "$all" ]; then
-    exec "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder ${arguments[@]+"${arguments[@]}"}
+    exec "${pytest[@]}" -n 2 --dist loadfile --no-loadscope-reorder ${arguments[@]+"${arguments[@]}"}
 fi
 # The large networks one at a time: together, with their float64 twins, they need more than 16 GB.
-foreground "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
+foreground "${pytest[@]}" -n 2 --dist loadfile --no-loadscope-reorder "${arguments[@]}" -k "not dlinknet50 and not dlinknet101"
 for model in dlinknet50 dlinknet101; do
-    foreground "$PYTHON" -m pytest "${arguments[@]}" -k "$model"
+    foreground "${pytest[@]}" "${arguments[@]}" -k "$model"
 done
