@@ -6,7 +6,8 @@ import glob
 import os
 import subprocess
 import sys
-from pathlib import Path
+
+from dlinknet.files.shipped import PACKAGE
 
 # A machine has one of these files if a device of the kind is plugged in and its driver is loaded.
 NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
@@ -67,7 +68,7 @@ def _probe(target: str, device_id: int) -> str:
             text=True,
             env=alone,
             timeout=PROBE_SECONDS,
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=PACKAGE.parent,
         )
     except subprocess.TimeoutExpired:
         return f"did not answer in {PROBE_SECONDS} s"

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-ROOT = Path(__file__).resolve().parents[2]  # the project's folder
+from dlinknet.files.shipped import PACKAGE
+
+ROOT = PACKAGE.parent  # the folder of the checkout, which holds train.py and the others
 LOOK = 0.1  # seconds between two looks at processes
 KILLED = 128  # added to a signal's number, it is the status of what the signal killed
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux

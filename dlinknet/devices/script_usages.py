@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SETTINGS = """\
-  --key=value   settings of the command (python train.py --help); relative paths start where you
-                stand
+  --key=value   settings of the command (python train.py --help); relative paths start in the
+                current folder
   --wait        wait for the end, and fail if a process fails; without it the work goes on in the
                 background"""
 DATASET = "  DATASET       folder of ID_sat.jpg and ID_mask.png"
@@ -46,13 +46,7 @@ def usage_of(device: str, kind: str) -> Usage:
     usage = TRAIN if kind == "standalone_train" else EVAL
     if device == "CPU":
         return usage
-    return Usage(
-        f"{usage.words} [DEVICE_ID] (default 0)",
-        usage.explained,
-        usage.fewest,
-        usage.most + 1,
-        usage.owned,
-    )
+    return replace(usage, words=f"{usage.words} [DEVICE_ID] (default 0)", most=usage.most + 1)
 
 
 TRAIN = Usage(
@@ -77,6 +71,7 @@ The log, with the figures, is ./eval.log.""",
         *("data_path", "label_path", "trained_ckpt", "predict_path", "config_path"),
         *("device_target", "device_id"),
     ),
+    settings=SETTINGS.replace("train.py", "eval.py"),
 )
 DISTRIBUTE = {
     "Ascend": Usage(
@@ -143,7 +138,7 @@ INFER_310 = Usage(
   --class_table=TABLE the masks are of these classes and named as their images (or NAME_L)
   --ignore_index=none their void is one more class
   --threshold=T       road is above it, for the score (0.5)
-  --tile_overlap=N    pixels that tiles of larger images share at least (256)
+  --tile_overlap=N    minimum overlap in pixels of the tiles of larger images (256)
   --fp16=True         an Ascend computes in float16; without it in float32 as far as it can
 It waits for the end, and fails if a step fails.""",
 )

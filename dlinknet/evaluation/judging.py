@@ -112,7 +112,7 @@ class RoadJudge(Judge[Roads]):
         values = figures(tally.counts)
         return [
             *(f"{name}: {values[name]:.4f}" for name in FIGURES),
-            f"iou: {values['background_iou']:.4f} (the background's, as the reference prints it; "
+            f"iou: {values['background_iou']:.4f} (the background's, as the model zoo's D-LinkNet prints it; "
             "the road's is road_iou)",
         ]
 

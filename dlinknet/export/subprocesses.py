@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from dlinknet.errors import RunFailed, first_line
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from dlinknet.files.shipped import PACKAGE
 
 
 def call_in_new_process(
@@ -27,7 +26,7 @@ def call_in_new_process(
     words = ", ".join(repr(argument) for argument in arguments)
     # os._exit skips MindSpore's own shutdown, which sometimes dies of a signal after all is done.
     code = (
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); "
+        f"import os, sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); "
         f"from dlinknet.export import {module}; {module}.{function}({words}); os._exit(0)"
     )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=cwd)
