@@ -23,6 +23,7 @@ NO_SETTINGS = {
     "all",
     "batch",
     "config_path",
+    "coverage",
     "data",
     "fp16",
     "help",

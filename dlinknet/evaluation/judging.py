@@ -108,12 +108,12 @@ class RoadJudge(Judge[Roads]):
         return f"{images} images, road above {threshold}"
 
     def lines(self, tally: Tally) -> list[str]:
-        """Return 'road_iou: 0.6512' and so on, and the reference's IoU, of the background."""
+        """Return 'road_iou: 0.6512' and so on, and the background's IoU as 'iou'."""
         values = figures(tally.counts)
         return [
             *(f"{name}: {values[name]:.4f}" for name in FIGURES),
-            f"iou: {values['background_iou']:.4f} (the background's, as the model zoo's D-LinkNet prints it; "
-            "the road's is road_iou)",
+            f"iou: {values['background_iou']:.4f} (the background's, as the model zoo's D-LinkNet "
+            "prints it; the road's is road_iou)",
         ]
 
     def reference_lines(self, tally: Tally) -> list[str]:
