@@ -7,11 +7,11 @@ import sys
 
 
 def make_safe() -> None:
-    """Open the standard streams that are closed, and escape characters that they cannot encode.
+    r"""Open the standard streams that are closed, and escape characters that they cannot encode.
 
     Other files would get the numbers of closed streams. A write to a stdout that was closed fails
     then; text for a stderr that was closed is lost. A character that the encoding of stdout lacks
-    is written as \\uXXXX.
+    is written as \uXXXX.
     """
     for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:

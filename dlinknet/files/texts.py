@@ -181,7 +181,7 @@ class _Loader(yaml.SafeLoader):
     """YAML without aliases, tags, dates and octal numbers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise BadText(

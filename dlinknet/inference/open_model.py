@@ -44,7 +44,6 @@ class Opened:
 def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -> Opened:
     """Open a trained model: .mindir, .onnx, or a checkpoint of any other ending.
 
-
     Args:
         start: starts MindSpore and returns the device, in words. It is not called for an ONNX file.
         model: the network of a checkpoint that does not say which one it has.
