@@ -13,6 +13,8 @@ import os
 import sys
 import time
 
+from dlinknet.devices.processes import end_with_parent
+
 NOTE = ".process"  # ends the name of a file that holds the number of a process
 LOOK = 0.05  # seconds between two looks at the parent
 
@@ -28,8 +30,7 @@ def main(supervisor: int, folder: str, training: list[str]) -> None:
     msrun = os.getppid()
     while os.getppid() == msrun != supervisor:
         time.sleep(LOOK)
-    if os.getppid() != supervisor:  # it has ended: nobody would watch this process
-        sys.exit(1)
+    end_with_parent(supervisor)
     os.execv(sys.executable, [sys.executable, *training])
 
 

@@ -18,7 +18,8 @@ from dlinknet.files.shipped import PACKAGE
 ROOT = PACKAGE.parent  # the folder of the checkout, which holds train.py and the others
 LOOK = 0.1  # seconds between two looks at processes
 KILLED = 128  # added to a signal's number, it is the status of what the signal killed
-SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux
+# Options of Linux's prctl().
+DEATH_SIGNAL, SUBREAPER = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 
 
 class Child(Protocol):
@@ -150,18 +151,23 @@ def start(
 ) -> Process:
     """Start a program that writes to a log and reads nothing.
 
+    Unless it runs in the background, it gets SIGTERM when this process ends (see end_with_parent).
+
     Args:
         environment: variables beside those of this process.
         keep: descriptors that the program inherits.
-        in_background: the program outlives the terminal: it has a session of its own and ignores
-            SIGHUP.
+        in_background: the program outlives this process and the terminal: it has a session of its
+            own and ignores SIGHUP.
         own_group: the program is a process group of its own. A terminal sends Ctrl-C to one group;
             SIGINT for the program alone still ends it.
     """
+    parent = os.getpid()
 
-    def separate() -> None:
+    def prepare() -> None:
         if in_background:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        else:
+            end_with_parent(parent)
         if own_group:
             os.setpgid(0, 0)
 
@@ -174,7 +180,7 @@ def start(
             env={**os.environ, **(environment or {})},
             pass_fds=keep,
             start_new_session=in_background,
-            preexec_fn=separate,
+            preexec_fn=prepare,
         )
         return Process(name, child, log, output.tell())
 
@@ -220,8 +226,24 @@ def adopt_orphans() -> bool:
 
     Without this an orphan is the child of process 1, and nobody here knows of it.
     """
+    return _prctl(SUBREAPER, 1)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have Linux send SIGTERM to this process when its parent ends, also if SIGKILL ends that.
+
+    Args:
+        parent: the process that has to be the parent. This process exits if it has ended already.
+    """
+    _prctl(DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(KILLED + signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> bool:
+    """Return whether Linux accepts a setting of this process; False on other systems."""
     try:
-        return bool(ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0) == 0)
+        return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
     except (AttributeError, OSError):
         return False
 

@@ -171,7 +171,7 @@ class Campaign:
         waited = time.monotonic()
         status = run.wait(3 * LATE if struck and struck.signals != "STOP" else LONGEST)
         took = time.monotonic() - waited
-        stays = run.clear(LATE if status is not None and not (plan and plan.leaves_others) else 0)
+        stays = run.clear(LATE if status is not None else 0)
         log, lines = run.log(), run.error_lines()
         (place / f"said{number}").write_text(
             log[-20000:] + "\n--- stderr\n" + "\n".join(lines[-200:]), encoding="utf-8"
@@ -186,7 +186,7 @@ class Campaign:
             wrong.append(f"the end came after {took:.1f} s")
         elif struck and struck.gentle and ended and not struck.over and took > ignored:
             wrong.append(f"the signal was ignored: {took:.1f} s later the training came to its end")
-        if stays and not (plan and plan.leaves_others) and status is not None:
+        if stays and status is not None:
             wrong.append(f"{stays} processes stayed")
         wrong += [f"the log says '{word}'" for word in DAMAGED if word in log]
         events = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []

@@ -66,11 +66,6 @@ class Plan:
         """Whether the training is asked to end, and not killed."""
         return self.signals not in ("KILL", "STOP")
 
-    @property
-    def leaves_others(self) -> bool:
-        """Whether nobody is left who could end the other processes."""
-        return self.signals == "KILL" and self.target == "command"
-
     def __str__(self) -> str:
         when = f"at event {self.at}" if self.at else f"after {self.moment:.1f} s"
         return f"{self.signals} to {self.target} {when}"

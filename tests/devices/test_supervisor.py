@@ -92,7 +92,8 @@ def result(process):
 
 
 def log(tmp_path, rank):
-    return (tmp_path / f"LOG{rank}" / "log.log").read_text()
+    file = tmp_path / f"LOG{rank}" / "log.log"
+    return file.read_text() if file.exists() else ""
 
 
 def test_all_end_well(supervise, tmp_path):
@@ -121,7 +122,7 @@ def test_a_killed_rank_ends_the_others(supervise, tmp_path):
         "print('ready', flush=True); time.sleep(50)",
         "print(os.getpid(), flush=True); time.sleep(50)",
     )
-    wait_for(lambda: (tmp_path / "LOG1" / "log.log").exists() and log(tmp_path, 1))
+    wait_for(lambda: log(tmp_path, 1))
     os.kill(int(log(tmp_path, 1)), signal.SIGKILL)
     status, _, err = result(process)
     assert status == 1 and "rank 1 was killed by signal 9 (log: " in err, err
@@ -137,10 +138,7 @@ def test_a_signal_ends_all(supervise, tmp_path, number):
         "print('ready', flush=True); time.sleep(50)"
     )
     process = supervise(tells, tells)
-    for rank in (0, 1):
-        wait_for(
-            lambda rank=rank: (tmp_path / f"LOG{rank}/log.log").exists() and log(tmp_path, rank)
-        )
+    wait_for(lambda: all(log(tmp_path, rank) for rank in (0, 1)))
     os.killpg(process.pid, number)
     assert result(process) == (128 + number, "", "stopped\n")
     assert log(tmp_path, 0) == log(tmp_path, 1) == "ready\nasked\n" and not left(tmp_path)
@@ -159,6 +157,14 @@ def test_a_rank_that_does_not_end_is_killed_and_its_children_too(supervise, tmp_
     wait_for(lambda: log(tmp_path, 0) == "1\n1\n" and log(tmp_path, 1) == "1\n")
     process.send_signal(signal.SIGTERM)
     assert result(process)[0] == 143 and not left(tmp_path)
+
+
+def test_a_killed_supervisor_leaves_no_rank(supervise, tmp_path):
+    sleeps = "print('ready', flush=True); time.sleep(50)"
+    process = supervise(sleeps, sleeps)
+    wait_for(lambda: all(log(tmp_path, rank) for rank in (0, 1)))
+    process.kill()
+    wait_for(lambda: not left(tmp_path))
 
 
 def test_what_a_rank_leaves_behind_is_ended(supervise, tmp_path):
