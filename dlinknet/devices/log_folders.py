@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 import time
@@ -12,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlinknet.errors import UserError
+from dlinknet.files.locks import open_locked
 
 
 def here() -> Path:
@@ -49,17 +48,12 @@ def hold(name: str, work: str) -> int:
     folder = here()
     place = zlib.crc32(os.fsencode(folder))
     temporary = os.environ.get("TMPDIR") or "/tmp"
-    file = f"{temporary}/dlinknet_{os.getuid()}_{name}_{place}.lock"
-    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # A file system without locks is no reason not to work.
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise UserError(
-                f"{work} that was started in {folder} is still running: "
-                "wait, stop it, or call this in another folder"
-            ) from None
+    lock = open_locked(Path(f"{temporary}/dlinknet_{os.getuid()}_{name}_{place}.lock"))
+    if lock is None:
+        raise UserError(
+            f"{work} that was started in {folder} is still running: "
+            "wait, stop it, or call this in another folder"
+        )
     return lock
 
 

@@ -22,7 +22,11 @@ def locked(lock: Path) -> Iterator[None]:
         InputError: another process holds the lock.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    held = _open_locked(lock)
+    held = open_locked(lock)
+    if held is None:
+        raise InputError(
+            lock.parent, "is in use: another run is writing to it; name another folder or wait"
+        )
     try:
         yield
     finally:
@@ -31,11 +35,10 @@ def locked(lock: Path) -> Iterator[None]:
         os.close(held)
 
 
-def _open_locked(lock: Path) -> int:
-    """Open and lock a lock file, and return its descriptor.
+def open_locked(lock: Path) -> int | None:
+    """Open and lock a lock file. Return its descriptor, or None if another process holds the lock.
 
-    Raises:
-        InputError: another process holds the lock.
+    The lock ends when this process and all that inherit the descriptor have closed it.
     """
     while True:
         file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -45,10 +48,7 @@ def _open_locked(lock: Path) -> int:
             # A file system without locks gives another error; the run goes on without a lock.
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 os.close(file)
-                raise InputError(
-                    lock.parent,
-                    "is in use: another run is writing to it; name another folder or wait",
-                ) from None
+                return None
             return file
         # Its holder may have removed the file after it was opened here. Another process would then
         # lock a new file of this name.
