@@ -35,7 +35,8 @@ def load_for_fine_tuning(file: str, wanted: ModelCard, classes: Classes) -> tupl
     padding = card.padding if wanted.padding == "auto" else wanted.padding
     network = build(card.model, classes.outputs, padding=padding, decoder=card.decoder)
     trained = card.known_classes(file)
-    same = trained.names == classes.names
+    # By the maps' names: a road network has one map, a table of background and road has two.
+    same = trained.map_names == classes.map_names
     values = {p.name: p for p in source.get_parameters()}
     targets = [p for p in network.get_parameters() if same or not p.name.startswith(LAST_LAYER)]
     for parameter in targets:
