@@ -235,7 +235,9 @@ class Trainer:
                 if self.recipe.save_steps and self.state.step % self.recipe.save_steps == 0:
                     average_statistics(self.ranks, self.network)
                     self.records.save_last(self.state, self.schedule)
-        return here.to_row(self.schedule.learning_rate, self.records.loss_scale)
+        # A resumed epoch may have no steps left, and its row has the rate of its last step too.
+        rate = self.schedule.advance(epoch * len(self.loader) - 1)
+        return here.to_row(rate, self.records.loss_scale)
 
     def _take_step(self, images: Tensor, masks: Tensor) -> float:
         """Take one step, and return its loss.
