@@ -66,7 +66,7 @@ def read_checkpoint(file: str) -> Checkpoint:
 def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     foreign = foreign_file(path)
     if foreign:
-        raise InputError(path, f"{foreign}")
+        raise InputError(path, foreign)
     if is_torch_file(path):
         try:
             return read_torch(path)
@@ -117,9 +117,9 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             name: value.astype(np.float32) if value.dtype == np.float16 else value
             for name, value in load_file(path).items()
         }
-    except MemoryError:
+    except (OSError, MemoryError):
         raise
-    # The library raises kinds of its own, and KeyError for a type that NumPy lacks.
+    # The library raises kinds of its own for damage, and KeyError for a type that NumPy lacks.
     except Exception as error:  # noqa: BLE001
         raise InputError(
             path, f"is not a whole safetensors file: {clipped(str(error), 120)}"

@@ -8,6 +8,7 @@ the numbers (earlier versions).
 
 from __future__ import annotations
 
+import errno
 import pickle
 import struct
 import zipfile
@@ -209,7 +210,7 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
     Raises:
         BadTorchFile: the file is damaged, holds no tensors, or names other functions than tensors
             need.
-        MemoryError: the tensors do not fit in memory.
+        OSError, MemoryError: the machine cannot read the file, which may be whole.
     """
     try:
         found = _weights(_read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file))
@@ -220,8 +221,11 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
         raise
     except BadPickle as error:
         raise BadTorchFile(str(error)) from None
-    # pickle and zipfile raise many kinds for a damaged file.
+    # pickle and zipfile raise many kinds for a damaged file. EINVAL comes from a seek to a place
+    # before its start; other errors of the system say nothing about the file.
     except Exception as error:  # noqa: BLE001
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise BadTorchFile(f"it is not whole ({type(error).__name__})") from None
     return {
         name: array.astype(np.float32) if array.dtype == np.float16 else array

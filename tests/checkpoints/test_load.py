@@ -158,20 +158,31 @@ def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd)
 
 
 @pytest.mark.parametrize(
+    "start, reader",
+    [
+        (b"\x0a", "dlinknet.checkpoints.read.read_ckpt"),
+        (b"PK\x03\x04", "dlinknet.checkpoints.torch_files._read_legacy"),
+        (b"\x02" + bytes(7) + b"{}", "safetensors.numpy.load_file"),
+    ],
+)
+@pytest.mark.parametrize(
     "error, words",
     [(OSError(5, "Input/output error"), "Input/output error"), (MemoryError(), "out of memory")],
 )
 def test_what_the_machine_cannot_read_is_not_called_damaged(
-    mindspore, tmp_path, monkeypatch, error, words
+    tmp_path, monkeypatch, start, reader, error, words
 ):
+    if reader.startswith("safetensors"):
+        pytest.importorskip(
+            "safetensors", reason="safetensors is not installed: pip install safetensors"
+        )
     from dlinknet.checkpoints import read
-
-    save(mindspore, tmp_path / "a.ckpt", {"x": np.ones(3, np.float32)})
 
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(read, "read_ckpt", fail)
+    (tmp_path / "a.ckpt").write_bytes(start)
+    monkeypatch.setattr(reader, fail)
     with pytest.raises(RunFailed, match=f"cannot read .*a.ckpt: {words}"):
         read.read_checkpoint(str(tmp_path / "a.ckpt"))
 
