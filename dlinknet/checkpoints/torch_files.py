@@ -24,6 +24,7 @@ from dlinknet.errors import OneLineError, clipped
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, 2)[:4]
+# PyTorch's class of a storage -> NumPy's type. NumPy lacks bfloat16: `_Storage` converts its bits.
 TYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -49,8 +50,8 @@ class BadTorchFile(OneLineError):
 class _Storage:
     """The numbers of one or more tensors.
 
-    type: a value of TYPES. values: None until `fill` has read them, which follow the pickles in the
-    older layout.
+    name: its key in the file. type: a value of TYPES. count: how many numbers it has. values: the
+    numbers; None until `fill` has read them, because in the older layout they follow the pickles.
     """
 
     name: str
@@ -156,7 +157,7 @@ class _Reader(PlainUnpickler):
     """An unpickler of dicts of tensors.
 
     Args:
-        size: that of the whole file, in bytes.
+        size: the whole file's size in bytes.
     """
 
     def __init__(self, file: BoundedFile, size: int):

@@ -16,7 +16,7 @@ from dlinknet.config.settings import TYPES, Config, check, refuse_contradictions
 from dlinknet.config.values import ResumePoint
 from dlinknet.errors import UserError, shown
 
-JOB = "enable_modelarts"
+JOB = "enable_modelarts"  # the setting that makes a command a ModelArts job
 
 
 def load(
@@ -115,7 +115,7 @@ def split(
         )
         for key in TYPES
     }
-    return command_line.split(arguments, description, settings, defaults().headings, bare)
+    return command_line.parse_arguments(arguments, description, settings, defaults().headings, bare)
 
 
 def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:

@@ -65,6 +65,10 @@ def data_identity(
 
     Args:
         training, validation: the pairs of both parts.
+        classes: the classes of their masks.
+
+    Raises:
+        OSError: the size of a file cannot be read.
     """
     sizes = "".join(
         f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"

@@ -336,8 +336,8 @@ def test_too_little_memory_is_one_line_with_the_size_of_a_step(make, error):
         trainer.run()
     assert str(failure.value) == (
         "out of memory with a step of 3 x 32 x 32 (batch x height x width): "
-        "lower --batch_size or --train_size, for its validation "
-        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); "
+        "lower the batch size or the crop size, for its validation "
+        f"the tile size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); "
         "--resume goes on from it"
     )
 

@@ -438,5 +438,5 @@ def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
         {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}},
     ):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)
-        with pytest.raises(UserError, match=".*_plateau.ckpt does not say of which loss it is"):
+        with pytest.raises(UserError, match="plateau.ckpt does not name the loss of its weights"):
             read_plateau(trainer.files.plateau, trainer.schedule)

@@ -83,13 +83,13 @@ def test_another_network_or_preprocessing_is_refused_with_what_to_give(start, sp
     for arguments, words in (
         (
             ["--model_name=linknet34"],
-            "has model_name linknet18, not linknet34; fine-tune it with --model_name=linknet18",
+            "has the model linknet18, not linknet34; fine-tune it with model linknet18",
         ),
         (
             ["--decoder=subpixel"],
-            "has decoder full, not subpixel; fine-tune it with --decoder=full",
+            "has the decoder full, not subpixel; fine-tune it with decoder full",
         ),
-        (["--preprocessing=imagenet_mean"], "another preprocessing; fine-tune it"),
+        (["--preprocessing=imagenet_mean"], "fine-tune it with its own preprocessing"),
     ):
         with pytest.raises(UserError, match=words):
             start(settings(f"--trained_ckpt={file}", *arguments), ROADS)
