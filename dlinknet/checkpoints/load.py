@@ -49,7 +49,7 @@ def load_trained(file: str, model: str) -> TrainedNetwork:
     if not found.whole:
         raise InputError(
             file,
-            f"is an encoder alone ({found.kind}); only a training can start from it",
+            f"is an encoder alone ({found.kind}); a training can start from it",
         )
     # In a damaged file the weight may be a single number, without any axis.
     maps = (*found.tensors["head.conv2.weight"].shape, 0)[0]

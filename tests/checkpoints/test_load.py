@@ -1,4 +1,4 @@
-"""Checkpoints in: what is taken, what is refused."""
+"""Checkpoint files that a network loads, and files that are rejected."""
 
 import json
 
@@ -10,7 +10,7 @@ from dlinknet.errors import RunFailed, UserError
 
 @pytest.fixture
 def encoder(mindspore):
-    """A small encoder, one block a stage, with random weights."""
+    """Return a small encoder, one block per stage, with random weights."""
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
 
     return ResNet(BasicBlock, (1, 1, 1, 1))
@@ -24,7 +24,10 @@ def save(mindspore, path, tensors):
 
 
 def zoo_names(encoder, seed=0):
-    """The encoder's tensors with random values under the model zoo's names, and a classifier."""
+    """Return the encoder's tensors with random values under the model zoo's names.
+
+    A classifier and a part of an optimizer's state are beside them.
+    """
     rng = np.random.default_rng(seed)
     tensors = {
         "end_point.weight": rng.random((10, 512)).astype(np.float32),
@@ -53,7 +56,7 @@ def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
     assert np.array_equal(
         got["layer3.0.downsample.0.weight"], tensors["layer3.0.down_sample_layer.0.weight"]
     )
-    # The zoo's blocks use eps 1e-4, its stem and shortcuts 1e-5 as ours do.
+    # The model zoo's blocks use eps 1e-4, its stem and shortcuts 1e-5 as dlinknet does.
     assert np.allclose(
         got["layer1.0.bn1.moving_variance"] - tensors["layer1.0.bn1d.moving_variance"],
         9e-5,
@@ -188,7 +191,7 @@ def test_what_the_machine_cannot_read_is_not_called_damaged(
 
 
 def spoiled(encoder, name, change):
-    """The encoder's tensors under its own names behind 'encoder.', one of them changed."""
+    """Return the encoder's tensors with the prefix 'encoder.', one of them changed."""
     tensors = {f"encoder.{p.name}": p.asnumpy().copy() for p in encoder.get_parameters()}
     tensors[name] = change(tensors[name])
     return tensors
@@ -327,7 +330,7 @@ def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(
 
 
 def in_text(mindspore, file, text):
-    """A checkpoint of one tensor whose text is `text`."""
+    """Write a checkpoint of one tensor and this text, and return its path."""
     return save(
         mindspore,
         file,

@@ -46,7 +46,7 @@ class Global:
 
 
 def pickled(thing, protocol=2):
-    """The bytes of a pickle, which may name what does not exist here."""
+    """Return the bytes of a pickle, which may name functions that do not exist here."""
     out = io.BytesIO()
 
     class Plain(pickle._Pickler):
@@ -73,7 +73,7 @@ def pickled(thing, protocol=2):
 
 
 def tensor(key, values, kind="FloatStorage", shape=None, strides=None, offset=0, count=None):
-    """A tensor as PyTorch pickles it."""
+    """Return a tensor as PyTorch pickles it."""
     shape = values.shape if shape is None else shape
     strides = (
         tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
@@ -320,7 +320,7 @@ def read_limited(file):
 
 
 def as_zip(file, content, members=()):
-    """A file as PyTorch writes it, whose data.pkl is `content`."""
+    """Write a file as PyTorch does, with `content` as its data.pkl."""
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("archive/data.pkl", content)
         for name, data in members:

@@ -27,17 +27,17 @@ class Cut(Exception):
 
 
 def said(road_iou, f1):
-    """What validation says of an epoch."""
+    """Return the validation figures of an epoch."""
     return {"road_iou": road_iou, "precision": 0.5, "recall": 0.5, "f1": f1}
 
 
 def figures():
-    """What it says in epochs 1, 2 and 3: the second is the best."""
+    """Return the validation figures of epochs 1, 2 and 3; the second epoch is the best."""
     return iter([said(0.2, math.nan), said(0.4, 0.5), said(0.3, 0.5)])
 
 
 def cut_after(trainer, steps):
-    """Makes the trainer fail instead of taking another step."""
+    """Make the trainer fail in place of the next step after `steps` steps."""
     whole = trainer.step_function
 
     def step(images, masks):
@@ -49,13 +49,13 @@ def cut_after(trainer, steps):
 
 
 def state(trainer):
-    """Every tensor that training changes."""
+    """Return every tensor that training changes."""
     optimizer = {p.name: p.asnumpy() for p in trainer.records.optimizer_and_scaler()}
     return {**weights(trainer), **optimizer}
 
 
 def table(trainer):
-    """The table of epochs as it lies on disk, without the times."""
+    """Return the rows of the table of epochs on disk, without the times."""
     with open(trainer.files.path("epochs.csv"), encoding="utf-8") as file:
         return [
             {
@@ -78,7 +78,7 @@ def resumed(make, folder, file="last", **kwargs):  # noqa: F811
 
 @pytest.fixture
 def whole(make):  # noqa: F811
-    """A run of three epochs of three steps that nobody disturbed."""
+    """Return the trainer of an uninterrupted run of three epochs of three steps."""
     epochs = figures()
     trainer = make(*SETTINGS, folder="whole", validate=lambda network: next(epochs))
     trainer.run()
@@ -363,7 +363,7 @@ def rewritten(make, monkeypatch):  # noqa: F811
 
 
 def go_on(trainer):
-    """What train.py does with a run that is resumed, up to its first step."""
+    """Resume a run as train.py does, up to its first step."""
     from dlinknet.commands.resuming import refuse_changes
     from dlinknet.training.resume import resume
     from dlinknet.training.stopped import read_newest

@@ -1,4 +1,4 @@
-"""The files of one run; which run is resumed, and what must not have changed."""
+"""The files of one run; the choice of the run to resume, and the changes that it rejects."""
 
 import dataclasses
 import json
@@ -274,7 +274,10 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
 
 @pytest.mark.parametrize("name", ["m" * 232, "路" * 77])
 def test_a_long_name_of_a_run(tmp_path, pairs, name):
-    """232 bytes and _before_20261127-120000 are 255; what a killed run left of it is removed."""
+    """The folder of an earlier run adds 23 bytes to the name: 232 bytes are the most.
+
+    The half-written file of a killed run is removed under such a name too.
+    """
     files = RunFiles(tmp_path / "out", name)
     with files.reserved(texts(f"--log_name={name}")), replacing(files.last) as temporary:
         temporary.write_text("whole")
