@@ -54,8 +54,15 @@ class ModelCard:
         augment: str = "",
     ) -> ModelCard:
         """Return the card of a network with the outputs that `classes` need."""
-        maps, table = classes.outputs, table_of(classes)
-        return cls(model, maps, table, padding, decoder, preprocessing, augment)
+        return cls(
+            model,
+            classes.outputs,
+            table_of(classes),
+            padding=padding,
+            decoder=decoder,
+            preprocessing=preprocessing,
+            augment=augment,
+        )
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelCard:
@@ -73,15 +80,18 @@ class ModelCard:
         preprocessing = (
             _preprocessing(fields.inner("preprocessing")) if "preprocessing" in values else DLINKNET
         )
+        resolution = (
+            fields.number("ground_resolution", above=0) if "ground_resolution" in fields else None
+        )
         return cls(
             fields.text("model", most=60),
             classes,
             _class_table(fields, classes),
-            fields.text("padding", "explicit", 60),
-            fields.text("decoder", "full", 60),
-            preprocessing,
-            fields.text("augment", "", 60),
-            fields.number("ground_resolution", above=0) if "ground_resolution" in fields else None,
+            padding=fields.text("padding", "explicit", 60),
+            decoder=fields.text("decoder", "full", 60),
+            preprocessing=preprocessing,
+            augment=fields.text("augment", "", 60),
+            ground_resolution=resolution,
         )
 
     def to_dict(self) -> dict[str, Any]:
