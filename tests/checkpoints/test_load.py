@@ -329,6 +329,40 @@ def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(
         read_checkpoint(str(tmp_path / name))
 
 
+@pytest.fixture
+def bfloat16_file(tmp_path):
+    """Return a safetensors file whose tensor x is [1, -2.5] in bfloat16."""
+    pytest.importorskip(
+        "safetensors", reason="safetensors is not installed: pip install safetensors"
+    )
+    head = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(head).to_bytes(8, "little") + head + b"\x80\x3f\x20\xc0")
+    return str(file)
+
+
+def test_bfloat16_in_a_safetensors_file_becomes_float32(mindspore, bfloat16_file):
+    from dlinknet.checkpoints.read import read_checkpoint
+
+    try:
+        np.dtype("bfloat16")
+    except TypeError:
+        pytest.skip("this MindSpore does not teach NumPy bfloat16")
+    found = read_checkpoint(bfloat16_file).tensors["x"]
+    assert found.dtype == np.float32 and found.tolist() == [1, -2.5]
+
+
+def test_a_type_that_numpy_lacks_is_not_called_damage(bfloat16_file, monkeypatch):
+    from dlinknet.checkpoints.read import read_checkpoint
+
+    def fail(_):
+        raise TypeError("data type 'bfloat16' not understood")
+
+    monkeypatch.setattr("safetensors.numpy.load_file", fail)
+    with pytest.raises(UserError, match="a type of numbers that NumPy lacks .*as float32$"):
+        read_checkpoint(bfloat16_file)
+
+
 def in_text(mindspore, file, text):
     """Write a checkpoint of one tensor and this text, and return its path."""
     return save(
