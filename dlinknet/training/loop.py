@@ -102,7 +102,7 @@ class Trainer:
     def validate_with(
         self, validate: Callable[[], dict[str, float]], shown: tuple[str, ...]
     ) -> None:
-        """Validate after each epoch; the best epoch is then the one with the highest first figure.
+        """Validate after each epoch. The first figure then decides which epoch is the best.
 
         Args:
             validate: returns figures from 0 to 1 for the network's present weights. It may leave

@@ -201,7 +201,7 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):  # noqa: F811
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_read(make, damage, lines):  # noqa: F811
     from dlinknet.training.stopped import read_newest
 
     trainer = make()

@@ -126,7 +126,7 @@ def test_a_name_that_is_given_is_the_runs(runs):
     )
 
 
-def test_a_named_file_is_taken(runs):
+def test_a_named_file_is_resumed(runs):
     found = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
     assert found.files.log_name == "a" and [p.name for p in found.checkpoints] == [
         "a_last.ckpt",
@@ -138,7 +138,7 @@ def test_a_named_file_is_taken(runs):
     ]
 
 
-def test_what_cannot_be_resumed_is_said(runs, tmp_path):
+def test_a_run_that_cannot_be_resumed_is_named(runs, tmp_path):
     (runs / "a_best.ckpt").write_text("weights")
     for arguments, words in (
         [[f"--resume={runs / 'a_best.ckpt'}"], "a_best.ckpt is not a LOG_NAME_last.ckpt"],
@@ -153,7 +153,7 @@ def test_what_cannot_be_resumed_is_said(runs, tmp_path):
     )
 
 
-def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs):
+def test_a_run_that_continues_keeps_its_files_and_moves_a_damaged_one_aside(runs, pairs):
     files = RunFiles(runs, "b")
     resumed = find_run(settings("--resume", f"--output_path={runs}"), "*")
     with files.reserved(texts("--resume", "--log_name=b"), resumed, files.last):
@@ -167,7 +167,7 @@ def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs
         assert not files.last.exists()
 
 
-def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
+def test_a_run_that_continues_elsewhere_copies_its_weights(runs, pairs, tmp_path):
     resumed = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
     for ending in ("best", "plateau"):
         (runs / f"a_{ending}.ckpt").write_text(ending)
