@@ -235,18 +235,21 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
 
 
 def _weights(found: Any) -> dict[str, _Tensor]:
-    """Return the tensors of a dict, or of a dict that it holds under a key of NESTED.
+    """Return the tensors of the innermost dict under keys of NESTED that holds any.
+
+    A dict around it may hold other tensors, for example the best accuracy.
 
     Raises:
         BadTorchFile: there are none.
     """
-    for _ in range(len(NESTED)):  # bounded, because a dict may hold itself
-        if not isinstance(found, dict):
-            break
-        tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
+    dicts = [found] if isinstance(found, dict) else []
+    for _ in NESTED if dicts else ():  # bounded, because a dict may hold itself
+        inner = [dicts[-1][key] for key in NESTED if isinstance(dicts[-1].get(key), dict)]
+        dicts += inner[:1]
+    for each in reversed(dicts):
+        tensors = {str(name): value for name, value in each.items() if isinstance(value, _Tensor)}
         if tensors:
             return tensors
-        found = next((found[key] for key in NESTED if key in found), None)
     raise BadTorchFile("it holds no tensors")
 
 

@@ -147,6 +147,16 @@ def test_tensors_of_a_file_written_by_hand(tmp_path, layout):
     assert found["part"].tolist() == [5, 6] and found["count"] == 7 and found["count"].shape == ()
 
 
+def test_a_tensor_beside_the_weights_does_not_hide_them(tmp_path):
+    """PyTorch's ImageNet example keeps its best accuracy, a tensor, beside the state_dict."""
+    best = np.array([76.1], np.float32)
+    content = {"best_acc1": tensor("1", best, shape=()), "state_dict": {"a": tensor("0", A)}}
+    found = read_torch(write_zip(tmp_path / "w.pth.tar", content, {"0": A, "1": best}))
+    assert found.keys() == {"a"} and np.array_equal(found["a"], A)
+    flat = {"a": tensor("0", A), "model": {"name": "resnet34"}}
+    assert read_torch(write_zip(tmp_path / "flat.pth", flat, {"0": A})).keys() == {"a"}
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_what_pytorch_writes(tmp_path, legacy):
     torch = pytest.importorskip(
