@@ -53,6 +53,7 @@ def parse_arguments(
 
     Raises:
         UserError: a key lacks its value.
+        SystemExit: the command line has --help. The help is then on stdout.
     """
     parser = _Parser(
         description=description,
