@@ -143,7 +143,7 @@ def test_a_training_with_too_little_memory_says_so_in_one_line(tmp_path, stripe_
     refused(
         result,
         "out of memory with a step of 16 x 256 x 256 (batch x height x width): "
-        "lower --batch_size or --train_size",
+        "lower the batch size or the crop size",
         "weight01_dink34_last.ckpt is whole (epoch 0, step 0); --resume goes on from it",
         status=1,
     )

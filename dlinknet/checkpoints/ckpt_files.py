@@ -17,6 +17,7 @@ import numpy as np
 
 from dlinknet.errors import OneLineError, shown
 
+# MindSpore's name of a type -> NumPy's. NumPy lacks bfloat16: `_array` converts its bits.
 TYPES = {
     "Float16": "<f2",
     "Float32": "<f4",
@@ -38,7 +39,7 @@ _CRC = b"crc_num"  # 17 bytes at the end of files that were written with crc_che
 
 
 class BadCkptFile(OneLineError):
-    """A file is no whole MindSpore checkpoint; the text says why, without the file's name."""
+    """A file is not a whole MindSpore checkpoint; the text says why, without the file's name."""
 
 
 def read_ckpt(file: Path) -> dict[str, np.ndarray]:
@@ -88,7 +89,7 @@ def _records(data: BinaryIO, size: int) -> Iterator[bytes]:
     """Yield the content of each record.
 
     Args:
-        size: that of the file in bytes.
+        size: the file's size in bytes.
 
     Raises:
         BadCkptFile: the file ends within a record, or a record does not begin with its key.

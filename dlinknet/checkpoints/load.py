@@ -34,7 +34,8 @@ def load_trained(file: str, model: str) -> TrainedNetwork:
 
     Args:
         file: a checkpoint of any kind that origins.py knows.
-        model: the network's name, if neither the checkpoint's text nor its tensors tell it.
+        model: any known network's name. It completes the text of a checkpoint that names no
+            network, so that the text can be checked. The tensors then tell which network it is.
 
     Raises:
         InputError: the file is missing, damaged, of an unknown kind, or an encoder only; or its
@@ -48,7 +49,7 @@ def load_trained(file: str, model: str) -> TrainedNetwork:
     if not found.whole:
         raise InputError(
             file,
-            f"is an encoder alone ({found.kind}); a training can start from it (--pretrained_ckpt)",
+            f"is an encoder alone ({found.kind}); a training can start from it",
         )
     # In a damaged file the weight may be a single number, without any axis.
     maps = (*found.tensors["head.conv2.weight"].shape, 0)[0]
@@ -106,7 +107,7 @@ def start_network(
     if not file:
         padding = "explicit" if padding == "auto" else padding
         network = build(model, classes, padding=padding, decoder=decoder)
-        return network, "encoder: random weights; --pretrained_ckpt=FILE starts from trained ones"
+        return network, "encoder: random weights; a training can also start from those of a file"
     checkpoint = read_checkpoint(file)
     found = _recognise(checkpoint)
     wanted = NETWORKS[model].encoder[len("resnet") :]
@@ -116,7 +117,7 @@ def start_network(
         )
     padding = found.padding if padding == "auto" else padding
     network = build(model, classes, padding=padding, decoder=decoder)
-    return network, _load_encoder(found, network.encoder, checkpoint.file)
+    return network, load_encoder(checkpoint, network.encoder)
 
 
 def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell) -> str:
@@ -126,28 +127,25 @@ def load_encoder(checkpoint: Checkpoint, encoder: nn.Cell) -> str:
         InputError: the file is of an unknown kind, or a weight of the encoder is missing or has a
             wrong shape, type or value. The encoder is then unchanged.
     """
-    return _load_encoder(_recognise(checkpoint), encoder, checkpoint.file)
-
-
-def _load_encoder(found: Weights, encoder: nn.Cell, file: Path) -> str:
-    # An encoder inside a network has its parameters' names behind ENCODER already.
+    found = _recognise(checkpoint)
+    # The parameters of an encoder inside a network have the prefix ENCODER already.
     targets = {
         p.name if p.name.startswith(ENCODER) else ENCODER + p.name: p
         for p in encoder.get_parameters()
     }
-    _assign(found.tensors, targets, file)
+    _assign(found.tensors, targets, checkpoint.file)
     unused = sorted({*found.unused, *(found.tensors.keys() - targets)})
     padding = "" if found.padding == "explicit" else f", which pads as {found.padding} does"
     return (
-        f"encoder: {len(targets)} of {len(targets)} tensors from {file} ({found.kind}{padding})"
-        + (f"; not needed: {_name_tensors(unused)}" if unused else "")
+        f"encoder: {len(targets)} of {len(targets)} tensors from {checkpoint.file} "
+        f"({found.kind}{padding})" + (f"; not needed: {_name_tensors(unused)}" if unused else "")
     )
 
 
 def _recognise(checkpoint: Checkpoint) -> Weights:
     """Return a checkpoint's tensors under dlinknet's names.
 
-    Their padding is the one that the checkpoint's text names, else the one of its kind.
+    The checkpoint's text decides the padding. If the text names none, the kind of the file decides.
 
     Raises:
         InputError: the checkpoint is of an unknown kind or padding.
@@ -216,7 +214,7 @@ def _reject_misfits(
         raise InputError(
             file,
             f"lacks {len(missing)} of the network's {len(targets)} tensors "
-            f"({name_some(missing)}); is it a checkpoint of another model_name?",
+            f"({name_some(missing)}); is it a checkpoint of another model?",
         )
     wrong_shapes = [
         f"{name} {tensors[name].shape} for {p.shape}"
@@ -227,7 +225,7 @@ def _reject_misfits(
         raise InputError(
             file,
             f"has {len(wrong_shapes)} tensors of another shape ({name_some(wrong_shapes, 3)}); "
-            "is it a checkpoint of another model_name?",
+            "is it a checkpoint of another model?",
         )
 
 

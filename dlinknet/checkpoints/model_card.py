@@ -28,9 +28,9 @@ class ModelCard:
     model: its name, a key of specs.NETWORKS. classes: the number of maps of logits; 1 for roads.
     class_table: the meaning of these maps; None for roads, and for weights of other programs, which
     do not say. padding: how the encoder pads, a key of specs.PADDINGS. decoder: how the decoder
-    upsamples, one of specs.DECODERS. augment: how its training augmented images, a level of
-    data/augment.py; '' if unknown. ground_resolution: metres on the ground per pixel of its
-    training images; None if unknown.
+    upsamples, one of specs.DECODERS. preprocessing: how pixels become the network's input. augment:
+    how its training augmented images, a level of data/augment.py; '' if unknown. ground_resolution:
+    metres on the ground per pixel of its training images; None if unknown.
     """
 
     model: str
@@ -54,8 +54,15 @@ class ModelCard:
         augment: str = "",
     ) -> ModelCard:
         """Return the card of a network with the outputs that `classes` need."""
-        maps, table = classes.outputs, table_of(classes)
-        return cls(model, maps, table, padding, decoder, preprocessing, augment)
+        return cls(
+            model,
+            classes.outputs,
+            table_of(classes),
+            padding=padding,
+            decoder=decoder,
+            preprocessing=preprocessing,
+            augment=augment,
+        )
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelCard:
@@ -73,15 +80,18 @@ class ModelCard:
         preprocessing = (
             _preprocessing(fields.inner("preprocessing")) if "preprocessing" in values else DLINKNET
         )
+        resolution = (
+            fields.number("ground_resolution", above=0) if "ground_resolution" in fields else None
+        )
         return cls(
             fields.text("model", most=60),
             classes,
             _class_table(fields, classes),
-            fields.text("padding", "explicit", 60),
-            fields.text("decoder", "full", 60),
-            preprocessing,
-            fields.text("augment", "", 60),
-            fields.number("ground_resolution", above=0) if "ground_resolution" in fields else None,
+            padding=fields.text("padding", "explicit", 60),
+            decoder=fields.text("decoder", "full", 60),
+            preprocessing=preprocessing,
+            augment=fields.text("augment", "", 60),
+            ground_resolution=resolution,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,7 +107,7 @@ class ModelCard:
             **({"ground_resolution": self.ground_resolution} if self.ground_resolution else {}),
         }
 
-    def known_classes(self, file: str | object) -> Classes:
+    def known_classes(self, file: object) -> Classes:
         """Return the classes that the network was trained for.
 
         Args:
@@ -117,7 +127,7 @@ class ModelCard:
             raise InputError(
                 file,
                 f"has {self.classes} maps and does not say which classes they are; "
-                "checkpoints of train.py say so",
+                "checkpoints of dlinknet say so",
             )
         return self.class_table or ROADS
 
@@ -171,8 +181,8 @@ def parse_card(values: dict[str, Any], file: str) -> ModelCard:
     """Return the model card of a checkpoint.
 
     Args:
-        values: the dict that the checkpoint's text holds; its own facts win over facts that the
-            caller found in the tensors and put in as well.
+        values: the dict in the checkpoint's text. The caller may have added facts that it found in
+            the tensors.
         file: the checkpoint; errors name it.
 
     Raises:

@@ -57,10 +57,10 @@ TO_MINDSPORE = {
 class Weights:
     """The recognised tensors of a file.
 
-    kind: whose they are, for messages. tensors: by their names in a whole network of dlinknet, so
-    that an encoder's names begin with 'encoder.'. whole: True for a whole network, False for an
-    encoder. padding: the encoder's in its training, a key of specs.PADDINGS. unused: the names of
-    other tensors in the file.
+    kind: the program and network that they come from, for messages. tensors: by their names in a
+    whole network of dlinknet, so that an encoder's names begin with 'encoder.'. whole: True for a
+    whole network, False for an encoder. padding: how the encoder padded in its training, a key of
+    specs.PADDINGS. unused: the names of other tensors in the file.
     """
 
     kind: str
@@ -164,7 +164,7 @@ def _has_bottlenecks(tensors: dict[str, np.ndarray]) -> bool:
 
 
 def _rename(tensors: dict[str, np.ndarray]) -> tuple[str, dict[str, np.ndarray]]:
-    """Return (whose weights they are, the tensors under dlinknet's names) for another program's."""
+    """Return (kind, tensors under dlinknet's names), as Weights has them, for another program."""
     pytorch = any(name.endswith(".running_mean") for name in tensors)
     if "firstconv.weight" in tensors:
         kind = "the original D-LinkNet" if pytorch else "the model zoo's D-LinkNet"
@@ -180,6 +180,7 @@ def _rename(tensors: dict[str, np.ndarray]) -> tuple[str, dict[str, np.ndarray]]
 
 
 def _resnet_kind(tensors: dict[str, np.ndarray], pytorch: bool) -> str:
+    """Return the kind of a ResNet. `pytorch`: BatchNorm's tensors have PyTorch's names."""
     if any(ZOO.search(name) for name in tensors):
         return "the model zoo's ResNet"
     if any(".down_sample." in name for name in tensors):

@@ -19,6 +19,7 @@ from dlinknet.files.places import need_file
 from dlinknet.files.texts import BadText, parse_json
 
 META = "dlinknet_meta"  # the tensor that holds a JSON text as uint8; save.py lists its keys
+HALVES = ("float16", "bfloat16")
 FORMAT = 1  # version of the text; a reader rejects later ones
 
 
@@ -66,7 +67,7 @@ def read_checkpoint(file: str) -> Checkpoint:
 def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     foreign = foreign_file(path)
     if foreign:
-        raise InputError(path, f"{foreign}")
+        raise InputError(path, foreign)
     if is_torch_file(path):
         try:
             return read_torch(path)
@@ -113,14 +114,21 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             path, "is a safetensors file; reading it requires: pip install safetensors"
         ) from None
     try:
+        # Later MindSpore versions teach NumPy bfloat16.
         return {
-            name: value.astype(np.float32) if value.dtype == np.float16 else value
+            name: value.astype(np.float32) if value.dtype.name in HALVES else value
             for name, value in load_file(path).items()
         }
-    except MemoryError:
+    except (OSError, MemoryError):
         raise
-    # The library raises kinds of its own, and KeyError for a type that NumPy lacks.
-    except Exception as error:  # noqa: BLE001
+    # The versions of the library raise these for a type that NumPy lacks.
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            path,
+            "is a safetensors file with a type of numbers that NumPy lacks "
+            f"({clipped(str(error), 120)}); save its tensors as float32",
+        ) from None
+    except Exception as error:  # noqa: BLE001  (kinds of the library, for a damaged file)
         raise InputError(
             path, f"is not a whole safetensors file: {clipped(str(error), 120)}"
         ) from None

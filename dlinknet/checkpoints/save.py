@@ -12,18 +12,18 @@ with a JSON text:
     plateau                          the schedule's state
     crc32                            checksum of all tensors and of this text, to detect damage
 
-LOG_NAME_last.ckpt has everything that a resume needs. It also holds the optimizer's moments and the
-loss scaler's state, and in its text:
+LOG_NAME_last.ckpt has everything that a resume needs. It also holds the states of the optimizer and
+the loss scaler, and in its text:
 
     position                         epoch of the next step, its place in the epoch, and the sums
                                      of that epoch so far
     rows, ended                      the table of the epochs; why training ended early, or ''
     overflows_at_one                 how many of the last steps overflowed in a row with a loss
                                      scale of 1
-    settings, data                   what a resumed run must not change (commands/resuming.py,
-                                     training/identity.py)
+    settings, data                   the settings and the data set, which a resumed run must not
+                                     change (commands/resuming.py, training/identity.py)
 
-LOG_NAME_best.ckpt and LOG_NAME_plateau.ckpt hold the network only, a third of the size.
+LOG_NAME_best.ckpt and LOG_NAME_plateau.ckpt hold the network only: with Adam a third of the size.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ the numbers (earlier versions).
 
 from __future__ import annotations
 
+import errno
 import pickle
 import struct
 import zipfile
@@ -23,6 +24,7 @@ from dlinknet.errors import OneLineError, clipped
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, 2)[:4]
+# PyTorch's class of a storage -> NumPy's type. NumPy lacks bfloat16: `_Storage` converts its bits.
 TYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -48,8 +50,8 @@ class BadTorchFile(OneLineError):
 class _Storage:
     """The numbers of one or more tensors.
 
-    type: a value of TYPES. values: None until `fill` has read them, which follow the pickles in the
-    older layout.
+    name: its key in the file. type: a value of TYPES. count: how many numbers it has. values: the
+    numbers; None until `fill` has read them, because in the older layout they follow the pickles.
     """
 
     name: str
@@ -155,7 +157,7 @@ class _Reader(PlainUnpickler):
     """An unpickler of dicts of tensors.
 
     Args:
-        size: that of the whole file, in bytes.
+        size: the whole file's size in bytes.
     """
 
     def __init__(self, file: BoundedFile, size: int):
@@ -209,7 +211,7 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
     Raises:
         BadTorchFile: the file is damaged, holds no tensors, or names other functions than tensors
             need.
-        MemoryError: the tensors do not fit in memory.
+        OSError, MemoryError: the machine cannot read the file, which may be whole.
     """
     try:
         found = _weights(_read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file))
@@ -220,8 +222,11 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
         raise
     except BadPickle as error:
         raise BadTorchFile(str(error)) from None
-    # pickle and zipfile raise many kinds for a damaged file.
+    # pickle and zipfile raise many kinds for a damaged file. EINVAL comes from a seek to a place
+    # before its start; other errors of the system say nothing about the file.
     except Exception as error:  # noqa: BLE001
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise BadTorchFile(f"it is not whole ({type(error).__name__})") from None
     return {
         name: array.astype(np.float32) if array.dtype == np.float16 else array
@@ -230,18 +235,21 @@ def read_torch(file: Path) -> dict[str, np.ndarray]:
 
 
 def _weights(found: Any) -> dict[str, _Tensor]:
-    """Return the tensors of a dict, or of a dict that it holds under a key of NESTED.
+    """Return the tensors of the innermost dict under keys of NESTED that holds any.
+
+    A dict around it may hold other tensors, for example the best accuracy.
 
     Raises:
         BadTorchFile: there are none.
     """
-    for _ in range(len(NESTED)):  # bounded, because a dict may hold itself
-        if not isinstance(found, dict):
-            break
-        tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
+    dicts = [found] if isinstance(found, dict) else []
+    for _ in NESTED if dicts else ():  # bounded, because a dict may hold itself
+        inner = [dicts[-1][key] for key in NESTED if isinstance(dicts[-1].get(key), dict)]
+        dicts += inner[:1]
+    for each in reversed(dicts):
+        tensors = {str(name): value for name, value in each.items() if isinstance(value, _Tensor)}
         if tensors:
             return tensors
-        found = next((found[key] for key in NESTED if key in found), None)
     raise BadTorchFile("it holds no tensors")
 
 

@@ -33,7 +33,7 @@ class Setting(NamedTuple):
     listed: bool = True
 
 
-def split(
+def parse_arguments(
     arguments: list[str],
     description: str,
     settings: dict[str, Setting],
@@ -53,6 +53,7 @@ def split(
 
     Raises:
         UserError: a key lacks its value.
+        SystemExit: the command line has --help. The help is then on stdout.
     """
     parser = _Parser(
         description=description,
@@ -71,12 +72,12 @@ def split(
         for key in keys:
             setting = settings[key]
             optional: dict[str, Any] = {"nargs": "?", "const": "True"} if key in bare else {}
-            group.add_argument(f"--{key}", metavar="VALUE", help=_explained(setting), **optional)
+            group.add_argument(f"--{key}", metavar="VALUE", help=_help_text(setting), **optional)
     known, unknown = parser.parse_known_args(arguments)
     return vars(known), unknown
 
 
-def _explained(setting: Setting) -> str:
+def _help_text(setting: Setting) -> str:
     """Return the text of --help about a setting."""
     if not setting.listed:
         return argparse.SUPPRESS

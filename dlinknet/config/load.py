@@ -16,7 +16,7 @@ from dlinknet.config.settings import TYPES, Config, check, refuse_contradictions
 from dlinknet.config.values import ResumePoint
 from dlinknet.errors import UserError, shown
 
-JOB = "enable_modelarts"
+JOB = "enable_modelarts"  # the setting that makes a command a ModelArts job
 
 
 def load(
@@ -38,6 +38,7 @@ def load(
         UserError: a key is unknown, a value has the wrong type or is outside its limits, a file
             cannot be read, or the command line names a setting that the command does not use. (A
             YAML file may hold all settings.)
+        SystemExit: the command line has --help. The help is then on stdout.
     """
     given, unknown = split(arguments, description, command)
     if unknown:
@@ -104,6 +105,7 @@ def split(
 
     Raises:
         UserError: a key lacks its value.
+        SystemExit: the command line has --help. The help is then on stdout.
     """
     bare = [key for key, kind in TYPES.items() if kind in (bool, ResumePoint)]
     settings = {
@@ -115,7 +117,7 @@ def split(
         )
         for key in TYPES
     }
-    return command_line.split(arguments, description, settings, defaults().headings, bare)
+    return command_line.parse_arguments(arguments, description, settings, defaults().headings, bare)
 
 
 def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
@@ -124,7 +126,8 @@ def wants_job(arguments: list[str], environment: Mapping[str, str]) -> bool:
     The command line decides. If it lacks the setting, the environment decides, then the YAML file.
 
     Raises:
-        UserError: the value in the arguments or the environment is neither True nor False.
+        UserError: the value in the arguments or the environment is neither True nor False, or a key
+            in the arguments lacks its value.
     """
     given, _ = split([argument for argument in arguments if argument not in ("-h", "--help")], "")
     for said, source in (

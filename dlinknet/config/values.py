@@ -14,7 +14,7 @@ ResumePoint = NewType("ResumePoint", str)  # a checkpoint's path, NEWEST, or '' 
 CommaList = NewType("CommaList", str)  # words with commas between them: 'MINDIR,ONNX'; a YAML list
 
 NEWEST = "newest"
-LONGEST = 4096  # letters of a text; no path is longer
+LONGEST = 4096  # characters of a text; Linux accepts no longer path
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 

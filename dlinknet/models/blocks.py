@@ -24,7 +24,8 @@ def uniform_init(fan_in: int, bias: bool = True) -> dict:
     MindSpore's own initial values differ between its versions.
 
     Args:
-        fan_in: the number of products in an output value.
+        fan_in: PyTorch's count of inputs, the size of the weight without its first axis. For a
+            transposed convolution this counts its output channels.
         bias: whether the convolution has a bias.
 
     Returns:

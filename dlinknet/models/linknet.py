@@ -23,6 +23,10 @@ class LinkNet(nn.Cell):
         classes: the number of maps of logits; 1 for road against background.
         dilations: those of the centre's convolutions; empty for no centre (LinkNet).
         decoder: how the decoder upsamples, one of specs.DECODERS.
+
+    Attributes:
+        classes, decoder: the arguments.
+        padding: how the encoder pads, a key of specs.PADDINGS.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ def layers(network: nn.Cell, height: int, width: int) -> list[Layer]:
     """Return the layers of a network in the order of their computation.
 
     A layer that is used twice is listed twice, with 0 parameters the second time. MindSpore must
-    run operator by operator (runtime.run_eagerly).
+    run operator by operator (runtime.run_eagerly). The network is left in inference mode.
 
     Args:
         height, width: the input's sides in pixels, multiples of 32.

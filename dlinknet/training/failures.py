@@ -11,7 +11,7 @@ def raise_run_failed(error: Exception, loader: TrainingLoader, kept: str) -> Non
 
     Args:
         error: the error that ended the training.
-        loader: names the size of a step.
+        loader: the training set; the line says the size of its steps.
         kept: the end of the line, which names the last checkpoint.
     """
     if isinstance(error, (UserError, RunFailed)):
@@ -20,8 +20,8 @@ def raise_run_failed(error: Exception, loader: TrainingLoader, kept: str) -> Non
         # Smaller sizes need a new run, because a resumed one must keep them.
         raise RunFailed(
             f"out of memory with a step of {loader.batch_size} x {loader.height} x {loader.width} "
-            "(batch x height x width): lower --batch_size or --train_size, for its validation "
-            f"--tile_size, in a new run; {kept}"
+            "(batch x height x width): lower the batch size or the crop size, for its validation "
+            f"the tile size, in a new run; {kept}"
         ) from None
     if isinstance(error, OSError):
         raise RunFailed(

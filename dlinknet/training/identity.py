@@ -20,8 +20,8 @@ from dlinknet.files.fields import BadFields, Fields
 class DataIdentity:
     """The facts that tell one data set from another.
 
-    train, valid: the IDs of both parts. files: the SHA-256 of the sizes in bytes of all files, in
-    hexadecimal digits. classes: the class table; None for roads.
+    train, valid: the IDs of both parts. files: the SHA-256 of the files' sizes, in hexadecimal
+    digits. classes: the class table; None for roads.
     """
 
     train: tuple[str, ...]
@@ -65,6 +65,10 @@ def data_identity(
 
     Args:
         training, validation: the pairs of both parts.
+        classes: the classes of their masks.
+
+    Raises:
+        OSError: the size of a file cannot be read.
     """
     sizes = "".join(
         f"{pair.id} {os.path.getsize(pair.image)} {os.path.getsize(pair.mask)}\n"

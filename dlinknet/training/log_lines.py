@@ -14,6 +14,7 @@ def resumed_line(file: str, position: Position, images: int) -> str:
 
     Args:
         file: the checkpoint.
+        position: the position of the next step.
         images: the number of images per epoch.
     """
     done = min(position.images, images)
@@ -24,6 +25,7 @@ def nothing_left_line(state: State, planned: bool) -> str:
     """Return the line of a run that has ended already.
 
     Args:
+        state: the state of the run.
         planned: True if the run's schedule fixes the number of epochs.
     """
     if state.ended:

@@ -79,7 +79,7 @@ class Trainer:
         self.schedule = make_schedule(recipe, len(loader))
         self.state = State()
         self.records = self._make_records()
-        self.rate: float | None = None  # the optimizer's present learning rate
+        self._rate: float | None = None  # the optimizer's learning rate, once a step has set it
         self.resumed_from = ""
 
     def _make_records(self) -> Records:
@@ -102,7 +102,7 @@ class Trainer:
     def validate_with(
         self, validate: Callable[[], dict[str, float]], shown: tuple[str, ...]
     ) -> None:
-        """Validate after each epoch; the best epoch is then the one with the highest first figure.
+        """Validate after each epoch. The first figure then decides which epoch is the best.
 
         Args:
             validate: returns figures from 0 to 1 for the network's present weights. It may leave
@@ -114,7 +114,8 @@ class Trainer:
     def check_ranks_agree(self) -> None:
         """Wait for all ranks, and check that they start from the same state.
 
-        Rank 0 must write no checkpoint before, because other ranks may still be reading them.
+        Before this check, rank 0 must not write checkpoints, because other ranks may still read
+        them.
 
         Raises:
             InputError: data, settings or checkpoints differ.
@@ -138,6 +139,7 @@ class Trainer:
         Raises:
             RunFailed: the loss is not finite, gradients overflow even with a loss scale of 1, a
                 file cannot be written, or there is too little memory.
+            UserError: an image, a mask or the plateau checkpoint can no longer be used.
         """
         if self.resumed_from:
             line = resumed_line(self.resumed_from, self.state.position, len(self.loader.pairs))
@@ -235,7 +237,9 @@ class Trainer:
                 if self.recipe.save_steps and self.state.step % self.recipe.save_steps == 0:
                     average_statistics(self.ranks, self.network)
                     self.records.save_last(self.state, self.schedule)
-        return here.to_row(self.schedule.learning_rate, self.records.loss_scale)
+        # A resumed epoch may have no steps left, and its row has the rate of its last step too.
+        rate = self.schedule.advance(epoch * len(self.loader) - 1)
+        return here.to_row(rate, self.records.loss_scale)
 
     def _take_step(self, images: Tensor, masks: Tensor) -> float:
         """Take one step, and return its loss.
@@ -274,13 +278,13 @@ class Trainer:
         return f"epoch {self.state.position.epoch}, step {self.state.step}"
 
     def _failure_hint(self) -> str:
-        return f"{self.records.describe_last()}; start a new run with a lower --learning_rate"
+        return f"{self.records.describe_last()}; start a new run with a lower learning rate"
 
     def _set_rate(self, rate: float) -> None:
         """Set the optimizer's learning rate, if it has another one."""
-        if rate != self.rate:
+        if rate != self._rate:
             set_value(self.optimizer.learning_rate, rate)
-            self.rate = rate
+            self._rate = rate
 
     def _save_best(self, row: dict[str, Any]) -> None:
         """Save the weights if they are the best so far.

@@ -26,7 +26,7 @@ def read_plateau(file: Path, schedule: Schedule) -> Checkpoint:
     try:
         rule = schedule_from_dict(checkpoint.meta.get("plateau"))
     except BadFields as error:
-        raise InputError(file, f"does not say of which loss it is ({error})") from None
+        raise InputError(file, f"does not name the loss of its weights ({error})") from None
     if not isinstance(rule, PlateauRule) or rule.lowest_loss != schedule.lowest_loss:
         # The file may be of a later epoch: the process was killed after it had written the file,
         # `last` was damaged, and the run continued from an earlier checkpoint.

@@ -18,9 +18,9 @@ from dlinknet.training.schedules import Schedule, schedule_from_dict
 class Position:
     """The position of the next step, and the sums of its epoch so far.
 
-    epoch: counted from 1. images: how many of the epoch's images are done, in all processes.
-    loss_sum: the sum over steps of loss times images. skipped: the number of steps that overflowed.
-    seconds: the duration of all these steps.
+    epoch: counted from 1. images: the number of images that the epoch's steps have used, in all
+    processes; its last step may use some images again. loss_sum: the sum over steps of loss times
+    images. skipped: the number of steps that overflowed. seconds: the duration of all these steps.
     """
 
     epoch: int = 1

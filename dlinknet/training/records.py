@@ -58,8 +58,8 @@ class Records:
     def optimizer_and_scaler(self) -> list[Parameter]:
         """Return the parameters of optimizer and loss scaler.
 
-        A resume needs them beside the network's. The optimizer's include the trained ones of the
-        network.
+        A resume needs them and the network's parameters. The optimizer's own parameters include
+        the trained ones of the network.
         """
         return [*self.optimizer.get_parameters(), self.scaler.scale_value, self.scaler.counter]
 
@@ -94,13 +94,13 @@ class Records:
             draw_curves(rows, self.shown, self.files.path("curves.png"))
 
     def describe_last(self) -> str:
-        """Return what checkpoint there is, for the last line of a training that fails."""
+        """Return a text about the last checkpoint, for the last line of a training that fails."""
         if not self._saved:
             return "no checkpoint was written yet"
         return f"{self.files.last} is whole ({self._saved})"
 
     def resume_hint(self) -> str:
-        """Return how to continue, for the last line of a training that ends early."""
+        """Return the same text with the way to resume, for a training that ends early."""
         return self.describe_last() + ("; --resume goes on from it" if self._saved else "")
 
     def _meta(self, state: State, schedule: Schedule) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import PlateauRule
 from dlinknet.training.stopped import StoppedRun
 
+STEP_IMAGES = 1 << 20  # more images than all processes together use in one step
+
 
 def resume(trainer: Trainer, stopped: StoppedRun, source: RunFiles) -> None:
     """Set a trainer to the state of a stopped run. Write nothing.
@@ -53,13 +55,15 @@ def resume(trainer: Trainer, stopped: StoppedRun, source: RunFiles) -> None:
 
 def _reject_misfit(trainer: Trainer, stopped: StoppedRun) -> None:
     """Raise InputError if the run does not fit the trainer's schedule, data and validation."""
-    state, most = stopped.saved.state, len(trainer.loader) * trainer.loader.step_images
+    state, images = stopped.saved.state, len(trainer.loader.pairs)
     figures = state.rows[0].keys() if state.rows else trainer.shown
     plateau = isinstance(stopped.saved.schedule, PlateauRule)
     if plateau != isinstance(trainer.schedule, PlateauRule):
         fault = "plateau is of another schedule"
-    elif state.position.images > most:
-        fault = f"position.images is {state.position.images}, and an epoch has {most}"
+    # The last step of an epoch is filled up, and its size was another one if the run had another
+    # number of processes.
+    elif state.position.images >= images + STEP_IMAGES:
+        fault = f"position.images is {state.position.images}, and an epoch has {images}"
     elif not set(trainer.shown) <= set(figures):
         fault = f"rows have no {sorted(set(trainer.shown) - set(figures))[0]}"
     else:

@@ -145,8 +145,8 @@ class RunFiles:
 class ResumedRun:
     """A run that continues.
 
-    checkpoints: those to continue from, newest first; damaged ones are skipped. settings: the run's
-    own, name -> value, unchecked.
+    files: its files. checkpoints: the checkpoints to continue from, newest first; damaged ones are
+    skipped. settings: its settings, name -> value, unchecked.
     """
 
     files: RunFiles

@@ -150,11 +150,11 @@ class Timetable:
         fields.number("learning_rate", least=0)
         return cls(
             fields.text("kind"),
-            fields.number("highest", above=0),
-            fields.whole("steps", least=1),
-            fields.whole("steps_an_epoch", least=1),
-            fields.whole("epochs", least=1),
-            fields.number("factor", above=0),
+            highest=fields.number("highest", above=0),
+            steps=fields.whole("steps", least=1),
+            steps_an_epoch=fields.whole("steps_an_epoch", least=1),
+            epochs=fields.whole("epochs", least=1),
+            factor=fields.number("factor", above=0),
         )
 
 
@@ -188,9 +188,9 @@ def make_schedule(recipe: Recipe, steps_an_epoch: int) -> Schedule:
         return PlateauRule(recipe.learning_rate)
     return Timetable(
         recipe.schedule,
-        recipe.learning_rate,
-        recipe.epochs * steps_an_epoch,
-        steps_an_epoch,
-        recipe.schedule_epochs,
-        recipe.schedule_factor,
+        highest=recipe.learning_rate,
+        steps=recipe.epochs * steps_an_epoch,
+        steps_an_epoch=steps_an_epoch,
+        epochs=recipe.schedule_epochs,
+        factor=recipe.schedule_factor,
     )

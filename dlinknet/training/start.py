@@ -24,7 +24,7 @@ def load_for_fine_tuning(file: str, wanted: ModelCard, classes: Classes) -> tupl
         file: the checkpoint.
         wanted: the model, decoder, preprocessing and padding that the training requires; the
             padding 'auto' keeps that of the checkpoint.
-        classes: those of the training.
+        classes: the classes of the training.
 
     Raises:
         InputError: the checkpoint cannot be used, or its network is not the wanted one.
@@ -35,7 +35,8 @@ def load_for_fine_tuning(file: str, wanted: ModelCard, classes: Classes) -> tupl
     padding = card.padding if wanted.padding == "auto" else wanted.padding
     network = build(card.model, classes.outputs, padding=padding, decoder=card.decoder)
     trained = card.known_classes(file)
-    same = trained.names == classes.names
+    # By the maps' names: a road network has one map, a table of background and road has two.
+    same = trained.map_names == classes.map_names
     values = {p.name: p for p in source.get_parameters()}
     targets = [p for p in network.get_parameters() if same or not p.name.startswith(LAST_LAYER)]
     for parameter in targets:
@@ -55,17 +56,17 @@ def load_for_fine_tuning(file: str, wanted: ModelCard, classes: Classes) -> tupl
 def _reject_another_network(file: str, card: ModelCard, wanted: ModelCard) -> None:
     """Raise InputError if the checkpoint's network is not the wanted one."""
     for name, found, value in (
-        ("model_name", card.model, wanted.model),
+        ("model", card.model, wanted.model),
         ("decoder", card.decoder, wanted.decoder),
     ):
         if found != value:
             raise InputError(
-                file, f"has {name} {found}, not {value}; fine-tune it with --{name}={found}"
+                file, f"has the {name} {found}, not {value}; fine-tune it with {name} {found}"
             )
     if _without_resize(card.preprocessing) != _without_resize(wanted.preprocessing):
         raise InputError(
             file,
-            "was trained with another preprocessing; fine-tune it with its own (--preprocessing)",
+            "was trained with another preprocessing; fine-tune it with its own preprocessing",
         )
 
 

@@ -13,7 +13,10 @@ from mindspore import Tensor, amp, nn, ops
 
 
 def row_sums(gradient: Tensor) -> Tensor:
-    """Return the sums over all axes but the first; they are finite if the gradient is."""
+    """Return the sums over all axes but the first.
+
+    If a value of the gradient is not finite, its sum is not finite.
+    """
     # amp.all_finite needs five times as long for whole gradients on a CPU.
     return gradient.reshape(gradient.shape[0], -1).sum(1)
 

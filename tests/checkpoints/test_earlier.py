@@ -1,7 +1,7 @@
 """Checkpoints and exports that commit edc289b wrote still open: its texts, sidecars and tensors.
 
-The files in edc289b/ are what a training of LinkNet18 on six images, one on four images of CamVid's
-layout, and export.py left there. The checkpoints themselves are too large for the repository.
+A training of LinkNet18 on six images, one on four images of CamVid's layout, and export.py wrote
+the files in edc289b/. The checkpoints themselves are too large for the repository.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Checkpoints in: what is taken, what is refused."""
+"""Checkpoint files that a network loads, and files that are rejected."""
 
 import json
 
@@ -10,7 +10,7 @@ from dlinknet.errors import RunFailed, UserError
 
 @pytest.fixture
 def encoder(mindspore):
-    """A small encoder, one block a stage, with random weights."""
+    """Return a small encoder, one block per stage, with random weights."""
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
 
     return ResNet(BasicBlock, (1, 1, 1, 1))
@@ -24,7 +24,10 @@ def save(mindspore, path, tensors):
 
 
 def zoo_names(encoder, seed=0):
-    """The encoder's tensors with random values under the model zoo's names, and a classifier."""
+    """Return the encoder's tensors with random values under the model zoo's names.
+
+    A classifier and a part of an optimizer's state are beside them.
+    """
     rng = np.random.default_rng(seed)
     tensors = {
         "end_point.weight": rng.random((10, 512)).astype(np.float32),
@@ -53,7 +56,7 @@ def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
     assert np.array_equal(
         got["layer3.0.downsample.0.weight"], tensors["layer3.0.down_sample_layer.0.weight"]
     )
-    # The zoo's blocks use eps 1e-4, its stem and shortcuts 1e-5 as ours do.
+    # The model zoo's blocks use eps 1e-4, its stem and shortcuts 1e-5 as dlinknet does.
     assert np.allclose(
         got["layer1.0.bn1.moving_variance"] - tensors["layer1.0.bn1d.moving_variance"],
         9e-5,
@@ -158,26 +161,37 @@ def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd)
 
 
 @pytest.mark.parametrize(
+    "start, reader",
+    [
+        (b"\x0a", "dlinknet.checkpoints.read.read_ckpt"),
+        (b"PK\x03\x04", "dlinknet.checkpoints.torch_files._read_legacy"),
+        (b"\x02" + bytes(7) + b"{}", "safetensors.numpy.load_file"),
+    ],
+)
+@pytest.mark.parametrize(
     "error, words",
     [(OSError(5, "Input/output error"), "Input/output error"), (MemoryError(), "out of memory")],
 )
 def test_what_the_machine_cannot_read_is_not_called_damaged(
-    mindspore, tmp_path, monkeypatch, error, words
+    tmp_path, monkeypatch, start, reader, error, words
 ):
+    if reader.startswith("safetensors"):
+        pytest.importorskip(
+            "safetensors", reason="safetensors is not installed: pip install safetensors"
+        )
     from dlinknet.checkpoints import read
-
-    save(mindspore, tmp_path / "a.ckpt", {"x": np.ones(3, np.float32)})
 
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(read, "read_ckpt", fail)
+    (tmp_path / "a.ckpt").write_bytes(start)
+    monkeypatch.setattr(reader, fail)
     with pytest.raises(RunFailed, match=f"cannot read .*a.ckpt: {words}"):
         read.read_checkpoint(str(tmp_path / "a.ckpt"))
 
 
 def spoiled(encoder, name, change):
-    """The encoder's tensors under its own names behind 'encoder.', one of them changed."""
+    """Return the encoder's tensors with the prefix 'encoder.', one of them changed."""
     tensors = {f"encoder.{p.name}": p.asnumpy().copy() for p in encoder.get_parameters()}
     tensors[name] = change(tensors[name])
     return tensors
@@ -315,8 +329,42 @@ def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(
         read_checkpoint(str(tmp_path / name))
 
 
+@pytest.fixture
+def bfloat16_file(tmp_path):
+    """Return a safetensors file whose tensor x is [1, -2.5] in bfloat16."""
+    pytest.importorskip(
+        "safetensors", reason="safetensors is not installed: pip install safetensors"
+    )
+    head = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(head).to_bytes(8, "little") + head + b"\x80\x3f\x20\xc0")
+    return str(file)
+
+
+def test_bfloat16_in_a_safetensors_file_becomes_float32(mindspore, bfloat16_file):
+    from dlinknet.checkpoints.read import read_checkpoint
+
+    try:
+        np.dtype("bfloat16")
+    except TypeError:
+        pytest.skip("this MindSpore does not teach NumPy bfloat16")
+    found = read_checkpoint(bfloat16_file).tensors["x"]
+    assert found.dtype == np.float32 and found.tolist() == [1, -2.5]
+
+
+def test_a_type_that_numpy_lacks_is_not_called_damage(bfloat16_file, monkeypatch):
+    from dlinknet.checkpoints.read import read_checkpoint
+
+    def fail(_):
+        raise TypeError("data type 'bfloat16' not understood")
+
+    monkeypatch.setattr("safetensors.numpy.load_file", fail)
+    with pytest.raises(UserError, match="a type of numbers that NumPy lacks .*as float32$"):
+        read_checkpoint(bfloat16_file)
+
+
 def in_text(mindspore, file, text):
-    """A checkpoint of one tensor whose text is `text`."""
+    """Write a checkpoint of one tensor and this text, and return its path."""
     return save(
         mindspore,
         file,

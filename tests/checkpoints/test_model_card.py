@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dlinknet.checkpoints.model_card import ModelCard
+from dlinknet.checkpoints.model_card import ModelCard, parse_card
 from dlinknet.data.class_table import ClassTable
 from dlinknet.data.classes import Class
 from dlinknet.data.preprocess import CHOICES, Preprocessing
@@ -62,7 +62,7 @@ def test_a_card_is_written_under_the_keys_that_checkpoints_have():
     }
 
 
-def test_early_checkpoints_say_less():
+def test_early_checkpoints_lack_fields():
     assert ModelCard.from_dict({"model": "dlinknet34", "classes": 1, "epoch": 3}) == ModelCard(
         "dlinknet34"
     )
@@ -139,9 +139,7 @@ def test_mutants_are_cards_or_refused():
     assert 1000 < refused < 2000
 
 
-def test_the_names_that_checkpoints_use_are_those_of_the_networks(mindspore, tmp_path, networks):
-    from dlinknet.checkpoints.load import parse_card
-
+def test_the_names_that_checkpoints_use_are_those_of_the_networks():
     assert parse_card(ModelCard("linknet18").to_dict(), "f") == ModelCard("linknet18")
     for name in ("model", "padding", "decoder"):
         with pytest.raises(

@@ -24,7 +24,7 @@ def encoder_names(name, shortcut, bottleneck, zoo):
 
 
 def pytorch_norms(tensors):
-    """BatchNorm's tensors under PyTorch's names, with the count that it keeps beside them."""
+    """Rename BatchNorm's tensors to PyTorch's names, and add the count that PyTorch keeps."""
     words = {
         "gamma": "weight",
         "beta": "bias",
@@ -41,7 +41,7 @@ def pytorch_norms(tensors):
 
 
 def whole_names(tensors, up, shortcut, zoo, deep):
-    """A whole network as D-LinkNet's authors call its parts."""
+    """Rename a whole network's tensors as D-LinkNet's authors, or the model zoo, name them."""
     bottleneck, found = "encoder.layer1.0.conv3.weight" in tensors, {}
     for name, value in tensors.items():
         name = re.sub(r"^encoder\.layer(\d)", r"encoder\1", name)
@@ -67,21 +67,22 @@ def whole_names(tensors, up, shortcut, zoo, deep):
 
 
 def wider_eps(tensors, everywhere):
-    """As if trained with eps 1e-4 in the blocks, or everywhere in the encoder."""
-    pattern = (
-        r"encoder\..*moving_variance"
-        if everywhere
-        else r"encoder\.layer\d\.\d+\.bn\d\.moving_variance"
-    )
+    """Return tensors as if trained with eps 1e-4 in the blocks, or everywhere in the encoder."""
+
+    def is_wider(name):
+        part, *path, last = name.split(".")
+        in_block = len(path) == 3 and path[2].startswith("bn")  # layer1, 0, bn1; no shortcut
+        return part == "encoder" and last == "moving_variance" and (everywhere or in_block)
+
     return {
-        name: value - np.float32(9e-5) if re.fullmatch(pattern, name) else value
+        name: value - np.float32(9e-5) if is_wider(name) else value
         for name, value in tensors.items()
     }
 
 
 @pytest.fixture(params=MODELS)
 def trained(request, mindspore, networks):
-    """(name, our tensors) of a network with random weights and statistics."""
+    """Return (name, tensors under dlinknet's names) of a network with random values."""
     network = networks(request.param)
     return request.param, {p.name: p.asnumpy() for p in network.get_parameters()}
 
@@ -156,7 +157,7 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 def resnet(depth=18):
-    """The names of torchvision's ResNet, each with a number of its own for a tensor."""
+    """Return tensors under the names of torchvision's ResNet, each with another number."""
     names = ["conv1.weight"]
     norms = ["bn1"]
     for stage, blocks in enumerate(BLOCKS[depth], 1):
@@ -274,7 +275,7 @@ def test_of_two_networks_the_one_with_the_shorter_name_is_meant():
     ],
 )
 def test_absurd_tensors_are_recognised_without_a_fault(value):
-    """What they are is said when they are put into a network."""
+    """The error comes later, when a network loads them."""
     whole = {
         "firstconv.weight": 1,
         "encoder1.0.bn1d.moving_variance": 1,
@@ -321,7 +322,6 @@ def test_where_an_encoder_pads(mindspore, padding, block):
                         layer.in_channels, layer.out_channels, layer.kernel_size, 2, pad_mode="same"
                     )
                     same.weight.set_data(layer.weight)
-                    cell[int(name)] if name.isdigit() else None
                     if name.isdigit():
                         cell[int(name)] = same
                     else:
@@ -342,7 +342,7 @@ def test_where_an_encoder_pads(mindspore, padding, block):
 
 @pytest.fixture(scope="module")
 def logits(mindspore, networks):
-    """(an input, the logits of networks('linknet34') for it, its tensors)."""
+    """Return (an input, the logits of networks('linknet34') for it, its tensors)."""
     network = networks("linknet34").set_train(False)
     x = mindspore.Tensor(
         np.random.default_rng(4).uniform(-1.6, 1.6, (1, 3, 64, 64)).astype(np.float32)

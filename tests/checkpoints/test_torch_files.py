@@ -46,7 +46,7 @@ class Global:
 
 
 def pickled(thing, protocol=2):
-    """The bytes of a pickle, which may name what does not exist here."""
+    """Return the bytes of a pickle, which may name functions that do not exist here."""
     out = io.BytesIO()
 
     class Plain(pickle._Pickler):
@@ -73,7 +73,7 @@ def pickled(thing, protocol=2):
 
 
 def tensor(key, values, kind="FloatStorage", shape=None, strides=None, offset=0, count=None):
-    """A tensor as PyTorch pickles it."""
+    """Return a tensor as PyTorch pickles it."""
     shape = values.shape if shape is None else shape
     strides = (
         tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
@@ -145,6 +145,16 @@ def test_tensors_of_a_file_written_by_hand(tmp_path, layout):
         and np.array_equal(found["turned"], A.T)
     )
     assert found["part"].tolist() == [5, 6] and found["count"] == 7 and found["count"].shape == ()
+
+
+def test_a_tensor_beside_the_weights_does_not_hide_them(tmp_path):
+    """PyTorch's ImageNet example keeps its best accuracy, a tensor, beside the state_dict."""
+    best = np.array([76.1], np.float32)
+    content = {"best_acc1": tensor("1", best, shape=()), "state_dict": {"a": tensor("0", A)}}
+    found = read_torch(write_zip(tmp_path / "w.pth.tar", content, {"0": A, "1": best}))
+    assert found.keys() == {"a"} and np.array_equal(found["a"], A)
+    flat = {"a": tensor("0", A), "model": {"name": "resnet34"}}
+    assert read_torch(write_zip(tmp_path / "flat.pth", flat, {"0": A})).keys() == {"a"}
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -320,7 +330,7 @@ def read_limited(file):
 
 
 def as_zip(file, content, members=()):
-    """A file as PyTorch writes it, whose data.pkl is `content`."""
+    """Write a file as PyTorch does, with `content` as its data.pkl."""
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("archive/data.pkl", content)
         for name, data in members:

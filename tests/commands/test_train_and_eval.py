@@ -299,7 +299,7 @@ def test_a_loss_that_is_not_a_number_is_one_line_and_keeps_what_was_saved(traine
         "the loss is",
         "in epoch",
         "weight01_dink34_last.ckpt is whole (epoch",
-        "start a new run with a lower --learning_rate",
+        "start a new run with a lower learning rate",
         status=1,
     )
     assert (tmp_path / "weight01_dink34_last.ckpt").exists()

@@ -13,7 +13,7 @@ import yaml
 from dlinknet import config
 from dlinknet.errors import UserError
 
-hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is missing: pip install it")
+hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
 given, reject, st = hypothesis.given, hypothesis.reject, hypothesis.strategies
 
 KEYS = sorted(config.TYPES)

@@ -1,4 +1,4 @@
-"""Where MindSpore differs from what the names promise, against NumPy: these need no PyTorch."""
+"""Layers in which MindSpore differs from PyTorch, checked with NumPy. No test needs PyTorch."""
 
 import numpy as np
 import pytest

@@ -73,7 +73,7 @@ def our_gradients(mindspore, networks):
 
 
 def distance(a, b):
-    """The largest difference, relative to the largest value of b."""
+    """Return the largest difference, relative to the largest value of b."""
     return np.abs(a - b).max() / max(np.abs(b).max(), 1e-30)
 
 
@@ -140,7 +140,10 @@ def test_gradients_equal_pytorch_with_fixed_batch_norm(our_gradients, reference,
 
 
 def in_front_of_norm(name):
-    """BatchNorm takes the mean off again, so a bias in front of it has a gradient of zero."""
+    """Return whether a parameter is a bias in front of a BatchNorm.
+
+    BatchNorm subtracts the mean, so the gradient of such a bias is zero.
+    """
     return name.startswith("decoder") and name.endswith((".conv1.bias", ".up.bias", ".conv3.bias"))
 
 

@@ -1,4 +1,4 @@
-"""Mixed precision: what computes in float16, and that nothing that is kept does."""
+"""Mixed precision: which layers compute in float16, and that all parameters stay float32."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_a_level_trains_as_float32_does_within_its_rounding(trained, mindspore, 
 
 
 def test_what_computes_in_float16(trained, mindspore):
-    """Seen by the types that come out of a convolution and of a BatchNorm, whatever goes in."""
+    """Look at the types of the outputs of a convolution and a BatchNorm."""
     from mindspore import Tensor
 
     found = {}

@@ -1,4 +1,4 @@
-"""What networks weigh: counts worked out by hand, and those that others have published."""
+"""Counts of parameters and multiply-adds: worked out by hand, and published by others."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def eagerly(mindspore):
-    """Operator by operator, as describe.py runs; the other tests compile."""
+    """Run operator by operator, as the command profile does; the other tests compile."""
     from dlinknet.devices import runtime
 
     runtime.run_eagerly()

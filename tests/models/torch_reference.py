@@ -51,7 +51,7 @@ class Reference:
         return F.pixel_shuffle(x.unflatten(1, (4, -1)).transpose(1, 2).flatten(1, 2), 2)
 
     def doubled(self, x, name):
-        """A decoder block's up-convolution, of the kind that its weights are of."""
+        """Compute a decoder block's up-convolution; the shape of its weight tells the kind."""
         rows, columns = self.w[f"{name}.weight"].shape[:2]
         if rows == 4 * columns:
             return self.sub_pixel(x, name)

@@ -1,4 +1,4 @@
-"""The training loop with a tiny network: what it updates, skips, keeps and refuses."""
+"""The training loop with a tiny network: updates, skipped steps, files and errors."""
 
 import csv
 import logging
@@ -18,7 +18,7 @@ from dlinknet.evaluation.metrics import ROAD_FIGURES
 
 @pytest.fixture
 def make(mindspore, stripe_data, tmp_path):
-    """make(*settings, validate=None) -> a Trainer of a LinkNet with one block a stage, seeded."""
+    """Return make(*settings, validate=None) -> a Trainer of a LinkNet with one block per stage."""
     from dlinknet.commands.training import loader_of, recipe_of
     from dlinknet.models.encoders.resnet import BasicBlock, ResNet
     from dlinknet.models.linknet import LinkNet
@@ -56,7 +56,7 @@ def make(mindspore, stripe_data, tmp_path):
 
 @pytest.fixture
 def lines(caplog):
-    """The log's lines."""
+    """Return lines() -> the lines of the log."""
     LOG.propagate = True
     caplog.set_level(logging.INFO, "dlinknet")
     yield lambda: [record.getMessage() for record in caplog.records]
@@ -112,7 +112,7 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
     )
     final = weights(first)
     assert all(np.array_equal(last.tensors[name], value) for name, value in final.items())
-    # All that a resume needs is in the last checkpoint, nothing of it in the best.
+    # The last checkpoint has everything that a resume needs. The best one has the network only.
     assert {
         "moment1.head.conv2.weight",
         "moment2.head.conv2.weight",
@@ -279,7 +279,7 @@ def test_a_changed_learning_rate_reaches_the_compiled_step(make):
 
 
 def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspore):
-    """What the reference gets wrong, and what Parameter.set_data would get wrong without a word."""
+    """The model zoo's D-LinkNet fails here, and Parameter.set_data would fail without an error."""
     from dlinknet.checkpoints import save
     from dlinknet.checkpoints.load import load_network
     from dlinknet.checkpoints.read import read_checkpoint
@@ -336,8 +336,8 @@ def test_too_little_memory_is_one_line_with_the_size_of_a_step(make, error):
         trainer.run()
     assert str(failure.value) == (
         "out of memory with a step of 3 x 32 x 32 (batch x height x width): "
-        "lower --batch_size or --train_size, for its validation "
-        f"--tile_size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); "
+        "lower the batch size or the crop size, for its validation "
+        f"the tile size, in a new run; {trainer.files.last} is whole (epoch 0, step 0); "
         "--resume goes on from it"
     )
 

@@ -1,4 +1,4 @@
-"""Dice + BCE against numbers worked out by hand and against NumPy in float64."""
+"""Both losses against numbers worked out by hand and against NumPy in float64."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def loss(mindspore):
-    """(value, gradient by the logits) of the loss, compiled once a shape."""
+    """Return compute(logits, truth) -> (loss, its gradient by the logits), compiled per shape."""
     from dlinknet.training.losses import DiceBCELoss
 
     function = mindspore.jit(mindspore.value_and_grad(DiceBCELoss(), 0))
@@ -79,7 +79,7 @@ def test_huge_logits_are_finite(loss):
 
 @pytest.fixture(scope="module")
 def cross_entropy(mindspore):
-    """(value, gradient by the logits) of the weighted cross-entropy of three classes."""
+    """Return compute(logits, truth) -> (loss, its gradient by the logits) for three classes."""
     from dlinknet.training.losses import CrossEntropyLoss
 
     function = mindspore.jit(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlinknet import config
+from dlinknet.training.recipe import Recipe
 
 RATE, STEPS = 0.01, 6
 
@@ -63,10 +63,8 @@ def test_steps_are_those_of_the_formula(mindspore, name, decay, expected):
         Parameter(Tensor(start().astype(np.float32)), name="weight"),
         Parameter(Tensor(np.ones(2, np.float32)), name="gamma"),
     )
-    settings = config.load(
-        [f"--optimizer={name}", f"--learning_rate={RATE}", f"--weight_decay={decay}"], ""
-    )
-    optimizer = make_optimizer(settings, [weight, gamma])
+    recipe = Recipe("linknet18", 1, RATE, name, weight_decay=decay)
+    optimizer = make_optimizer(recipe, [weight, gamma])
 
     @mindspore.jit
     def step(gradient, none):

@@ -1,4 +1,4 @@
-"""Where a training stood, as its checkpoint's text holds it."""
+"""The state of a training in its checkpoint's text: it is read back, or a fault is named."""
 
 import json
 import math

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlinknet.errors import UserError
-from dlinknet.training.progress import Best
+from dlinknet.training.progress import Best, Position
 from tests.training.mutants import mutant
 from tests.training.test_loop import lines, make, weights  # noqa: F401  (fixtures)
 
@@ -27,17 +27,17 @@ class Cut(Exception):
 
 
 def said(road_iou, f1):
-    """What validation says of an epoch."""
+    """Return the validation figures of an epoch."""
     return {"road_iou": road_iou, "precision": 0.5, "recall": 0.5, "f1": f1}
 
 
 def figures():
-    """What it says in epochs 1, 2 and 3: the second is the best."""
+    """Return the validation figures of epochs 1, 2 and 3; the second epoch is the best."""
     return iter([said(0.2, math.nan), said(0.4, 0.5), said(0.3, 0.5)])
 
 
 def cut_after(trainer, steps):
-    """Makes the trainer fail instead of taking another step."""
+    """Make the trainer fail in place of the next step after `steps` steps."""
     whole = trainer.step_function
 
     def step(images, masks):
@@ -49,13 +49,13 @@ def cut_after(trainer, steps):
 
 
 def state(trainer):
-    """Every tensor that training changes."""
+    """Return every tensor that training changes."""
     optimizer = {p.name: p.asnumpy() for p in trainer.records.optimizer_and_scaler()}
     return {**weights(trainer), **optimizer}
 
 
 def table(trainer):
-    """The table of epochs as it lies on disk, without the times."""
+    """Return the rows of the table of epochs on disk, without the times."""
     with open(trainer.files.path("epochs.csv"), encoding="utf-8") as file:
         return [
             {
@@ -78,7 +78,7 @@ def resumed(make, folder, file="last", **kwargs):  # noqa: F811
 
 @pytest.fixture
 def whole(make):  # noqa: F811
-    """A run of three epochs of three steps that nobody disturbed."""
+    """Return the trainer of an uninterrupted run of three epochs of three steps."""
     epochs = figures()
     trainer = make(*SETTINGS, folder="whole", validate=lambda network: next(epochs))
     trainer.run()
@@ -201,7 +201,7 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, damage, lines):  # noqa: F811
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_read(make, damage, lines):  # noqa: F811
     from dlinknet.training.stopped import read_newest
 
     trainer = make()
@@ -287,6 +287,44 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     )
 
 
+def test_an_epoch_without_remaining_steps_has_the_rate_of_its_last_step(make):  # noqa: F811
+    """Stop in the validation of an epoch whose last step wrote a checkpoint."""
+    from dlinknet.training.resume import resume
+    from dlinknet.training.stopped import read_stopped
+
+    asked = [*SETTINGS, "--save_steps=3", "--epoch_num=1", "--schedule=cosine"]
+
+    def validate(network):
+        raise Cut
+
+    cut = make(*asked, folder="validation", validate=validate)
+    with pytest.raises(Cut):
+        cut.run()
+    again = make(*asked, folder="validation", validate=lambda network: said(0.4, 0.5))
+    resume(again, read_stopped(again.files.last), again.files)
+    assert again.state.position.images == 6
+    again.run()
+    # Step 2 of 3 of a cosine.
+    last = 0.002 * (1 + math.cos(2 * math.pi / 3)) / 2
+    assert again.state.rows[0]["learning_rate"] == pytest.approx(last)
+    assert read_stopped(again.files.last).checkpoint.meta["learning_rate"] == pytest.approx(last)
+
+
+def test_an_epoch_that_more_processes_have_filled_up_is_finished_by_one(make):  # noqa: F811
+    """Two processes take the 6 images in two steps of 4: the position is then 8."""
+    from dlinknet.training.resume import resume
+    from dlinknet.training.stopped import read_stopped
+
+    begun = make(*SETTINGS, folder="fewer")
+    begun.state.position = Position(1, 8, 4.0, 0, 1.0)
+    begun.state.step = 2
+    begun.records.save_last(begun.state, begun.schedule)
+    trainer = make(*SETTINGS, "--epoch_num=1", folder="fewer")
+    resume(trainer, read_stopped(trainer.files.last), trainer.files)
+    trainer.run()
+    assert trainer.state.rows[0]["train_loss"] == 0.5 and trainer.state.step == 2
+
+
 @pytest.fixture
 def rewritten(make, monkeypatch):  # noqa: F811
     """Return (trainer, rewrite).
@@ -295,7 +333,6 @@ def rewritten(make, monkeypatch):  # noqa: F811
     text, without writing it.
     """
     from dlinknet.checkpoints import read as reading
-    from dlinknet.training.progress import Position
 
     trainer = make(*SETTINGS, validate=lambda network: said(0.4, 0.5))
     row = {"epoch": 1, "train_loss": 0.5, "learning_rate": 0.002, **said(0.4, math.nan)}
@@ -326,7 +363,7 @@ def rewritten(make, monkeypatch):  # noqa: F811
 
 
 def go_on(trainer):
-    """What train.py does with a run that is resumed, up to its first step."""
+    """Resume a run as train.py does, up to its first step."""
     from dlinknet.commands.resuming import refuse_changes
     from dlinknet.training.resume import resume
     from dlinknet.training.stopped import read_newest
@@ -342,8 +379,8 @@ def go_on(trainer):
         ({"step": None}, "(step is None, not a whole number from 0 on)"),
         ({"position": {}}, "(position.epoch is missing)"),
         (
-            {"position": {"epoch": 3, "images": 99, "loss_sum": 1, "skipped": 0, "seconds": 1}},
-            "(position.images is 99, and an epoch has 6)",
+            {"position": {"epoch": 3, "images": 10**9, "loss_sum": 1, "skipped": 0, "seconds": 1}},
+            "(position.images is 1000000000, and an epoch has 6)",
         ),
         (
             {
@@ -401,5 +438,5 @@ def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
         {"plateau": {"lowest_loss": math.nan, "learning_rate": 1}},
     ):
         save(trainer.files.plateau, trainer.network.get_parameters(), text)
-        with pytest.raises(UserError, match=".*_plateau.ckpt does not say of which loss it is"):
+        with pytest.raises(UserError, match="plateau.ckpt does not name the loss of its weights"):
             read_plateau(trainer.files.plateau, trainer.schedule)

@@ -1,4 +1,4 @@
-"""The files of one run; which run is resumed, and what must not have changed."""
+"""The files of one run; the choice of the run to resume, and the changes that it rejects."""
 
 import dataclasses
 import json
@@ -126,7 +126,7 @@ def test_a_name_that_is_given_is_the_runs(runs):
     )
 
 
-def test_a_named_file_is_taken(runs):
+def test_a_named_file_is_resumed(runs):
     found = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
     assert found.files.log_name == "a" and [p.name for p in found.checkpoints] == [
         "a_last.ckpt",
@@ -138,7 +138,7 @@ def test_a_named_file_is_taken(runs):
     ]
 
 
-def test_what_cannot_be_resumed_is_said(runs, tmp_path):
+def test_a_run_that_cannot_be_resumed_is_named(runs, tmp_path):
     (runs / "a_best.ckpt").write_text("weights")
     for arguments, words in (
         [[f"--resume={runs / 'a_best.ckpt'}"], "a_best.ckpt is not a LOG_NAME_last.ckpt"],
@@ -153,7 +153,7 @@ def test_what_cannot_be_resumed_is_said(runs, tmp_path):
     )
 
 
-def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs):
+def test_a_run_that_continues_keeps_its_files_and_moves_a_damaged_one_aside(runs, pairs):
     files = RunFiles(runs, "b")
     resumed = find_run(settings("--resume", f"--output_path={runs}"), "*")
     with files.reserved(texts("--resume", "--log_name=b"), resumed, files.last):
@@ -167,7 +167,7 @@ def test_going_on_keeps_the_runs_files_and_moves_a_damaged_one_aside(runs, pairs
         assert not files.last.exists()
 
 
-def test_going_on_elsewhere_takes_along_what_is_needed(runs, pairs, tmp_path):
+def test_a_run_that_continues_elsewhere_copies_its_weights(runs, pairs, tmp_path):
     resumed = find_run(settings(f"--resume={runs / 'a_last.ckpt'}"), "*")
     for ending in ("best", "plateau"):
         (runs / f"a_{ending}.ckpt").write_text(ending)
@@ -274,7 +274,10 @@ def test_other_classes_are_another_data_set(pairs, tmp_path):
 
 @pytest.mark.parametrize("name", ["m" * 232, "路" * 77])
 def test_a_long_name_of_a_run(tmp_path, pairs, name):
-    """232 bytes and _before_20261127-120000 are 255; what a killed run left of it is removed."""
+    """The folder of an earlier run adds 23 bytes to the name: 232 bytes are the most.
+
+    The half-written file of a killed run is removed under such a name too.
+    """
     files = RunFiles(tmp_path / "out", name)
     with files.reserved(texts(f"--log_name={name}")), replacing(files.last) as temporary:
         temporary.write_text("whole")

@@ -1,4 +1,4 @@
-"""The plateau rule, epoch by epoch, as the authors' training loop decides."""
+"""The plateau rule of D-LinkNet's authors, epoch by epoch, and the timetables, step by step."""
 
 import pytest
 
@@ -38,11 +38,11 @@ def test_training_stops_below_the_lowest_rate():
     assert "below 5e-7" in rule.update(1.0).stop
 
 
-def test_state_is_all_there_is():
+def test_a_rule_that_was_saved_and_read_decides_the_same():
     rule = PlateauRule(2e-4)
     for loss in (1.0, 1.2, 1.3):
         rule.update(loss)
-    twin = PlateauRule(**rule.to_dict())
+    twin = PlateauRule.from_dict(rule.to_dict())
     for loss in (1.1, 1.1, 0.5, 0.6):
         assert rule.update(loss) == twin.update(loss) and rule == twin
 

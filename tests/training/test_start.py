@@ -1,7 +1,7 @@
 """The weights that a training starts from.
 
-If the command line names a whole network, it is fine-tuned. For other classes, its last layer is
-created again.
+If the command line names a whole network, it is fine-tuned. For other classes, its last layer
+starts from random weights.
 """
 
 import numpy as np
@@ -13,14 +13,17 @@ from dlinknet.data.read_table import parse_classes
 from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
 
-CLASSES = parse_classes(
-    {
-        "classes": [
-            {"name": name, "colour": [number, 0, 0], "values": [number]}
-            for number, name in enumerate(("sky", "wood", "road"))
-        ]
-    }
-)
+
+def table(names):
+    """Return a class table with these classes."""
+    return parse_classes(
+        {
+            "classes": [
+                {"name": name, "colour": [number, 0, 0], "values": [number]}
+                for number, name in enumerate(names)
+            ]
+        }
+    )
 
 
 def settings(*arguments):
@@ -53,20 +56,25 @@ def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoi
     )
 
 
-def test_the_last_layer_starts_anew_for_other_classes(start, spread_checkpoint):
+@pytest.mark.parametrize(
+    "names", [("sky", "wood", "road"), pytest.param(("background", "road"), id="those of roads")]
+)
+def test_the_last_layer_starts_from_random_weights_for_other_classes(
+    start, spread_checkpoint, names
+):
     file = spread_checkpoint("linknet18")
     from dlinknet.checkpoints.read import read_checkpoint
 
-    network, line = start(settings(f"--trained_ckpt={file}"), CLASSES)
+    network, line = start(settings(f"--trained_ckpt={file}"), table(names))
     tensors, found = read_checkpoint(str(file)).tensors, values(network)
     assert {name for name in tensors if not np.array_equal(found[name], tensors[name])} == {
         "head.conv2.weight",
         "head.conv2.bias",
     }
-    assert found["head.conv2.weight"].shape[0] == 3
+    assert found["head.conv2.weight"].shape[0] == len(names)
     assert line.endswith(
         "its last layer starts from random weights, "
-        "for its classes were 1 (road) and are 3 (sky, wood, road)"
+        f"for its classes were 1 (road) and are {len(names)} ({', '.join(names)})"
     )
 
 
@@ -75,13 +83,13 @@ def test_another_network_or_preprocessing_is_refused_with_what_to_give(start, sp
     for arguments, words in (
         (
             ["--model_name=linknet34"],
-            "has model_name linknet18, not linknet34; fine-tune it with --model_name=linknet18",
+            "has the model linknet18, not linknet34; fine-tune it with model linknet18",
         ),
         (
             ["--decoder=subpixel"],
-            "has decoder full, not subpixel; fine-tune it with --decoder=full",
+            "has the decoder full, not subpixel; fine-tune it with decoder full",
         ),
-        (["--preprocessing=imagenet_mean"], "another preprocessing; fine-tune it"),
+        (["--preprocessing=imagenet_mean"], "fine-tune it with its own preprocessing"),
     ):
         with pytest.raises(UserError, match=words):
             start(settings(f"--trained_ckpt={file}", *arguments), ROADS)

@@ -41,7 +41,10 @@ def conv(
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Return a BatchNorm with PyTorch's defaults: eps 1e-5, and 0.9 of the running mean is kept."""
+    """Return a BatchNorm with PyTorch's defaults.
+
+    eps is 1e-5, and each step keeps 0.9 of the running mean and variance.
+    """
     # MindSpore's momentum is the kept share; PyTorch's momentum of 0.1 is the replaced share.
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
 
