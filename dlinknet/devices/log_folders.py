@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlinknet.errors import UserError
+from dlinknet.files.atomic import temporary_files_in
 from dlinknet.files.locks import open_locked
 
 
@@ -88,6 +89,10 @@ def make_rank_folders(ranks: Sequence[int], size: int, resumes: bool) -> None:
 
 
 def _move_folders(names: Sequence[str]) -> None:
+    for name in names:
+        # A process that was killed may have left a checkpoint half written.
+        for unfinished in temporary_files_in(Path(name, "output")):
+            unfinished.unlink()
     aside = f"LOG_before_{now()}"
     if os.path.lexists(aside):
         aside += f"-{os.getpid()}"

@@ -68,6 +68,11 @@ def temporary_files(path: Path) -> list[Path]:
     return list(path.parent.glob(glob.escape(start) + "[0-9]*"))
 
 
+def temporary_files_in(folder: Path) -> list[Path]:
+    """Return the temporary files of any path that killed processes left behind in a folder."""
+    return list(folder.glob(".*.[0-9]*"))
+
+
 def temporary_parts(path: Path) -> tuple[str, str]:
     """Return (start, suffix) of the temporary names of a path. The start ends with a dot."""
     stem, suffix = path.stem, path.suffix

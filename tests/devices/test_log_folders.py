@@ -71,10 +71,17 @@ def test_all_folders_of_an_earlier_training_are_moved(folder, capsys):
     for name in ("LOG0", "LOG1", "LOG7", "LOG_old", "LOG1x"):
         (folder / name).mkdir()
     (folder / "LOG7" / "log.log").write_text("precious")
+    output = folder / "LOG0" / "output"
+    output.mkdir()
+    for name in ("roads_last.ckpt", ".roads_last.4711.ckpt", ".roads.lock"):
+        (output / name).write_text("x")
     make_rank_folders([0, 1], 2, resumes=False)
     (aside,) = folder.glob("LOG_before_*")
     assert {path.name for path in aside.iterdir()} == {"LOG0", "LOG1", "LOG7"}
     assert (aside / "LOG7" / "log.log").read_text() == "precious"
+    # The killed process 4711 had begun to write the other one.
+    kept = {path.name for path in (aside / "LOG0" / "output").iterdir()}
+    assert kept == {"roads_last.ckpt", ".roads.lock"}
     assert {path.name for path in folder.iterdir()} == {
         *("LOG0", "LOG1", "LOG_old", "LOG1x", aside.name)
     }
