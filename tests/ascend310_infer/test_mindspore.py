@@ -101,9 +101,9 @@ def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
     )
     assert result.returncode == 2, result.stderr
     assert result.stderr == (
-        "dlinknet_infer: error: --model: a.mindir cannot be made ready on Ascend 0: "
+        "dlinknet_infer: error: --model: a.mindir cannot be loaded on Ascend 0: "
         "Common error code. "
-        "(/dev/davinci0 is missing: no such Ascend, or no driver?)\n"
+        "(/dev/davinci0 is missing: there is no such Ascend, or its driver is not loaded)\n"
     )
     # If the wheel's API allows it, the program reports an unreadable file and a missing device
     # with different messages.
@@ -117,7 +117,7 @@ def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
         env={"GLOG_v": "4", "LD_LIBRARY_PATH": path},
     )
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
-    assert ("it is no MindIR that this MindSpore reads" in result.stderr) == (
+    assert ("this MindSpore cannot read it as a MindIR" in result.stderr) == (
         "lite" not in str(kind)
     )
     assert json.loads((model / "a.mindir.json").read_text())["input"]["shape"] == [1, 3, 64, 96]

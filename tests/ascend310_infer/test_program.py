@@ -147,7 +147,7 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
         "left out half_sat.jpg: truncated",
         "left out part_sat.png: truncated",
         "left out text_sat.tif: is no image",
-        "dlinknet_infer: error: 5 of 9 images could not be done",
+        "dlinknet_infer: error: 5 of 9 images failed",
     ]
     engine = OnnxEngine(work / "net.onnx", read(str(work / "net.onnx"))[1])
     predictor, spans = Predictor(engine, Tiling(1536, 20)), []
@@ -207,32 +207,45 @@ def test_help_and_mistakes(program, tmp_path):
     refused("--threshold must be a number from 0 to 1, not '2'", model, images, "--threshold=2")
     refused("--device_id must be a whole number", model, images, "--device_id=one")
     refused("--output must be bin, mask or both", model, images, "--output=png")
-    refused("--results takes a value", model, images, "--results")
+    refused("--results requires a value", model, images, "--results")
     refused("there is no file b.onnx", "--model=b.onnx", images)
     refused("there is no file full", "--model=full", images)
     (tmp_path / "b.onnx").write_bytes(b"x")
     refused("b.onnx.json is missing, which export.py writes", "--model=b.onnx", images)
     refused("a.onnx.json is not what export.py writes", model, images, input={})
-    refused("is of a later kind", model, images, format=2)
+    refused("is from a later dlinknet", model, images, format=2)
     refused(
-        "models of one image of one size", model, images, input={**planes, "shape": [4, 3, 64, 96]}
+        "a model for one image of one size",
+        model,
+        images,
+        input={**planes, "shape": [4, 3, 64, 96]},
     )
     refused(
-        "models of one image of one size",
+        "a model for one image of one size",
         model,
         images,
         input={**planes, "shape": [None, 3, None, None]},
     )
-    refused("is of a later kind", model, images, input={**planes, "channels": "RGB"})
-    refused("is of a later kind", model, images, input={**planes, "type": "uint8"})
     refused(
-        "no models with pixels in",
+        "is of a kind that this program does not know",
+        model,
+        images,
+        input={**planes, "channels": "RGB"},
+    )
+    refused(
+        "is of a kind that this program does not know",
+        model,
+        images,
+        input={**planes, "type": "uint8"},
+    )
+    refused(
+        "cannot run a model with pixel input",
         model,
         images,
         input={**planes, "layout": "NHWC", "type": "uint8", "shape": [1, 64, 96, 3]},
         preprocessing={"where": "graph", "scale": 3.2, "shift": -1.6},
     )
-    refused("--results: full is the images' own folder", model, images, "--results=full")
+    refused("--results: full is the folder of the images", model, images, "--results=full")
     refused("two images have the ID a", model, "--images=full")
     refused("empty holds no image", model, "--images=empty")
     refused("cannot read none", model, "--images=none")
@@ -240,7 +253,7 @@ def test_help_and_mistakes(program, tmp_path):
     refused("--results: cannot make the folder a.onnx", model, images, "--results=a.onnx")
     (tmp_path / "a.mindir").write_bytes(b"x")
     (tmp_path / "a.mindir.json").write_text(json.dumps(good))
-    refused("takes .onnx files, not a.mindir", "--model=a.mindir", images)
+    refused("accepts .onnx files, not a.mindir", "--model=a.mindir", images)
     assert not (tmp_path / "result_Files").exists() or not list(
         (tmp_path / "result_Files").iterdir()
     )
