@@ -1,4 +1,4 @@
-"""Logs and LOG folders of the scripts, in the folder where the user stands."""
+"""Logs and LOG folders of the scripts, in the current folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlinknet.errors import UserError
 
 
 def here() -> Path:
-    """Return the folder where the user stands, by the name that the user's shell has for it."""
+    """Return the current folder, by the name that the user's shell has for it."""
     named = os.environ.get("PWD", "")
     try:
         if os.path.isabs(named) and os.path.samefile(named, "."):
@@ -36,12 +36,14 @@ def now() -> str:
 
 
 def hold(name: str, work: str) -> int:
-    """Lock the folder where the user stands for one kind of work, and return the lock's descriptor.
+    """Lock the current folder for one kind of work, and return the lock's descriptor.
 
-    The lock holds on this machine until this process has ended and all that inherit the descriptor.
+    The lock holds on this machine until this process, and all processes that inherit the
+    descriptor, have ended.
 
     Args:
-        name: of the kind of work. work: what the error calls it.
+        name: the kind of work, in the lock's file name.
+        work: the kind of work, in the error's line.
 
     Raises:
         UserError: an earlier start still runs.
@@ -54,7 +56,7 @@ def hold(name: str, work: str) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # A file system without locks is no reason not to work.
+        # On a file system without locks, the work goes on without a lock.
         if error.errno in (errno.EAGAIN, errno.EACCES):
             raise UserError(
                 f"{work} that was started in {folder} is still running: "
@@ -67,7 +69,7 @@ def move_aside(file: Path, stamp: str = "") -> None:
     """Rename a file of an earlier start, NAME.log to NAME_before_STAMP.log, if there is one.
 
     Args:
-        stamp: empty for a new one.
+        stamp: date and time in the new name; '' for the current time.
     """
     if os.path.lexists(file):
         stamp = stamp or f"{now()}-{os.getpid()}"
@@ -80,7 +82,7 @@ def make_rank_folders(ranks: Sequence[int], size: int, resumes: bool) -> None:
     Folders of an earlier training are moved into another one, unless it is resumed.
 
     Args:
-        size: how many ranks there are on all machines.
+        size: the number of ranks on all machines.
     """
     names = [f"LOG{rank}" for rank in ranks]
     if not resumes:

@@ -2,9 +2,8 @@
 
 usage: msrun_process.py SUPERVISOR FOLDER PROGRAM ARGUMENT ...
 
-msrun takes note of nothing behind its own end. If a process ended before, its exit status would be
-lost. SUPERVISOR is the process that adopts this one then; it reads in FOLDER which process is which
-rank.
+If a process ended before msrun, its exit status would be lost. After msrun has ended, the process
+SUPERVISOR adopts this one. It reads in FOLDER which process is which rank.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import sys
 import time
 
-NOTE = ".process"  # ends the name of a file that holds the number of a process
+NOTE = ".process"  # suffix of a file that holds the number of a process
 LOOK = 0.05  # seconds between two looks at the parent
 
 
@@ -28,7 +27,7 @@ def main(supervisor: int, folder: str, training: list[str]) -> None:
     msrun = os.getppid()
     while os.getppid() == msrun != supervisor:
         time.sleep(LOOK)
-    if os.getppid() != supervisor:  # it has ended: nobody would watch this process
+    if os.getppid() != supervisor:  # the supervisor has ended: nobody would watch this process
         sys.exit(1)
     os.execv(sys.executable, [sys.executable, *training])
 

@@ -44,7 +44,7 @@ def parts(folder):
 
 @pytest.fixture(scope="module")
 def work(spread_checkpoint, tmp_path_factory):
-    """Images of several sizes, and LinkNet18 exported as ONNX for 64 x 96."""
+    """Return a folder with images of several sizes, and LinkNet18 as ONNX for 64 x 96."""
     place = tmp_path_factory.mktemp("infer 道路")
     (place / "data").mkdir()
     for number, size in enumerate([(60, 64), (64, 96), (150, 210), (33, 300)]):
@@ -260,7 +260,7 @@ def test_help_and_mistakes(program, tmp_path):
 
 
 def mutants(rng, originals, count):
-    """Damaged copies: bytes changed, cut out, doubled or cut off."""
+    """Yield damaged copies: bytes are changed, cut out, doubled or cut off."""
     for number in range(count):
         data = bytearray(originals[number % len(originals)])
         for _ in range(int(rng.integers(1, 6))):
@@ -323,7 +323,7 @@ def test_damaged_images_and_descriptions_do_no_harm(folder, tmp_path):
 
 @needs_onnx
 def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, tmp_path):
-    """With a limit on the size of files in place of the disk."""
+    """A limit on the size of files stands for a full disk."""
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -350,7 +350,7 @@ def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, 
 def test_several_classes_of_resized_images_get_what_python_computes(
     folder, program, spread_checkpoint, tmp_path
 ):
-    """ID_sat.bin holds one map after the other, ID_mask.png the classes' values.
+    """ID_sat.bin holds one map after another, ID_mask.png the values of the classes.
 
     The images' mean colour is subtracted.
     """
@@ -394,13 +394,14 @@ def test_several_classes_of_resized_images_get_what_python_computes(
         found = np.fromfile(tmp_path / "r" / f"m{number}_sat.bin", np.float32).reshape(
             3, *image.shape[:2]
         )
-        # Two OpenCVs: their resizing to fewer pixels rounds apart by 1 of 255 here and there.
+        # The program and Python have different OpenCV versions. When they reduce an image, some
+        # values differ by 1 of 255.
         assert np.abs(found - predictor.probability(image)).max() < 5e-3 and np.ptp(found) > 0.1
         mask = cv2.imread(str(tmp_path / "r" / f"m{number}_mask.png"), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(mask, 7 * found.argmax(0)) and len(np.unique(mask)) > 1
         (tmp_path / "labels").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "labels" / f"m{number}.png"), mask)
-    # The script scores them, here against themselves but for a column that is not right.
+    # The script scores the masks against themselves, except for one wrong column.
     mask[:, 0] = (mask[:, 0] + 7) % 21
     cv2.imwrite(str(tmp_path / "labels" / "m1.png"), mask)
     (tmp_path / "table.yaml").write_text(json.dumps(values["class_table"]))
@@ -427,7 +428,7 @@ def test_several_classes_of_resized_images_get_what_python_computes(
     assert scored.returncode == 0 and f"pixel_accuracy: {right:.4f}" in scored.stdout, (
         scored.stdout + scored.stderr
     )
-    # One class without a value: all of them are written as their places.
+    # If one class has no value, masks hold the indices of all classes.
     values["class_table"]["classes"][1]["values"] = []
     path_of(tmp_path / "net.onnx").write_text(json.dumps(values))
     result = build.run(
