@@ -638,10 +638,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="places whose names hold one of these words, with commas (default: all)",
+        help="run the places whose names contain one of these words (default: all)",
     )
     parser.add_argument(
-        "--folder", type=Path, default=None, help="where (default: among the temporary files)"
+        "--folder",
+        type=Path,
+        default=None,
+        help="for all files (default: a temporary folder)",
     )
     options = parser.parse_args(arguments)
     folder = (options.folder or Path(tempfile.gettempdir()) / "dlinknet_places").absolute()
