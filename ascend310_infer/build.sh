@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds dlinknet_infer into build/, beside this file or in the folder that BUILD_DIR names.
-#   bash build.sh             on an Ascend, with MindSpore: LITE_HOME or MINDSPORE_HOME say where it is, else Python is asked
-#   bash build.sh opencv      on any CPU, for .onnx files
-# CXX11_ABI=0 in the environment is for a MindSpore that was built with the old ABI. Further words go to CMake:
+# Builds dlinknet_infer into build/ beside this file, or into the folder that BUILD_DIR names. Prints the program's path.
+#   bash build.sh             for .mindir files on an Ascend, with the MindSpore of LITE_HOME or MINDSPORE_HOME, else of `python`
+#   bash build.sh opencv      for .onnx files on any CPU
+# Set CXX11_ABI=0 in the environment if MindSpore was built with the old ABI. Further arguments go to CMake:
 # bash build.sh opencv -DSANITIZE=ON
-# On Debian it takes: apt-get install g++ cmake libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev
+# Required packages on Debian: g++ cmake pkg-config libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/build}
@@ -15,7 +15,7 @@ fail() {
 }
 
 for tool in cmake c++; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install g++ cmake libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
+    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install g++ cmake pkg-config libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
 done
 engine=MINDSPORE
 if [ "${1-}" = opencv ]; then
@@ -24,21 +24,21 @@ if [ "${1-}" = opencv ]; then
 fi
 if [ "$engine" = MINDSPORE ] && [ -z "${LITE_HOME-}${MINDSPORE_HOME-}" ]; then
     found=$(python -c 'import importlib.util as u; print(u.find_spec("mindspore").submodule_search_locations[0])' 2>/dev/null) ||
-        fail "where is MindSpore? export LITE_HOME=... (MindSpore Lite 2.x) or MINDSPORE_HOME=... (the wheel up to 2.0)"
+        fail "python has no MindSpore: export LITE_HOME=... (MindSpore Lite 2.x) or MINDSPORE_HOME=... (the wheel up to 2.0)"
     if ! [ -e "$found/include/api/model.h" ] || ! [ -e "$found/lib/libmindspore.so" ]; then
-        fail "$found has no C++ API, as MindSpore from 2.1 on: export LITE_HOME=... (MindSpore Lite 2.x)"
+        fail "$found has no C++ API (MindSpore's wheel has it up to 2.0): export LITE_HOME=... (MindSpore Lite 2.x)"
     fi
     export MINDSPORE_HOME=$found
 fi
 mkdir -p "$build" 2>/dev/null || true
-[ -w "$build" ] || fail "cannot write to $build: BUILD_DIR=FOLDER names another place"
+[ -w "$build" ] || fail "cannot write to $build: name another folder with BUILD_DIR=FOLDER"
 log=$build/build.log
 # Two builds in one folder would disturb each other.
 exec 9>"$build/.lock"
 flock 9 2>/dev/null || true
-# What an earlier build found is not taken over.
+# -U makes CMake forget the MindSpore of an earlier build.
 cmake -S "$here" -B "$build" -DENGINE="$engine" -U MINDSPORE_LIBRARY -DLITE_HOME="${LITE_HOME-}" \
     -DMINDSPORE_HOME="${MINDSPORE_HOME-}" -DCXX11_ABI="${CXX11_ABI:-1}" "$@" >"$log" 2>&1 ||
-    fail "CMake: $(grep -A3 -m1 'CMake Error' "$log" | tr -s ' \n' ' ') (all of it: $log)"
-cmake --build "$build" --parallel "$(nproc)" >>"$log" 2>&1 || fail "$(grep -m1 'error' "$log" || tail -n 1 "$log") (all of it: $log)"
+    fail "CMake: $(grep -A3 -m1 'CMake Error' "$log" | tr -s ' \n' ' ') (log: $log)"
+cmake --build "$build" --parallel "$(nproc)" >>"$log" 2>&1 || fail "$(grep -m1 'error' "$log" || tail -n 1 "$log") (log: $log)"
 echo "$build/dlinknet_infer"

@@ -70,7 +70,7 @@ def waiting(folder: str) -> None:
 
 
 def main() -> None:
-    """Measure both parts, each in a process of its own, and keep the figures."""
+    """Measure both parts, each in its own process, and keep the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

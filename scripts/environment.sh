@@ -1,4 +1,5 @@
-# Sourced by the other scripts: makes .venv with what requirements.txt lists, once, and sets ROOT and PYTHON.
+# The other scripts source this file. It sets ROOT, PYTHON and PYTHONPATH, and defines make_environment, which makes .venv with the
+# packages of requirements.txt once.
 # shellcheck shell=bash
 
 ROOT=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -8,8 +9,8 @@ fail() {
     exit 2
 }
 
-# Runs a command and waits for its end; its status is the function's. SIGTERM, SIGINT and SIGHUP end the command with SIGTERM,
-# and then the status is 128 + the signal's number, which `signalled` holds. Bash alone would end and leave the command behind.
+# Run a command, wait for its end, and return its status. SIGTERM, SIGINT and SIGHUP end the command with SIGTERM. The status is then
+# 128 + the signal's number, and `signalled` holds this number. Without this function, Bash would end and leave the command running.
 # usage: foreground PROGRAM ...
 foreground() {
     local child='' status
@@ -17,7 +18,7 @@ foreground() {
     trap 'signalled=15; end_child' TERM
     trap 'signalled=2; end_child' INT
     trap 'signalled=1; end_child' HUP
-    ( trap - INT QUIT; exec "$@" ) &        # bash has a command in the background ignore them
+    ( trap - INT QUIT; exec "$@" ) &        # Bash makes a command in the background ignore them
     child=$!
     [ -z "$signalled" ] || end_child
     while true; do              # a trap ends `wait` before the command has ended
@@ -31,10 +32,10 @@ foreground() {
 }
 end_child() { [ -z "$child" ] || kill "$child" 2>/dev/null || true; }
 
-# So that `"$PYTHON" -m dlinknet COMMAND` works wherever the user stands.
+# `"$PYTHON" -m dlinknet COMMAND` must work in every current folder.
 export PYTHONPATH=$ROOT${PYTHONPATH:+:$PYTHONPATH}
 
-# Which environment make_environment makes. usage: use_environment FOLDER REQUIREMENTS OLDEST NEWEST; Pythons as in 3.10
+# Choose the environment that make_environment makes. usage: use_environment FOLDER REQUIREMENTS OLDEST NEWEST; Pythons as in 3.10
 use_environment() {
     VENV=$ROOT/$1
     REQUIREMENTS=$ROOT/$2
@@ -45,7 +46,7 @@ use_environment() {
 }
 use_environment .venv requirements.txt 3.10 3.12      # what MindSpore 2.10 supports
 
-# Prints the first Python that fits, of those on PATH and pyenv's.
+# Print the path of the first Python that fits. PATH and pyenv are searched.
 find_python() {
     local name minor
     for name in python3.11 python3 python; do
@@ -65,7 +66,7 @@ find_python() {
     return 1
 }
 
-# What fits, in words: "3.9" or "3.10, 3.11 or 3.12".
+# Print the versions that fit: "3.9" or "3.10, 3.11 or 3.12".
 pythons() {
     local minor text=3.$OLDEST
     for ((minor = OLDEST + 1; minor <= NEWEST; minor++)); do
@@ -74,36 +75,37 @@ pythons() {
     echo "$text"
 }
 
+# Make the chosen environment, unless its packages are installed already.
 make_environment() {
     local base stamp=$VENV/requirements.installed
     if cmp -s "$REQUIREMENTS" "$stamp"; then
         return
     fi
     if ! [ -e "$VENV" ]; then
-        base=$(find_python) || fail "no Python $(pythons) on PATH, which this MindSpore needs: install one of them" \
-            "(apt-get install python3 python3-venv, where that is one of them)"
+        base=$(find_python) || fail "no Python $(pythons) on PATH, which this MindSpore requires: install one of them" \
+            "(apt-get install python3 python3-venv, if your system's python3 is one of them)"
         echo "making $VENV with $("$base" --version)"
         "$base" -m venv "$VENV" >/dev/null 2>&1 || {
             rm -rf "$VENV"
             fail "$base cannot make a virtual environment: apt-get install python3-venv"
         }
     fi
-    # An environment of the user's own is used, never replaced.
-    "$PYTHON" -c "$FITS" 2>/dev/null || fail "$VENV has no Python $(pythons): remove it or make it anew"
+    # An environment that the user made is used, never replaced.
+    "$PYTHON" -c "$FITS" 2>/dev/null || fail "$VENV has no Python $(pythons): remove it, or make it with such a Python"
     "$PYTHON" -m pip --version >/dev/null 2>&1 || fail "$VENV has no pip: remove it or install pip into it"
-    echo "installing what $(basename "$REQUIREMENTS") lists: MindSpore is some hundred MB, which takes a minute or more"
+    echo "installing the packages of $(basename "$REQUIREMENTS"): a minute or more, because MindSpore has some hundred MB"
     foreground "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$REQUIREMENTS" || {
         [ -z "$signalled" ] || exit $((128 + signalled))
-        fail "pip could not install $(basename "$REQUIREMENTS"); its own lines are above"
+        fail "pip could not install the packages of $(basename "$REQUIREMENTS"); pip's messages are above"
     }
-    # MindSpore takes the compiler's runtime from the system; slim containers lack it.
+    # MindSpore requires the compiler's runtime library of the system, which slim containers lack.
     "$PYTHON" -c 'import mindspore, cv2' 2>"$VENV/import.log" ||
         fail "MindSpore or OpenCV cannot be imported ($(tail -n 1 "$VENV/import.log")); on Debian: apt-get install libgomp1"
     cp "$REQUIREMENTS" "$stamp"
 }
 
-# Sets PYTHON for the scripts that find one rather than make one: to the first of PATH's and .venv's that has these modules,
-# else to one without them, which says what is missing. usage: choose_python MODULE ...
+# Set PYTHON for the scripts that make no environment: to the first Python on PATH or in .venv that has these modules, else to one
+# without them. The Python program then reports the missing module. usage: choose_python MODULE ...
 choose_python() {
     local modules name
     for modules in "$*" sys; do
@@ -120,16 +122,16 @@ sys.exit(sys.version_info < (3, 9) or not all(map(find_spec, sys.argv[1:])))' $m
     fail "there is no Python 3.9 or later on PATH"
 }
 
-# Installs what a further requirements file lists, once. usage: add_requirements FILE
+# Install the packages of a further requirements file, once. usage: add_requirements FILE
 add_requirements() {
     local stamp=$VENV/$1.installed
     if cmp -s "$ROOT/$1" "$stamp"; then
         return
     fi
-    echo "installing what $1 lists"
+    echo "installing the packages of $1"
     foreground "$PYTHON" -m pip install -qq --disable-pip-version-check -r "$ROOT/$1" || {
         [ -z "$signalled" ] || exit $((128 + signalled))
-        fail "pip could not install $1; its own lines are above"
+        fail "pip could not install the packages of $1; pip's messages are above"
     }
     cp "$ROOT/$1" "$stamp"
 }

@@ -12,7 +12,7 @@ usage: bash scripts/quality.sh DATA OUTPUT [--key=value ...]
   OUTPUT       receives the run, the masks of the validation images and quality_report/report.md
   --key=value  settings for train.py and eval.py (python train.py --help)
 
-Called again after it was stopped, it goes on with the training.
+If you stop the script and call it again, it continues the training.
 EOF
     [ $# -ge 2 ] || [ "${1-}" = --help ] || [ "${1-}" = -h ] || exit 2
     exit 0
@@ -28,10 +28,10 @@ settings=(--train_size=384 --epoch_num=30 --batch_size=4 --learning_rate=0.0002 
 for setting in "$@"; do
     case $setting in
         --data_path=* | --output_path=* | --log_name=* | --val_path=* | --val_label_path=* | --predict_path=* | --trained_ckpt=*)
-            fail "'${setting%%=*}' is this script's own; call train.py to choose it" ;;
+            fail "'${setting%%=*}' is set by this script; call train.py to choose it" ;;
         --device_target=*) device=$setting ;;
         --*=*) settings+=("$setting") ;;
-        *) fail "'$setting' is not understood; --help shows what is" ;;
+        *) fail "'$setting' is not understood; --help lists the arguments" ;;
     esac
 done
 

@@ -8,9 +8,9 @@ usage() {
     cat <<EOF
 usage: bash scripts/quickstart.sh [--data FOLDER] [--again] [--key=value ...]
 
-  --data FOLDER  images ID_sat.jpg and masks ID_mask.png of your own, or a folder with train, valid and valid_mask of them;
+  --data FOLDER  your images ID_sat.jpg and masks ID_mask.png, or a folder with train, valid and valid_mask of such files;
                  without it, aerial scenes are drawn
-  --again        draw or divide the images and train anew; otherwise what an earlier call left is used
+  --again        draw or split the images again, and train from the start; without it, the results of an earlier call are used
   --key=value    settings for train.py (python train.py --help), for instance --epoch_num=30
 
 Results go to quickstart/ in the project's folder.
@@ -28,10 +28,10 @@ while [ $# -gt 0 ]; do
         --data=*) data=${1#*=} ;;
         --again) again=yes ;;
         --data_path=* | --output_path=* | --log_name=* | --val_path=* | --val_label_path=*)
-            fail "'${1%%=*}' is the quick start's own; call train.py to choose it" ;;
+            fail "'${1%%=*}' is set by this script; call train.py to choose it" ;;
         --device_target=*) device=$1 ;;
         --*=*) settings+=("$1") ;;
-        *) fail "'$1' is not understood; --help shows what is" ;;
+        *) fail "'$1' is not understood; --help lists the arguments" ;;
     esac
     shift
 done
@@ -42,7 +42,7 @@ if [ -n "$data" ]; then
 fi
 
 make_environment
-# Removes what an earlier call drew or divided: where it was stopped half way, or all is to be made anew.
+# Remove the images that an earlier call drew or split, if that call was stopped half way or --again is given.
 clear_scenes() {
     if [ -n "$again" ] || ! [ -d "$scenes/valid_mask" ]; then
         rm -rf "$scenes"
@@ -67,7 +67,7 @@ else
     recipe=(--train_size=128 --epoch_num=8 --learning_rate=0.001)
 fi
 
-# The tenth that chooses the best epoch is held out of the training folder; what is scored below is seen by nobody before.
+# A tenth of the training folder is held out, to choose the best epoch. The images that are scored below have no part in that.
 trained=$out/output/quickstart.trained
 asked="${recipe[*]} ${settings[*]-}"
 if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
@@ -76,7 +76,7 @@ if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
         --log_name=quickstart "$device" "${recipe[@]}" ${settings[@]+"${settings[@]}"}
     echo "$asked" >"$trained"
 else
-    echo "using what was trained before; --again trains anew"
+    echo "using the network of an earlier call; --again trains from the start"
 fi
 foreground "$PYTHON" "$ROOT/eval.py" "$device" --data_path="$scenes/valid" --label_path="$scenes/valid_mask" \
     --trained_ckpt="$out/output/quickstart_best.ckpt" --predict_path="$out/predictions"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on the Ascends that a rank table names, a process each.
+# Trains on the Ascends that a rank table names, with one process per Ascend.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on the CPU in several processes: the way to try what a training on many devices does.
+# Trains on the CPU in several processes, to try a training on many devices.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

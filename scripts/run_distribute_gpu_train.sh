@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on several GPUs of this machine, a process each. OpenMPI is not needed.
+# Trains on several GPUs of this machine, with one process per GPU. OpenMPI is not required.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -29,7 +29,7 @@ def bash(script, *arguments, **kwargs):
         (["--data"], "--data needs a folder"),
         (["--data", "/no/such"], "--data: there is no folder /no/such"),
         (["epochs"], "'epochs' is not understood"),
-        (["--log_name=x"], "'--log_name' is the quick start's own"),
+        (["--log_name=x"], "'--log_name' is set by this script"),
     ],
 )
 def test_mistakes_of_the_quick_start_are_one_line(arguments, words):
@@ -109,7 +109,7 @@ def test_the_quick_start_trains_once_on_a_users_folder(tmp_path):
         second = bash("quickstart.sh", *arguments, cwd=tmp_path)
         assert (
             second.returncode == 0
-            and "using what was trained before" in second.stdout
+            and "using the network of an earlier call" in second.stdout
             and "epoch 1/1" not in second.stdout
         )
     finally:

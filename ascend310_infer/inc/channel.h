@@ -1,4 +1,4 @@
-// A queue between two threads that holds a few things at most, so that a fast thread waits for a slow one.
+// A queue between two threads. It holds a limited number of things, so a fast thread waits for a slow one.
 #pragma once
 
 #include <condition_variable>
@@ -14,7 +14,7 @@ class Channel {
  public:
   explicit Channel(size_t most) : most_(most) {}
 
-  // Waits for room. Not to be called once the channel is closed.
+  // Wait for room, and append a thing. Do not call this after close().
   void push(Thing thing) {
     std::unique_lock<std::mutex> lock(mutex_);
     room_.wait(lock, [this] { return things_.size() < most_; });
@@ -22,7 +22,7 @@ class Channel {
     filled_.notify_one();
   }
 
-  // Waits for a thing. None where the channel is closed and empty.
+  // Wait for a thing, and return it. Return nothing if the channel is closed and empty.
   std::optional<Thing> pop() {
     std::unique_lock<std::mutex> lock(mutex_);
     filled_.wait(lock, [this] { return !things_.empty() || closed_; });
@@ -35,7 +35,7 @@ class Channel {
     return thing;
   }
 
-  // No more comes; what is there can still be taken.
+  // Declare that no push() follows. pop() still returns the things that are left.
   void close() {
     const std::lock_guard<std::mutex> lock(mutex_);
     closed_ = true;

@@ -1,4 +1,4 @@
-// The JSON that export.py writes beside a model: what the model takes.
+// The JSON that export.py writes beside a model. It describes the model's input and output.
 #pragma once
 
 #include <array>
@@ -9,25 +9,25 @@
 namespace dlinknet {
 
 struct Description {
-  std::string model;            // as in "dlinknet34"
+  std::string model;            // for example "dlinknet34"
   int height = 0, width = 0;    // of the input, multiples of 32
-  bool pixels = false;          // takes uint8 1 x H x W x 3 BGR as they are; else float32 1 x 3 x H x W
-  double scale = 0;             // what the host makes of a pixel in the second case: pixel / 255 * scale + shift
-  std::array<double, 3> shift{};        // of blue, green and red
-  int resize_height = 0, resize_width = 0;      // images are resized to this first; 0: not
-  int classes = 1;              // maps of probabilities: 1 of road, or one a class
-  std::vector<unsigned char> values;    // what a mask holds for each of several classes
-  double threshold = 0.5;       // road is above it
+  bool pixels = false;          // true: the input is uint8 1 x H x W x 3 BGR; false: float32 1 x 3 x H x W
+  double scale = 0;             // if `pixels` is false, the host computes pixel / 255 * scale + shift
+  std::array<double, 3> shift{};        // for blue, green and red
+  int resize_height = 0, resize_width = 0;      // the size to which images are resized first; 0: they are not resized
+  int classes = 1;              // number of probability maps: 1 for road, else one per class
+  std::vector<unsigned char> values;    // the pixel value of each class in masks; empty for road
+  double threshold = 0.5;       // a probability above it is road
 };
 
-// Reads the text of a JSON file. Throws UserError where it is not what export.py writes, or is of a model that this program does
-// not run: several images in a call, any size. `name` stands in the error's line.
+// Parse the text of a JSON file. Throw UserError if export.py did not write the text, or if this program cannot run the model:
+// several images per call, or images of any size. The error's line begins with `name`.
 Description parse_description(const std::string& text, const std::string& name);
 
-// Reads MODEL.json. Throws UserError as above, or where it is missing.
+// Read MODEL.json. Throw UserError as parse_description() does, or if the file is missing.
 Description read_description(const std::filesystem::path& model);
 
-// A whole file. Throws std::runtime_error with the reason.
+// Return the bytes of a file. Throw std::runtime_error with the reason.
 std::string read_file(const std::filesystem::path& file);
 
 }  // namespace dlinknet

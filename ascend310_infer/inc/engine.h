@@ -1,5 +1,5 @@
-// What computes: a MindIR on an Ascend (engine_mindspore.cpp) or an ONNX file on any CPU (engine_opencv.cpp); which of the two is
-// decided when the program is configured.
+// The engine runs a model: a MindIR on an Ascend (engine_mindspore.cpp), or an ONNX file on any CPU (engine_opencv.cpp). CMake's
+// option ENGINE chooses one of the two.
 #pragma once
 
 #include <memory>
@@ -13,15 +13,15 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // One input as the description has it -> classes * H * W probabilities, 0 to 1, one map after the other. Throws std::runtime_error
-  // where the device fails.
+  // Compute classes * H * W probabilities, 0 to 1, one map after another. The input has the shape and type of the description.
+  // Throw std::runtime_error if the device fails.
   virtual void run(const void* input, float* probabilities) = 0;
 };
 
-// Loads the model and makes the device ready. Throws UserError with the reason where that cannot be done.
+// Load the model and prepare the device. Throw UserError with the reason if one of them fails.
 std::unique_ptr<Engine> open_engine(const Options& options, const Description& description);
 
-// The engine's name, and its version where it has one, for --help and the log.
+// Return the engine's name, with its version if the engine reports one. --help and the log print it.
 const char* engine_name();
 
 }  // namespace dlinknet

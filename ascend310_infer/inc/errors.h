@@ -1,4 +1,4 @@
-// How the program says what is wrong: one line, and an exit status.
+// Errors: the program prints one line, and ends with an exit status.
 #pragma once
 
 #include <stdexcept>
@@ -6,19 +6,19 @@
 
 namespace dlinknet {
 
-// A mistake that the user can mend; the text is one line that names the file or option. The program ends with status 2.
+// A mistake that the user can correct. The text is one line that names the file or option. The program ends with status 2.
 class UserError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// One image that cannot be done; the others are. The program ends with status 1.
+// An image that cannot be processed. The program processes the others and ends with status 1.
 class ImageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// A text with every run of blanks and line ends as one blank: libraries' errors have many lines.
+// Return a text with one blank for each run of blanks and line ends. The errors of libraries have many lines.
 inline std::string one_line(const std::string& text) {
   std::string line;
   for (const char letter : text) {

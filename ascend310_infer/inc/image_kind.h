@@ -1,4 +1,4 @@
-// What kind of file some bytes are, by how they begin.
+// The kind of an image file, by its first bytes.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@ namespace dlinknet {
 
 enum class ImageKind { kJpeg, kPng, kTiff, kBmp, kWebp };
 
-// Return the kind of an image that this program decodes. Throw ImageError with the name of what the
-// bytes are otherwise: another image format, a Git LFS pointer, a web page, an empty file.
+// Return the kind of an image file. Throw ImageError if this program does not decode the file. The
+// message names its kind: another image format, a Git LFS pointer, a web page, an empty file.
 ImageKind kind_of(const std::string& bytes);
 
-// Throw ImageError if a size in pixels is larger than OpenCV decodes.
+// Throw ImageError if an image has more pixels than OpenCV decodes.
 void check_size(uint64_t width, uint64_t height);
 
 // Throw ImageError: a header claims more pixels than the bytes can hold.

@@ -5,8 +5,8 @@
 
 namespace dlinknet {
 
-// Throw ImageError if a JPEG is truncated, which OpenCV fills up without a word, or has too few
-// bytes for the size in its header.
+// Throw ImageError if a JPEG is truncated, or has too few bytes for the size in its header. OpenCV
+// fills the missing part of a truncated JPEG and reports no error.
 void check_jpeg(const std::string& bytes);
 
 }  // namespace dlinknet

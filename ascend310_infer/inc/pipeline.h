@@ -1,4 +1,4 @@
-// All images through the network: decoding, computing and writing overlap, each in a thread of its own.
+// Runs the network on all images. Decoding, computing and writing each have their own thread, and run at the same time.
 #pragma once
 
 #include <filesystem>
@@ -14,17 +14,18 @@ namespace dlinknet {
 struct Summary {
   size_t done = 0;
   std::vector<std::string> faults;      // "FILE: reason", in the order of the images
-  std::vector<double> network_ms;       // of each image that was done
-  double seconds = 0;                   // from the first image's reading to the last one's writing
+  std::vector<double> network_ms;       // the network's time for each image that was done
+  double seconds = 0;                   // from the start of the first image to the end of the last image
 };
 
-// The images of a folder (.jpg, .jpeg, .png, .tif, .tiff; no ID_mask), sorted by name, or the one image that `place` is.
-// Throws UserError where there is none, or two would write the same result.
+// Return the images of a folder (.jpg, .jpeg, .png, .tif, .tiff), sorted by name, without masks (ID_mask). If `place` is a file,
+// return this file. Throw UserError if there is no image, or if two images have the same ID.
 std::vector<std::filesystem::path> find_images(const std::filesystem::path& place);
 
-// An image's ID: its name without type and without "_sat".
+// Return an image's ID: its name without suffix and without "_sat".
 std::string id_of(const std::filesystem::path& image);
 
+// Process the images and write their results. An image that fails is listed in the summary.
 Summary run_pipeline(const std::vector<std::filesystem::path>& images, Engine& engine, const Description& description,
                      const Options& options);
 

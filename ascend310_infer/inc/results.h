@@ -1,4 +1,4 @@
-// What is written: probabilities, masks, times. Files appear whole or not at all.
+// Writes probabilities, masks and times. A file is complete or absent.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@
 
 namespace dlinknet {
 
-// Writes bytes under a temporary name and renames it. Throws std::runtime_error with file and reason.
+// Write bytes under a temporary name, then rename the file. Throw std::runtime_error with the file and the reason.
 void write_whole(const std::filesystem::path& file, const void* data, size_t size);
 
-// Writes H x W values of 0 and 255 as an 8-bit grey PNG. Throws as write_whole.
+// Write H x W values as an 8-bit grey PNG. Throw as write_whole() does.
 void write_png(const std::filesystem::path& file, const std::vector<unsigned char>& pixels, int height, int width);
 
-// times.txt: images, images_per_second, mean_ms, median_ms, p90_ms of the network's time for an image.
+// Write times.txt: images, images_per_second, and mean_ms, median_ms and p90_ms of the network's time per image.
 void write_times(const std::filesystem::path& folder, std::vector<double> network_ms, double seconds);
 
 }  // namespace dlinknet

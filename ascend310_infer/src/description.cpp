@@ -15,7 +15,7 @@ namespace dlinknet {
 
 namespace {
 
-constexpr int kFormat = 1;      // of the JSON; a later one is refused
+constexpr int kFormat = 1;      // of the JSON; later formats are rejected
 constexpr int kMostSide = 1 << 15;
 constexpr int kMostClasses = 251;
 
@@ -27,7 +27,7 @@ int side(const nlohmann::json& shape, size_t axis) {
   return found;
 }
 
-// What masks hold for each of several classes: the first of its values, or their places where one of them has no value.
+// Return the value of each class in masks: the first of the class's values. If a class has no value, return the classes' indices.
 std::vector<unsigned char> mask_values(const nlohmann::json& table, int classes) {
   std::vector<nlohmann::json> known = table.at("classes").get<std::vector<nlohmann::json>>();
   if (table.value("void_counted", false)) {
@@ -69,7 +69,7 @@ Description parse_description(const std::string& text, const std::string& name) 
     const nlohmann::json values = nlohmann::json::parse(text);
     const int classes = values.at("classes").get<int>();
     if (values.at("format").get<int>() > kFormat || classes < 1 || classes > kMostClasses) {
-      throw UserError(name + " is of a later kind, which this program does not know");
+      throw UserError(name + " is from a later dlinknet, which this program does not know");
     }
     const nlohmann::json& input = values.at("input");
     const nlohmann::json& shape = input.at("shape");
@@ -81,13 +81,13 @@ Description parse_description(const std::string& text, const std::string& name) 
     found.model = values.at("model").get<std::string>();
     const std::string layout = input.at("layout").get<std::string>(), where = values.at("preprocessing").at("where").get<std::string>();
     found.pixels = layout == "NHWC";
-    // Both or none: pixels as they are, with the preprocessing in the graph; or planes that the host prepares.
+    // There are two kinds of input: pixels, with the preprocessing in the graph; or planes, which the host computes.
     if (input.at("channels") != "BGR" || input.at("type") != (found.pixels ? "uint8" : "float32") ||
         (!found.pixels && layout != "NCHW") || where != (found.pixels ? "graph" : "host")) {
-      throw UserError(name + " is of a later kind, which this program does not know");
+      throw UserError(name + " is of a kind that this program does not know");
     }
     if (shape.size() != 4 || shape.at(0) != 1) {
-      throw UserError(name + ": this program takes models of one image of one size: export with --batch_size=1, without --dynamic");
+      throw UserError(name + ": this program requires a model for one image of one size: export with --batch_size=1, without --dynamic");
     }
     found.height = side(shape, found.pixels ? 1 : 2);
     found.width = side(shape, found.pixels ? 2 : 3);
@@ -121,7 +121,7 @@ Description read_description(const std::filesystem::path& model) {
   }
   const std::filesystem::path beside = model.string() + ".json";
   if (!std::filesystem::is_regular_file(beside, failed)) {
-    throw UserError("--model: " + beside.string() + " is missing, which export.py writes beside a model and which says what it takes");
+    throw UserError("--model: " + beside.string() + " is missing, which export.py writes beside a model to describe its input");
   }
   std::string text;
   try {

@@ -1,4 +1,4 @@
-// MindIR files on an Ascend, by the C++ API that MindSpore up to 2.0 has in its wheel and MindSpore Lite has from then on.
+// Runs MindIR files on an Ascend with MindSpore's C++ API. MindSpore's wheel has this API up to 2.0, MindSpore Lite in 2.x.
 
 #include <include/api/context.h>
 #include <include/api/model.h>
@@ -17,16 +17,17 @@ namespace dlinknet {
 
 namespace {
 
-// Why a model could not be made ready: the file or the device.
+// Return why a model cannot be loaded: because of the file, or because of the device.
 std::string reason(const mindspore::Status& status, [[maybe_unused]] const std::string& model, int device_id) {
-#ifdef MINDSPORE_WHEEL      // MindSpore Lite reads another kind of file with this call
+#ifdef MINDSPORE_WHEEL      // in MindSpore Lite this call reads another format
   mindspore::Graph graph;
   if (mindspore::Serialization::Load(model, mindspore::kMindIR, &graph).IsError()) {
-    return "it is no MindIR that this MindSpore reads";
+    return "this MindSpore cannot read it as a MindIR";
   }
 #endif
   const std::string device = "/dev/davinci" + std::to_string(device_id);
-  return one_line(status.ToString()) + (std::filesystem::exists(device) ? "" : " (" + device + " is missing: no such Ascend, or no driver?)");
+  return one_line(status.ToString()) +
+         (std::filesystem::exists(device) ? "" : " (" + device + " is missing: there is no such Ascend, or its driver is not loaded)");
 }
 
 class MindSporeEngine : public Engine {
@@ -37,18 +38,18 @@ class MindSporeEngine : public Engine {
     auto context = std::make_shared<mindspore::Context>();
     auto ascend = std::make_shared<mindspore::AscendDeviceInfo>();
     ascend->SetDeviceID(static_cast<uint32_t>(options.device_id));
-    // Without a word MindSpore computes in float16.
+    // MindSpore's default is float16.
     ascend->SetPrecisionMode(options.fp16 ? "enforce_fp16" : "preferred_fp32");
     context->MutableDeviceInfo().push_back(ascend);
     const mindspore::Status status = model_.Build(options.model.string(), mindspore::kMindIR, context);
     if (status.IsError()) {
-      throw UserError("--model: " + options.model.string() + " cannot be made ready on Ascend " + std::to_string(options.device_id) +
+      throw UserError("--model: " + options.model.string() + " cannot be loaded on Ascend " + std::to_string(options.device_id) +
                       ": " + reason(status, options.model.string(), options.device_id));
     }
     inputs_ = model_.GetInputs();
     const auto type = description.pixels ? mindspore::DataType::kNumberTypeUInt8 : mindspore::DataType::kNumberTypeFloat32;
     if (inputs_.size() != 1 || inputs_[0].DataSize() != input_bytes_ || inputs_[0].DataType() != type) {
-      throw UserError("--model: " + options.model.string() + " takes something else than its JSON says");
+      throw UserError("--model: " + options.model.string() + " requires another input than its JSON says");
     }
   }
 
@@ -61,7 +62,7 @@ class MindSporeEngine : public Engine {
     }
     if (outputs.size() != 1 || outputs[0].DataSize() != output_bytes_ ||
         outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32) {
-      throw std::runtime_error("the model does not give the maps of float32 probabilities that its JSON says");
+      throw std::runtime_error("the model does not return the maps of float32 probabilities that its JSON describes");
     }
     std::memcpy(probabilities, outputs[0].Data().get(), output_bytes_);
   }
@@ -76,11 +77,11 @@ class MindSporeEngine : public Engine {
 
 std::unique_ptr<Engine> open_engine(const Options& options, const Description& description) {
   if (options.model.extension() != ".mindir") {
-    throw UserError("--model: this program was built with MindSpore and takes .mindir files, not " + options.model.string());
+    throw UserError("--model: this program was built with MindSpore and accepts .mindir files, not " + options.model.string());
   }
   return std::make_unique<MindSporeEngine>(options, description);
 }
 
-const char* engine_name() { return "MindSpore on an Ascend"; }   // the API has no version to ask for
+const char* engine_name() { return "MindSpore on an Ascend"; }   // the API does not report a version
 
 }  // namespace dlinknet

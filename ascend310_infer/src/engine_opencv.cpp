@@ -1,4 +1,4 @@
-// ONNX files on any CPU, by OpenCV's dnn.
+// Runs ONNX files on any CPU with OpenCV's module dnn.
 
 #include <algorithm>
 #include <opencv2/core/version.hpp>
@@ -25,14 +25,14 @@ class OpenCvEngine : public Engine {
   void run(const void* input, float* probabilities) override {
     cv::Mat found;
     try {
-      network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input)));    // is only read
+      network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input)));    // OpenCV only reads it
       found = network_.forward();
-    } catch (const cv::Exception&) {    // its text names OpenCV's lines
+    } catch (const cv::Exception&) {    // its text names lines of OpenCV's source
       throw std::runtime_error("OpenCV " CV_VERSION " cannot compute the model");
     }
     const size_t wanted = static_cast<size_t>(classes_) * sides_[2] * sides_[3];
     if (found.total() != wanted || found.type() != CV_32F || !found.isContinuous()) {
-      throw std::runtime_error("the model does not give the maps of probabilities that its JSON says");
+      throw std::runtime_error("the model does not return the maps of probabilities that its JSON describes");
     }
     std::copy_n(found.ptr<float>(), wanted, probabilities);
   }
@@ -46,24 +46,24 @@ class OpenCvEngine : public Engine {
 
 std::unique_ptr<Engine> open_engine(const Options& options, const Description& description) {
   if (options.model.extension() != ".onnx") {
-    throw UserError("--model: this program was built with OpenCV and takes .onnx files, not " + options.model.string());
+    throw UserError("--model: this program was built with OpenCV and accepts .onnx files, not " + options.model.string());
   }
   if (description.pixels) {
-    throw UserError("--model: OpenCV takes no models with pixels in: export without --pixel_input");
+    throw UserError("--model: OpenCV cannot run a model with pixel input: export without --pixel_input");
   }
   std::unique_ptr<OpenCvEngine> engine;
   try {
     engine = std::make_unique<OpenCvEngine>(read_file(options.model), description);
-  } catch (const std::exception&) {     // the text names OpenCV's lines
+  } catch (const std::exception&) {     // its text names lines of OpenCV's source
     throw UserError("--model: " + options.model.string() + " cannot be loaded by OpenCV " CV_VERSION);
   }
-  try {         // a model that is not what its JSON says is found before the first image
+  try {         // finds a model that does not fit its JSON before the first image
     const size_t area = static_cast<size_t>(description.height) * description.width;
     const std::vector<float> black(3 * area);
     std::vector<float> found(description.classes * area);
     engine->run(black.data(), found.data());
   } catch (const std::exception& error) {
-    throw UserError("--model: " + options.model.string() + ": " + error.what() + "; is the JSON beside it its own?");
+    throw UserError("--model: " + options.model.string() + ": " + error.what() + "; does the JSON beside it belong to it?");
   }
   return engine;
 }

@@ -13,11 +13,11 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr uint64_t kMostPixels = 1 << 30;  // that OpenCV decodes
+constexpr uint64_t kMostPixels = 1 << 30;  // the most that OpenCV decodes
 constexpr uint64_t kMostSide = 1 << 20;
 
 struct Signature {
-  size_t at;  // where in the file
+  size_t at;  // its offset in the file
   std::string_view begin;
 };
 

@@ -9,7 +9,7 @@ namespace dlinknet {
 
 namespace {
 
-constexpr uint64_t kMostPixels = 512;  // of a byte: every 8 x 8 block has one bit at least
+constexpr uint64_t kMostPixels = 512;  // of one byte: each 8 x 8 block has at least one bit
 
 unsigned byte_at(const std::string& bytes, size_t at) {
   return static_cast<unsigned char>(bytes[at]);
@@ -19,15 +19,15 @@ unsigned two_bytes(const std::string& bytes, size_t at) {
   return byte_at(bytes, at) << 8 | byte_at(bytes, at + 1);
 }
 
-// Baseline and progressive frames with Huffman codes; arithmetic ones have no least size.
+// Return whether a frame has Huffman codes. Frames with arithmetic codes have no minimum size.
 bool is_huffman_frame(unsigned marker) { return marker >= 0xC0 && marker <= 0xC2; }
 
-// Check the first frame's size. A damaged row of markers is left to the decoder.
+// Check the first frame's size. The decoder reports a damaged sequence of markers.
 void check_frame(const std::string& bytes) {
   size_t at = 2;
   while (at + 9 <= bytes.size() && byte_at(bytes, at) == 0xFF) {
     const unsigned marker = byte_at(bytes, at + 1);
-    if (marker == 0xFF) {  // a byte that fills
+    if (marker == 0xFF) {  // a fill byte
       ++at;
       continue;
     }
@@ -46,7 +46,7 @@ void check_frame(const std::string& bytes) {
 }  // namespace
 
 void check_jpeg(const std::string& bytes) {
-  // A JPEG ends in FF D9, behind the scans, which begin with FF DA.
+  // A JPEG ends in FF D9, after the scans. A scan begins with FF DA.
   const size_t scan = bytes.rfind("\xFF\xDA"), end = bytes.rfind("\xFF\xD9");
   if (scan == std::string::npos || end == std::string::npos || end < scan) {
     throw ImageError("truncated");

@@ -29,12 +29,12 @@ void make_folder(const char* option, const std::filesystem::path& folder) {
   }
 }
 
-// Masks would take the place of the true ones, where these lie beside the images.
+// Masks would overwrite the true masks if these lie beside the images.
 void refuse_the_images_folder(const dlinknet::Options& options) {
   std::error_code failed;
   const std::filesystem::path folder = std::filesystem::is_directory(options.images, failed) ? options.images : options.images.parent_path();
   if (std::filesystem::equivalent(folder.empty() ? "." : folder, options.results, failed)) {
-    throw UserError("--results: " + options.results.string() + " is the images' own folder; name another");
+    throw UserError("--results: " + options.results.string() + " is the folder of the images; name another folder");
   }
 }
 
@@ -62,7 +62,7 @@ int run(int count, const char* const* words) {
   std::fflush(stdout);
   dlinknet::write_times(options.times, summary.network_ms, summary.seconds);
   if (!summary.faults.empty()) {
-    std::fprintf(stderr, "dlinknet_infer: error: %zu of %zu images could not be done\n", summary.faults.size(), images.size());
+    std::fprintf(stderr, "dlinknet_infer: error: %zu of %zu images failed\n", summary.faults.size(), images.size());
     return 1;
   }
   return 0;
@@ -71,7 +71,7 @@ int run(int count, const char* const* words) {
 }  // namespace
 
 int main(int count, char** words) {
-  std::cerr.setstate(std::ios::failbit);  // OpenCV writes lines of its own there, beside ours
+  std::cerr.setstate(std::ios::failbit);  // OpenCV prints its own lines to std::cerr
   try {
     return run(count, words);
   } catch (const UserError& error) {

@@ -13,20 +13,21 @@ const char* const kUsage =
     "\n"
     "Finds the roads, or several classes, in images with an exported D-LinkNet or LinkNet.\n"
     "\n"
-    "  --model=FILE       the exported model; FILE.json, which export.py writes beside it, says what it takes\n"
-    "  --images=PLACE     a folder of images, or one image, of any size\n"
-    "  --results=FOLDER   receives the results (result_Files)\n"
-    "  --times=FOLDER     receives times.txt (time_Result)\n"
-    "  --output=WHAT      bin: ID_sat.bin, float32 probabilities row by row, of several classes one map after the other;\n"
-    "                     mask: ID_mask.png, 0 and 255, or the classes' values; both (bin)\n"
-    "  --threshold=T      a mask's road is above it, 0 to 1 (what FILE.json says)\n"
-    "  --tile_overlap=N   pixels that tiles of larger images share at least (256)\n"
-    "  --device_id=N      which Ascend (0)\n"
-    "  --fp16             has an Ascend compute in float16; else it takes float32 where it can\n"
-    "  --plain_loop       one step after another, without threads; to measure what they gain\n"
-    "  --help             this text\n"
+    "  --model=FILE       the exported model; requires FILE.json, which export.py writes beside it\n"
+    "  --images=PLACE     a folder of images, or one image; images may have any size\n"
+    "  --results=FOLDER   receives the results (default result_Files)\n"
+    "  --times=FOLDER     receives times.txt (default time_Result)\n"
+    "  --output=KIND      bin: ID_sat.bin, float32 probabilities row by row; of several classes, one map after another\n"
+    "                     mask: ID_mask.png, 0 and 255; of several classes, their values\n"
+    "                     both: ID_sat.bin and ID_mask.png (default bin)\n"
+    "  --threshold=T      in a mask, a probability above T is road; 0 to 1 (default: the threshold in FILE.json)\n"
+    "  --tile_overlap=N   minimum overlap in pixels of the tiles of a larger image (default 256)\n"
+    "  --device_id=N      which Ascend (default 0)\n"
+    "  --fp16             an Ascend computes in float16; without it in float32 as far as it can\n"
+    "  --plain_loop       run one step after another, without threads, to measure the gain of the threads\n"
+    "  --help             print this text\n"
     "\n"
-    "Ends with 0 where all images were done, 1 where some could not be, 2 where something has to be mended first.\n";
+    "Exit status: 0 if all images were done, 1 if some failed, 2 if you must correct something first.\n";
 
 namespace {
 
@@ -77,7 +78,7 @@ Options parse_options(int count, const char* const* words) {
     } else if (const auto option = with_value.find(name); option == with_value.end()) {
       throw UserError("there is no option --" + name + "; --help lists them");
     } else if (equals == std::string::npos || equals + 1 == word.size()) {
-      throw UserError("--" + name + " takes a value: --" + name + "=VALUE");
+      throw UserError("--" + name + " requires a value: --" + name + "=VALUE");
     } else {
       option->second(word.substr(equals + 1));
     }

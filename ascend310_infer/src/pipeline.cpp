@@ -22,9 +22,9 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr size_t kAhead = 2;    // tiles that wait for the network, and for the writer
+constexpr size_t kAhead = 2;    // the most tiles that wait for the network, and the most that wait for the writer
 const std::set<std::string> kTypes = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-// Other types of images, which are named where they are left out; dlinknet/images/files.py has the same.
+// Other types of images. They are left out, and one line names them. dlinknet/images/files.py has the same types.
 const std::set<std::string> kOtherTypes = {".avif", ".bmp", ".dib", ".ecw", ".exr", ".gif", ".hdf", ".hdr", ".heic", ".heif", ".ico", ".img",
                                            ".j2k", ".jfif", ".jp2", ".jpe", ".jpx", ".jxl", ".nc", ".pbm", ".pgm", ".pnm", ".ppm", ".psd",
                                            ".qoi", ".sid", ".svg", ".tga", ".vrt", ".webp"};
@@ -35,15 +35,15 @@ bool ends_with(const std::string& word, const std::string& end) {
   return word.size() >= end.size() && word.compare(word.size() - end.size(), end.size(), end) == 0;
 }
 
-// An image that was read: nothing in it changes afterwards, so all threads may look at it.
+// An image that was read. It does not change afterwards, so all threads may read it.
 struct Image {
   fs::path file;
-  int height = 0, width = 0;            // as the network sees it
-  int own_height = 0, own_width = 0;    // as it lies on disk
+  int height = 0, width = 0;            // size for the network
+  int own_height = 0, own_width = 0;    // size on disk
   Axis rows, columns;
 };
 
-// One tile on its way: its input, then its probabilities. `fault` says what went wrong with it; then the image is left out.
+// One tile: first it holds its input, then its probabilities. If `fault` is not empty, the image is left out for this reason.
 struct Tile {
   std::shared_ptr<const Image> image;
   size_t row = 0, column = 0;
@@ -60,7 +60,7 @@ class Reader {
   Reader(const Description& description, const Options& options)
       : description_(description), overlap_(options.tile_overlap), tables_(pixel_tables(description.scale, description.shift)) {}
 
-  // Hands every tile of an image to `next`. What cannot be read is one tile with a fault.
+  // Pass every tile of an image to `next`. An image that cannot be read becomes one tile with a fault.
   void read(const fs::path& file, const std::function<void(Tile)>& next) const {
     auto image = std::make_shared<Image>();
     image->file = file;
@@ -116,7 +116,7 @@ class Reader {
   const Tables tables_;
 };
 
-// Runs the network on a tile.
+// Run the network on a tile.
 void compute(Engine& engine, const Description& description, Tile& tile) {
   if (!tile.fault.empty()) {
     return;
@@ -132,7 +132,7 @@ void compute(Engine& engine, const Description& description, Tile& tile) {
   std::vector<unsigned char>().swap(tile.input);
 }
 
-// Closes a channel at the end of a block, however that ends, so that its reader does not wait for ever.
+// Closes a channel at the end of a block, also after an exception. Otherwise its reader would wait forever.
 class Closing {
  public:
   explicit Closing(Channel<Tile>& channel) : channel_(channel) {}
@@ -143,7 +143,8 @@ class Closing {
   Channel<Tile>& channel_;
 };
 
-// Does `work` on all that comes through a channel. Where it throws, the rest is taken and dropped, so that nobody waits for room.
+// Call `work` for each tile that comes through a channel. If `work` throws, drop the other tiles, because the sender must not wait
+// for room.
 void drained(Channel<Tile>& channel, const std::function<void(Tile&)>& work) {
   try {
     while (auto tile = channel.pop()) {
@@ -156,7 +157,7 @@ void drained(Channel<Tile>& channel, const std::function<void(Tile&)>& work) {
   }
 }
 
-// Blends the tiles of one image after another and writes what was asked for.
+// Blends the tiles of one image after another and writes the results that the options choose.
 class Writer {
  public:
   Writer(const Description& description, const Options& options, Summary* summary)
@@ -223,7 +224,8 @@ class Writer {
     }
   }
 
-  // Road is 255 where it is above the threshold, else 0; of several classes the most probable one's value, the first of equals.
+  // Return 255 for a probability above the threshold, else 0. For several classes, return the value of the most probable class;
+  // among equals, the first class counts.
   std::vector<unsigned char> mask() const {
     const size_t area = whole_.size() / description_.classes;
     std::vector<unsigned char> found(area);
@@ -313,7 +315,7 @@ Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const 
     }
   } else {
     Channel<Tile> prepared(kAhead), computed(kAhead);
-    // What a task throws comes out of get(); the destructors wait for both.
+    // get() throws the exception of a task. The destructors wait for both tasks.
     auto writing = std::async(std::launch::async, [&] {
       drained(computed, [&](Tile& tile) { writer.take(tile); });
     });

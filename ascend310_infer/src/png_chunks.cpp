@@ -16,9 +16,9 @@ namespace dlinknet {
 namespace {
 
 constexpr size_t kSignature = 8;  // bytes
-constexpr size_t kAround = 12;    // bytes of a chunk beside its data
+constexpr size_t kAround = 12;    // bytes of a chunk besides its data
 constexpr uint32_t kHeaderLength = 13;
-constexpr uint64_t kMostInflated = 1032;  // bytes that Deflate can make of one
+constexpr uint64_t kMostInflated = 1032;  // the most bytes that Deflate makes of one byte
 
 uint32_t big_endian(const char* from) {
   uint32_t value = 0;
@@ -51,7 +51,7 @@ Chunk read_chunk(std::string_view bytes, size_t at) {
   return chunk;
 }
 
-// What a PNG's first chunk says.
+// The content of a PNG's first chunk.
 struct Header {
   uint32_t width, height;
   uint64_t row_bytes;
@@ -68,7 +68,7 @@ Header read_header(const Chunk& chunk) {
     throw ImageError("not 8 bits a channel (" + std::to_string(bits) + "); save it with 8");
   }
   check_size(header.width, header.height);
-  constexpr std::array<unsigned, 7> kChannels{1, 0, 3, 1, 2, 0, 4};  // of each type of colours
+  constexpr std::array<unsigned, 7> kChannels{1, 0, 3, 1, 2, 0, 4};  // by colour type
   const unsigned channels = colour < kChannels.size() ? kChannels[colour] : 0;
   return {header.width, header.height, (uint64_t{header.width} * bits * channels + 7) / 8};
 }
@@ -91,7 +91,7 @@ std::string pixels_only_png(const std::string& bytes) {
   uint64_t compressed = 0;
   for (size_t at = kSignature;; at += chunk.whole.size()) {
     chunk = read_chunk(bytes, at);
-    if (std::isupper(static_cast<unsigned char>(chunk.type[0])) != 0) {  // it makes pixels
+    if (std::isupper(static_cast<unsigned char>(chunk.type[0])) != 0) {  // a chunk that determines pixels
       check_known(chunk);
       kept += chunk.whole;
     }

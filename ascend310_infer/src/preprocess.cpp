@@ -21,9 +21,9 @@ cv::Mat decode_by_opencv(const std::string& bytes) {
   }
   cv::Mat image;
   try {
-    const cv::Mat data(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));  // is only read
+    const cv::Mat data(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));  // OpenCV only reads it
     image = cv::imdecode(data, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION);
-  } catch (const cv::Exception&) {      // its text names OpenCV's lines
+  } catch (const cv::Exception&) {      // its text names lines of OpenCV's source
     throw ImageError("cannot be decoded");
   }
   if (image.empty()) {
@@ -58,7 +58,7 @@ cv::Mat tile_of(const cv::Mat& image, int top, int left, int height, int width) 
     return part;
   }
   cv::Mat padded;
-  // Of a side of one pixel there is nothing to reflect. Without BORDER_ISOLATED OpenCV would look outside of the part.
+  // A side of one pixel has nothing to reflect. Without BORDER_ISOLATED, OpenCV would read pixels outside of the part.
   const int kind = std::min(rows, columns) > 1 ? cv::BORDER_REFLECT_101 : cv::BORDER_REPLICATE;
   cv::copyMakeBorder(part, padded, 0, height - rows, 0, width - columns, kind | cv::BORDER_ISOLATED);
   return padded;

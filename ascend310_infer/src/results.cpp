@@ -19,7 +19,7 @@ namespace {
   throw std::runtime_error(file.string() + ": cannot be written: " + std::strerror(errno));
 }
 
-// The value that a share of the sorted ones does not exceed: the smallest such (nearest rank).
+// Return the nearest-rank quantile: at least this share of the sorted values does not exceed it.
 double quantile(const std::vector<double>& sorted, double share) {
   const auto rank = static_cast<size_t>(share * static_cast<double>(sorted.size()) + 0.999999);
   return sorted[std::clamp<size_t>(rank, 1, sorted.size()) - 1];
@@ -36,7 +36,7 @@ void write_whole(const std::filesystem::path& file, const void* data, size_t siz
   }
   bool written = std::fwrite(data, 1, size, stream) == size;
   int reason = errno;
-  if (std::fclose(stream) != 0 && written) {      // what was buffered did not fit on the disk
+  if (std::fclose(stream) != 0 && written) {      // buffered bytes did not fit on the disk
     written = false;
     reason = errno;
   }
@@ -58,7 +58,7 @@ void write_png(const std::filesystem::path& file, const std::vector<unsigned cha
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
   std::vector<unsigned char> bytes(size);
   if (png_image_write_to_memory(&image, bytes.data(), &size, 0, pixels.data(), width, nullptr) == 0) {
-    throw std::runtime_error(file.string() + ": cannot be made a PNG: " + image.message);
+    throw std::runtime_error(file.string() + ": cannot be encoded as PNG: " + image.message);
   }
   write_whole(file, bytes.data(), size);
 }

@@ -18,14 +18,14 @@ namespace dlinknet {
 
 namespace {
 
-constexpr uint64_t kMostBlock = 1ULL << 28;  // bytes of a tile, or of a row
+constexpr uint64_t kMostBlock = 1ULL << 28;  // the most bytes of a tile, or of a row
 constexpr const char* kSaveGrey =
     "; save it as grey: gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK";
 constexpr const char* kChooseThree =
     "; choose three of them: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB";
-constexpr int kMostPages = 64;               // that are looked at
+constexpr int kMostPages = 64;               // the most pages that are examined
 
-// What libtiff reads from: bytes in memory.
+// The input of libtiff: bytes in memory.
 struct Source {
   const std::string& bytes;
   uint64_t position = 0;
@@ -56,7 +56,7 @@ int close_nothing(thandle_t) { return 0; }
 
 toff_t size_of(thandle_t handle) { return source(handle).bytes.size(); }
 
-// Without a copy of each block, blocks that overlap cost nothing. libtiff only reads there.
+// Let libtiff read the bytes in place. It copies no block, so blocks that overlap cost nothing.
 int map_bytes(thandle_t handle, void** base, toff_t* size) {
   *base = const_cast<char*>(source(handle).bytes.data());
   *size = source(handle).bytes.size();
@@ -73,11 +73,11 @@ Value field(TIFF* tiff, uint32_t tag, Value otherwise) {
   return TIFFGetFieldDefaulted(tiff, tag, &value) == 1 ? value : otherwise;
 }
 
-// What the tags of a page say.
+// The tags of a page.
 struct Page {
   uint32_t width, height;
   uint16_t bits, bands, format, photometric, planes, compression, orientation;
-  std::vector<uint16_t> extra;  // what each band after the colours is
+  std::vector<uint16_t> extra;  // the kind of each band after the colours
   bool tiled;
   bool contiguous() const { return planes == PLANARCONFIG_CONTIG; }
 };
@@ -181,7 +181,7 @@ void check_colours(const Page& page) {
   }
 }
 
-// Bytes that a compression can make of one at most; 0: of any number.
+// Return the most bytes that a compression makes of one byte; 0 if there is no limit.
 uint64_t most_decoded(uint16_t compression) {
   switch (compression) {
     case COMPRESSION_NONE:
@@ -194,7 +194,7 @@ uint64_t most_decoded(uint16_t compression) {
     case COMPRESSION_ADOBE_DEFLATE:
       return 1032;
     case COMPRESSION_JPEG:
-      return 2048;  // a bit for 64 values, of which those of colours cover up to 4 x 4 pixels each
+      return 2048;  // one bit per 64 values; a colour's value covers up to 4 x 4 pixels
     default:
       return 0;
   }
@@ -231,7 +231,7 @@ void check_blocks(TIFF* tiff, const Page& page, uint64_t size) {
   }
 }
 
-// The blue, green and red of each value of a page with one band of grey or of a palette.
+// Return the blue, green and red of each value, for a page with one band of grey or of a palette.
 std::array<cv::Vec3b, 256> value_colours(TIFF* tiff, const Page& page) {
   std::array<cv::Vec3b, 256> colours;
   for (int value = 0; value < 256; ++value) {
@@ -270,10 +270,10 @@ class Painter {
     }
   }
 
-  // How often a block is read: once for each plane that holds a colour.
+  // Return how often each block is read: once for each plane that holds a colour.
   int planes(const Page& page) const { return page.contiguous() || !coloured_ ? 1 : 3; }
 
-  // Put rows of a block, of which `from` holds all the bands or those of one plane.
+  // Copy rows of a block. `from` holds all bands, or those of one plane.
   void put(const unsigned char* from, size_t row_bytes, int plane, const cv::Rect& where) {
     for (int row = 0; row < where.height; ++row, from += row_bytes) {
       put_row(from, plane, image_->ptr<cv::Vec3b>(where.y + row) + where.x, where.width);
@@ -335,7 +335,7 @@ void read_tiles(TIFF* tiff, const Page& page, Painter& painter) {
   }
 }
 
-// Bands that were saved as pages look like one page of grey.
+// Throw ImageError if further pages have the same size. Bands that were saved as pages look like a page of grey.
 void check_further_pages(TIFF* tiff, const Page& page) {
   int alike = 1;
   for (int number = 1; number < kMostPages && TIFFReadDirectory(tiff) == 1; ++number) {

@@ -42,7 +42,7 @@ Axis make_axis(int length, int side, int overlap) {
     middles.push_back((starts[i + 1] + starts[i] + side) / 2.0);
   }
   const int ramp = count > 1 ? std::max(1, shared / 4) : 1;
-  // The share at a pixel that tiles from i on have taken over from those before.
+  // Return the sum of the weights that tile i and all later tiles have at a pixel.
   const auto taken = [&](size_t i, int pixel) {
     if (i == 0 || i == count) {
       return i == 0 ? 1.0 : 0.0;

@@ -1,5 +1,5 @@
-// Writes what the program decodes of each image file, for comparison with Python: FILE.bgr receives
-// height x width x 3 uint8, and a line on stdout says the size, or why the file is rejected.
+// Decodes image files as the program does, for comparison with Python. FILE.bgr receives height x
+// width x 3 uint8. A line on stdout gives the size, or the reason why the file is rejected.
 
 #include <cstdio>
 

@@ -1,4 +1,4 @@
-// Writes what the program makes of an image, for comparison with Python:
+// Writes planes and tiles as the program computes them, for comparison with Python:
 //   print_parts planes IMAGE HEIGHT WIDTH TOP LEFT FILE    the float32 planes of one tile
 //   print_parts axis LENGTH SIDE OVERLAP FILE              the tiles' starts to stdout, their float32 weights to FILE
 

@@ -1,5 +1,5 @@
-// Reads every file that it is given as the program reads its input, whatever is in it: .json as a description, others as images,
-// cut into tiles. Ends with 0 as long as nothing worse happens than an error that is reported.
+// Reads files, damaged or not, as the program reads its input: .json files as descriptions, others as images, which it cuts into
+// tiles. Ends with status 0 if each file is accepted, or rejected with an error.
 
 #include <cstdio>
 #include <vector>

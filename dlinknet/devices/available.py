@@ -39,7 +39,7 @@ def find_lack(target: str) -> str:
     import mindspore
 
     if not glob.glob(os.path.join(os.path.dirname(mindspore.__file__), "lib", "plugin", plugin)):
-        return f"this MindSpore {mindspore.__version__} is a wheel without it ({plugin} is missing)"
+        return f"this MindSpore {mindspore.__version__} does not support it ({plugin} is missing)"
     if target == "Ascend" and not any(os.environ.get(name) for name in CANN):
         return (
             f"CANN is not set up ({' and '.join(CANN)} are empty): source set_env.sh in its "
@@ -56,7 +56,7 @@ def is_plugged_in(target: str) -> bool:
 def _probe(target: str, device_id: int) -> str:
     """Return why a device does not compute, in a few words; '' if it does.
 
-    It is tried in a process of its own: a device that fails at its start can end the process.
+    A new process tries it, because a device that fails at its start can end the process.
     """
     launchers = ("MS_ROLE", "OMPI_")
     alone = {name: value for name, value in os.environ.items() if not name.startswith(launchers)}

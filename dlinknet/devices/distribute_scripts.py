@@ -21,8 +21,8 @@ from dlinknet.devices.supervisor import Supervisor, say
 from dlinknet.errors import UserError, naming
 
 STOP_SECONDS = 5.0  # between asking a process to end and killing it
-UPLOAD_SECONDS = 60.0  # the same in a ModelArts job: rank 0 takes its last checkpoint to OBS
-PORT = "8118"  # of the scheduler in a ModelArts container; msrun's own choice
+UPLOAD_SECONDS = 60.0  # the same in a ModelArts job: rank 0 copies its last checkpoint to OBS
+PORT = "8118"  # of the scheduler in a ModelArts container; msrun's default
 
 
 def train(device: str, asked: Arguments) -> None:
@@ -45,7 +45,7 @@ def _on_ascends(asked: Arguments) -> None:
 
 def _ranks_of_table(table: str) -> tuple[dict[int, dict[str, str]], int]:
     """Return (the environments of the ranks on this machine, how many ranks there are)."""
-    # It imports what the other scripts do without, and they start faster.
+    # The other scripts start faster without this import.
     from dlinknet.devices.rank_table import places_here, read_rank_table
 
     with naming("RANK_TABLE_FILE"):
@@ -100,7 +100,7 @@ def _by_msrun(asked: Arguments) -> None:
     folder = msrun.make_log_folder(cluster.ranks())
 
     def run() -> None:
-        hint = f"; what msrun and its scheduler say of it: {folder}"
+        hint = f"; the logs of msrun and its scheduler: {folder}"
         with Supervisor(_stop_seconds(asked), lock, hint) as supervisor:
             msrun.start_ranks(supervisor, program, cluster, folder, command)
             supervisor.watch()
@@ -109,9 +109,9 @@ def _by_msrun(asked: Arguments) -> None:
 
 
 def _words_of_modelarts() -> list[str]:
-    """Return WORKER_NUM to NODE_RANK as the environment in a ModelArts container says them."""
+    """Return WORKER_NUM to NODE_RANK from the environment of a ModelArts container."""
     if not os.environ.get("MA_NUM_GPUS"):
-        raise UserError("WORKER_NUM is missing, and no ModelArts job says it (MA_NUM_GPUS)")
+        raise UserError("WORKER_NUM is missing, and no ModelArts job sets MA_NUM_GPUS")
     each = need_count("MA_NUM_GPUS", os.environ["MA_NUM_GPUS"])
     machines = need_count("MA_NUM_HOSTS", os.environ.get("MA_NUM_HOSTS") or "1")
     address = (os.environ.get("VC_WORKER_HOSTS") or "127.0.0.1").split(",")[0]
@@ -120,7 +120,7 @@ def _words_of_modelarts() -> list[str]:
 
 
 def _cluster(words: list[str]) -> msrun.Cluster:
-    """Return what WORKER_NUM, or WORKER_NUM to NODE_RANK, describe."""
+    """Return the cluster that WORKER_NUM, or WORKER_NUM to NODE_RANK, describe."""
     size = need_count("WORKER_NUM", words[0])
     if len(words) == 1:
         return msrun.Cluster(size, size, 0, "127.0.0.1", msrun.free_port())
@@ -159,7 +159,7 @@ def _stop_seconds(asked: Arguments) -> float:
 def _run_cluster(
     asked: Arguments, command: list[str], size: int, environment: Mapping[str, str]
 ) -> None:
-    """Run all ranks of a training on this machine, which MindSpore's scheduler brings together."""
+    """Run all ranks of a training on this machine, connected by MindSpore's scheduler."""
     shared = {
         **environment,
         "MS_WORKER_NUM": str(size),
@@ -188,8 +188,9 @@ def _run_ranks(
     """Run the ranks of this machine.
 
     Args:
-        ranks: the environment of each. size: how many there are on all machines.
-        scheduler: the environment of the process that brings them together, if there is one.
+        ranks: the environment of each rank.
+        size: the number of ranks on all machines.
+        scheduler: the environment of the process that connects the ranks, if there is one.
     """
     lock = hold("LOG", "a training")
     make_rank_folders(list(ranks), size, asked.resumes)
@@ -207,10 +208,10 @@ def _run_ranks(
 
 
 def _supervise(asked: Arguments, count: int, log: Path, run: Callable[[], None]) -> None:
-    """Call what starts and watches processes, in the background or to its end.
+    """Start and watch processes with `run`: in the background, or until they end.
 
     Args:
-        log: receives in the background what `run` prints.
+        log: receives the output of `run` in the background.
     """
     folder = here()
     say(

@@ -1,4 +1,4 @@
-"""run_infer_310.sh: build the C++ program, run it on a folder of images, score what it wrote."""
+"""run_infer_310.sh: build the C++ program, run it on a folder of images, score its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def infer(_: str, asked: Arguments) -> None:
     if not all(map(find_spec, MODULES)):
         raise UserError(
             "no Python on PATH has numpy, opencv-python-headless, pillow, pyyaml and tqdm, "
-            "which the score needs: pip install them"
+            "which the score requires: pip install them"
         )
     lock = _make_room()
     request = StopRequest()
@@ -50,7 +50,7 @@ def infer(_: str, asked: Arguments) -> None:
 
 
 def _sort_settings(settings: Sequence[str], data: str) -> tuple[list[str], list[str]]:
-    """Return (what goes to the program, what goes to the score).
+    """Return (the settings for the program, the settings for the score).
 
     Raises:
         UserError: a setting belongs to neither.
@@ -74,13 +74,13 @@ def _sort_settings(settings: Sequence[str], data: str) -> tuple[list[str], list[
 
 
 def _make_room() -> int:
-    """Move results of an earlier call aside, and lock this folder; return the lock's descriptor.
+    """Lock the current folder, rename earlier results, and return the lock's descriptor.
 
     Raises:
-        UserError: another call works here, or nothing can be written.
+        UserError: another call uses the folder, or nothing can be written to it.
     """
     if not os.access(".", os.W_OK):
-        raise UserError(f"cannot write to {here()}, where the results would lie")
+        raise UserError(f"cannot write the results to {here()}: call this in another folder")
     lock = hold("infer_310", "the inference")
     stamp = now()
     for name in RESULTS:
@@ -104,13 +104,13 @@ def _build(engine: str, request: StopRequest) -> str:
         text=True,
     )
     status = wait_for(child, request)
-    if status:  # it has said why
+    if status:  # build.sh has printed the reason
         sys.exit(status)
     return child.communicate()[0].strip()
 
 
 def _run_program(command: list[str], lock: int, request: StopRequest) -> None:
-    """Run the program with its log in infer.log, and print the last line of it.
+    """Run the program with its log in infer.log, and print the last line of the log.
 
     Raises:
         UserError: the program failed.
@@ -130,10 +130,10 @@ def _run_program(command: list[str], lock: int, request: StopRequest) -> None:
 
 
 def _score(words: list[str], request: StopRequest) -> None:
-    """Score the results into acc.log, and print it.
+    """Score the results, write the scores to acc.log, and print them.
 
     Raises:
-        SystemExit: the score failed, and has said why; or a signal has ended it.
+        SystemExit: the score failed and has printed the reason, or a signal has ended it.
     """
     unfinished = Path("acc.log.part")
     command = [*python_command("postprocess.py"), *words]

@@ -1,8 +1,8 @@
-"""What started this process, read from its environment. Pure Python.
+"""Find out from the environment which launcher started this process. Pure Python.
 
-Three ways to start the processes of one training are known:
+Three ways to start the processes of one training are known, by these variables:
 
-    cluster      MindSpore's own, without a rank table, by msrun or scripts/: MS_ROLE,
+    cluster      MindSpore's scheduler, without a rank table, by msrun or scripts/: MS_ROLE,
                  MS_WORKER_NUM, MS_NODE_ID, MS_SCHED_HOST
     mpirun       OpenMPI: OMPI_COMM_WORLD_SIZE, _RANK, _LOCAL_RANK
     rank table   Ascend: RANK_TABLE_FILE, RANK_ID, RANK_SIZE, DEVICE_ID
@@ -25,11 +25,11 @@ class Launch:
     """One of the processes of a training.
 
     way: 'cluster', 'mpirun' or 'rank table'.
-    size: how many processes there are.
-    device_id: which Ascend or GPU of this machine belongs to this process; None if the launcher
-        does not say it.
-    schedules: whether it only connects the others, and computes nothing.
-    table: the rank table's file, or its folder; else empty.
+    size: the number of processes.
+    device_id: the Ascend or GPU of this machine that belongs to this process; None if the launcher
+        does not name one.
+    schedules: whether this process only connects the others, and computes nothing.
+    table: the rank table's file, or its folder; '' for the other ways.
     """
 
     way: str
@@ -40,11 +40,11 @@ class Launch:
 
 
 def launched(environment: Mapping[str, str]) -> Launch | None:
-    """Return what the environment says; None if no launcher started this process.
+    """Return the launch that the environment describes; None if no launcher started this process.
 
     Raises:
-        InputError: a variable that belongs to the others is missing or is no number, or the rank
-            table cannot be used.
+        InputError: a variable of the launcher is missing or is no number, or the rank table cannot
+            be used.
     """
     if environment.get("MS_ROLE"):
         return Launch(
@@ -70,10 +70,10 @@ def launched(environment: Mapping[str, str]) -> Launch | None:
 
 
 def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
-    """Return what the environment says, with the rank table in the form that HCCL reads.
+    """Return the launch that the environment describes, with a rank table that HCCL reads.
 
     Raises:
-        InputError: no launcher started this process, or as for launched().
+        InputError: no launcher started this process, or launched() rejects the environment.
     """
     launch = launched(environment)
     if launch is None:
@@ -88,10 +88,10 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
 
 
 def reject_unlaunched_rank(distribute: bool, environment: Mapping[str, str] = os.environ) -> None:
-    """Check that this is not one of several processes which do not know of each other.
+    """Check that this process does not train alone beside others of its launch.
 
     Args:
-        distribute: whether it will connect to the others.
+        distribute: whether this process will connect to the others.
 
     Raises:
         InputError: a launcher started several processes, and this one would train alone.
@@ -129,7 +129,7 @@ def _number(environment: Mapping[str, str], *names: str) -> int:
     name = next((name for name in names if environment.get(name)), None)
     if name is None:
         raise InputError(
-            names[0], "is not in the environment, which the launcher of the processes sets"
+            names[0], "is not in the environment; the launcher of the processes must set it"
         )
     if not environment[name].isdigit():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Logs and LOG folders of the scripts, in the folder where the user stands."""
+"""Logs and LOG folders of the scripts, in the current folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlinknet.files.locks import open_locked
 
 
 def here() -> Path:
-    """Return the folder where the user stands, by the name that the user's shell has for it."""
+    """Return the current folder, by the name that the user's shell has for it."""
     named = os.environ.get("PWD", "")
     try:
         if os.path.isabs(named) and os.path.samefile(named, "."):
@@ -36,12 +36,14 @@ def now() -> str:
 
 
 def hold(name: str, work: str) -> int:
-    """Lock the folder where the user stands for one kind of work, and return the lock's descriptor.
+    """Lock the current folder for one kind of work, and return the lock's descriptor.
 
-    The lock holds on this machine until this process has ended and all that inherit the descriptor.
+    The lock holds on this machine until this process, and all processes that inherit the
+    descriptor, have ended.
 
     Args:
-        name: of the kind of work. work: what the error calls it.
+        name: the kind of work, in the lock's file name.
+        work: the kind of work, in the error's line.
 
     Raises:
         UserError: an earlier start still runs.
@@ -49,12 +51,26 @@ def hold(name: str, work: str) -> int:
     folder = here()
     place = zlib.crc32(os.fsencode(folder))
     temporary = os.environ.get("TMPDIR") or "/tmp"
+<<<<<<< HEAD
     lock = open_locked(Path(f"{temporary}/dlinknet_{os.getuid()}_{name}_{place}.lock"))
     if lock is None:
         raise UserError(
             f"{work} that was started in {folder} is still running: "
             "wait, stop it, or call this in another folder"
         )
+=======
+    file = f"{temporary}/dlinknet_{os.getuid()}_{name}_{place}.lock"
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # On a file system without locks, the work goes on without a lock.
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise UserError(
+                f"{work} that was started in {folder} is still running: "
+                "wait, stop it, or call this in another folder"
+            ) from None
+>>>>>>> read-d
     return lock
 
 
@@ -62,7 +78,7 @@ def move_aside(file: Path, stamp: str = "") -> None:
     """Rename a file of an earlier start, NAME.log to NAME_before_STAMP.log, if there is one.
 
     Args:
-        stamp: empty for a new one.
+        stamp: date and time in the new name; '' for the current time.
     """
     if os.path.lexists(file):
         stamp = stamp or f"{now()}-{os.getpid()}"
@@ -75,7 +91,7 @@ def make_rank_folders(ranks: Sequence[int], size: int, resumes: bool) -> None:
     Folders of an earlier training are moved into another one, unless it is resumed.
 
     Args:
-        size: how many ranks there are on all machines.
+        size: the number of ranks on all machines.
     """
     names = [f"LOG{rank}" for rank in ranks]
     if not resumes:

@@ -1,9 +1,9 @@
 """Several processes without a rank table, started by MindSpore's msrun and watched by this program.
 
-msrun could watch them itself (--join=True). But after a failure it waits for its scheduler, for
-minutes, and only its log says which process has failed. So msrun only starts them, and ends. They
-become children of this program, which then knows how each of them ends. Until then they wait, in
-msrun_process.py.
+msrun could watch them itself (--join=True). But after a failure it waits minutes for its scheduler,
+and only its log names the process that failed. So msrun only starts the processes, and ends. They
+become children of this program, which then knows how each of them ends. Until msrun has ended, they
+wait in msrun_process.py.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dlinknet.errors import RunFailed, UserError
 
 @dataclass(frozen=True)
 class Cluster:
-    """The ranks of one training on one or several machines, as many on each.
+    """The ranks of one training on one or several machines, with equally many on each.
 
-    size: how many ranks there are. here: how many of them run on this machine. node: which machine
-    this is. address, port: of the scheduler, on machine 0.
+    size: the number of ranks. here: the number of ranks on this machine. node: the number of this
+    machine. address, port: those of the scheduler, on machine 0.
     """
 
     size: int
@@ -69,7 +69,7 @@ def find_msrun() -> str:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody uses."""
+    """Return a port of this machine that no process uses."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -77,7 +77,11 @@ def free_port() -> int:
 
 
 def need_free_port(port: int) -> None:
-    """Check that nobody on this machine listens at a port: msrun would wait without an end."""
+    """Check that no process of this machine listens at a port. Otherwise msrun would wait forever.
+
+    Raises:
+        UserError: the port is in use, or is no port.
+    """
     try:
         with socket.socket() as free:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -85,12 +89,12 @@ def need_free_port(port: int) -> None:
     except (OSError, OverflowError):
         raise UserError(
             f"MASTER_PORT: port {port} of this machine cannot be used; "
-            "somebody listens there, or it is no port"
+            "another process uses it, or it is no port"
         ) from None
 
 
 def make_log_folder(ranks: Sequence[int]) -> Path:
-    """Return a new folder for msrun's logs, and have LOG[rank]/log.log lead to them.
+    """Make and return a folder for msrun's logs. LOG[rank]/log.log become links into it.
 
     The log of a training that is resumed is renamed.
     """
@@ -110,7 +114,8 @@ def start_ranks(
     """Start the ranks of this machine, and the scheduler if msrun finds that it belongs here.
 
     Args:
-        folder: receives msrun's logs. training: the command without the Python that runs it.
+        folder: receives msrun's logs.
+        training: the command without the Python that runs it.
 
     Raises:
         RunFailed: msrun failed, or a rank ended at once.

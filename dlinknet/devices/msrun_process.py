@@ -2,9 +2,8 @@
 
 usage: msrun_process.py SUPERVISOR FOLDER PROGRAM ARGUMENT ...
 
-msrun takes note of nothing behind its own end. If a process ended before, its exit status would be
-lost. SUPERVISOR is the process that adopts this one then; it reads in FOLDER which process is which
-rank.
+If a process ended before msrun, its exit status would be lost. After msrun has ended, the process
+SUPERVISOR adopts this one. It reads in FOLDER which process is which rank.
 """
 
 from __future__ import annotations
@@ -13,9 +12,13 @@ import os
 import sys
 import time
 
+<<<<<<< HEAD
 from dlinknet.devices.processes import end_with_parent
 
 NOTE = ".process"  # ends the name of a file that holds the number of a process
+=======
+NOTE = ".process"  # suffix of a file that holds the number of a process
+>>>>>>> read-d
 LOOK = 0.05  # seconds between two looks at the parent
 
 
@@ -30,7 +33,12 @@ def main(supervisor: int, folder: str, training: list[str]) -> None:
     msrun = os.getppid()
     while os.getppid() == msrun != supervisor:
         time.sleep(LOOK)
+<<<<<<< HEAD
     end_with_parent(supervisor)
+=======
+    if os.getppid() != supervisor:  # the supervisor has ended: nobody would watch this process
+        sys.exit(1)
+>>>>>>> read-d
     os.execv(sys.executable, [sys.executable, *training])
 
 

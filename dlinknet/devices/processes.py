@@ -17,9 +17,14 @@ from dlinknet.files.shipped import PACKAGE
 
 ROOT = PACKAGE.parent  # the folder of the checkout, which holds train.py and the others
 LOOK = 0.1  # seconds between two looks at processes
+<<<<<<< HEAD
 KILLED = 128  # added to a signal's number, it is the status of what the signal killed
 # Options of Linux's prctl().
 DEATH_SIGNAL, SUBREAPER = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
+=======
+KILLED = 128  # 128 + a signal's number is the status of a process that the signal killed
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux
+>>>>>>> read-d
 
 
 class Child(Protocol):
@@ -63,7 +68,7 @@ class Adopted:
 class Process:
     """A child and its log.
 
-    name: what messages call it. began: the size of the log when the process was started, in bytes.
+    name: its name in messages. began: the size of the log when the process was started, in bytes.
     """
 
     name: str
@@ -83,7 +88,7 @@ class Process:
             last = line
             if ": error: " in line:
                 error = line
-        # A training writes its last line when such a signal comes, and ends by itself.
+        # A training that receives such a signal writes its last line and ends by itself.
         told = ": error: ended by SIG" in error or ": error: interrupted (SIG" in error
         if status > KILLED and not told:
             return f"was killed by signal {status - KILLED}"
@@ -156,9 +161,14 @@ def start(
     Args:
         environment: variables beside those of this process.
         keep: descriptors that the program inherits.
+<<<<<<< HEAD
         in_background: the program outlives this process and the terminal: it has a session of its
             own and ignores SIGHUP.
         own_group: the program is a process group of its own. A terminal sends Ctrl-C to one group;
+=======
+        in_background: the program outlives the terminal: it has its own session and ignores SIGHUP.
+        own_group: the program has its own process group. A terminal sends Ctrl-C to one group;
+>>>>>>> read-d
             SIGINT for the program alone still ends it.
     """
     parent = os.getpid()
@@ -201,8 +211,8 @@ def wait_for(child: Child, request: StopRequest) -> int:
 def go_to_background(log: Path) -> int:
     """Fork: return the child's number in this process, and 0 in the child.
 
-    The child writes to `log`. It outlives the terminal: it has a session of its own and ignores
-    SIGHUP. This process returns after the child has come so far.
+    The child writes to `log`. It outlives the terminal: it has its own session and ignores SIGHUP.
+    This process returns when the child is ready.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -222,9 +232,9 @@ def go_to_background(log: Path) -> int:
 
 
 def adopt_orphans() -> bool:
-    """Have the processes that end leave their children to this one; return whether Linux does it.
+    """Become the parent of processes whose parent ends; return whether the system supports this.
 
-    Without this an orphan is the child of process 1, and nobody here knows of it.
+    Otherwise an orphan becomes a child of process 1, and this process cannot watch it.
     """
     return _prctl(SUBREAPER, 1)
 

@@ -55,7 +55,8 @@ def read_rank_table(file: str) -> list[RankDevice]:
     """Return the devices of a rank table, in the order of their ranks.
 
     Args:
-        file: its file, or a folder with a jobstart_hccl.json, for which this function waits.
+        file: the table's file, or a folder with a jobstart_hccl.json. This function waits until a
+            jobstart_hccl.json is completed.
 
     Raises:
         InputError: the file is missing or is not a complete rank table.
@@ -89,7 +90,7 @@ def for_hccl(file: str) -> str:
     if table is found:
         return str(_file(file))
     text = json.dumps(table, indent=1) + "\n"
-    # The name is the content's, so all processes write the same file.
+    # The name depends on the content alone, so all processes write the same file.
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     name = f"dlinknet_rank_table_{os.getuid()}_{digest}.json"
     translation = Path(tempfile.gettempdir()) / name
@@ -113,12 +114,12 @@ def table_of(servers: Mapping[str, list[dict[str, str]]]) -> dict[str, Any]:
 def places_here(ranks: list[RankDevice], file: str) -> list[RankDevice]:
     """Return the ranks on this machine.
 
-    They are all ranks if the table names one server, else those whose server_id is an address of
-    this machine. The address of a ModelArts container may differ from its server's: there they are
-    those of the server with the number VC_TASK_INDEX.
+    If the table names one server, they are all ranks. Otherwise they are the ranks whose server_id
+    is an address of this machine. The address of a ModelArts container may differ from its
+    server's; there they are the ranks of the server with the number VC_TASK_INDEX.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such rank.
     """
     servers = list(dict.fromkeys(each.server for each in ranks))  # in the order of their ranks
     if len(servers) == 1:
@@ -164,7 +165,7 @@ def _ready(file: str) -> dict[str, Any]:
             waited = f" for {WAIT} s" if path.name == JOBSTART else ""
             raise InputError(
                 _said(path),
-                f"says {shown(status)}, not '{COMPLETED}'{waited}: what writes it has not ended",
+                f"says {shown(status)}, not '{COMPLETED}'{waited}: its writer has not finished",
             )
         if not told:
             LOG.info("waiting for %s to be completed", path)
@@ -195,8 +196,8 @@ def _look(path: Path) -> tuple[dict[str, Any], Any]:
 def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:
     """Return a table with its group_list of pods turned into a server_list.
 
-    It is the table itself if it has none. Ranks count through the pods in the order of their
-    numbers: 12 of 'job94dc1dbf-job-roads-12'.
+    A table without a group_list is returned as it is. Ranks count through the pods in the order of
+    their numbers: 12 of 'job94dc1dbf-job-roads-12'.
     """
     if "group_list" not in table:
         return table
@@ -226,10 +227,10 @@ def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> int:
-    """Return a number of a table, which stands there as a text or as a number.
+    """Return a number of a table, where it is a text or a number.
 
     Raises:
-        ValueError: it is something else, negative, or longer than nine digits.
+        ValueError: the value has another type, is negative, or has more than nine digits.
     """
     if type(value) not in (int, str) or not re.fullmatch("[0-9]{1,9}", str(value)):
         raise ValueError
@@ -240,7 +241,7 @@ def _word(value: Any, least: int = 1) -> str:
     """Return an address or a server's name.
 
     Raises:
-        ValueError: it is something else, or has less than `least` or more than 255 letters.
+        ValueError: the value has another type, or less than `least` or more than 255 letters.
     """
     if not isinstance(value, str) or not least <= len(value) <= 255:
         raise ValueError
@@ -252,4 +253,4 @@ def _said(file: str | Path) -> str:
 
 
 def _no_table(file: str | Path, reason: str = REQUIRED) -> InputError:
-    return InputError(_said(file), f"is not one: {reason}; dlinknet rank-table makes one")
+    return InputError(_said(file), f"is not valid: {reason}; dlinknet rank-table makes one")

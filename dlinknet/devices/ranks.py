@@ -20,7 +20,7 @@ DIGITS = 3  # of a count up to 2^60
 
 
 class Ranks:
-    """One of the `size` processes of a training: this one.
+    """This process, one of the `size` processes of a training.
 
     Ranks count from 0, and rank 0 writes the files. All processes must call the methods, except
     share(), in the same order.

@@ -23,7 +23,7 @@ NEEDS = {
 }
 # Settings of glibc's malloc, by their numbers in malloc.h. MMAP_BYTES is the most that it allows.
 M_MMAP_THRESHOLD, MMAP_BYTES = -3, 32 << 20  # blocks up to this size come from the heap
-M_TRIM_THRESHOLD, TRIM_BYTES = -1, 1 << 30  # so much free memory of the heap is kept
+M_TRIM_THRESHOLD, TRIM_BYTES = -1, 1 << 30  # the heap keeps free memory up to this size
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Device:
     """The device on which a command computes.
 
     target: 'Ascend', 'GPU' or 'CPU'.
-    version: MindSpore's.
+    version: the version of MindSpore.
     refused: why 'auto' did not choose a better device; empty if there was no better one.
     rank: the number of this process among those of a training.
-    size: how many processes there are.
+    size: the number of processes of the training.
     """
 
     target: str
@@ -61,7 +61,7 @@ def start(
     Args:
         target: 'auto', 'Ascend', 'GPU' or 'CPU'. auto chooses the first of Ascend, GPU and CPU that
             computes something.
-        device_id: which Ascend or GPU of this machine, if no launcher says it.
+        device_id: the number of the Ascend or GPU on this machine, if no launcher names one.
         seed: the random seed of the start weights.
         tf32: whether float32 convolutions may round their inputs to TF32 (GPU) or HF32 (Ascend
             910B).
@@ -69,7 +69,7 @@ def start(
 
     Raises:
         UserError: the device is not there or does not work, or MindSpore is not installed.
-        RunFailed: the other processes did not come.
+        RunFailed: this process could not connect to the others.
     """
     if launch is not None and launch.device_id is not None:
         device_id = launch.device_id
@@ -115,8 +115,8 @@ def need_dynamic_shapes() -> None:
     if version().startswith("2.0"):
         raise InputError(
             f"MindSpore {version()}",
-            "dies on the second size of a MINDIR file for any size; a later MindSpore is required "
-            "(2.7 works)",
+            "cannot run a MINDIR file for images of any size: it crashes at the second size; "
+            "2.7 and 2.10 were tried and can",
         )
 
 
@@ -124,32 +124,32 @@ def need_ascend(what: str) -> None:
     """Raise InputError if there is no Ascend that can be used.
 
     Args:
-        what: the thing that requires one, as the error's line begins.
+        what: the thing that requires an Ascend. The error's line begins with it.
     """
     if lack := available.find_lack("Ascend"):
         raise InputError(what, f"requires an Ascend, and there is none: {lack}")
 
 
 def run_eagerly() -> None:
-    """Have networks run operator by operator, without compiling a graph, for a look into them."""
+    """Have networks run operator by operator, without compiling a graph, to inspect them."""
     import mindspore
 
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
 
 
 def _prepare_environment() -> None:
-    """Set what MindSpore and its libraries read once. A value that the user has set stays."""
-    # 3 is errors only: MindSpore warns of its own insides, such as names that will be deprecated.
+    """Set variables that MindSpore and its libraries read once. A value of the user's stays."""
+    # 3 logs only errors: MindSpore's warnings concern its own code, such as deprecated names.
     os.environ.setdefault("GLOG_v", "3")
     if not any(map(available.is_plugged_in, available.NODES)):
         # If memory is short on a CPU, these two modules log lines before they raise the error.
         os.environ.setdefault("MS_SUBMODULE_LOG_v", "{DEVICE:4,RUNTIME_FRAMEWORK:4}")
     # With AVX-512, oneDNN 3.10 chooses its reference convolutions, a hundred times too slow.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
-    # Compiled kernels would go to the user's working folder.
+    # Without this, MindSpore writes compiled kernels to the current folder.
     kernels = os.path.join(tempfile.gettempdir(), f"dlinknet_kernels_{os.getuid()}")
     os.environ.setdefault("MS_COMPILER_CACHE_PATH", kernels)
-    # A network that does not compile leaves rank_0/om/analyze_fail.ir.
+    # Without this, a network that does not compile leaves rank_0/om/analyze_fail.ir there.
     os.environ.setdefault("MS_OM_PATH", kernels)
 
 
@@ -164,7 +164,7 @@ def _keep_freed_memory() -> None:
 
 
 def _count_file_cache_as_free() -> None:
-    """Have checkpoints load if the kernel's cache of files fills the memory."""
+    """Let checkpoints load if the kernel's cache of files fills the memory."""
     # 2.10's load_checkpoint rejects a file that is larger than the unused memory. It counts the
     # cache as used, although the kernel gives it up when memory is needed. A server that has read
     # its data set once has hardly any unused memory.
@@ -220,7 +220,7 @@ def _choose(target: str, device_id: int, tf32: bool) -> None:
 
 
 def _set_tf32(tf32: bool, **settings: dict[str, Any]) -> None:
-    """Set what not every version of MindSpore has."""
+    """Set TF32 or HF32, which not every version of MindSpore lets the user set."""
     import mindspore
 
     try:
@@ -236,15 +236,15 @@ def _set_tf32(tf32: bool, **settings: dict[str, Any]) -> None:
 def _join(target: str, launch: Launch) -> tuple[int, int]:
     """Connect to the other processes. Return (rank, size).
 
-    The process that only connects the others ends here, when they end.
+    A process that only connects the others ends here, after they have ended.
     """
     import mindspore
     from mindspore import communication
 
     if target == "CPU" and mindspore.__version__.startswith("2.0"):
         raise InputError(
-            "several processes on a CPU",
-            f"require MindSpore 2.7 or later, this one is {mindspore.__version__}",
+            f"MindSpore {mindspore.__version__}",
+            "cannot run several processes on a CPU; 2.10 was tried and can",
         )
     try:
         communication.init()
@@ -269,7 +269,7 @@ def _compute(target: str) -> None:
         return
     total = mindspore.ops.ReduceSum()(mindspore.Tensor([1.0, 2.0], mindspore.float32))
     if float(total.asnumpy()) != 3.0:
-        raise RuntimeError("1 + 2 is not 3 there")
+        raise RuntimeError("1 + 2 does not give 3")
 
 
 def _reason(error: Exception, target: str) -> str:

@@ -16,10 +16,11 @@ FALSE = ("", "0", "False", "false", "no")
 
 @dataclass
 class Arguments:
-    """What the user gave to a script.
+    """The arguments of a script.
 
-    script: its file's name. settings: as they go to the command. waits: the script waits for the
-    end. resumes: a training goes on.
+    script: its file's name. words: the arguments in a fixed order. settings: the arguments that go
+    to the command. waits: whether the script waits for the end. resumes: whether a training is
+    resumed.
     """
 
     script: str
@@ -51,7 +52,7 @@ def parse(script: str, usage: Usage, arguments: Sequence[str]) -> Arguments:
                 found.settings.append(argument)
         elif argument.startswith("--") and (equals or argument == "--tta"):
             if name[2:] in usage.owned:
-                raise UserError(f"'{name}' is the script's own: bash scripts/{script} --help")
+                raise UserError(f"'{name}' is set by the script: bash scripts/{script} --help")
             found.settings.append(argument)
         elif argument.startswith("--"):
             raise UserError(f"'{argument}' is not understood: settings are --key=value")
@@ -75,14 +76,14 @@ def need_file(name: str, path: str) -> None:
 
 
 def need_number(name: str, text: str) -> int:
-    """Return the whole number that a word stands for, from 0 on."""
+    """Return a word as a whole number, at least 0."""
     if not (text.isascii() and text.isdigit()):
         raise UserError(f"{name} must be a whole number, not '{text}'")
     return int(text)
 
 
 def need_count(name: str, text: str) -> int:
-    """Return the whole number that a word stands for, from 1 on."""
+    """Return a word as a whole number, at least 1."""
     number = need_number(name, text)
     if number < 1:
         raise UserError(f"{name} must be at least 1, not {text}")
@@ -90,7 +91,7 @@ def need_count(name: str, text: str) -> int:
 
 
 def need_mindspore() -> None:
-    """Check that this Python has MindSpore: the shell's half of a script prefers one that has."""
+    """Check that this Python has MindSpore. The shell's half of a script prefers such a Python."""
     if find_spec("mindspore") is None:
         raise UserError(
             "no Python on PATH has MindSpore: pip install -r requirements.txt, "

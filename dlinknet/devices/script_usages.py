@@ -1,4 +1,4 @@
-"""What each of the scripts run_*.sh accepts, and what its --help says."""
+"""The arguments that each of the scripts run_*.sh accepts, and the text of its --help."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 SETTINGS = """\
   --key=value   settings of the command (python train.py --help); relative paths start in the
                 current folder
-  --wait        wait for the end, and fail if a process fails; without it the work goes on in the
+  --wait        wait for the end, and fail if a process fails; without it the work runs in the
                 background"""
 DATASET = "  DATASET       folder of ID_sat.jpg and ID_mask.png"
 CONFIG_PATH = "  CONFIG_PATH   settings, for instance dlinknet_config.yaml"
@@ -17,11 +17,11 @@ OWNED = ("data_path", "config_path", "output_path", "run_distribute", "device_id
 
 @dataclass(frozen=True)
 class Usage:
-    """What a script accepts.
+    """The arguments that a script accepts.
 
-    words: the names of its words, optional ones in brackets. explained: what they mean.
-    fewest, most: how many words there may be. owned: the settings that the script itself gives to
-    the command. settings: what the help says of the arguments that begin with --.
+    words: the names of its words, optional ones in brackets. explained: their meaning.
+    fewest, most: the limits for the number of words. owned: the settings that the script itself
+    gives to the command. settings: the help for the arguments that begin with --.
     """
 
     words: str
@@ -33,7 +33,7 @@ class Usage:
 
 
 def usage_of(device: str, kind: str) -> Usage:
-    """Return what a script accepts.
+    """Return the arguments that a script accepts.
 
     Args:
         device: Ascend, GPU, CPU or msrun.
@@ -81,7 +81,7 @@ DISTRIBUTE = {
                 --devices=all --rank_table=FILE makes one
 {DATASET}
 {CONFIG_PATH}
-{LOGS}. A table of several servers: call this on each of them.""",
+{LOGS}. If the table names several servers, call the script on each of them.""",
         fewest=3,
         most=3,
         owned=(*OWNED, "device_target"),
@@ -110,10 +110,10 @@ DISTRIBUTE = {
         f"""\
 {DATASET}
 {CONFIG_PATH}
-  WORKER_NUM    how many processes on all machines; in a ModelArts container this and what follows
-                may be left out
+  WORKER_NUM    how many processes on all machines; in a ModelArts container you may leave it out,
+                and all words after it
 On several machines, call it on each with
-  LOCAL_WORKER_NUM  how many processes of them on this machine
+  LOCAL_WORKER_NUM  how many of these processes run on this machine
   MASTER_ADDR   address of the machine with rank 0, the same on all
   MASTER_PORT   a free port there, the same on all
   NODE_RANK     which machine this is: 0, 1, ...
@@ -128,17 +128,17 @@ INFER_310 = Usage(
     """\
   DATA_PATH     folder of images ID_sat.jpg
   LABEL_PATH    folder of their masks ID_mask.png; with --class_table: NAME.png of NAME.jpg
-  MINDIR_PATH   what export.py wrote with --batch_size=1, with its .json beside it: FILE.mindir
-                (Ascend) or FILE.onnx (CPU)
+  MINDIR_PATH   an export with --batch_size=1, with its .json beside it: FILE.mindir (Ascend) or
+                FILE.onnx (CPU)
   DEVICE_ID     which Ascend (default 0)""",
     fewest=3,
     most=4,
     owned=("data_path", "label_path", "predict_path", "device_id"),
     settings="""\
-  --class_table=TABLE the masks are of these classes and named as their images (or NAME_L)
-  --ignore_index=none their void is one more class
-  --threshold=T       road is above it, for the score (0.5)
-  --tile_overlap=N    minimum overlap in pixels of the tiles of larger images (256)
+  --class_table=TABLE the masks hold these classes, and have the names of their images (or NAME_L)
+  --ignore_index=none the void of the masks is one more class
+  --threshold=T       for the score, a probability above T is road (default 0.5)
+  --tile_overlap=N    minimum overlap in pixels of the tiles of larger images (default 256)
   --fp16=True         an Ascend computes in float16; without it in float32 as far as it can
-It waits for the end, and fails if a step fails.""",
+The script waits for the end, and fails if a step fails.""",
 )

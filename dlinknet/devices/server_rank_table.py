@@ -18,16 +18,16 @@ from dlinknet.files.places import need_writable_folder, refuse_misnamed
 HCCN_CONF = Path("/etc/hccn.conf")
 HCCN_TOOL = "hccn_tool"
 NODE = "/dev/davinci"  # followed by the number of an Ascend
-DEVICES = 4096  # the most that a table made here may have
+DEVICES = 4096  # the most devices of a table that is made here
 
 
 def make_rank_table(file: str, devices: dict[int, str], server_ip: str) -> list[RankDevice]:
     """Write a rank table of this server, and read it back.
 
     Args:
-        file: where to. It must not exist.
-        devices: the addresses of its Ascends, as find_devices() returns them, in rank order.
-        server_ip: how the table names this server; empty for its own address.
+        file: the path of the new table. It must not exist.
+        devices: the addresses of the Ascends, as find_devices() returns them, in rank order.
+        server_ip: this server's name in the table; '' for its own address.
 
     Raises:
         InputError: the file exists or cannot be written.
@@ -65,7 +65,7 @@ def _plugged_in() -> list[int]:
     found = sorted(int(name) for name in names if name.isdigit())
     if not found:
         raise InputError(
-            "this machine", f"has no Ascend ({NODE}0 is missing); name them, as in 0-7"
+            "this machine", f"has no Ascend ({NODE}0 is missing); name devices, as in 0-7"
         )
     return found
 
@@ -88,7 +88,7 @@ def _numbers(devices: str) -> list[int]:
 
 
 def _own_address() -> str:
-    """Return the address that this machine has towards others."""
+    """Return the address of this machine in its network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("10.255.255.255", 9))  # sends nothing: it only asks for the route
@@ -120,7 +120,7 @@ def _address(device: int) -> str:
 
 
 def _ask_hccn_tool(device: int) -> tuple[str, str]:
-    """Return (the address that hccn_tool says, or why it says none); the other one is empty."""
+    """Return (the address from hccn_tool, ''), or ('', the reason why there is none)."""
     command = [HCCN_TOOL, "-i", str(device), "-ip", "-g"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=ASK)
@@ -131,4 +131,4 @@ def _ask_hccn_tool(device: int) -> tuple[str, str]:
     if match := re.search(r"ipaddr:\s*([\d.]+)", said.stdout):
         return match[1], ""
     answer = (said.stdout + said.stderr).strip()[:80] or "an empty answer"
-    return "", f"hccn_tool says nothing of it ({answer})"
+    return "", f"hccn_tool does not report it ({answer})"

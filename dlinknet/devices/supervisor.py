@@ -17,7 +17,7 @@ from dlinknet.errors import RunFailed
 
 DONE = "training is done"  # the last line in the log of a training that has come to its end
 CRASHES = (KILLED + signal.SIGSEGV, KILLED + signal.SIGABRT)
-LEFTOVER_SECONDS = 1.0  # for what an ended process has left running to end by itself
+LEFTOVER_SECONDS = 1.0  # in which the children of an ended process may end by themselves
 
 
 def say(text: str, is_error: bool = False) -> None:
@@ -29,9 +29,9 @@ def say(text: str, is_error: bool = False) -> None:
 class Supervisor:
     """Starts processes and watches them. When the block of `with` ends, none of them runs.
 
-    What a process leaves running when it ends becomes a child of this process and is ended too. So
-    each process that is signalled here is a child that was not waited for yet, whose number cannot
-    be another process's.
+    When a process ends, its children become children of this process, which ends them too. So each
+    process that is signalled here is a child that was not waited for yet, whose number cannot be
+    another process's.
 
     Args:
         stop_seconds: between asking the processes to end and killing them.
@@ -109,8 +109,8 @@ class Supervisor:
     def _is_harmless(self, process: Process, status: int) -> bool:
         """Return whether a failure came after the training, and say so.
 
-        MindSpore 2.10 sometimes crashes when it closes the connections between processes. An exit
-        status does not tell that crash from one in the training, so the log has to.
+        MindSpore 2.10 sometimes crashes when it closes the connections between processes. A crash
+        in the training has the same exit status, so the log decides.
         """
         if process in self.ranks:
             harmless = status in CRASHES and process.has_line(f" {DONE}")
@@ -134,7 +134,7 @@ class Supervisor:
             raise SystemExit(KILLED + number)
 
     def end(self) -> None:
-        """End the processes that still run, and what ended ones have left running."""
+        """End the processes that still run, and the children that ended ones have left."""
         known = [*self.helpers, *self.ranks]
         for process in known:
             process.child.send_signal(signal.SIGTERM)

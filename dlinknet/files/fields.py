@@ -1,4 +1,4 @@
-"""Dicts from files of others: every field is checked for type and range. Standard library only."""
+"""Dicts from untrusted files: every field is checked for type and range. Standard library only."""
 
 from __future__ import annotations
 

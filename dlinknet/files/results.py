@@ -1,4 +1,4 @@
-"""Folders of results. A command replaces the files of earlier runs, never files of others.
+"""Folders of results. A command replaces only files that an earlier run wrote.
 
 A command that fails leaves the earlier results as they were.
 """
@@ -25,7 +25,7 @@ MANIFEST = ".dlinknet_output.json"  # lists the files that a command wrote in a 
 STAGE = ".dlinknet_unfinished"  # the folder of the results until all of them are written
 LOCK = ".dlinknet_lock"  # held while a command writes to a folder
 OWN = (MANIFEST, STAGE, LOCK)
-FOREIGN = 1000  # the search ends after so many files of others
+FOREIGN = 1000  # the search ends after so many files that no run wrote
 HALF_WRITTEN = re.compile(r"(\..+\.)[0-9]+(\.\w+)")
 
 
@@ -82,7 +82,7 @@ def _held(folder: Path) -> Iterator[None]:
     """Lock a folder of results during the block, after half-written files are removed.
 
     Raises:
-        InputError: `folder` holds files of others, or another run is writing to it.
+        InputError: `folder` holds files that no run wrote, or another run is writing to it.
     """
     with locked(folder / LOCK):
         refuse_foreign(folder)
@@ -100,8 +100,8 @@ def replacing_results(folder: Path) -> Iterator[Path]:
     When the block fails, the earlier results stay as they were.
 
     Raises:
-        InputError: `folder` holds files of others or a folder with the name of a result, or another
-            run is writing to it.
+        InputError: `folder` holds files that no run wrote or a folder with the name of a result, or
+            another run is writing to it.
     """
     with _held(folder):
         stage = folder / STAGE
@@ -138,8 +138,8 @@ def adding_results(folder: Path, names: list[str], written: list[str]) -> Iterat
         written: the files that the block has written. The block appends to this list.
 
     Raises:
-        InputError: `folder` holds files of others or a folder with the name of a result, or another
-            run is writing to it.
+        InputError: `folder` holds files that no run wrote or a folder with the name of a result, or
+            another run is writing to it.
     """
     with _held(folder):
         old = _names_in_manifest(folder)

@@ -1,4 +1,4 @@
-"""YAML and JSON from files of others. Every fault is one short line.
+"""YAML and JSON from untrusted files. Every fault is one short line.
 
 The size of a text, its depth and the digits of its numbers are limited. The result holds only
 dicts, lists, texts without NUL bytes, finite numbers, booleans and None.

@@ -1,4 +1,4 @@
-"""Builds the C++ program for tests, with the sanitizers, and runs it."""
+"""Build the C++ program for tests, with the sanitizers, and run it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = (
 
 
 def lacking() -> str:
-    """Why the program cannot be built here; empty where it can."""
+    """Return why the program cannot be built here; '' if it can."""
     tools = [tool for tool in ("cmake", "c++", "pkg-config") if not shutil.which(tool)]
     if tools:
         return f"{', '.join(tools)} is missing: {PACKAGES}"
@@ -27,7 +27,7 @@ def lacking() -> str:
 
 
 def build(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    """build.sh into `folder`, warnings being errors."""
+    """Run build.sh into `folder`, with warnings as errors."""
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -42,17 +42,16 @@ def build(folder: Path, *words: str, **environment: str) -> subprocess.Completed
 
 
 def built(folder: Path, *words: str, **environment: str) -> Path:
-    """The program that build.sh has made."""
+    """Build the program, and return its path."""
     result = build(folder, *words, **environment)
     assert result.returncode == 0, result.stderr + (folder / "build.log").read_text()[-3000:]
     return Path(result.stdout.strip())
 
 
 def target(folder: Path, name: str) -> Path:
-    """Another program of the same build: read_inputs, print_parts or decode_files."""
-    with open(
-        folder / ".lock", "w"
-    ) as lock:  # build.sh's own: two builds in one folder would disturb each other
+    """Build another program of the same folder: read_inputs, print_parts or decode_files."""
+    # build.sh holds this lock too: two builds in one folder would disturb each other.
+    with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(
             ["cmake", "--build", str(folder), "--target", name], check=True, capture_output=True

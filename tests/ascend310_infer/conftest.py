@@ -12,7 +12,7 @@ from tests.ascend310_infer import build
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the program is built, with OpenCV; pytest-xdist's workers share it."""
+    """Return the folder of the program, built with OpenCV. The workers of pytest-xdist share it."""
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cpp" / "build"
     # The sanitizers' code takes twice as long to compile with -O3.

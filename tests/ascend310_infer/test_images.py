@@ -1,4 +1,4 @@
-"""Which images the C++ program decodes, to which pixels; with which words it rejects others."""
+"""Images that the C++ program decodes, with their pixels, and images that it rejects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Decode = Callable[[dict[str, bytes]], dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def decode(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Decode:
-    """A function from files by name to their H x W x 3 RGB, or to the reason of a rejection."""
+    """Return a function: files by name -> their H x W x 3 RGB, or the reason of a rejection."""
     program = build.target(folder, "decode_files")
 
     def decode(files: dict[str, bytes]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def decode(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Decode:
 
 
 def encoded(pixels: np.ndarray, kind: str, **options: Any) -> bytes:
-    """Return the file that Pillow writes."""
+    """Return the bytes of a file that Pillow writes."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, kind, **options)
     return stream.getvalue()

@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", params=["wheel, ABI 0", "wheel, ABI 1", "MindSpore Lite, ABI 0"])
 def program(request, tmp_path_factory):
-    """The program of each kind. Warnings are errors in all of them."""
+    """Return the program of each kind. Warnings are errors in all builds."""
     folder = tmp_path_factory.mktemp("cpp")
     if request.param.startswith("wheel"):
         return build.built(folder / "build", MINDSPORE_HOME=str(WHEEL), CXX11_ABI=request.param[-1])
@@ -68,7 +68,7 @@ def test_no_text_crosses_into_opencv(program):
 
 @pytest.fixture(scope="module")
 def model(mindspore, networks, tmp_path_factory):
-    """A MindIR of 64 x 96 that this MindSpore has written, with its JSON."""
+    """Return the folder of a MindIR for 64 x 96, which this MindSpore wrote, and its JSON."""
     from dlinknet.export.graph import exported_graph
     from dlinknet.export.mindir import write_mindir
 
@@ -84,7 +84,7 @@ def model(mindspore, networks, tmp_path_factory):
 
 @pytest.mark.skipif(
     not LIBRARY.exists(),
-    reason=f"the wheel's library needs {LIBRARY}, which this Python was built without",
+    reason=f"the wheel's library requires {LIBRARY}, which this Python lacks",
 )
 @pytest.mark.skipif(os.path.exists("/dev/davinci0"), reason="here is an Ascend")
 def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
@@ -101,9 +101,9 @@ def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
     )
     assert result.returncode == 2, result.stderr
     assert result.stderr == (
-        "dlinknet_infer: error: --model: a.mindir cannot be made ready on Ascend 0: "
+        "dlinknet_infer: error: --model: a.mindir cannot be loaded on Ascend 0: "
         "Common error code. "
-        "(/dev/davinci0 is missing: no such Ascend, or no driver?)\n"
+        "(/dev/davinci0 is missing: there is no such Ascend, or its driver is not loaded)\n"
     )
     # If the wheel's API allows it, the program reports an unreadable file and a missing device
     # with different messages.
@@ -117,7 +117,7 @@ def test_without_an_ascend_it_says_so_in_one_line(program, model, request):
         env={"GLOG_v": "4", "LD_LIBRARY_PATH": path},
     )
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
-    assert ("it is no MindIR that this MindSpore reads" in result.stderr) == (
+    assert ("this MindSpore cannot read it as a MindIR" in result.stderr) == (
         "lite" not in str(kind)
     )
     assert json.loads((model / "a.mindir.json").read_text())["input"]["shape"] == [1, 3, 64, 96]

@@ -44,7 +44,7 @@ def parts(folder):
 
 @pytest.fixture(scope="module")
 def work(spread_checkpoint, tmp_path_factory):
-    """Images of several sizes, and LinkNet18 exported as ONNX for 64 x 96."""
+    """Return a folder with images of several sizes, and LinkNet18 as ONNX for 64 x 96."""
     place = tmp_path_factory.mktemp("infer 道路")
     (place / "data").mkdir()
     for number, size in enumerate([(60, 64), (64, 96), (150, 210), (33, 300)]):
@@ -147,7 +147,7 @@ def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, wa
         "left out half_sat.jpg: truncated",
         "left out part_sat.png: truncated",
         "left out text_sat.tif: is no image",
-        "dlinknet_infer: error: 5 of 9 images could not be done",
+        "dlinknet_infer: error: 5 of 9 images failed",
     ]
     engine = OnnxEngine(work / "net.onnx", read(str(work / "net.onnx"))[1])
     predictor, spans = Predictor(engine, Tiling(1536, 20)), []
@@ -207,32 +207,45 @@ def test_help_and_mistakes(program, tmp_path):
     refused("--threshold must be a number from 0 to 1, not '2'", model, images, "--threshold=2")
     refused("--device_id must be a whole number", model, images, "--device_id=one")
     refused("--output must be bin, mask or both", model, images, "--output=png")
-    refused("--results takes a value", model, images, "--results")
+    refused("--results requires a value", model, images, "--results")
     refused("there is no file b.onnx", "--model=b.onnx", images)
     refused("there is no file full", "--model=full", images)
     (tmp_path / "b.onnx").write_bytes(b"x")
     refused("b.onnx.json is missing, which export.py writes", "--model=b.onnx", images)
     refused("a.onnx.json is not what export.py writes", model, images, input={})
-    refused("is of a later kind", model, images, format=2)
+    refused("is from a later dlinknet", model, images, format=2)
     refused(
-        "models of one image of one size", model, images, input={**planes, "shape": [4, 3, 64, 96]}
+        "a model for one image of one size",
+        model,
+        images,
+        input={**planes, "shape": [4, 3, 64, 96]},
     )
     refused(
-        "models of one image of one size",
+        "a model for one image of one size",
         model,
         images,
         input={**planes, "shape": [None, 3, None, None]},
     )
-    refused("is of a later kind", model, images, input={**planes, "channels": "RGB"})
-    refused("is of a later kind", model, images, input={**planes, "type": "uint8"})
     refused(
-        "no models with pixels in",
+        "is of a kind that this program does not know",
+        model,
+        images,
+        input={**planes, "channels": "RGB"},
+    )
+    refused(
+        "is of a kind that this program does not know",
+        model,
+        images,
+        input={**planes, "type": "uint8"},
+    )
+    refused(
+        "cannot run a model with pixel input",
         model,
         images,
         input={**planes, "layout": "NHWC", "type": "uint8", "shape": [1, 64, 96, 3]},
         preprocessing={"where": "graph", "scale": 3.2, "shift": -1.6},
     )
-    refused("--results: full is the images' own folder", model, images, "--results=full")
+    refused("--results: full is the folder of the images", model, images, "--results=full")
     refused("two images have the ID a", model, "--images=full")
     refused("empty holds no image", model, "--images=empty")
     refused("cannot read none", model, "--images=none")
@@ -240,14 +253,14 @@ def test_help_and_mistakes(program, tmp_path):
     refused("--results: cannot make the folder a.onnx", model, images, "--results=a.onnx")
     (tmp_path / "a.mindir").write_bytes(b"x")
     (tmp_path / "a.mindir.json").write_text(json.dumps(good))
-    refused("takes .onnx files, not a.mindir", "--model=a.mindir", images)
+    refused("accepts .onnx files, not a.mindir", "--model=a.mindir", images)
     assert not (tmp_path / "result_Files").exists() or not list(
         (tmp_path / "result_Files").iterdir()
     )
 
 
 def mutants(rng, originals, count):
-    """Damaged copies: bytes changed, cut out, doubled or cut off."""
+    """Yield damaged copies: bytes are changed, cut out, doubled or cut off."""
     for number in range(count):
         data = bytearray(originals[number % len(originals)])
         for _ in range(int(rng.integers(1, 6))):
@@ -310,7 +323,7 @@ def test_damaged_images_and_descriptions_do_no_harm(folder, tmp_path):
 
 @needs_onnx
 def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, tmp_path):
-    """With a limit on the size of files in place of the disk."""
+    """A limit on the size of files stands for a full disk."""
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -337,7 +350,7 @@ def test_a_full_disk_is_a_line_for_each_image_and_leaves_no_part(program, work, 
 def test_several_classes_of_resized_images_get_what_python_computes(
     folder, program, spread_checkpoint, tmp_path
 ):
-    """ID_sat.bin holds one map after the other, ID_mask.png the classes' values.
+    """ID_sat.bin holds one map after another, ID_mask.png the values of the classes.
 
     The images' mean colour is subtracted.
     """
@@ -381,13 +394,14 @@ def test_several_classes_of_resized_images_get_what_python_computes(
         found = np.fromfile(tmp_path / "r" / f"m{number}_sat.bin", np.float32).reshape(
             3, *image.shape[:2]
         )
-        # Two OpenCVs: their resizing to fewer pixels rounds apart by 1 of 255 here and there.
+        # The program and Python have different OpenCV versions. When they reduce an image, some
+        # values differ by 1 of 255.
         assert np.abs(found - predictor.probability(image)).max() < 5e-3 and np.ptp(found) > 0.1
         mask = cv2.imread(str(tmp_path / "r" / f"m{number}_mask.png"), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(mask, 7 * found.argmax(0)) and len(np.unique(mask)) > 1
         (tmp_path / "labels").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "labels" / f"m{number}.png"), mask)
-    # The script scores them, here against themselves but for a column that is not right.
+    # The script scores the masks against themselves, except for one wrong column.
     mask[:, 0] = (mask[:, 0] + 7) % 21
     cv2.imwrite(str(tmp_path / "labels" / "m1.png"), mask)
     (tmp_path / "table.yaml").write_text(json.dumps(values["class_table"]))
@@ -414,7 +428,7 @@ def test_several_classes_of_resized_images_get_what_python_computes(
     assert scored.returncode == 0 and f"pixel_accuracy: {right:.4f}" in scored.stdout, (
         scored.stdout + scored.stderr
     )
-    # One class without a value: all of them are written as their places.
+    # If one class has no value, masks hold the indices of all classes.
     values["class_table"]["classes"][1]["values"] = []
     path_of(tmp_path / "net.onnx").write_text(json.dumps(values))
     result = build.run(

@@ -43,7 +43,7 @@ def infer(*arguments, cwd, build_folder=None):
 
 @pytest.fixture(scope="module")
 def build_folder(tmp_path_factory):
-    """Where the script builds; once for all of these tests."""
+    """Return the folder where the script builds, once for all of these tests."""
     return tmp_path_factory.mktemp("cpp") / "b"
 
 
@@ -159,7 +159,7 @@ def place(tmp_path):
         (["data", "labels", "b.onnx"], "MINDIR_PATH: there is no file b.onnx"),
         (["data", "labels", "a.ckpt"], "MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU)"),
         (["data", "labels", "a.onnx", "x"], "DEVICE_ID must be a whole number"),
-        (["data", "labels", "a.onnx", "--device_id=1"], "'--device_id' is the script's own"),
+        (["data", "labels", "a.onnx", "--device_id=1"], "'--device_id' is set by the script"),
         (
             ["data", "labels", "a.onnx", "--tile_size=64"],
             "'--tile_size=64' is no setting of this script",

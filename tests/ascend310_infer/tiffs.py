@@ -35,7 +35,7 @@ def page(
     """Return a page of H x W x B values.
 
     Args:
-        separate: each band lies in blocks of its own.
+        separate: each band has its own blocks.
         tile: (height, width) of tiles; None makes strips that hold all rows.
         data: the one block, compressed; empty stores the values as they are.
         tags: other tags, or other values of these, as in t338=[2].
@@ -71,7 +71,7 @@ def tiff(*pages: Page, order: str = "<", big: bool = False, absent: tuple[int, .
     Args:
         order: "<" (II) or ">" (MM).
         big: BigTIFF.
-        absent: the blocks that are left out, as in a sparse file: their places and lengths are 0.
+        absent: the blocks that are missing, as in a sparse file: their offsets and lengths are 0.
     """
     head, entry, inline, count = (16, "HHQ", 8, "Q") if big else (8, "HHI", 4, "H")
     words = "Q" if big else "I"

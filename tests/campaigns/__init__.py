@@ -1,2 +1,5 @@
-"""Long hunts for faults that run beside the test suite: `python -m tests.campaigns.kills`,
-`bad_inputs`, `places`."""
+"""Long searches for faults, outside of the test suite.
+
+Run `python -m tests.campaigns.kills`, `python -m tests.campaigns.bad_inputs` or
+`python -m tests.campaigns.places`.
+"""

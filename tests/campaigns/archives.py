@@ -44,7 +44,7 @@ NAMES = (
     "data/",
 )
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-MOST = 64 << 20  # bytes that may come out of an archive here
+MOST = 64 << 20  # the most bytes that an archive may write here
 
 
 def _content(rng: Random) -> bytes:
@@ -109,7 +109,9 @@ def _zip_operated(rng: Random, data: bytes) -> tuple[bytes, str]:
     )
     value = rng.choice((0, 1, 8, 99, 0x800, 0xFFFF, 2**31, 2**32 - 1)) % 2 ** (8 * field[2])
     changed[at + field[1] : at + field[1] + field[2]] = value.to_bytes(field[2], "little")
-    if field[0] == "flags" and rng.random() < 0.7:  # a name that says UTF-8 and is not
+    if (
+        field[0] == "flags" and rng.random() < 0.7
+    ):  # a name that is marked as UTF-8 and is not UTF-8
         name = at + (46 if central else 30)
         changed[at + field[1] : at + field[1] + 2] = struct.pack("<H", 0x800)
         changed[name : name + 1] = b"\xff"
@@ -166,7 +168,7 @@ def _tar(rng: Random) -> bytes:
                 )
             try:
                 archive.addfile(member, io.BytesIO(data))
-            except (ValueError, UnicodeError):  # a name that this form does not hold
+            except (ValueError, UnicodeError):  # this format cannot hold the name
                 member.name = "short"
                 archive.addfile(member, io.BytesIO(data))
     return content.getvalue()
@@ -227,8 +229,10 @@ def _pack(rng: Random, data: bytes, suffix: str) -> bytes:
 
 
 def make_archive(rng: Random) -> Case:
-    """An archive, through unpack(): nothing may come to lie outside of its folder, and nothing but
-    files in it."""
+    """Make an archive, for unpack().
+
+    It may write only files and folders, and only into its folder.
+    """
     suffix, said = rng.choice(SUFFIXES), "whole"
     data = _zip(rng) if suffix == ".zip" else _tar(rng)
     if rng.random() < 0.4:
@@ -256,8 +260,7 @@ def make_archive(rng: Random) -> Case:
 
 
 def _listing() -> dict[str, int]:
-    """Return what lies beside the folder that an archive may fill, with sizes; what the trial
-    prints is left out."""
+    """Return the sizes of the files outside of the archive's folder, without the trial's output."""
     return {
         str(path): path.lstat().st_size
         for path in Path(".").rglob("*")
@@ -280,7 +283,7 @@ def _look_around(before: dict[str, int]) -> None:
 
 
 def make_binary(rng: Random) -> Case:
-    """An ID_sat.bin, through read_binary()."""
+    """Make an ID_sat.bin, for read_binary()."""
     maps, height, width = rng.choice((1, 1, 3)), 8, 16
     values = np.random.default_rng(rng.getrandbits(64)).random((maps, height, width), np.float32)
     said = "whole"

@@ -1,12 +1,12 @@
 """python -m tests.campaigns.bad_inputs --number=20000 [--seed=1] [--kinds=image,torch]
 [--workers=2] [--folder=PLACE]
 
-Gives mutated files of every kind that a command reads to the functions that the commands call, each
-in a process of its own with 3 GB of memory and 20 seconds. Wrong is: a traceback, a crash, a hang,
-too much memory, a line of more than 300 characters, and two parts of dlinknet that say different
-things of one file. The same command goes on where it stopped. Each trial that found a fault keeps
-its input in PLACE/KIND-NUMBER; `--only=KIND-NUMBER` runs it again. The exit status is 1 where
-anything is wrong.
+Passes mutated files of every kind that a command reads to the functions that the commands call.
+Each trial has its own process, with 3 GB of memory and 20 seconds. These are faults: a traceback, a
+crash, a hang, too much memory, a line of more than 300 characters, and two parts of dlinknet that
+disagree about one file. The same command continues a campaign that was stopped. Each trial that
+finds a fault keeps its input in PLACE/KIND-NUMBER; `--only=KIND-NUMBER` runs it again. The exit
+status is 1 if there is a fault.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
 
 def planned(kinds: list[Kind], number: int) -> list[str]:
-    """Return the names of the trials, as many of each kind as its share says, at least one."""
+    """Return the names of the trials: for each kind its share of `number`, and at least one."""
     whole = sum(kind.share for kind in kinds)
     return [
         name_of(kind, place)
@@ -79,12 +79,12 @@ def planned(kinds: list[Kind], number: int) -> list[str]:
 
 
 def name_of(kind: Kind, place: int) -> str:
-    """Return a trial's name, which is also its folder's."""
+    """Return a trial's name. Its folder has the same name."""
     return f"{kind.name.replace(' ', '_')}-{place}"
 
 
 def _run(kinds: list[Kind], trials: list[str], options: argparse.Namespace, folder: Path) -> None:
-    """Run the trials in `workers` servers, first those that do without MindSpore."""
+    """Run the trials in `workers` servers, first the trials that do not require MindSpore."""
     by_name = {kind.name.replace(" ", "_"): kind for kind in kinds}
     for mindspore in (False, True):
         todo = [
@@ -103,7 +103,7 @@ def _run(kinds: list[Kind], trials: list[str], options: argparse.Namespace, fold
 
 
 def _serve(trials: list[tuple[Kind, str]], seed: int, folder: Path) -> int:
-    """Fork a server that runs these trials one after the other; return its process."""
+    """Fork a server that runs these trials one after another; return its process number."""
     sys.stdout.flush()
     server = os.fork()
     if server:
@@ -114,7 +114,7 @@ def _serve(trials: list[tuple[Kind, str]], seed: int, folder: Path) -> int:
         for kind in {kind.name: kind for kind, _ in trials}.values():
             kind.warm()
         gc.collect()
-        gc.freeze()  # so that a child's collector does not copy the pages of what all share
+        gc.freeze()  # otherwise a child's garbage collector copies the memory that all share
         ledger, told = Ledger(folder), time.monotonic()
         for place, (kind, trial) in enumerate(trials):
             ledger.add(try_once(kind, trial, f"{seed}:{trial}", folder / trial))
@@ -122,7 +122,7 @@ def _serve(trials: list[tuple[Kind, str]], seed: int, folder: Path) -> int:
                 told = time.monotonic()
                 print(f"{place + 1} of {len(trials)} ({trial})", flush=True)
         status = 0
-    except BaseException:  # noqa: BLE001  (this process ends here; what it has not run is counted)
+    except BaseException:  # noqa: BLE001  (this process ends here; main() counts the missing trials)
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -130,7 +130,7 @@ def _serve(trials: list[tuple[Kind, str]], seed: int, folder: Path) -> int:
 
 
 def table(records: list[dict[str, Any]]) -> str:
-    """Return one line a kind: how many trials ended how."""
+    """Return one line per kind, with the number of trials for each outcome."""
     names = list(dict.fromkeys(record["kind"] for record in records))
     outcomes = (PASSED, REFUSED, *FAULTS)
     counts = {
@@ -153,7 +153,7 @@ def table(records: list[dict[str, Any]]) -> str:
 
 
 def faults(records: list[dict[str, Any]], shown: int = 60) -> str:
-    """Return what went wrong, alike things together: how often, the first trial, what it says."""
+    """Return one line per group of similar faults: their number, the first trial, its message."""
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record in records:
         if record["outcome"] not in FINE:
@@ -170,7 +170,7 @@ def faults(records: list[dict[str, Any]], shown: int = 60) -> str:
 
 
 def signature(record: dict[str, Any]) -> tuple[str, ...]:
-    """Return what faults that are alike have in common."""
+    """Return a key that is equal for similar faults."""
     begin = (
         record["text"].split(":")[0][:40]
         if record["outcome"] != "disagrees"

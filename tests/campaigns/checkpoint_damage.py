@@ -1,4 +1,4 @@
-"""Damage to MindSpore checkpoints: what they say of themselves, their tensors, their checksum."""
+"""Damage to MindSpore checkpoints: to their model card, their tensors, their checksum."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ CARELESS = (
 
 
 def operated(rng: Random, data: bytes, kinds: tuple[str, ...]) -> tuple[bytes, str]:
-    """Return (the checkpoint with its text or its tensors changed, how); the checksum within fits
-    what is there then.
+    """Return (the checkpoint with its text or its tensors changed, the change in words).
+
+    Most checkpoints get a new checksum that fits the change.
 
     Args:
-        kinds: of 'meta' and 'tensors', which.
+        kinds: the parts that may change: 'meta', 'tensors' or both.
     """
     from mindspore.train.checkpoint_pb2 import Checkpoint
 
@@ -59,8 +60,7 @@ def operated(rng: Random, data: bytes, kinds: tuple[str, ...]) -> tuple[bytes, s
 
 
 def _with_checksum(message: Any, text: bytes) -> bytes:
-    """Return a checkpoint's text with the CRC-32 of it and of the tensors, as a writer of it would
-    say it."""
+    """Return a checkpoint's text with the CRC-32 of text and tensors that its writer computes."""
     try:
         meta = json.loads(text)
         if not isinstance(meta, dict):
@@ -77,7 +77,7 @@ def _with_checksum(message: Any, text: bytes) -> bytes:
 
 
 def _tensors_changed(rng: Random, message: Any) -> str:
-    """Change one tensor of a checkpoint; return how."""
+    """Change one tensor of a checkpoint; return the change in words."""
     places = [place for place, value in enumerate(message.value) if value.tag != META]
     place, how = rng.choice(places), rng.randrange(10)
     value = message.value[place]

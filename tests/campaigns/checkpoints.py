@@ -1,5 +1,4 @@
-"""Bad checkpoints: bytes, what they say of themselves, tensors; safetensors; exported models. They
-need MindSpore."""
+"""Kinds of bad input: checkpoints and safetensors files. These trials require MindSpore."""
 
 from __future__ import annotations
 
@@ -32,8 +31,10 @@ SETTINGS = [
 
 
 def in_child(make: Callable[[Path], None]) -> dict[str, bytes]:
-    """Return the files that `make` writes to a folder, in a forked process: MindSpore's threads end
-    with it."""
+    """Return the files that `make` writes to a folder.
+
+    `make` runs in a forked process, because MindSpore's threads must not remain in this one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         child = os.fork()
         if child == 0:
@@ -44,7 +45,7 @@ def in_child(make: Callable[[Path], None]) -> dict[str, bytes]:
             finally:
                 os._exit(status)
         if os.waitpid(child, 0)[1]:
-            raise RuntimeError("what the trials need cannot be made")
+            raise RuntimeError("the files that the trials require cannot be made")
         return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
@@ -59,8 +60,7 @@ def start() -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _training() -> tuple[Any, Any, dict[str, bytes]]:
-    """Return (settings, a trainer of a network of one layer, the files of its run after an
-    epoch)."""
+    """Return (settings, a trainer of a one-layer network, the files of its run after an epoch)."""
     settings = start()  # before MindSpore is imported
     from mindspore import nn
 
@@ -149,7 +149,7 @@ def _whole_network() -> bytes:
 
 
 def make_resumed(rng: Random) -> Case:
-    """A run's checkpoints, through read_newest() and all that a resumed training makes of them."""
+    """Make a run's checkpoints, for read_newest() and the other steps of a resumed training."""
     settings, trainer, files = _training()
     Path("out").mkdir()
     name = rng.choice(("roads_last.ckpt",) * 8 + ("roads_plateau.ckpt", "roads_best.ckpt"))
@@ -191,15 +191,14 @@ def make_resumed(rng: Random) -> Case:
         )
         trainer.records.write_table(trainer.state.rows)
         if not all(np.isfinite(p.asnumpy()).all() for p in trainer.network.get_parameters()):
-            raise Disagrees("weights that are not finite were taken")
+            raise Disagrees("weights that are not finite were accepted")
         return f"epoch {position.epoch}"
 
     return Case(f"{name}: {said}", must_pass(run) if draw < 0.03 else run)
 
 
 def make_trained(rng: Random) -> Case:
-    """A checkpoint of a whole network, through load_trained(), or as the start of another
-    training."""
+    """Make a checkpoint of a whole network, for load_trained() or as the start of a training."""
     whole = _whole_network()
     draw = rng.random()
     data, said = (
@@ -222,14 +221,14 @@ def make_trained(rng: Random) -> Case:
             trained.card.known_classes("net.ckpt")
             network, line = trained.network, trained.card.model
         if not all(np.isfinite(p.asnumpy()).all() for p in network.get_parameters()):
-            raise Disagrees("weights that are not finite were taken")
+            raise Disagrees("weights that are not finite were accepted")
         return line
 
     return Case(said, must_pass(run) if draw < 0.05 else run)
 
 
 def make_read(rng: Random) -> Case:
-    """A small checkpoint of any format, through read_checkpoint() and what recognises it."""
+    """Make a small checkpoint of any format, for read_checkpoint() and its recognition."""
     form = rng.choice(("ckpt", "ckpt", "safetensors", "safetensors", "torch", "nothing"))
     if form == "ckpt":
         base = _training()[2]["roads_best.ckpt"]
@@ -272,7 +271,7 @@ def make_read(rng: Random) -> Case:
             )
         try:
             load_trained("net.ckpt", "linknet18")
-        except UserError as error:  # so few tensors are no network
+        except UserError as error:  # too few tensors for a network
             if fault_of_line(str(error)):
                 raise
         return f"{len(found.tensors)} tensors"
@@ -281,7 +280,7 @@ def make_read(rng: Random) -> Case:
 
 
 def _safetensors(rng: Random) -> tuple[bytes, str]:
-    """Return (a safetensors file with its header or its bytes changed, how)."""
+    """Return (a safetensors file with its header or its bytes changed, the change in words)."""
     names = {"conv1.weight": [2, 2, 1, 1], "bn1.weight": [2], "fc.weight": [2, 2]}
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0

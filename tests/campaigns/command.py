@@ -1,4 +1,4 @@
-"""The command line that the campaigns of many trials share."""
+"""The command line of the campaigns that consist of many trials."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def parse(
     """Return number, seed, workers, folder (absolute), only, and the chosen sorts as a list.
 
     Args:
-        description: of the campaign, for --help. name: in the folder's usual name.
+        description: the campaign, for --help.
+        name: the campaign's name in the default folder.
         number, workers: the defaults.
-        sorts: an option's name and its choices, all of which are the default: ("kinds", KINDS).
-        trial: how a trial is called, for --help.
+        sorts: (an option's name, its choices), as in ("kinds", KINDS). The default is all choices.
+        trial: the form of a trial's name, for --help.
     """
     option, choices = sorts
     parser = argparse.ArgumentParser(
@@ -32,9 +33,9 @@ def parse(
     add = parser.add_argument
     add("--number", type=int, default=number, help=f"trials in all (default: {number})")
     add("--seed", type=int, default=1)
-    add("--workers", type=int, default=workers, help="trials side by side")
-    add(f"--{option}", default=",".join(choices), help="which, with commas (default: all)")
-    add("--folder", type=Path, help="state and findings (default: among the temporary files)")
+    add("--workers", type=int, default=workers, help="trials that run at the same time")
+    add(f"--{option}", default=",".join(choices), help="separated by commas (default: all)")
+    add("--folder", type=Path, help="for state and findings (default: a temporary folder)")
     add("--only", default="", help=f"run one trial again, {trial}, and keep its files")
     found = parser.parse_args(arguments)
     usual = Path(tempfile.gettempdir()) / f"dlinknet_{name}_{found.seed}"

@@ -33,8 +33,7 @@ def damaged(rng: Random, data: bytes) -> tuple[bytes, str]:
 
 
 def place_in(rng: Random, size: int) -> int:
-    """Return an offset below `size`; every second one lies in the first 200 bytes, where headers
-    are."""
+    """Return an offset below `size`. Half of the offsets lie in the first 200 bytes: the header."""
     return rng.randrange(min(size, 200) if rng.random() < 0.5 else size)
 
 

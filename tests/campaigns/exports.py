@@ -1,4 +1,4 @@
-"""Kinds of bad input: exported models, MINDIR and ONNX, with the JSON beside them."""
+"""Kinds of bad input: exported models (MINDIR, ONNX) with the JSON beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.campaigns.forks import Case, Disagrees, Kind, must_pass
 
 @functools.lru_cache(maxsize=1)
 def _mindir() -> dict[str, bytes]:
-    """Return model.mindir and its JSON, of a network of one layer."""
+    """Return model.mindir and its JSON, for a network of one layer."""
     start()
 
     def write(folder: Path) -> None:
@@ -39,7 +39,7 @@ def _mindir() -> dict[str, bytes]:
 
 @functools.lru_cache(maxsize=1)
 def _onnx() -> dict[str, bytes]:
-    """Return model.onnx and its JSON, of a network of one layer."""
+    """Return model.onnx and its JSON, for a network of one layer."""
 
     def write(folder: Path) -> None:
         from onnx import TensorProto, helper, save_model
@@ -121,7 +121,7 @@ def _make_export(rng: Random, files: dict[str, bytes]) -> Case:
 
 
 def _rebuilt(rng: Random, data: bytes, model: str) -> tuple[bytes, str]:
-    """Return (an exported model with some fields of its graph changed, how)."""
+    """Return (an exported model with some fields of its graph changed, the change in words)."""
     if model.endswith(".onnx"):
         from onnx import ModelProto
     else:
@@ -141,12 +141,12 @@ def _rebuilt(rng: Random, data: bytes, model: str) -> tuple[bytes, str]:
 
 
 def make_mindir(rng: Random) -> Case:
-    """A MINDIR file, through open_trained() and one call."""
+    """Make a MINDIR file, for open_trained() and one call."""
     return _make_export(rng, _mindir())
 
 
 def make_onnx(rng: Random) -> Case:
-    """An ONNX file, through open_trained() and one call."""
+    """Make an ONNX file, for open_trained() and one call."""
     return _make_export(rng, _onnx())
 
 

@@ -1,6 +1,6 @@
-"""One trial in one forked process, with limits of memory and time, and what became of it.
+"""Run one trial in one forked process with limits of memory and time, and report its outcome.
 
-A fork costs some milliseconds, where a Python with MindSpore would take three seconds to start.
+A fork needs some milliseconds. A new Python with MindSpore would need three seconds to start.
 """
 
 from __future__ import annotations
@@ -49,16 +49,18 @@ OURS = os.sep + "dlinknet" + os.sep
 
 
 class Disagrees(Exception):
-    """Two parts of dlinknet, or two calls of one, say different things of one input. The text says
-    which."""
+    """Two parts of dlinknet, or two calls of one part, disagree about an input.
+
+    The text names the disagreement.
+    """
 
 
 @dataclass(frozen=True)
 class Case:
-    """One bad input, lying in the working folder.
+    """One bad input in the current folder.
 
-    what: how it was made, in words. run: gives it to the functions that a command gives it to.
-    refuses: the exceptions that these functions document beside UserError and RunFailed.
+    what: how it was made, in words. run: passes it to the functions to which a command passes it.
+    refuses: the exceptions that these functions document besides UserError and RunFailed.
     """
 
     what: str
@@ -70,9 +72,9 @@ class Case:
 class Kind:
     """One kind of input.
 
-    share: how many of 1000 trials are of this kind, about. make: writes an input to the working
-    folder. warm: makes once, before the fork, what all trials use. mindspore: whether the functions
-    import MindSpore.
+    share: the approximate number of trials of this kind among 1000. make: writes an input to the
+    current folder. warm: prepares, once and before the fork, the things that all trials use.
+    mindspore: whether the functions import MindSpore.
     """
 
     name: str
@@ -83,7 +85,7 @@ class Kind:
 
 
 def must_pass(run: Callable[[], Any]) -> Callable[[], Any]:
-    """Return `run` for a whole input: a refusal is a fault then."""
+    """Return `run` for an undamaged input: then a rejection is a fault."""
 
     def checked() -> Any:
         try:
@@ -98,9 +100,8 @@ def try_once(kind: Kind, trial: str, seed: str, place: Path, keep: bool = False)
     """Make an input and run it in a forked process; return the record of the trial.
 
     Args:
-        seed: decides the input.
-        place: a folder for it; it is removed when nothing is wrong and `keep` does not say
-        otherwise.
+        seed: determines the input.
+        place: a folder for the input. It is removed if nothing is wrong and `keep` is False.
     """
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -129,7 +130,7 @@ def try_once(kind: Kind, trial: str, seed: str, place: Path, keep: bool = False)
 
 
 def _child(kind: Kind, seed: str, place: Path, writer: int) -> None:
-    """Run the trial and report; never return."""
+    """Run the trial, report, and end the process."""
     _end_with_parent()
     faulthandler.disable()
     os.chdir(place)
@@ -198,8 +199,7 @@ def judged(case: Case, longest: int = LONGEST) -> dict[str, Any]:
 
 
 def fault_of_line(text: str, longest: int = LONGEST) -> str:
-    """Return what is wrong with the text of an error, as a prefix for it; empty where nothing
-    is."""
+    """Return the fault of an error's text, as a prefix for the text; '' if there is none."""
     if len(text) > longest:
         return f"[{len(text)} characters] "
     if "\n" in text.strip():
@@ -220,7 +220,7 @@ def _where(error: BaseException, part: str = OURS) -> str:
 
 
 def _watch(child: int, reader: int) -> dict[str, Any]:
-    """Read what a child reports until it ends or its time is over."""
+    """Read the reports of a child until it ends or its time is over."""
     data, ready, end = b"", False, time.monotonic() + MAKING
     record: dict[str, Any] = {
         "what": "",
@@ -268,8 +268,7 @@ def _end_with_parent() -> None:
 
 
 def _noise(file: Path) -> list[str]:
-    """Return the lines that were printed while a trial ran, without what traceback.print_exc()
-    prints."""
+    """Return the lines that a trial printed, without the output of traceback.print_exc()."""
     if not file.exists():
         return []
     return [
@@ -287,7 +286,7 @@ def _remove(place: Path) -> None:
 
 
 def _drop_large(place: Path) -> None:
-    """Remove what is too large to keep; the trial's name makes it again."""
+    """Remove files that are too large to keep. The trial's name makes them again."""
     for file in place.rglob("*"):
         if file.is_file() and not file.is_symlink() and file.stat().st_size > KEPT:
             file.unlink()

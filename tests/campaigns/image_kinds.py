@@ -31,14 +31,13 @@ def _name(rng: Random, picture: Picture, ending: str, suffixes: tuple[str, ...])
 
 
 def _size(rng: Random) -> tuple[int, int]:
-    """Return (height, width), never a square: a turned picture shows."""
+    """Return (height, width) that differ, so that a turned picture is noticed."""
     height = rng.choice((1, 17, 32, 40, 64))
     return height, height + rng.choice((1, 15, 32))
 
 
 def make_image(rng: Random) -> Case:
-    """An image that is checked beside its mask, or found alone, and then read, as training and
-    prediction do."""
+    """Make an image, alone or beside its mask, for the checks of prediction or training."""
     height, width = _size(rng)
     picture = pictures.drawn(rng, height, width)
     file = Path(_name(rng, picture, "r1_sat", SUFFIXES))
@@ -52,7 +51,7 @@ def make_image(rng: Random) -> Case:
         from dlinknet.images.files import BadImage, find_images
         from dlinknet.images.read import read_image
 
-        if predicts:  # what find_images() lets pass may still be refused when it is read
+        if predicts:  # find_images() accepts some files that are rejected when they are read
             (found,) = find_images(".")
             if found.fault:
                 raise BadImage(found.fault)
@@ -93,8 +92,7 @@ def _compare_sizes(file: Path, checked: tuple[int, ...], read: tuple[int, ...]) 
 
 
 def make_road_mask(rng: Random) -> Case:
-    """A mask beside whole pairs, through read_pairs() and ROADS.read(), as a training on roads
-    does."""
+    """Make a mask beside undamaged pairs, for read_pairs() and ROADS.read(), as in a training."""
     height, width = _size(rng)
     _write_whole_pair("good", 32, 32)
     picture = pictures.drawn(rng, height, width)
@@ -130,8 +128,10 @@ def _write_whole_pair(id: str, height: int, width: int) -> None:
 
 
 def _class_picture(rng: Random, places: np.ndarray) -> tuple[Picture, bool]:
-    """Return (a whole mask of these places in COLOURS and VALUES, whether its labels are beyond
-    doubt)."""
+    """Return (an undamaged mask, whether its labels are beyond doubt).
+
+    The labels are places in COLOURS and VALUES.
+    """
     content, colours = io.BytesIO(), COLOURS[places]
     how = rng.randrange(6)
     if how == 0:
@@ -140,7 +140,7 @@ def _class_picture(rng: Random, places: np.ndarray) -> tuple[Picture, bool]:
     if how == 1:
         Image.fromarray(colours).save(content, "PNG")
         return Picture(content.getvalue(), ".png", "colour mask"), True
-    if how == 2:  # an optimizer's palette: indices in an order of their own
+    if how == 2:  # a palette as PNG optimizers write it: the indices have another order
         used = int(places.max()) + 1
         order = rng.sample(range(used), used)
         image = Image.fromarray(np.array(order, np.uint8)[places], "P")
@@ -168,12 +168,11 @@ def _class_picture(rng: Random, places: np.ndarray) -> tuple[Picture, bool]:
 
 
 def make_class_mask(rng: Random) -> Case:
-    """A mask of classes beside a whole pair, through match() and Classes.read(), as a training on
-    streets does."""
+    """Make a mask of classes beside an undamaged pair, for match() and Classes.read()."""
     height, width = _size(rng)
     used = rng.choice(
         (3, 4)
-    )  # three of them: an optimizer's indices are all values of the table then
+    )  # with three labels, the indices of a PNG optimizer are all values of the table
     places = np.random.default_rng(rng.getrandbits(64)).integers(0, used, (height, width))
     if rng.random() < 0.5:
         whole, certain = _class_picture(rng, places)
@@ -218,8 +217,10 @@ def make_class_mask(rng: Random) -> Case:
 
 
 def make_folder(rng: Random) -> Case:
-    """A folder with things in it that are no images, or names that no table holds, through
-    find_images() and read_pairs()."""
+    """Make a folder with odd names or with things that are no images.
+
+    It is for find_images() and read_pairs().
+    """
     _write_whole_pair("good", 32, 32)
     said = []
     for _ in range(rng.choice((1, 1, 2))):
@@ -291,7 +292,7 @@ def make_folder(rng: Random) -> Case:
 
 
 def _odd_entries(path: Path) -> tuple[tuple[str, Callable[[], object]], ...]:
-    """Return (words, how to make it at `path`) for each odd thing in a folder."""
+    """Return (words, a function that makes it at `path`) for each odd thing in a folder."""
     return (
         ("a dangling link", lambda: path.symlink_to("nowhere")),
         ("a link to itself", lambda: path.symlink_to(path.name)),

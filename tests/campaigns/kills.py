@@ -1,14 +1,15 @@
 """python -m tests.campaigns.kills --number=500 [--seed=1] [--ways="one process,job"] [--workers=2]
 [--folder=PLACE]
 
-Disturbs trainings until so many have been killed, resumes each time until the training ends, and
-compares every tensor with those of a training that was left alone. Signals: KILL, TERM, INT (also
-twice in a row), STOP then CONT, at random moments and at the Nth time that a file is opened for
-writing, renamed, removed or synced. Ways: train.py, the script of one process, the script of two, a
-ModelArts job on local folders. Wrong is: another exit status, more or less than one line on stderr,
-a traceback anywhere, a process that stays, a file that is left over or not whole, a tensor that
-differs by a bit. The same command goes on where it stopped. A run in which something was wrong
-keeps its files in PLACE/RUN; `--only=RUN` repeats it. The exit status is 1 where anything is wrong.
+Kills trainings until the number is reached. Resumes each training until it ends, and compares every
+tensor with the tensors of an undisturbed training. Signals: KILL, TERM, INT (also twice in a row),
+STOP then CONT, at random moments and at the Nth time that a file is opened for writing, renamed,
+removed or synced. Ways: train.py, the script for one process, the script for two processes, a
+ModelArts job on local folders. These are faults: an unexpected exit status, more or less than one
+line on stderr, a traceback, a process that remains, a file that is left over or incomplete, a
+tensor that differs by a bit. The same command continues a campaign that was stopped. A run with a
+fault keeps its files in PLACE/RUN; `--only=RUN` repeats it. The exit status is 1 if there is a
+fault.
 """
 
 from __future__ import annotations
@@ -52,14 +53,14 @@ from tests.campaigns.runs import (
     prepare,
 )
 
-MOST = 8  # kills of one run; then it is left alone
-# Seconds in which Python may not have begun to run train.py: the signal ends it as any program.
+MOST = 8  # kills per run; after them the run is undisturbed
+# Seconds in which Python may not have started train.py yet: a signal ends it without a message.
 EARLY = 0.5
 LATE = 10.0  # seconds for an end by TERM or INT; half of them on a machine that does nothing else
-IGNORED = 2.0  # seconds in which a training that is told to end may come to its own end
-# The same where MindSpore's scheduler is told: it never comes back to Python, and is killed then.
+IGNORED = 2.0  # seconds in which a training that receives a signal may still end as planned
+# The same for MindSpore's scheduler, which never returns to Python and is killed then.
 IGNORED_BY_SCHEDULER = PATIENCE + 2.0
-KEPT = 8  # failed runs whose checkpoints are kept; of others only logs are
+KEPT = 8  # runs with a fault whose checkpoints are kept; of further ones only the logs are kept
 DAMAGED = ("is not a whole", "is damaged", "going on from the one before")
 
 
@@ -67,17 +68,17 @@ class Campaign:
     """The runs of a campaign in one folder.
 
     Args:
-        seed: decides all that is drawn.
+        seed: determines all random choices.
     """
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.seed, self.ledger = folder, seed, Ledger(folder)
         self.references: dict[str, Reference] = {}
         self.lock, self.kept = threading.Lock(), 0
-        self.left = MOST  # kills, of all runs together, that are still to come
+        self.left = MOST  # kills that are still missing, over all runs
 
     def need_reference(self, way: Way) -> None:
-        """Run a training of this way undisturbed, unless an earlier start of the campaign did."""
+        """Run an undisturbed training of this way, unless an earlier call of the campaign did."""
         place = self.folder / "whole" / way.name.replace(" ", "_")
         state = place / "reference.json"
         if not state.exists():
@@ -144,7 +145,7 @@ class Campaign:
         if done["ended"]:
             wrong += faults_of_files(way, place)
             try:
-                with self.lock:  # a checkpoint needs some hundred MB of memory to be read
+                with self.lock:  # reading a checkpoint needs some hundred MB of memory
                     wrong += differences(whole.contents, contents(way, place))
             except UserError as error:
                 wrong.append(str(error))
@@ -159,7 +160,7 @@ class Campaign:
         return record
 
     def _live(self, way: Way, place: Path, plan: Plan | None, number: int) -> dict[str, Any]:
-        """Start or resume the training once and disturb it as planned; return what came of it."""
+        """Start or resume the training once, disturb it as planned, and return the outcome."""
         listed = place / f"events{number}"
         environment = {
             "AIM_WATCHED": str(place / way.output),
@@ -202,8 +203,7 @@ class Campaign:
         }
 
     def _keep(self, place: Path, failed: bool) -> None:
-        """Remove what a run has left; of a failed one the logs stay, and of the first few
-        everything does."""
+        """Remove a run's files. A run with a fault keeps its logs; the first few keep all files."""
         if not failed:
             shutil.rmtree(place)
             return
@@ -242,7 +242,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _start_mindspore() -> None:
-    """Have checkpoints readable here."""
+    """Start MindSpore, so that this process can read checkpoints."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
@@ -250,11 +250,11 @@ def _start_mindspore() -> None:
 
 
 def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> None:
-    """Run trainings in `workers` threads until there have been so many kills."""
+    """Run trainings in `workers` threads until the number of kills is reached."""
     records = campaign.ledger.read()
     more = [way for way in ways for _ in range(way.share - 1)]
     Random(campaign.seed).shuffle(more)
-    order = [*ways, *more]  # a short campaign has each way too
+    order = [*ways, *more]  # a short campaign must have each way too
     kills, place, lock = (
         sum(len(record["kills"]) for record in records.values()),
         0,
@@ -288,8 +288,7 @@ def _work(campaign: Campaign, ways: list[Way], number: int, workers: int) -> Non
 
 
 def table(records: list[dict[str, Any]]) -> str:
-    """Return a line for each way and each signal: kills, where they struck, statuses, how many were
-    wrong."""
+    """Return one line per way and per signal: kills, their moments, statuses, faults."""
     rows = [["way", "signal", "kills", "at a file", "statuses", "wrong"]]
     for way in WAYS:
         kills = [kill for record in records if record["way"] == way for kill in record["kills"]]
@@ -329,7 +328,7 @@ def table(records: list[dict[str, Any]]) -> str:
 
 
 def faults(records: list[dict[str, Any]], shown: int = 40) -> str:
-    """Return what went wrong, alike things together, with the run to repeat."""
+    """Return the faults, similar ones grouped, with the run to repeat."""
     found: dict[str, list[str]] = {}
     for record in records:
         for fault in record["wrong"]:

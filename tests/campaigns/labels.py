@@ -1,4 +1,4 @@
-"""The class table of the campaigns: three classes and void, one of them of two values."""
+"""The class table of the campaigns: three classes and void. One class has two values."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a campaign has done: one JSON line a trial, so that the same command goes on where it
-stopped."""
+"""The record of a campaign: one JSON line per trial. The same command continues from it."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ Record = dict[str, Any]
 class Ledger:
     """The trials that are done, by name, in FOLDER/trials.jsonl.
 
-    A line is written by one call, so several processes may write to one ledger. A line that a kill
+    One call writes a whole line, so several processes may write to one ledger. A line that a kill
     cut short is ignored.
     """
 
@@ -23,8 +22,10 @@ class Ledger:
         self.file = folder / "trials.jsonl"
 
     def read(self) -> dict[str, Record]:
-        """Return the records by their `trial`, in the order of writing; of two with one name the
-        later."""
+        """Return the records by their `trial`, in the order of writing.
+
+        Of two records with the same name, the later one counts.
+        """
         found: dict[str, Record] = {}
         if self.file.exists():
             for line in self.file.read_text(encoding="utf-8").splitlines():
@@ -36,10 +37,10 @@ class Ledger:
         return found
 
     def add(self, record: Record) -> None:
-        """Append a record; it requires `trial`."""
+        """Append a record, which must have a `trial`."""
         line = (
             "\n" + json.dumps(record) + "\n"
-        )  # begins a line of its own, whatever a kill left before it
+        )  # starts a new line, because a kill may have left half a line before it
         file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(file, line.encode())

@@ -1,4 +1,4 @@
-"""Surgery on protobuf messages of any type: checkpoints, MINDIR and ONNX files are such."""
+"""Changes to protobuf messages of any type, such as checkpoints, MINDIR and ONNX files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = (
 
 
 def _messages(message: Any) -> list[Any]:
-    """Return a message and all that lie in it."""
+    """Return a message and all messages inside it."""
     found = [message]
     for field, value in message.ListFields():
         if field.message_type is not None:
@@ -44,8 +44,10 @@ def _repeated(value: Any) -> bool:
 
 
 def operated(rng: Random, message: Any) -> str:
-    """Change one field of one message within; return how. A type that refuses the value keeps its
-    own."""
+    """Change one field of a message or of one inside it; return the change in words.
+
+    If the field's type rejects the new value, the field keeps its value.
+    """
     fields: list[Any] = []
     for _ in range(20):
         chosen = rng.choice(_messages(message))

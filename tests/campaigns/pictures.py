@@ -1,5 +1,7 @@
-"""Bad images and masks: every format that a library here writes, under the names that dlinknet
-reads, whole and damaged."""
+"""Images and masks in all formats that the libraries here write, undamaged and damaged.
+
+Their names have the suffixes that dlinknet reads.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,10 @@ MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F", 
 
 
 class Picture(NamedTuple):
-    """A file's bytes, its usual suffix, what it is in words, and its H x W x 3 uint8 RGB where that
-    is beyond doubt."""
+    """A file: its bytes, its usual suffix, its description, and its H x W x 3 uint8 RGB.
+
+    The RGB is None if it is not beyond doubt.
+    """
 
     data: bytes
     suffix: str
@@ -68,7 +72,7 @@ class Picture(NamedTuple):
 
 
 def _noise(rng: Random, height: int, width: int, mode: str) -> Image.Image:
-    """Return an image of random pixels, smooth enough for JPEG's kin."""
+    """Return an image of random pixels, smooth enough for lossy formats such as JPEG."""
     numbers = np.random.default_rng(rng.getrandbits(64))
     if mode == "1":
         return Image.fromarray(numbers.integers(0, 256, (height, width), np.uint8)).convert("1")
@@ -89,7 +93,7 @@ def _noise(rng: Random, height: int, width: int, mode: str) -> Image.Image:
 
 
 def _saved(rng: Random, height: int, width: int, form: str, **options: object) -> Picture:
-    """Return what Pillow writes as a format, in a mode that the format can hold."""
+    """Return a file that Pillow writes in a format, in a mode that the format supports."""
     for mode in rng.sample(MODES, len(MODES)):
         content, image = io.BytesIO(), _noise(rng, height, width, mode)
         try:
@@ -153,7 +157,7 @@ def _foreign(rng: Random, height: int, width: int) -> Picture:
 
 
 def _frames(rng: Random, height: int, width: int) -> Picture:
-    """Several pictures in one file: an animation, pages, bands as pages."""
+    """Return several pictures in one file: an animation, pages, or bands as pages."""
     images, content = (
         [
             _noise(rng, height, width, rng.choice(("L", "RGB")))
@@ -192,7 +196,7 @@ def _no_picture(rng: Random, height: int, width: int) -> Picture:
 
 
 def _operated_jpeg(rng: Random, data: bytes) -> tuple[bytes, str]:
-    """Return (the JPEG with a marker's segment changed, how)."""
+    """Return (the JPEG with a marker's segment changed, the change in words)."""
     places, at = [], 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         places.append((at, at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")))
@@ -258,8 +262,10 @@ SOURCES: tuple[Callable[[Random, int, int], Picture], ...] = (
 
 
 def hurt(rng: Random, picture: Picture) -> Picture:
-    """Return the picture whole, with damaged bytes, or with changed parts; every second time once
-    more."""
+    """Return the picture undamaged, with damaged bytes, or with changed parts.
+
+    One in five damaged pictures is damaged once more.
+    """
     draw = rng.random()
     if draw < 0.25:
         return picture
@@ -272,5 +278,5 @@ def hurt(rng: Random, picture: Picture) -> Picture:
 
 
 def drawn(rng: Random, height: int, width: int) -> Picture:
-    """Return any picture of this size, hurt or not."""
+    """Return any picture of this size, damaged or not."""
     return hurt(rng, rng.choice(SOURCES)(rng, height, width))

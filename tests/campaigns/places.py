@@ -1,11 +1,11 @@
 """python -m tests.campaigns.places [--only=WORD,WORD] [--folder=PLACE]
 
-Runs commands in places where few people have been: read-only and full mounts, quotas, a full /tmp,
-a tiny /dev/shm, limits of a cgroup, a container in which each process has the same number, a port
-that is taken, another number of processes, stores that fail in the middle. Prints a table: what was
-done, the exit status, the line, what was lost. Mounts are made in a namespace of the command's own
-and end with it; what this machine does not allow says so in the table. The exit status is 1 where
-anything is not as it should be.
+Runs commands in unusual environments: read-only and full mounts, quotas, a full /tmp, a tiny
+/dev/shm, limits of a cgroup, a container in which each process has the same number, a port that is
+in use, another number of processes, stores that fail in the middle. Prints a table: the command,
+its exit status, its line, and the lost files. Each command has its own mount namespace, and its
+mounts end with it. The table also names the environments that this machine does not allow. The exit
+status is 1 if there is a fault.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _export(name: str, formats: str = "MINDIR") -> list[str]:
 
 
 def read_only_elsewhere(stage: Stage) -> Iterator[Row]:
-    """Everything is read-only but the folder of the results, as in a hardened container."""
+    """Make everything read-only except the folder of the results, as in a hardened container."""
     here = stage.fresh(True)
     setup = (
         f"{mounted('tmpfs', '/tmp/results', 'size=900m')}; cp -r {here} /tmp/results/work; "
@@ -250,7 +250,7 @@ def full_disk_export(stage: Stage) -> Iterator[Row]:
 
 
 def full_tmp(stage: Stage) -> Iterator[Row]:
-    """The folder of temporary files is full; the results lie elsewhere."""
+    """Fill the folder of temporary files. The results are in another folder."""
     fill = 'dd if=/dev/zero of="$TMPDIR/filler" bs=4k count=100 2>/dev/null || true'
     for done, command, expected in (
         ("train", [*TRAIN, "--output_path=new", "--epoch_num=1"], (0, 1)),
@@ -313,16 +313,18 @@ def quota(stage: Stage) -> Iterator[Row]:
 
 @contextmanager
 def cgroup(controller: str, **limits: str) -> Iterator[Path]:
-    """Yield a new control group with these limits; processes that write their number to its
-    cgroup.procs are in it."""
+    """Yield a new control group with these limits.
+
+    A process that writes its number to the group's cgroup.procs joins the group.
+    """
     if not os.access(CGROUPS / controller, os.W_OK):
-        raise NotHere(f"no control group can be made in {CGROUPS / controller}")
+        raise NotHere(f"a control group cannot be made in {CGROUPS / controller}")
     place = CGROUPS / controller / f"dlinknet_{os.getpid()}"
     try:
         place.mkdir()
     except OSError as error:
         raise NotHere(
-            f"no control group can be made in {CGROUPS / controller}: {error.strerror}"
+            f"a control group cannot be made in {CGROUPS / controller}: {error.strerror}"
         ) from None
     try:
         for name, value in limits.items():
@@ -424,8 +426,10 @@ def few_open_files(stage: Stage) -> Iterator[Row]:
 
 
 def same_process_number(stage: Stage) -> Iterator[Row]:
-    """In a container each training is process 1: what a killed one left bears the number of the
-    next, locks too."""
+    """Give all trainings the same process number, as in a container, where each is process 1.
+
+    The files and locks that a killed training has left then have the number of the next one.
+    """
     here = stage.fresh()
     alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     aim = {
@@ -437,8 +441,8 @@ def same_process_number(stage: Stage) -> Iterator[Row]:
     }
     if run(["true"], here, wrapper=alone).status:
         raise NotHere("no PID namespace can be made")
-    # The kernel ignores a KILL that process 1 sends to itself, so a shell is process 1 here and the
-    # training is 2 each time.
+    # The kernel ignores a KILL that process 1 sends to itself. So a shell is process 1 here, and
+    # the training is process 2 each time.
     within = [*alone, "sh", "-c", '"$@"; exit $?', "sh"]
     killed = run([*TRAIN, "--output_path=out"], here, environment=aim, wrapper=tuple(within))
     left = [file.name for file in (here / "out").iterdir() if file.name.startswith(".")]
@@ -456,7 +460,7 @@ def same_process_number(stage: Stage) -> Iterator[Row]:
 
 
 def first_process(stage: Stage) -> Iterator[Row]:
-    """As in a container without an init: the training itself is process 1."""
+    """Make the training itself process 1, as in a container without an init."""
     here = stage.fresh()
     alone = ("unshare", "--pid", "--fork", "--mount-proc")
 
@@ -498,7 +502,7 @@ def taken_port(stage: Stage) -> Iterator[Row]:
             "--wait",
         ]
         yield judged(
-            "a port that is taken", "msrun", run(script, here, seconds=200), (1, 2), words=("port",)
+            "a port in use", "msrun", run(script, here, seconds=200), (1, 2), words=("port",)
         )
 
 
@@ -634,10 +638,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="places whose names hold one of these words, with commas (default: all)",
+        help="run the places whose names contain one of these words (default: all)",
     )
     parser.add_argument(
-        "--folder", type=Path, default=None, help="where (default: among the temporary files)"
+        "--folder",
+        type=Path,
+        default=None,
+        help="for all files (default: a temporary folder)",
     )
     options = parser.parse_args(arguments)
     folder = (options.folder or Path(tempfile.gettempdir()) / "dlinknet_places").absolute()

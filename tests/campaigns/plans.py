@@ -1,4 +1,4 @@
-"""Disturbances of a training: which there are, when they strike, how the training has to end."""
+"""Disturbances of a training: their signals, their moments, and the ends that they may cause."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SIGNALS = {
 }
 DRAWN = ("KILL",) * 10 + ("TERM",) * 4 + ("INT",) * 4 + ("TERM twice", "INT twice", "STOP", "STOP")
 START = 0.5  # of an undisturbed run's time is over, about, before its first step
-LONGEST = 300.0  # seconds for a training that is left alone
+LONGEST = 300.0  # seconds for an undisturbed training
 COMPILES = "the first step compiles"  # a training logs it when it has its files
 STRAY = ("Traceback", "Fatal Python error", "core dumped", "Segmentation")
 
 
 @dataclass
 class Reference:
-    """An undisturbed run: how long it took, what it did to files, what its checkpoints hold."""
+    """An undisturbed run: its duration, its changes of files, the contents of its checkpoints."""
 
     seconds: float
     events: list[str]
@@ -39,9 +39,9 @@ class Plan:
     """One disturbance.
 
     signals: a key of SIGNALS, or STOP. target: 'all' processes, the 'command' that was started, or
-    one 'training' process. at: the number of the event, 0 for a moment. moment: seconds, from the
-    start, or from the event's begin. pause: seconds between two signals. sent_at, over: when it was
-    sent, and whether the training had come to its end by then.
+    one 'training' process. at: the number of the event at which to strike; 0 strikes at a moment.
+    moment: seconds from the start of the training or of the event. pause: seconds between two
+    signals. sent_at: the time of the signal. over: whether the training had ended by then.
     """
 
     signals: str
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the process that is aimed at has to know."""
+        """The variables that sitecustomize.py reads in the training."""
         if not self.at:
             return {}
         own = self.signals == "KILL" and self.target == "training"
@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def gentle(self) -> bool:
-        """Whether the training is asked to end, and not killed."""
+        """Whether the signal asks the training to end, and does not kill it."""
         return self.signals not in ("KILL", "STOP")
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Plan:
         return f"{self.signals} to {self.target} {when}"
 
     def strike(self, run: Run, listed: Path) -> bool:
-        """Send the signals when it is time; return whether the training was still there."""
+        """Send the signals at their time; return whether the training was still running."""
         if self.at and "AIM_SECONDS" in self.environment:
             run.wait(LONGEST)
             self.sent_at = run.seconds
@@ -110,10 +110,10 @@ def _count(listed: Path) -> int:
 
 
 def draw(rng: Random, way: Way, whole: Reference, left: float = 1.0) -> Plan:
-    """Draw a disturbance: every second one at a moment, the others at a change of a file.
+    """Draw a disturbance: half of them strike at a moment, the others at a change of a file.
 
     Args:
-        left: how much of the training there is still to do, 0 to 1.
+        left: the part of the training that is left, 0 to 1.
     """
     signals = rng.choice(DRAWN)
     target = rng.choice(("command", "command", "all", "training")) if way.script else "training"
@@ -129,7 +129,7 @@ def draw(rng: Random, way: Way, whole: Reference, left: float = 1.0) -> Plan:
 
 
 def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
-    """Return the exit statuses that a disturbance may lead to."""
+    """Return the exit statuses that a disturbance may cause."""
     if plan.signals == "STOP":
         return (0,)
     number = {"K": signal.SIGKILL, "T": signal.SIGTERM, "I": signal.SIGINT}[plan.signals[0]]
@@ -140,20 +140,20 @@ def statuses(way: Way, plan: Plan) -> tuple[int, ...]:
         expected = (1,) if reported else (128 + number,)
     else:
         expected = (1, 128 + number) if reported else (128 + number,)
-    # Behind its last line a training has handed its signals back.
+    # After its last line a training has restored the default signal handlers.
     return (*expected, 0, -number) if plan.over else expected
 
 
 def is_over(log: str) -> bool:
-    """Return whether a training has come to its end, by what it printed."""
+    """Return whether a training has come to its end, according to its log."""
     return "training is done" in log or "nothing is left to train" in log
 
 
 def judge(way: Way, plan: Plan | None, status: int | None, lines: list[str], log: str) -> list[str]:
-    """Return what is wrong with an end: its status, its lines on stderr, tracebacks.
+    """Return the faults of a training's end: its status, its lines on stderr, tracebacks.
 
     Args:
-        plan: None where the training was left alone.
+        plan: None if the training was not disturbed.
     """
     wrong = [f"{word} in what was printed" for word in STRAY if word in log + "\n".join(lines)]
     if status == 0 and is_over(log):
@@ -165,7 +165,7 @@ def judge(way: Way, plan: Plan | None, status: int | None, lines: list[str], log
     late = status == -signal.SIGKILL and bool(lines) and "did not come back in time" in lines[-1]
     if status not in expected and not (late and plan is not None):
         wrong.append(f"status {status}, not {' or '.join(map(str, expected))}")
-    # It has a line for a command that was killed too, unless it was killed with it.
+    # That process prints a line for a killed command, unless it was killed with the command.
     counts = (0,) if plan is None else (0, 1) if status is None or status < 0 else (1,)
     if len(lines) not in counts:
         wrong.append(
@@ -178,5 +178,5 @@ def judge(way: Way, plan: Plan | None, status: int | None, lines: list[str], log
 
 
 def names_newest(lines: list[str]) -> bool:
-    """Return whether the line of an end names the newest checkpoint, or says that there is none."""
+    """Return whether the last line names the newest checkpoint, or says that there is none."""
     return not lines or f"{NAME}_last.ckpt" in lines[0] or "no checkpoint" in lines[0]

@@ -1,5 +1,7 @@
-"""PNG files of every colour type and depth, interlaced and animated, and surgery on their chunks.
-Pure NumPy."""
+"""PNG files of every colour type and depth, interlaced and animated, and changes to their chunks.
+
+Pure NumPy.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,12 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def assemble(chunks: list[Chunk]) -> bytes:
-    """Return the file of these chunks."""
+    """Return a file with these chunks."""
     return SIGNATURE + b"".join(chunk(*each) for each in chunks)
 
 
 def chunks_of(data: bytes) -> list[Chunk]:
-    """Return the chunks of a whole PNG file."""
+    """Return the chunks of an undamaged PNG file."""
     found, place = [], len(SIGNATURE)
     while place + 12 <= len(data):
         (size,) = struct.unpack(">I", data[place : place + 4])
@@ -49,11 +51,12 @@ def chunks_of(data: bytes) -> list[Chunk]:
 def draw(
     rng: Random, height: int, width: int, samples: np.ndarray | None = None
 ) -> tuple[bytes, str, np.ndarray | None]:
-    """Return (a PNG, what it is in words, its colours as H x W x 3 uint8 RGB, or None at 16 bits a
-    channel).
+    """Return (a PNG, its description, its colours).
+
+    The colours are H x W x 3 uint8 RGB; None if the PNG has 16 bits per channel.
 
     Args:
-        samples: H x W uint8 that a grey PNG of 8 bits shall hold; without them all is drawn.
+        samples: H x W uint8, the values of a grey PNG of 8 bits; None for random contents.
     """
     colour = 0 if samples is not None else rng.choice(tuple(CHANNELS))
     depth = 8 if samples is not None else rng.choice(DEPTHS[colour])
@@ -95,7 +98,7 @@ def draw(
 
 
 def _rows(rng: Random, values: np.ndarray, depth: int) -> bytes:
-    """Return filtered rows of H x W x C samples; the filters none, sub and up are drawn."""
+    """Return filtered rows of H x W x C samples. The filters are none, sub or up, at random."""
     height = len(values)
     if depth == 16:
         packed = values.astype(">u2").reshape(height, -1).view(np.uint8)
@@ -129,8 +132,10 @@ def _colours(values: np.ndarray, colour: int, depth: int, palette: np.ndarray) -
 
 
 def operated(rng: Random, data: bytes) -> tuple[bytes, str]:
-    """Return (the PNG with its chunks changed, how); checksums fit, unless they are what is
-    changed."""
+    """Return (the PNG with its chunks changed, the change in words).
+
+    Checksums are correct, unless the change is a wrong checksum.
+    """
     chunks = chunks_of(data)
     if not chunks or len(chunks[0][1]) != 13:
         return damaged(rng, data)
@@ -235,7 +240,7 @@ def _inserted(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
 
 
 def _stream(rng: Random, chunks: list[Chunk]) -> tuple[bytes, str]:
-    """Changes the rows behind the compression: too short, too long, an unknown filter."""
+    """Change the rows before the compression: too short, too long, or with an unknown filter."""
     packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
     try:
         rows = zlib.decompress(packed)

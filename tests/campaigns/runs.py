@@ -1,5 +1,4 @@
-"""The ways in which a user starts a training on a CPU, and what has to be true of each when it is
-disturbed."""
+"""The ways to start a training on a CPU, and the checks of a disturbed training."""
 
 from __future__ import annotations
 
@@ -55,11 +54,12 @@ AIM = Path(__file__).resolve().parent / "aim"
 class Way:
     """One way to train.
 
-    command: (place, whether there is something to go on from) -> the command line. output: the
-    folder of the run, in the place.
-    logs: patterns of the files that hold what the training prints, beside the command's own output.
-    script: whether a script stands before the training. share: how many of nine runs go this way.
-    optimizer: what makes the steps; checkpoints with Adam's moments are half as large again.
+    command: (place, whether to resume) -> the command line.
+    output: the folder of the run, inside the place.
+    logs: patterns of the training's log files. The command's own output is not among them.
+    script: whether a script starts the training.
+    share: the number of runs in this way, out of nine.
+    optimizer: the optimizer. Adam's moments make checkpoints half as large again.
     """
 
     name: str
@@ -132,8 +132,10 @@ WAYS = {
 
 
 def prepare(way: Way, place: Path) -> None:
-    """Write images, masks, an archive of them and settings: three steps an epoch, in two processes
-    two."""
+    """Write images, masks, their archive, and settings.
+
+    An epoch has three steps, or two steps in two processes.
+    """
     for number in range(6):
         write_pair(place / "data" / "train", f"t{number}", *stripes(number))
     for number in range(2):
@@ -151,18 +153,19 @@ LIVING: set[Run] = set()
 
 
 def end_all(number: int) -> None:
-    """Kill the trainings that still run, and end as a signal asks."""
+    """Kill the trainings that still run, and end this process as the signal requests."""
     for run in list(LIVING):
         run.send(signal.SIGKILL, [run.process.pid, *run.members()])
     os._exit(128 + number)
 
 
 class Run:
-    """One start of a training, in a session of its own.
+    """One start of a training, in its own session.
 
     Args:
-        way: how. place: the folder where it is started. resumes: whether there is something to go
-        on from.
+        way: the way to start it.
+        place: the folder where it is started.
+        resumes: whether it resumes an earlier training.
         environment: more variables.
     """
 
@@ -194,11 +197,11 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long it has been running."""
+        """The seconds since the start."""
         return time.monotonic() - self.start
 
     def wait(self, seconds: float) -> int | None:
-        """Return the exit status, or None where it has not ended in time."""
+        """Return the exit status; None if the command has not ended in time."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -227,8 +230,7 @@ class Run:
         return found
 
     def trainings(self) -> list[int]:
-        """Return the processes that run train.py: not the shells of scripts, nor what a training
-        has forked."""
+        """Return the processes that run train.py, without shells of scripts and forked children."""
         found = [
             pid
             for pid in self.members("train.py")
@@ -237,7 +239,7 @@ class Run:
         return [pid for pid in found if _parent(pid) not in found]
 
     def send(self, number: int, pids: list[int]) -> None:
-        """Send a signal to each of these processes that is still there."""
+        """Send a signal to each of these processes that still runs."""
         for pid in pids:
             try:
                 if pid == self.process.pid:
@@ -248,8 +250,10 @@ class Run:
                 pass
 
     def clear(self, patience: float) -> int:
-        """Wait so long for the session to be empty, then kill what is left of it; return how many
-        processes that were."""
+        """Wait until the session is empty or `patience` seconds are over, then kill its processes.
+
+        Return how many were killed.
+        """
         end = time.monotonic() + patience
         while (left := self.members()) and time.monotonic() < end:
             time.sleep(0.05)
@@ -261,7 +265,7 @@ class Run:
         return len(left)
 
     def error_lines(self) -> list[str]:
-        """Return what the command printed on stderr."""
+        """Return the lines that the command printed on stderr."""
         return [
             line
             for line in self.errors.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -269,7 +273,7 @@ class Run:
         ]
 
     def log(self) -> str:
-        """Return all that this start printed, to its stdout and to logs."""
+        """Return the text that this start printed to stdout and to logs."""
         texts = [self.said.read_text(encoding="utf-8", errors="replace")]
         for file in self._logs():
             with open(file, "rb") as data:
@@ -297,7 +301,7 @@ def _parent(pid: int) -> int:
 
 
 def can_resume(way: Way, place: Path) -> bool:
-    """Return whether a run has left something to go on from."""
+    """Return whether a run has left a checkpoint to resume from."""
     return any(
         (place / way.output / f"{NAME}_{ending}").exists()
         for ending in ("last.ckpt", "previous.ckpt")
@@ -305,15 +309,14 @@ def can_resume(way: Way, place: Path) -> bool:
 
 
 def epochs_left(way: Way, place: Path) -> float:
-    """Return which part of a run's epochs is still to come, 0 to 1."""
+    """Return the part of a run's epochs that is left, 0 to 1."""
     table = place / way.output / f"{NAME}_epochs.csv"
     done = len(table.read_text(encoding="utf-8").splitlines()) - 1 if table.exists() else 0
     return 1 - done / EPOCHS
 
 
 def faults_of_files(way: Way, place: Path) -> list[str]:
-    """Return what is wrong with the files of a run that has ended: one that is not whole, one that
-    should not be there."""
+    """Return the faults in the files of a run that has ended: damaged files, files left over."""
     out, found = place / way.output, []
     names = {
         file.name
@@ -339,11 +342,12 @@ def faults_of_files(way: Way, place: Path) -> list[str]:
 
 
 def contents(way: Way, place: Path) -> dict[str, tuple[dict[str, bytes], Any]]:
-    """Return what a run's checkpoints hold: by their endings, (a hash of each tensor, what was
-    best); MindSpore has been started.
+    """Return ending -> (a hash of each tensor, the best figure) for a run's checkpoints.
+
+    MindSpore must have been started.
 
     Raises:
-        UserError: one of them is missing or not whole.
+        UserError: a checkpoint is missing or damaged.
     """
     from dlinknet.checkpoints.read import read_checkpoint
 
@@ -363,7 +367,7 @@ def contents(way: Way, place: Path) -> dict[str, tuple[dict[str, bytes], Any]]:
 def differences(
     whole: dict[str, tuple[dict[str, bytes], Any]], ours: dict[str, tuple[dict[str, bytes], Any]]
 ) -> list[str]:
-    """Return how the contents of two runs differ."""
+    """Return the differences between the contents of two runs."""
     found = []
     for ending, (tensors, best) in whole.items():
         mine, my_best = ours[ending]

@@ -1,5 +1,4 @@
-"""What the places need: commands in mounts of their own, and rows of a table that say what became
-of them."""
+"""Tools for the campaign of places: commands in their own mounts, and rows of the table."""
 
 from __future__ import annotations
 
@@ -34,14 +33,17 @@ STAY = 10  # seconds for the other processes of a command that has ended
 
 
 class NotHere(Exception):
-    """What this machine does not allow. The text says why."""
+    """This machine does not allow the environment. The text gives the reason."""
 
 
 @dataclass
 class Ended:
-    """What became of a command: its status (negative: a signal), its lines on stderr, all else that
-    it printed, the seconds that it took, whether it was still running when its time was over,
-    how many of its processes stayed when it had ended."""
+    """The outcome of a command.
+
+    It holds the status (negative: a signal), the lines on stderr, all other output, the seconds,
+    whether the command was still running when its time was over, and the number of its processes
+    that remained after its end.
+    """
 
     status: int
     lines: list[str]
@@ -53,7 +55,7 @@ class Ended:
 
 @dataclass
 class Row:
-    """One place for the table. wrong: what is not as it should be."""
+    """One row of the table. wrong: the faults."""
 
     place: str
     done: str
@@ -64,8 +66,10 @@ class Row:
 
 
 class Stage:
-    """A fresh folder for each place, with images, settings and the run of one epoch that all of
-    them share."""
+    """Makes a new folder for each place, with images, settings and a run of one epoch.
+
+    All places share this run.
+    """
 
     def __init__(self, folder: Path):
         self.folder, self.count = folder, 0
@@ -81,7 +85,7 @@ class Stage:
                 raise SystemExit(f"the first training failed: {ended.lines or ended.log[-500:]}")
 
     def fresh(self, trained: bool = False) -> Path:
-        """Return a new working folder; with `trained` the run of one epoch lies in its `out`."""
+        """Return a new folder. If `trained`, its folder `out` holds the run of one epoch."""
         self.count += 1
         place = self.folder / f"place{self.count}"
         shutil.rmtree(place, ignore_errors=True)
@@ -100,12 +104,12 @@ def run(
     while_running: Callable[[subprocess.Popen], None] = lambda process: None,
     wrapper: tuple[str, ...] = (),
 ) -> Ended:
-    """Run a command in a session of its own, and kill what is left when its time is over.
+    """Run a command in its own session, and kill its processes when its time is over.
 
     Args:
-        setup: a shell's commands before it, as mounts, in a mount namespace of its own.
-        while_running: is called when it has been started.
-        wrapper: what starts it, as setpriv with its options.
+        setup: shell commands that run before it in its own mount namespace, for example mounts.
+        while_running: is called when the command has been started.
+        wrapper: a program that starts the command, for example setpriv with its options.
     """
     if setup:
         command = [
@@ -164,7 +168,7 @@ def run(
 
 
 def _marked(mark: str) -> list[int]:
-    """Return the processes whose environment holds `mark`: msrun's have sessions of their own."""
+    """Return the processes whose environment holds `mark`. Those of msrun have other sessions."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -176,7 +180,10 @@ def _marked(mark: str) -> list[int]:
 
 
 def _kill_all(mark: str, patience: float) -> int:
-    """Wait so long for the processes with `mark` to end, then kill them; return how many."""
+    """Wait at most `patience` seconds for the processes with `mark` to end, then kill them.
+
+    Return how many were killed.
+    """
     end = time.monotonic() + patience
     while (left := _marked(mark)) and time.monotonic() < end:
         time.sleep(0.1)
@@ -196,14 +203,16 @@ def judged(
     lost: str = "nothing",
     words: tuple[str, ...] = (),
 ) -> Row:
-    """Return the row of a command: its status has to be one of `expected`, its line one that holds
-    `words`."""
+    """Return the row of a command.
+
+    Its status must be one of `expected`, and its line must contain `words`.
+    """
     expected = expected if isinstance(expected, tuple) else (expected,)
     row = Row(place, done, str(ended.status), ended.lines[-1] if ended.lines else "", lost)
     if ended.status not in expected:
         row.wrong.append(f"status {ended.status}, not {' or '.join(map(str, expected))}")
     count = int(ended.status > 0)
-    # A process that watches may say a line of a command that was killed.
+    # A process that watches the command may print a line if the command was killed.
     if len(ended.lines) != count and not (ended.status < 0 and len(ended.lines) == 1):
         row.wrong.append(f"{len(ended.lines)} lines on stderr, not {count}")
     row.wrong += [
@@ -226,7 +235,7 @@ def judged(
 
 
 def lost_of(out: Path, wanted: tuple[str, ...] = ("last.ckpt",)) -> str:
-    """Return which of a run's files are missing or not whole."""
+    """Return the files of a run that are missing or damaged."""
     from dlinknet.checkpoints.read import read_checkpoint
     from dlinknet.errors import RunFailed, UserError
 

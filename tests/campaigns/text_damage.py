@@ -1,4 +1,4 @@
-"""Damage to texts: values of every nasty kind in nested data, JSON and YAML that hold them."""
+"""Damage to texts: JSON and YAML with unusual values in nested data."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ Text = tuple  # (bytes, how it was changed)
 
 
 def _laughs(levels: int) -> str:
-    """Return a YAML text of few bytes whose aliases stand for 9 ** levels things."""
+    """Return a short YAML text whose aliases expand to 9 ** levels entries."""
     lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
     return "\n".join(lines) + "\n"

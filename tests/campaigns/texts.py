@@ -1,5 +1,7 @@
-"""Bad texts: settings, class tables, JSON of exports and runs, rank tables, manifests and records,
-and command lines."""
+"""Kinds of bad input: settings, class tables, rank tables, command lines, and JSON.
+
+The JSON is that of exports, runs, manifests and records.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from tests.campaigns.text_damage import json_text, short, yaml_text
 
 
 def make_settings(rng: Random) -> Case:
-    """A settings file, through config.load()."""
+    """Make a settings file, for config.load()."""
     values = {
         "batch_size": 2,
         "learning_rate": 0.01,
@@ -49,7 +51,7 @@ def make_settings(rng: Random) -> Case:
 
 
 def make_class_table(rng: Random) -> Case:
-    """A class table, through readclass_table() and what a training makes of the classes."""
+    """Make a class table, for read_table() and a training's use of the classes."""
     data, said = yaml_text(rng, yaml.safe_load(TABLE))
     Path("table.yaml").write_bytes(data)
 
@@ -59,7 +61,7 @@ def make_class_table(rng: Random) -> Case:
         classes = read_table(Path("table.yaml"), rng.random() < 0.5)
         json.dumps(classes.to_dict()).encode()  # a checkpoint holds it
         if parse_classes(json.loads(json.dumps(classes.to_dict()))) != classes:
-            raise Disagrees("a table that was written reads back otherwise")
+            raise Disagrees("a table that was written is read back with other values")
         if classes.palette().shape != (256, 3) or not all(
             name.isprintable() for name in classes.names
         ):
@@ -69,7 +71,7 @@ def make_class_table(rng: Random) -> Case:
 
 
 def make_sidecar(rng: Random) -> Case:
-    """The JSON beside an export, through description.read()."""
+    """Make the JSON beside an export, for description.read()."""
     from dlinknet.data.preprocess import DLINKNET
     from dlinknet.inference import description
 
@@ -95,14 +97,14 @@ def make_sidecar(rng: Random) -> Case:
 
     def run() -> str:
         found = description.read("m.onnx")
-        found.card.known_classes("m.onnx")  # as deploy/engines.py does next
+        found.card.known_classes("m.onnx")  # the next step of a command
         return str(found.shape)
 
     return Case(said, run)
 
 
 def make_rank_table(rng: Random) -> Case:
-    """A rank table of either form, through read_rankclass_table() and for_hccl()."""
+    """Make a rank table of either form, for read_rank_table() and for_hccl()."""
     devices = [
         {"device_id": str(n), "device_ip": f"192.168.1.{n}", "rank_id": str(n)} for n in range(3)
     ]
@@ -142,8 +144,10 @@ def make_rank_table(rng: Random) -> Case:
 
 
 def make_manifest(rng: Random) -> Case:
-    """The list of an earlier run's results, through replacing_results(): what it does not name must
-    survive."""
+    """Make the list of an earlier run's results, for replacing_results().
+
+    Files that are not in the list must survive.
+    """
     names = ["a_mask.png", "overlays/a_overlay.jpg", "figures.json"]
     Path("out/overlays").mkdir(parents=True)
     Path("victim.txt").write_text("mine", encoding="utf-8")
@@ -176,7 +180,7 @@ def _class_pair() -> Any:
 
 
 def make_class_weights(rng: Random) -> Case:
-    """A run's class_weights.json, through frequencies(): what does not fit is counted again."""
+    """Make a run's class_weights.json, for frequencies(). Counts that do not fit are recomputed."""
     from dlinknet.data import class_weights as room
 
     pair, out = _class_pair(), Path("out")
@@ -198,7 +202,7 @@ def make_class_weights(rng: Random) -> Case:
 
 
 def make_node_record(rng: Random) -> Case:
-    """The record of a job's processes, through Node.once()."""
+    """Make the record of a job's processes, for Node.once()."""
     value = {"state": {"a.png": [1, 2]}, "source": "obs://b/k", "sizes": {"a.png": 1}, "file": ""}
     text = {
         "data": {"source": "obs://b/k", "time": 4e9, "value": value},
@@ -220,7 +224,7 @@ def make_node_record(rng: Random) -> Case:
 
 
 def make_run_settings(rng: Random) -> Case:
-    """The settings of a run that is resumed, through resume_settings()."""
+    """Make the settings of a run that is resumed, for resume_settings()."""
     from dlinknet import config
 
     Path("out").mkdir()
@@ -245,7 +249,7 @@ def make_run_settings(rng: Random) -> Case:
 
 
 def make_report(rng: Random) -> Case:
-    """The tables of a run and of its evaluation, through read_run() and write_report()."""
+    """Make the tables of a run and of its evaluation, for read_run() and write_report()."""
     Path("out/overlays").mkdir(parents=True)
     epochs = (
         "epoch,train_loss,road_iou,precision,recall,f1,learning_rate,loss_scale,skipped_steps,"
@@ -367,8 +371,7 @@ ENDS = (
 
 
 def make_command_line(rng: Random) -> Case:
-    """Settings at their ends on a command line, through config.load(), and what makes a rank table
-    of them."""
+    """Make a command line with settings at their limits, for config.load() or a rank table."""
     from dlinknet import config
 
     keys = rng.sample([*config.TYPES, "config_path"], rng.choice((1, 1, 2, 3)))
@@ -398,7 +401,7 @@ def make_command_line(rng: Random) -> Case:
         loaded = config.load(arguments, "")
         Path("again.yaml").write_text(loaded.as_yaml(), encoding="utf-8")
         if config.load(["--config_path=again.yaml"], "") != loaded:
-            raise Disagrees("settings that were written read back otherwise")
+            raise Disagrees("settings that were written are read back with other values")
         if "devices" in keys and loaded.devices:
             from dlinknet.devices.server_rank_table import find_devices, make_rank_table
 

@@ -1,5 +1,7 @@
-"""TIFF files of many bands, depths, layouts and compressions, and surgery on their tags. Pure
-NumPy."""
+"""TIFF files of many bands, depths, layouts and compressions, and changes to their tags.
+
+Pure NumPy.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,10 @@ Tags = dict  # tag -> (type, values)
 
 
 def draw(rng: Random, height: int, width: int) -> tuple[bytes, str, np.ndarray | None]:
-    """Return (a TIFF, what it is in words, its colours as H x W x 3 uint8 RGB, or None where it is
-    not plain RGB or grey)."""
+    """Return (a TIFF, its description, its colours).
+
+    The colours are H x W x 3 uint8 RGB; None if the TIFF is not plain RGB or grey.
+    """
     bands, big, order = rng.choice((1, 3, 3, 4, 4, 2, 5)), rng.random() < 0.2, rng.choice("<>")
     depth = rng.choice((8, 8, 8, 8, 8, 16, 1, 2, 4, 32))
     packing, planar, tiled = (
@@ -142,8 +146,10 @@ def _bytes(block: np.ndarray, depth: int, order: str) -> bytes:
 def written(
     tags: Tags, packed: list[bytes], order: str, big: bool, pages: int, tiled: bool
 ) -> bytes:
-    """Return the file: the blocks, then each page's tags; all pages share the blocks. An empty
-    block has the offset 0."""
+    """Return the file: the blocks, then each page's tags.
+
+    All pages have the same blocks. An empty block has the offset 0.
+    """
     data, offsets = bytearray(16 if big else 8), []
     for block in packed:
         offsets.append(len(data) if block else 0)
@@ -186,8 +192,11 @@ def written(
 
 
 def operated(rng: Random, data: bytes) -> tuple[bytes, str]:
-    """Return (the TIFF with one entry of its first directory, or the link behind it, changed; how).
-    A BigTIFF stays as it is."""
+    """Return (the TIFF with a change, the change in words).
+
+    The change is in an entry of the first directory, or in the link after it. A BigTIFF is not
+    changed.
+    """
     order = "<" if data[:2] == b"II" else ">"
     if len(data) < 16 or struct.unpack(f"{order}H", data[2:4])[0] != 42:
         return data, "as it is"
@@ -235,7 +244,7 @@ def operated(rng: Random, data: bytes) -> tuple[bytes, str]:
             (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 32, 64, 5000, 32769, 50000, 50001, 34925, 34712)
         )
         value = rng.choice((small, small << 16, 30000, 2**31 - 1, 2**32 - 1, len(data) - 2))
-    elif how == 6:  # the directories in a circle
+    elif how == 6:  # directories that form a circle
         link = start + 2 + 12 * count
         changed[link : link + 4] = struct.pack(f"{order}I", start)
         return bytes(changed), "the next directory is the first"

@@ -1,5 +1,7 @@
-"""Bad PyTorch files of both layouts: damaged bytes, archives and pickles, and opcodes that ask for
-more than tensors."""
+"""Kinds of bad input: PyTorch files of both layouts.
+
+Their bytes, archives or pickles are damaged, or their opcodes request more than tensors.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +165,7 @@ def _legacy(body: bytes) -> bytes:
 
 
 def _operated(rng: Random, body: bytes) -> tuple[bytes, str]:
-    """Return (the pickle with some of its operations changed, how)."""
+    """Return (the pickle with some of its operations changed, the change in words)."""
     starts = [place for _, _, place in pickletools.genops(body)] + [len(body)]
     parts, said = [body[begin:end] for begin, end in zip(starts, starts[1:])], []
     for _ in range(rng.choice((1, 1, 2, 4))):
@@ -188,7 +190,7 @@ def _operated(rng: Random, body: bytes) -> tuple[bytes, str]:
 
 
 def drawn(rng: Random) -> tuple[bytes, str]:
-    """Return (a PyTorch file, what was done to it)."""
+    """Return (a PyTorch file, the change in words)."""
     legacy, draw = rng.random() < 0.4, rng.random()
     body, said = _pickle(legacy), "whole"
     if draw > 0.1:
@@ -204,7 +206,7 @@ def drawn(rng: Random) -> tuple[bytes, str]:
 
 
 def make_torch_file(rng: Random) -> Case:
-    """A PyTorch file, through read_torch(), with its refusals as read_checkpoint() tells them."""
+    """Make a PyTorch file, for read_torch(). Its rejections are those of read_checkpoint()."""
     from dlinknet.checkpoints.torch_files import BadTorchFile, is_torch_file, read_torch
 
     data, said = drawn(rng)

@@ -1,7 +1,7 @@
 """The run_*.sh scripts: with stand-ins for train.py and eval.py, and for real on the CPU.
 
-The stand-ins lie in a copy of the project. They record how they were called and with what
-environment, and end as they are told to.
+The stand-ins lie in a copy of the project. They record their arguments and their environment, and
+end as the variable STAND_IN tells them.
 """
 
 import json
@@ -46,7 +46,7 @@ for word in os.environ.get("STAND_IN", "").split():
             os.kill(os.getpid(), -int(status))
         sys.exit(int(status))
 """
-# Like MindSpore's, it starts scheduler and workers in sessions of their own, and ends.
+# Like MindSpore's msrun, it starts scheduler and workers in their own sessions, and ends.
 MSRUN = """\
 #!PYTHON
 import json, os, subprocess, sys
@@ -98,7 +98,7 @@ def work(tmp_path):
 
 
 class Scripts:
-    """Runs scripts of the copy, and says what the stand-ins were given."""
+    """Runs scripts of the copy, and returns the records of the stand-ins."""
 
     def __init__(self, clone, work, records):
         self.clone, self.work, self.records = clone, work, records
@@ -123,12 +123,12 @@ class Scripts:
         )
 
     def recorded(self, count=1):
-        """What the stand-ins were given, by rank, as soon as there are so many."""
+        """Return the records of the stand-ins by rank, as soon as there are `count` of them."""
         wait_for(lambda: len(list(self.records.glob("*.json"))) >= count)
         return {file.stem: json.loads(file.read_text()) for file in self.records.glob("*.json")}
 
     def living(self):
-        """The processes that run a stand-in of this test."""
+        """Return the processes that run a stand-in of this test."""
         mark, found = f"RECORDS={self.records}".encode(), []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -141,7 +141,7 @@ class Scripts:
 
 @pytest.fixture
 def run(clone, work, tmp_path):
-    """run(script, *arguments) -> the finished script."""
+    """Yield run(script, *arguments), which runs a script to its end."""
     (tmp_path / "records").mkdir()
     scripts = Scripts(clone, work, tmp_path / "records")
     yield scripts
@@ -151,7 +151,7 @@ def run(clone, work, tmp_path):
 
 @pytest.fixture
 def msrun(run, tmp_path):
-    """A stand-in for msrun beside a Python that is otherwise this one; returns its words."""
+    """Make a stand-in for msrun beside a Python like this one; return a function for its words."""
     home = Path(os.path.realpath(sys.executable)).parent
     run.bin = tmp_path / "environment" / "bin"
     run.bin.mkdir(parents=True)
@@ -164,7 +164,7 @@ def msrun(run, tmp_path):
 
 
 def settings_of(record, command):
-    """Return the recorded command line as the command reads it, where the script was called."""
+    """Return the settings that the command reads from its recorded command line, in its folder."""
     assert record["arguments"][0].endswith(f"/{command}")
     here = os.getcwd()
     try:
@@ -375,7 +375,7 @@ def test_msrun_on_one_machine_and_on_the_second_of_two(run, work, msrun):
 
 
 def test_a_rank_of_msrun_that_fails_at_once_is_named(run, work, msrun):
-    """Its exit status is known though msrun does not wait for it."""
+    """The rank's exit status is known, although msrun does not wait for the rank."""
     script = ["run_distribute_msrun_train.sh", "the data", "my config.yaml", "2", "--wait"]
     result = run(*script, plan="1:0:5 0:50:0 scheduler:50:0")
     assert result.returncode == 1
@@ -402,7 +402,7 @@ def test_a_stopped_script_ends_what_msrun_has_started(run, work, msrun):
 
 
 def test_msrun_at_a_port_that_is_taken_is_refused_at_once(run, work, msrun):
-    """msrun itself would wait without an end."""
+    """msrun itself would wait forever."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         result = run(
@@ -523,7 +523,7 @@ def test_in_the_background_all_are_watched_and_can_be_stopped(run, work):
         started.append(run(*arguments, plan="0:50:0 1:50:0 2:50:0"))
         return started[-1].returncode == 0
 
-    wait_for(again)  # when the first has let go of the folder
+    wait_for(again)  # when the first one has released the folder
     wait_for(
         lambda: (work / "LOG2" / "log.log").exists() and (work / "LOG2" / "log.log").read_text()
     )
@@ -542,7 +542,7 @@ def test_in_the_background_all_are_watched_and_can_be_stopped(run, work):
 
 
 def test_a_crash_after_the_training_was_done_is_no_failure(run, work):
-    """MindSpore's own, when it takes its connections down."""
+    """MindSpore may crash when it closes its connections."""
     arguments = [
         "run_distribute_ascend_train.sh",
         "table.json",
@@ -601,7 +601,7 @@ def test_the_reason_is_that_of_the_last_start(run, work):
         (
             "run_standalone_ascend_train.sh",
             ["the data", "my config.yaml", "--data_path=x"],
-            "'--data_path' is the script's own",
+            "'--data_path' is set by the script",
         ),
         (
             "run_standalone_ascend_train.sh",
@@ -641,12 +641,12 @@ def test_the_reason_is_that_of_the_last_start(run, work):
         (
             "run_distribute_ascend_train.sh",
             ["net.ckpt", "the data", "my config.yaml"],
-            "net.ckpt is not one",
+            "net.ckpt is not valid",
         ),
         (
             "run_distribute_gpu_train.sh",
             ["the data", "my config.yaml", "1", "0", "--output_path=x"],
-            "'--output_path' is the script's own",
+            "'--output_path' is set by the script",
         ),
         (
             "run_distribute_msrun_train.sh",
@@ -682,7 +682,7 @@ def test_every_script_says_how_it_is_used():
 
 
 def test_without_mindspore_there_is_help_and_one_line(run, work):
-    """Of the Pythons on PATH none has it."""
+    """No Python on PATH has MindSpore."""
     tools = work.parent / "tools"
     tools.mkdir()
     for name in ("python", "python3"):
@@ -781,7 +781,7 @@ def process_of(script, **variables):
             "rank 0 failed with status 130: train.py: error: interrupted",
             marks=pytest.mark.long,
         ),
-        # MindSpore's scheduler never comes back to Python: its watcher kills it.
+        # MindSpore's scheduler never returns to Python: its watcher kills it.
         pytest.param(
             signal.SIGINT,
             {"MS_ROLE": "MS_SCHED"},

@@ -1,4 +1,4 @@
-"""What launchers say in the environment."""
+"""The variables that launchers set in the environment."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the scripts write, and what they do with what an earlier start has left there."""
+"""The folders to which the scripts write, and the files of earlier starts in them."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from dlinknet.errors import UserError
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The folder where the user stands."""
+    """Return the current folder, a new one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PWD", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -67,7 +67,7 @@ def test_a_log_is_moved_aside(folder):
 
 
 def test_all_folders_of_an_earlier_training_are_moved(folder, capsys):
-    """The earlier one had more ranks; LOG_old is not of a training."""
+    """The earlier training had more ranks. LOG_old belongs to no training."""
     for name in ("LOG0", "LOG1", "LOG7", "LOG_old", "LOG1x"):
         (folder / name).mkdir()
     (folder / "LOG7" / "log.log").write_text("precious")

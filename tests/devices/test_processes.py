@@ -1,4 +1,4 @@
-"""Children that are real: how they are started, how they end, who gets their signals."""
+"""Real child processes: their start, their end, and the signals for them."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def test_how_a_process_ended(tmp_path, code, status, words):
 
 
 def test_a_process_that_was_waited_for_gets_no_signal(tmp_path, monkeypatch):
-    """Its number may be another process's."""
+    """Its number may belong to another process."""
     process = processes.start("it", python("pass"), tmp_path / "log")
     adopted = Adopted(subprocess.Popen(python("pass")).pid)
     sent = []
@@ -188,7 +188,7 @@ def test_a_process_inherits_only_what_it_should(tmp_path):
 
 
 def test_the_scripts_start_fast():
-    """Their part in Python imports nothing but the standard library and the ground floor."""
+    """Their part in Python imports only the standard library and the ground floor."""
     code = """
 import sys
 import dlinknet.devices.launch_scripts

@@ -17,7 +17,7 @@ from tests.conftest import call, refused
 
 
 def table(servers, **more):
-    """A rank table of {server: [(rank, device), ...]}."""
+    """Return a rank table of {server: [(rank, device), ...]}."""
     return {
         "version": "1.0",
         "server_count": str(len(servers)),
@@ -54,9 +54,9 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     "content, words",
     [
-        ("{", "is not one"),
-        ({"group_list": [{}]}, "is not one"),
-        ([], "is not one"),
+        ("{", "is not valid"),
+        ({"group_list": [{}]}, "is not valid"),
+        ([], "is not valid"),
         (table({"s": [(0, 0)]}, status="initializing"), "says 'initializing', not 'completed'"),
         (table({"s": [(0, 0), (2, 1)]}), "must be 0, 1, 2"),
         (table({}), "must be 0, 1, 2"),
@@ -115,11 +115,11 @@ def test_which_ranks_run_here(write, monkeypatch):
     ],
 )
 def test_values_of_other_types_are_refused(write, place, value):
-    """A rank that is true, half a device, a server without a name."""
+    """Examples: a rank that is true, half a device, a server without a name."""
     content = table({"s": [(0, 0), (1, 1)]})
     server = content["server_list"][0]
     (server if place == "server_id" else server["device"][1])[place] = value
-    with pytest.raises(InputError, match="is not one: it requires server_list with server_id and"):
+    with pytest.raises(InputError, match="is not valid: it requires server_list with server_id"):
         read_rank_table(write(content))
 
 
@@ -137,8 +137,8 @@ def test_values_of_other_types_are_refused(write, place, value):
         ('{"server_list": [{"server_id": "s", "device": "ab"}]}', "requires server_list"),
         ('{"status": {"a": [1]}}', "says {'a': .1.}, not 'completed'"),
         (json.dumps({"status": "x" * 5000}), "says 'xxx"),
-        ('{"group_list": {"a": 1}}', "is not one"),
-        ('{"group_list": [[1]]}', "is not one"),
+        ('{"group_list": {"a": 1}}', "is not valid"),
+        ('{"group_list": [[1]]}', "is not valid"),
     ],
 )
 def test_a_rank_table_that_is_broken_is_one_short_line(write, text, words):
@@ -259,7 +259,7 @@ class TestModelArts:
         assert for_hccl(file) == file
 
     def test_a_folder_whose_table_is_completed_later(self, tmp_path):
-        """Missing, half written, initializing, and completed after 3 s."""
+        """The table is missing, half written, initializing, and completed after 3 s."""
         file = tmp_path / "jobstart_hccl.json"
 
         def fill_in():
@@ -302,7 +302,7 @@ class TestModelArts:
     )
     def test_pods_that_are_not_understood(self, write, damage):
         pod = {**self.pods["group_list"][0]["instance_list"][0], **damage}
-        with pytest.raises(InputError, match="is not one"):
+        with pytest.raises(InputError, match="is not valid"):
             read_rank_table(
                 write({"status": "completed", "group_list": [{"instance_list": [pod]}]})
             )

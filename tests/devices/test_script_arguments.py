@@ -1,4 +1,4 @@
-"""What the scripts read of their command line. Each script's own is in test_launch_scripts.py."""
+"""The command line of all scripts. test_launch_scripts.py tests the words of each script."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_arguments_are_told_apart(line, expected):
     [
         ("", "usage: bash scripts/s.sh ONE [TWO]"),
         ("a b c", "usage: bash scripts/s.sh ONE [TWO]"),
-        ("a --data_path=x", "'--data_path' is the script's own: bash scripts/s.sh --help"),
+        ("a --data_path=x", "'--data_path' is set by the script: bash scripts/s.sh --help"),
         ("a --tta2", "'--tta2' is not understood: settings are --key=value"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Rank tables made of one server."""
+"""Rank tables that are made for one server."""
 
 import json
 import time
@@ -62,7 +62,7 @@ def test_a_table_is_made_from_hccn_conf(tmp_path, monkeypatch):
 
 
 def test_a_table_is_made_from_hccn_tool(tmp_path, monkeypatch):
-    """A stand-in that answers as the driver's tool does, for devices 4 and 5."""
+    """A stand-in answers as the driver's tool does, for devices 4 and 5."""
     tool = tmp_path / "hccn_tool"
     tool.write_text(
         '#!/bin/sh\n[ "$1 $3 $4" = "-i -ip -g" ] || exit 1\n'
@@ -79,7 +79,7 @@ def test_a_table_is_made_from_hccn_tool(tmp_path, monkeypatch):
         ("5", "192.168.105.101"),
     ]
     with pytest.raises(
-        InputError, match=r"device 6 is not known: hccn_tool says nothing of it \(no device\)"
+        InputError, match=r"device 6 is not known: hccn_tool does not report it \(no device\)"
     ):
         make(str(tmp_path / "u.json"), "6", "s")
 
@@ -125,7 +125,7 @@ def test_the_command_names_the_setting_that_is_wrong(tmp_path):
             "devices: the address of device 0 is not known: hccn_tool is not on PATH",
             ["--devices=0"],
         ),
-        (f"rank_table: the rank table {file} is not one: it requires server_list", []),
+        (f"rank_table: the rank table {file} is not valid: it requires server_list", []),
     ):
         with pytest.raises(UserError, match=f"^{words}"):
             command.main([f"--rank_table={file}", *arguments])

@@ -31,7 +31,7 @@ run_command(main)
 
 @pytest.fixture
 def supervise(tmp_path):
-    """supervise(*codes) -> a started process that supervises ranks with these codes."""
+    """Yield supervise(*codes), which starts a process that supervises ranks with these codes."""
     started = []
 
     def start(*codes, scheduler="", seconds=5):
@@ -75,7 +75,7 @@ def default_signals():
 
 
 def left(tmp_path):
-    """The processes that run in a test."""
+    """Return the processes that run in a test."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -145,7 +145,7 @@ def test_a_signal_ends_all(supervise, tmp_path, number):
 
 
 def test_a_rank_that_does_not_end_is_killed_and_its_children_too(supervise, tmp_path):
-    """Also a child in a session of its own, and one whose parent has ended."""
+    """So is a child in its own session, and a child whose parent has ended."""
     deaf = "[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; print(1, flush=True)"
     child = f"[sys.executable, '-c', 'import signal, time; {deaf}; time.sleep(50)']"
     process = supervise(

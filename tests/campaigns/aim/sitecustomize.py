@@ -1,14 +1,16 @@
-"""Python imports this first in each process that a campaign of kills starts: it lists what a
-training changes on disk, and aims at it.
+"""List the changes that a training makes on disk, and kill or pause the training at one of them.
+
+Python imports this module first in each process that a campaign of kills starts.
 
 AIM_WATCHED     the folder whose files count
-AIM_LIST        a file that receives the name of each event, one a line
-AIM_AT          the event at which something happens, counted from 1; without it nothing does
-AIM_SECONDS     how long after its beginning the process is killed (0: before it begins); without it
-the event is held open for a moment,
-                in which the campaign, which sees the list grow, sends its signal
+AIM_LIST        a file that receives the name of each event, one per line
+AIM_AT          the number of the event at which to strike, from 1; without it nothing happens
+AIM_SECONDS     the seconds from the event's start to the kill (0: before the event starts); without
+                it the event waits for a moment, in which the campaign sees the list grow and sends
+                its signal
+
 Events are: opening a file for writing, renaming, removing, linking, making a folder, fsync. Only
-the rank that writes counts.
+the rank that writes files counts.
 """
 
 import os
