@@ -51,26 +51,12 @@ def hold(name: str, work: str) -> int:
     folder = here()
     place = zlib.crc32(os.fsencode(folder))
     temporary = os.environ.get("TMPDIR") or "/tmp"
-<<<<<<< HEAD
     lock = open_locked(Path(f"{temporary}/dlinknet_{os.getuid()}_{name}_{place}.lock"))
     if lock is None:
         raise UserError(
             f"{work} that was started in {folder} is still running: "
             "wait, stop it, or call this in another folder"
         )
-=======
-    file = f"{temporary}/dlinknet_{os.getuid()}_{name}_{place}.lock"
-    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # On a file system without locks, the work goes on without a lock.
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise UserError(
-                f"{work} that was started in {folder} is still running: "
-                "wait, stop it, or call this in another folder"
-            ) from None
->>>>>>> read-d
     return lock
 
 

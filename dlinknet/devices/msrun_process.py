@@ -12,13 +12,9 @@ import os
 import sys
 import time
 
-<<<<<<< HEAD
 from dlinknet.devices.processes import end_with_parent
 
-NOTE = ".process"  # ends the name of a file that holds the number of a process
-=======
 NOTE = ".process"  # suffix of a file that holds the number of a process
->>>>>>> read-d
 LOOK = 0.05  # seconds between two looks at the parent
 
 
@@ -33,12 +29,7 @@ def main(supervisor: int, folder: str, training: list[str]) -> None:
     msrun = os.getppid()
     while os.getppid() == msrun != supervisor:
         time.sleep(LOOK)
-<<<<<<< HEAD
     end_with_parent(supervisor)
-=======
-    if os.getppid() != supervisor:  # the supervisor has ended: nobody would watch this process
-        sys.exit(1)
->>>>>>> read-d
     os.execv(sys.executable, [sys.executable, *training])
 
 

@@ -17,14 +17,9 @@ from dlinknet.files.shipped import PACKAGE
 
 ROOT = PACKAGE.parent  # the folder of the checkout, which holds train.py and the others
 LOOK = 0.1  # seconds between two looks at processes
-<<<<<<< HEAD
-KILLED = 128  # added to a signal's number, it is the status of what the signal killed
+KILLED = 128  # 128 + a signal's number is the status of a process that the signal killed
 # Options of Linux's prctl().
 DEATH_SIGNAL, SUBREAPER = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
-=======
-KILLED = 128  # 128 + a signal's number is the status of a process that the signal killed
-SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux
->>>>>>> read-d
 
 
 class Child(Protocol):
@@ -161,14 +156,9 @@ def start(
     Args:
         environment: variables beside those of this process.
         keep: descriptors that the program inherits.
-<<<<<<< HEAD
-        in_background: the program outlives this process and the terminal: it has a session of its
-            own and ignores SIGHUP.
-        own_group: the program is a process group of its own. A terminal sends Ctrl-C to one group;
-=======
-        in_background: the program outlives the terminal: it has its own session and ignores SIGHUP.
+        in_background: the program outlives this process and the terminal: it has its own session
+            and ignores SIGHUP.
         own_group: the program has its own process group. A terminal sends Ctrl-C to one group;
->>>>>>> read-d
             SIGINT for the program alone still ends it.
     """
     parent = os.getpid()
