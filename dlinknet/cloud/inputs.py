@@ -121,7 +121,7 @@ class Inputs:
                 raise InputError(url, "", before="there is nothing at")
             return Found(url, objects)
         objects = {name: what}
-        if name.endswith(DESCRIBED) and (beside := transfer.stat(store, f"{url}.json")):
+        if name.lower().endswith(DESCRIBED) and (beside := transfer.stat(store, f"{url}.json")):
             objects[f"{name}.json"] = beside
         return Found(url, objects, name)
 

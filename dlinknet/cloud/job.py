@@ -219,7 +219,7 @@ class Job:
         if is_remote(value):
             path = self._fetch(setting, value, setting, choose)
         elif setting == "label_path" and Path(value) == Path("."):
-            path = Path(self.values["data_path"])
+            path = Path(self.values.get("data_path", self.settings.data_path))
         elif is_data and self.settings.data_url and self._means(setting, value, DATA):
             path = self._fetch("data_url", self.settings.data_url, DATA)
             below = self.places.below(value, DATA)

@@ -56,7 +56,7 @@ def list_part(layout: str, root: Path, part: str) -> Listed:
 
 def list_images(folder: str) -> dict[str, Path]:
     """Return the images of a folder by ID. InputError if there is none, or two have one ID."""
-    return _listed(Path(folder), "*", IMAGE_TYPES)
+    return _listed(_named(folder), "*", IMAGE_TYPES)
 
 
 def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
@@ -65,7 +65,7 @@ def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
     def name(mask: Path) -> str:
         return id_of(mask) if id_of(mask) in images else id_of(mask).removesuffix("_L")
 
-    return _listed(Path(folder), "*", MASK_TYPES, name)
+    return _listed(_named(folder), "*", MASK_TYPES, name)
 
 
 class Finders(NamedTuple):
@@ -89,12 +89,17 @@ def _id_of_cityscapes(mask: Path) -> str:
     return mask.stem.replace("_gtFine_labelIds", "_leftImg8bit")
 
 
+def _named(folder: str) -> Path:
+    """Return the folder as a path. InputError if the text is empty."""
+    if not folder:
+        raise InputError("", "is empty: name a folder")
+    return Path(folder)
+
+
 def _listed(
     folder: Path, pattern: str, types: tuple[str, ...], name: Callable[[Path], str] = id_of
 ) -> dict[str, Path]:
     """Return the files below `folder` whose path without type matches, by ID (from `name`)."""
-    if folder == Path(""):
-        raise InputError("", "is empty: name a folder")
     if not folder.is_dir():
         raise InputError(folder, "", "there is no folder")
     found = by_id(images_of(folder, folder.glob(f"{pattern}.*"), types=types), folder, name)

@@ -59,13 +59,13 @@ def read_run(trained: Path, log_name: str, scored: Path, heading: str, course: s
         figures = _figures(scored / "figures.json")
         kind = reported_of(figures)
         return Run(
-            _table(trained / f"{log_name}_epochs.csv", ("seconds",), ("epoch",)),
+            _table(trained / f"{log_name}_epochs.csv", filled=("seconds",), whole=("epoch",)),
             heading,
             course,
             _split(trained / f"{log_name}_split.json"),
             trained / f"{log_name}_curves.png",
             figures,
-            _table(scored / "images.csv", (kind.main_figures[0],), kind.counts),
+            _table(scored / "images.csv", ("id", kind.main_figures[0]), whole=kind.counts),
             scored / "overlays",
             kind,
         )
@@ -102,26 +102,32 @@ def _split(file: Path) -> dict[str, list[str]]:
     return {part: fields.texts(part) for part in ("train", "valid")}
 
 
-def _table(file: Path, needed: tuple[str, ...], whole: tuple[str, ...]) -> list[Row]:
+def _table(
+    file: Path,
+    needed: tuple[str, ...] = (),
+    *,
+    filled: tuple[str, ...] = (),
+    whole: tuple[str, ...] = (),
+) -> list[Row]:
     """Return the rows of a table of numbers; an empty cell is an undefined figure.
 
     Args:
-        needed, whole: columns that must be there; those of `whole` have whole numbers in each row.
+        needed, filled, whole: columns that must be there. In each row, those of `filled` hold a
+            number, and those of `whole` a whole number.
 
     Raises:
-        BadText: one of them is missing, a row has another number of cells, or a cell holds no
-            finite number.
+        BadText: a column or every row is missing, a row has another number of cells, or a cell
+            holds something else.
     """
+    named = (*needed, *filled, *whole)
     with open(file, newline="", encoding="utf-8") as text:
         rows = list(csv.DictReader(text))
-    if not rows or not {*needed, *whole} <= rows[0].keys():
-        raise BadText(
-            f"{file.name} lacks a row or one of the columns {', '.join((*needed, *whole))}"
-        )
+    if not rows or not {*named} <= rows[0].keys():
+        raise BadText(f"{file.name} lacks a row or one of the columns {', '.join(named)}")
     for number, row in enumerate(rows, 2):
         for name, value in row.items():
             fits = isinstance(value, str) and (
-                name == "id" or not value or math.isfinite(float(value))
+                name == "id" or (not value and name not in filled) or math.isfinite(float(value))
             )
             if name is None or not fits or (name in whole and not value.isdigit()):
                 raise BadText(f"{file.name}, line {number}: {shown(name)} is {shown(value)}")

@@ -6,6 +6,7 @@ only then renamed.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
 
     Folders of processes that have died are removed too.
     """
-    for left in target.parent.glob(f".{target.name}.*"):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
         if left.suffix[1:].isdigit() and not Path("/proc", left.suffix[1:]).exists():
             shutil.rmtree(left, ignore_errors=True)
     work = target.with_name(f".{target.name}.{os.getpid()}")

@@ -65,6 +65,10 @@ def test_a_file_and_what_lies_beside_an_export(inputs, remote, tmp_path):
     assert inputs().path(remote.url("nets/a.ckpt"), "trained_ckpt").read_bytes() == b"weights"
     path = inputs().path(remote.url("nets/b.onnx"), "trained_ckpt")
     assert files(path.parent) == {"b.onnx": b"graph", "b.onnx.json": b"{}"}
+    remote.put("nets/C.ONNX", b"graph")
+    remote.put("nets/C.ONNX.json", b"{}")
+    path = inputs().path(remote.url("nets/C.ONNX"), "trained_ckpt")
+    assert files(path.parent) == {"C.ONNX": b"graph", "C.ONNX.json": b"{}"}
 
 
 @pytest.mark.parametrize("url", ["in/roads.zip", "in", "in/"])

@@ -243,6 +243,15 @@ def test_a_table_of_classes_is_brought_and_a_name_of_one_stays(place, tmp_path):
     )
 
 
+def test_an_empty_data_path_is_left_to_the_command(tmp_path):
+    """The command says that it is empty, also if the YAML file says so."""
+    (tmp_path / "empty.yaml").write_text("data_path: ''\n")
+    settings = Run(EVAL[:2], "predict_path", "eval").as_job(
+        SimpleNamespace(environment={}), tmp_path, f"--config_path={tmp_path}/empty.yaml"
+    )
+    assert settings.data_path == ""
+
+
 def test_a_training_brings_what_it_fine_tunes_only_if_the_job_names_it(moxing, tmp_path):
     moxing.put("data/a_sat.jpg", b"x")
     moxing.put("nets/a_best.ckpt", b"net")
