@@ -1,4 +1,4 @@
-"""What is counted, named, printed and drawn of a prediction: of roads, or of several classes.
+"""Judges: the figures, lines and pictures of an evaluation, for roads and for several classes.
 
 `judge_of` chooses between the two.
 """
@@ -30,7 +30,7 @@ Kind = TypeVar("Kind", bound=Classes)
 
 
 class Judge(ABC, Generic[Kind]):
-    """What evaluation says of predictions of one kind of classes.
+    """Judge predictions of one kind of classes.
 
     main_figures: the names of the figures that people follow. The first says which epoch was the
     best.
@@ -51,15 +51,20 @@ class Judge(ABC, Generic[Kind]):
 
     @abstractmethod
     def image_counts(self, counts: np.ndarray) -> dict[str, int]:
-        """Return the counts of pixels that stand beside the figures of one image."""
+        """Return the counts of pixels that images.csv holds beside the figures of one image."""
 
     @abstractmethod
     def about(self) -> dict[str, Any]:
-        """Return what figures.json says of the classes."""
+        """Return the entries of figures.json that describe the classes."""
 
     @abstractmethod
     def heading(self, images: int, threshold: float) -> str:
-        """Return the line above the figures of so many images."""
+        """Return the line above the figures of a set.
+
+        Args:
+            images: the number of images.
+            threshold: probability above which a pixel is road.
+        """
 
     @abstractmethod
     def lines(self, tally: Tally) -> list[str]:
@@ -108,12 +113,12 @@ class RoadJudge(Judge[Roads]):
         return f"{images} images, road above {threshold}"
 
     def lines(self, tally: Tally) -> list[str]:
-        """Return 'road_iou: 0.6512' and so on, and the reference's IoU, of the background."""
+        """Return 'road_iou: 0.6512' and so on, and the model zoo's IoU, of the background."""
         values = figures(tally.counts)
         return [
             *(f"{name}: {values[name]:.4f}" for name in FIGURES),
-            f"iou: {values['background_iou']:.4f} (the background's, as the reference prints it; "
-            "the road's is road_iou)",
+            f"iou: {values['background_iou']:.4f} (the background's, as the model zoo's D-LinkNet "
+            "prints it; the road's is road_iou)",
         ]
 
     def reference_lines(self, tally: Tally) -> list[str]:

@@ -1,4 +1,4 @@
-"""The tables that train.py and eval.py left of a run, checked."""
+"""The tables that train.py and eval.py wrote for a run, checked."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dlinknet.files.texts import BadText, read_json
 
 @dataclass(frozen=True)
 class Run:
-    """What train.py and eval.py left.
+    """The results of one run and of its evaluation.
 
-    rows: the table of epochs. heading, course: what was trained, and how, in words. split: the IDs
-    of both parts. figures: eval.py's, of the whole set; None for an undefined figure. images:
-    eval.py's figures by image. overlays: the folder of its pictures. kind: what a report says of
-    them.
+    rows: the table of epochs. heading, course: in words, the network with its data, and the
+    training. split: the IDs of both parts. curves: the picture of the curves. figures: eval.py's
+    figures of the whole set; None for an undefined figure. images: eval.py's figures by image.
+    overlays: the folder of eval.py's pictures. kind: the words and figures of the report.
     """
 
     rows: list[Row]
@@ -49,11 +49,13 @@ def read_run(trained: Path, log_name: str, scored: Path, heading: str, course: s
     """Read the tables of a run and of its evaluation.
 
     Args:
-        trained: the run's folder. log_name: its name. scored: the folder of its evaluation.
+        trained: the run's folder.
+        log_name: the run's name.
+        scored: the folder of its evaluation.
         heading, course: as Run holds them.
 
     Raises:
-        InputError: one of them is missing or damaged.
+        InputError: a table is missing or damaged.
     """
     try:
         figures = _figures(scored / "figures.json")
@@ -71,7 +73,7 @@ def read_run(trained: Path, log_name: str, scored: Path, heading: str, course: s
         )
     except OSError as error:
         raise InputError(
-            error.filename, "is missing: train.py and eval.py write what a report is made of"
+            error.filename, "is missing: train.py and eval.py write the files of a report"
         ) from None
     except (BadText, BadFields, ValueError, csv.Error) as error:
         raise InputError(

@@ -22,7 +22,7 @@ import numpy as np
 from dlinknet.errors import InputError, RunFailed, first_line
 from dlinknet.export.mindir import write_graph
 from dlinknet.inference.description import Shape
-from dlinknet.inference.engines import EXTRA
+from dlinknet.inference.engines import INSTALL
 
 
 def need_onnx() -> None:
@@ -31,7 +31,9 @@ def need_onnx() -> None:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise InputError("ONNX export", f"needs a missing package ({error}): {EXTRA}") from None
+        raise InputError(
+            "ONNX export", f"requires a missing package ({error}): {INSTALL}"
+        ) from None
 
 
 def write_onnx(graph: Any, shape: Shape, file: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ from dlinknet.images.formats import BadImage
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
 
-FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}  # how probabilities are kept
+FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}  # the types of kept probabilities
 
 
 @dataclass(frozen=True)
