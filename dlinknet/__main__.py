@@ -16,13 +16,13 @@ def run(name: str) -> None:
     """
     signals.prepare("nothing was written yet" if name == "train" else "")
     # The command's file imports slow modules. Signals must be caught before.
-    from dlinknet.cloud.gate import as_job
+    from dlinknet.cloud.gate import with_modelarts
     from dlinknet.commands.command import find
 
     command = find(name)
     main = command.main
     if command.output:
-        main = as_job(main, command.inputs, command.output, name)
+        main = with_modelarts(main, command.inputs, command.output, name)
     run_command(main, command.memory)
 
 

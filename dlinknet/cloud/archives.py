@@ -75,7 +75,7 @@ CAUSED = (
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its path, how many bytes it has, and what opens it."""
+    """A file in an archive: its path, its size in bytes, and a function that opens it."""
 
     name: str
     size: int
@@ -83,7 +83,7 @@ class Member:
 
 
 def is_archive(name: str) -> bool:
-    """Return whether a file's name says that it is an archive."""
+    """Return whether a file's name has the ending of an archive."""
     return name.lower().endswith(ZIPS + TARS)
 
 
@@ -94,14 +94,14 @@ def unpack(archive: Path, folder: Path, source: str) -> None:
         source: the archive's URL or path as the user wrote it, for the error's line.
 
     Raises:
-        InputError: the archive is damaged, it holds a link, a device, a sparse file, or a path that
-            leads out of the folder or that no file can have, or the disk is too small. The files
-            that were unpacked before stay in the folder.
+        InputError: the archive is damaged, or the disk is too small. Or the archive holds a link, a
+            device, a sparse file, a path out of the folder, or a path that no file can have. The
+            files that were unpacked before the error stay in the folder.
         OSError: the disk is full or broken.
     """
     said = clipped(source, 100)
-    if what := foreign_file(archive):
-        raise InputError(said, what)
+    if fault := foreign_file(archive):
+        raise InputError(said, fault)
     try:
         if archive.name.lower().endswith(ZIPS):
             with zipfile.ZipFile(archive) as opened:
@@ -202,10 +202,11 @@ def _tar_file(opened: tarfile.TarFile, stream: _Stream, member: tarfile.TarInfo)
 
 
 def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
-    """Read a .tar to its end, where a compressed stream has its checksum.
+    """Read a .tar to its end, because the checksum of a compressed stream is there.
 
     Raises:
-        ValueError: the end has no mark. tarfile also stops there at a damaged header.
+        ValueError: the end has no mark, as after a damaged header, at which tarfile stops too; or
+            too many bytes follow the mark.
     """
     stream.seek(opened.offset)
     if stream.content.read(len(END)) != END:
@@ -217,8 +218,8 @@ def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
 
 
 def _write(found: Iterable[Member], folder: Path, said: str) -> None:
-    """Write the files of an archive, after a look at all names and sizes."""
-    members: dict[Path, Member] = {}  # of files with one name the last remains, as in tar
+    """Check all names and sizes of an archive, then write its files."""
+    members: dict[Path, Member] = {}  # of several files with one name, the last counts, as in tar
     total, free = 0, shutil.disk_usage(folder).free
     for member in found:
         if IGNORED in Path(member.name).parts:

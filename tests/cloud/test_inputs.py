@@ -117,7 +117,7 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     remote.put("in/a", b"x")
     with pytest.raises(
         CacheError,
-        match="train_set holds files that no job brought, or its "
+        match="train_set holds files that no job downloaded, or its "
         "record is broken; remove it, or name another folder$",
     ):
         inputs().path(remote.url("in"), "train_set")

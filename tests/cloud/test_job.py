@@ -13,7 +13,7 @@ import pytest
 
 from dlinknet import config
 from dlinknet.cloud import job
-from dlinknet.cloud.gate import as_job
+from dlinknet.cloud.gate import with_modelarts
 from dlinknet.cloud.job import Command
 from dlinknet.errors import RunFailed, UserError
 from tests.conftest import ROOT, command
@@ -284,7 +284,7 @@ def test_settings_of_other_commands_are_named_and_passed_over(moxing, tmp_path, 
     )
     assert settings.given.isdisjoint({"probabilities", "file_format"})
     assert (
-        "which nothing was done with: --file_format=ONNX --probabilities=png"
+        "no settings of this command and are ignored: --file_format=ONNX --probabilities=png"
         in capsys.readouterr().out
     )
 
@@ -310,7 +310,7 @@ def test_arguments_of_the_platform_are_reported_once(moxing, tmp_path, capsys):
         "3",
     )
     out = capsys.readouterr().out
-    assert out.count("nothing was done with: --init_method=tcp://x:1 --rank 3") == 1
+    assert out.count("are ignored: --init_method=tcp://x:1 --rank 3") == 1
     assert out.count("job: train --enable_modelarts=True ") == 1, "the job's own command line"
     Run().as_job(
         moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2"
@@ -544,7 +544,7 @@ def test_a_job_of_local_paths_needs_no_cache(tmp_path):
 def test_the_gate(tmp_path, monkeypatch):
     """Without enable_modelarts a command gets its arguments as they are."""
     got = []
-    run = as_job(got.append, ("data_path",), "output_path", "train")
+    run = with_modelarts(got.append, ("data_path",), "output_path", "train")
     for arguments in ([], ["--enable_modelarts=False"], ["--epoch_num=3"]):
         run(arguments)
         assert got.pop() == arguments
@@ -591,7 +591,7 @@ def test_the_setting_is_named_in_every_process(moxing, tmp_path):
     (tmp_path / "cache" / "data" / "thesis.txt").write_text("precious")
     (tmp_path / "cache" / ".dlinknet_job.json").unlink()
     moxing.put("in/a", b"x")
-    with pytest.raises(UserError, match="^cache_path: .*/data holds files that no job brought"):
+    with pytest.raises(UserError, match="^cache_path: .*/data holds files that no job downloaded"):
         Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('in')}")
 
 
