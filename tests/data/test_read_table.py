@@ -33,11 +33,11 @@ def table(tmp_path, **changes):
         ({"classes": None}, "it needs a list of classes"),
         (
             {"classes": TABLE["classes"] + [{"name": "sky", "colour": [0, 0, 1]}]},
-            "name 'sky' stands there twice",
+            "the name 'sky' is there twice",
         ),
         (
             {"void": {"name": "void", "colour": [0, 0, 0], "values": [4]}},
-            "value 4 stands there twice",
+            "the value 4 is there twice",
         ),
         ({"void": {"name": "void", "colour": [0, 0]}}, "a colour is three numbers from 0 to 255"),
         ({"void": {"name": "void", "colour": [0, 0, 0], "value": 3}}, "unknown key 'value'"),
@@ -66,7 +66,7 @@ def table(tmp_path, **changes):
                     {"name": "a_wood", "colour": [0, 0, 2]},
                 ]
             },
-            "name 'a_wood' stands there twice",
+            "the name 'a_wood' is there twice",
         ),
     ],
 )
