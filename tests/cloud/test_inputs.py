@@ -1,4 +1,4 @@
-"""What a job reads: files, folders and archives, near and far."""
+"""The inputs of a job: files, folders and archives, on this machine and in a store."""
 
 import json
 import zipfile
@@ -159,7 +159,7 @@ def test_only_the_chosen_file_of_a_folder_is_brought(inputs, remote, tmp_path):
 
 
 def test_a_record_whose_value_is_broken_is_made_again(tmp_path):
-    """The archive has not changed, the record of what was unpacked has."""
+    """The archive has not changed, but the record of the unpacked folder has."""
     (tmp_path / "a.zip").write_bytes(zipped("x.txt"))
     record = tmp_path / "cache" / ".dlinknet_job.json"
     for value in (None, {}, 7, {"state": 7}, {"state": {}, "source": "", "sizes": {}, "file": 7}):

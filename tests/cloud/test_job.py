@@ -59,7 +59,7 @@ def place(request, tmp_path):
 
 
 class Run:
-    """A stand-in for a command: keeps its settings and writes what it is told to."""
+    """A stand-in for a command, which keeps its settings and writes the files `writes`."""
 
     def __init__(self, inputs=TRAIN, output="output_path", name="train", writes=(), raises=None):
         self.told, self.writes, self.raises = Command(self, inputs, output, name), writes, raises
@@ -574,7 +574,7 @@ def test_the_gate(tmp_path, monkeypatch):
 
 
 def test_the_setting_is_named_in_every_process(moxing, tmp_path):
-    """Also in a process that takes over the failure of another one; and a folder has its own."""
+    """Also in a process that reports the failure of another one. The cache has its own setting."""
     told = Run()
     arguments = {
         "data_url": moxing.url("none"),

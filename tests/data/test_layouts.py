@@ -19,7 +19,7 @@ def write(file, pixels):
 
 
 def grey(*values, height=8, width=12):
-    """A mask of stripes."""
+    """Return a mask of stripes."""
     return np.resize(np.array(values, np.uint8), (height, width))
 
 

@@ -1,29 +1,10 @@
-"""Class tables as YAML: what is refused is one line."""
+"""Class tables as YAML: a table that is rejected gives one line."""
 
 import pytest
-import yaml
 
 from dlinknet.data.read_table import read_table
 from dlinknet.errors import UserError
-
-TABLE = {
-    "classes": [
-        {"name": "sky", "colour": [10, 20, 30], "values": [4]},
-        {
-            "name": "land",
-            "colour": [1, 2, 3],
-            "values": [7, 9],
-            "colours": [[1, 2, 3], [200, 0, 0]],
-        },
-    ],
-    "void": {"name": "void", "colour": [0, 0, 0], "values": [255]},
-}
-
-
-def table(tmp_path, **changes):
-    file = tmp_path / "table.yaml"
-    file.write_text(yaml.safe_dump({**TABLE, **changes}))
-    return read_table(file, count_void=False)
+from tests.data.tables import TABLE, table
 
 
 @pytest.mark.parametrize(
