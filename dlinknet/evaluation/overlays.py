@@ -48,12 +48,13 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> No
         )
         return
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    words = [name.replace("$", r"\$") for name in names]  # matplotlib would read $x$ as a formula
     side = 2.5 + 0.45 * len(names)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set_xticks(range(len(names)), names, rotation=90)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), words, rotation=90)
+    axes.set_yticks(range(len(names)), words)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("per cent of the true class's pixels", fontsize=9)

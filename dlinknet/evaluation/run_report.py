@@ -53,7 +53,7 @@ def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
         [
             cv2.resize(
                 picture,
-                (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])),
+                (WIDTH, max(1, round(picture.shape[0] * WIDTH / picture.shape[1]))),
                 interpolation=cv2.INTER_AREA,
             )
             for picture in pictures

@@ -83,5 +83,10 @@ def test_the_confusion_matrix_is_drawn(tmp_path, monkeypatch):
         ((0, 0), "90"),
         ((1, 0), "10"),
     }
+    draw_confusion(np.array([[9, 1], [0, 0]]), ("$\\frac$", "$x$"), tmp_path / "confusion.png")
+    assert [label.get_text() for label in drawn[1].axes[0].get_yticklabels()] == [
+        r"\$\frac\$",
+        r"\$x\$",
+    ], "a dollar sign begins no formula"
     picture = cv2.imread(str(tmp_path / "confusion.png"))
     assert picture is not None and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10

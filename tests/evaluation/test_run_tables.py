@@ -2,6 +2,8 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 
 from dlinknet.errors import InputError
@@ -34,6 +36,13 @@ def test_a_report_holds_the_numbers_of_the_tables(read, tmp_path):
     assert "| road_iou | 0.2500 |\n| f1 | - |" in text
     assert "1 of the images have no road; false road was found in 1 of them, 4 pixels" in text
     assert "| 1 | 0.5000 | - | 60 |\n| 2 | 0.2500 | 0.7500 | 30 |" in text
+
+
+def test_a_very_wide_picture_keeps_a_row_in_a_report(read, tmp_path):
+    (tmp_path / "overlays").mkdir()
+    cv2.imwrite(str(tmp_path / "overlays" / "a_overlay.jpg"), np.zeros((20, 60_000, 3), np.uint8))
+    write_report(read(), tmp_path)
+    assert cv2.imread(str(tmp_path / "best.jpg")).shape == (1, 1200, 3)
 
 
 @pytest.mark.parametrize(
