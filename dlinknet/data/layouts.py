@@ -56,7 +56,7 @@ def list_part(layout: str, root: Path, part: str) -> Listed:
 
 def list_images(folder: str) -> dict[str, Path]:
     """Return the images of a folder by ID. InputError if there is none, or two have one ID."""
-    return _listed(_named(folder), "*", IMAGE_TYPES)
+    return _listed(_path_of(folder), "*", IMAGE_TYPES)
 
 
 def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
@@ -65,7 +65,7 @@ def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
     def to_id(mask: Path) -> str:
         return id_of(mask) if id_of(mask) in images else id_of(mask).removesuffix("_L")
 
-    return _listed(_named(folder), "*", MASK_TYPES, to_id)
+    return _listed(_path_of(folder), "*", MASK_TYPES, to_id)
 
 
 class Finders(NamedTuple):
@@ -89,7 +89,7 @@ def _id_of_cityscapes(mask: Path) -> str:
     return mask.stem.replace("_gtFine_labelIds", "_leftImg8bit")
 
 
-def _named(folder: str) -> Path:
+def _path_of(folder: str) -> Path:
     """Return the folder as a path. InputError if the text is empty."""
     if not folder:
         raise InputError("", "is empty: name a folder")

@@ -31,11 +31,9 @@ ORIENTATION = 274  # the EXIF tag
 class Header:
     """The header of an image file.
 
-    kind: one of formats.FORMATS. size: (height, width) in pixels, as stored. turn: the EXIF
-    orientation, 1 (upright) to 8.
+    size: (height, width) in pixels, as stored. turn: the EXIF orientation, 1 (upright) to 8.
     """
 
-    kind: str
     size: tuple[int, int]
     turn: int = 1
 
@@ -71,11 +69,7 @@ class OpenImage:
         if image.format != "PNG" or "exif" in image.info:
             with suppress(Exception):  # a broken EXIF counts as none
                 turn = int(image.getexif().get(ORIENTATION, 1))
-        return Header(
-            "JPEG" if image.format == "MPO" else str(image.format),
-            (image.height, image.width),
-            turn if 1 <= turn <= 8 else 1,
-        )
+        return Header((image.height, image.width), turn if 1 <= turn <= 8 else 1)
 
     def colours(self) -> np.ndarray:
         """Return the pixels, H x W x 3 uint8, BGR, as stored.

@@ -108,7 +108,7 @@ def write(model: Path, values: dict[str, Any]) -> None:
 
 
 class Exported(NamedTuple):
-    """What the JSON says: the network's card, the model's shape, the MindSpore that wrote it."""
+    """The content of the JSON: the network's card, the model's input, the writing MindSpore."""
 
     card: ModelCard
     shape: Shape
