@@ -23,11 +23,11 @@ def given_settings(
     """
     given, unknown = config.split(arguments, "")
     names = (*config.TYPES, "config_path")
-    said = {setting: environment[setting] for setting in names if environment.get(setting)}
-    for setting, value in said.items():
+    variables = {setting: environment[setting] for setting in names if environment.get(setting)}
+    for setting, value in variables.items():
         if setting != "config_path":
             config.check(setting, value, "environment variable")
-    values = {**said, **given}
+    values = {**variables, **given}
     used = {
         setting: value
         for setting, value in values.items()

@@ -213,14 +213,14 @@ def choose_checkpoint(source: str, names: list[str]) -> str:
     """Return the weights that a folder stands for: its *_best.ckpt, or its only file of weights.
 
     Raises:
-        InputError: there is none, or more than one.
+        InputError: the folder has no such file, or more than one.
     """
     files = _ending(names, WEIGHTS)
     return _only(source, [name for name in files if name.endswith("_best.ckpt")] or files, WEIGHTS)
 
 
 def choose_yaml(source: str, names: list[str]) -> str:
-    """Return the only YAML file of a folder. InputError if there is none, or more than one."""
+    """Return the only YAML file of a folder. InputError if it has none, or more than one."""
     return _only(source, _ending(names, YAMLS), YAMLS)
 
 
@@ -242,7 +242,7 @@ def _only(source: str, names: list[str], types: tuple[str, ...]) -> str:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what a folder holds, without hidden files."""
+    """Return the entries of a folder, without hidden ones."""
     return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 

@@ -62,7 +62,7 @@ class Node:
                 them counts as none.
 
         Raises:
-            CacheError: the folder cannot be made, or nobody can write to it.
+            CacheError: the folder cannot be made or written.
             UserError, RunFailed, OSError: `action` raised it, in this process or in another.
         """
         self._make_folder()

@@ -123,7 +123,7 @@ class ObsStore:
         """Return the SDK's answer; None if its status is `missing`."""
         try:
             answer = call(*arguments, **more)
-        except Exception as error:  # noqa: BLE001  (what sockets, HTTP and XML raise comes through)
+        except Exception as error:  # noqa: BLE001  (errors of sockets, HTTP and XML)
             if isinstance(error, OSError) and (
                 error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT)
             ):

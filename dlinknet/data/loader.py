@@ -117,8 +117,8 @@ class TrainingLoader:
         Raises:
             UserError: a file can no longer be read.
         """
-        # MindSpore's GeneratorDataset would do the same, but it catches SIGTERM, needs a tenth of a
-        # second to start each epoch, and wraps what a worker raises into pages of text.
+        # MindSpore's GeneratorDataset catches SIGTERM, starts each epoch a tenth of a second later,
+        # and wraps a worker's error into pages of text.
         batches = self.order(epoch, start)[:, self.rank]
         for _, arrays in prefetch(
             batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers

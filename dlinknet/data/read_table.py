@@ -40,7 +40,7 @@ def parse_classes(values: Any) -> ClassTable:
     """Return the table that ClassTable.to_dict or a YAML file describes.
 
     Raises:
-        ValueError: the values are no table; the text says what is wrong, in a short line.
+        ValueError: the values are no table. The text is the fault, in a short line.
     """
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         raise ValueError("it needs a list of classes")

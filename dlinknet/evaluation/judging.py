@@ -72,7 +72,7 @@ class Judge(ABC, Generic[Kind]):
 
     @abstractmethod
     def reference_lines(self, tally: Tally) -> list[str]:
-        """Return the figures as the model zoo's D-LinkNet prints them; none if it has none."""
+        """Return the figures in the form of the model zoo's D-LinkNet, or [] if it has none."""
 
     @abstractmethod
     def picture(self, scored: Scored) -> np.ndarray:

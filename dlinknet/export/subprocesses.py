@@ -22,7 +22,7 @@ def call_in_new_process(
         python: the interpreter.
 
     Raises:
-        RunFailed: the function raised an error, whose text this error has, or the process died.
+        RunFailed: the function raised an error, or the process died. The text is that of the error.
     """
     words = ", ".join(repr(argument) for argument in arguments)
     # os._exit skips MindSpore's own shutdown, which a signal sometimes ends after the work is done.

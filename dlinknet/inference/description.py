@@ -116,7 +116,7 @@ class Exported(NamedTuple):
 
 
 def read(file: str) -> Exported:
-    """Return what the JSON beside an exported model says.
+    """Read and check the JSON beside an exported model.
 
     Raises:
         InputError: the model or its JSON is missing, the JSON is damaged or from a later dlinknet,

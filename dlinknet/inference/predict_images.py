@@ -76,7 +76,7 @@ def predict(
 
 
 def _read(source: ImageFile) -> tuple[np.ndarray | None, str]:
-    """Return (pixels, "") or (None, what is wrong with the file)."""
+    """Return (pixels, ""), or (None, the file's fault in words)."""
     if source.fault:
         return None, source.fault
     try:

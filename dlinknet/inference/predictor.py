@@ -179,7 +179,7 @@ class Predictor:
             )
 
     def _axes(self, height: int, width: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
-        """Return what tiles.along returns, for an image's height and for its width."""
+        """Return the side and the starts of the tiles along an image's height and its width."""
         tall, wide = self.size or (None, None)
         return (
             along(height, self.tile_size, self.overlap, tall),
