@@ -133,8 +133,9 @@ def mask_lines(pairs: list[Pair], classes: Classes, what: str) -> list[str]:
 def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
     """Return (training, validation): a repeatable split that holds out round(share * n) pairs.
 
-    At least one pair is held out. Hashes of the seed and the IDs decide which. The order of the
-    pairs, the machine and NumPy's version do not matter, and images added later hardly do.
+    A share above 0 holds out at least one pair. Hashes of the seed and the IDs decide which. The
+    order of the pairs, the machine and NumPy's version do not matter, and images added later hardly
+    do.
 
     Raises:
         InputError: nothing would be left to train on.
