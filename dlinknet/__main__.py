@@ -25,13 +25,13 @@ def run_prepared(name: str) -> None:
     Args:
         name: the command's name, as `dlinknet --help` lists it.
     """
-    from dlinknet.cloud.gate import as_job
+    from dlinknet.cloud.gate import with_modelarts
     from dlinknet.commands.command import find
 
     command = find(name)
     main = command.main
     if command.output:
-        main = as_job(main, command.inputs, command.output, name)
+        main = with_modelarts(main, command.inputs, command.output, name)
     run_command(main, command.memory)
 
 

@@ -75,7 +75,7 @@ CAUSED = (
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its path, how many bytes it has, and what opens it."""
+    """A file in an archive: its path, its size in bytes, and a function that opens it."""
 
     name: str
     size: int
@@ -83,7 +83,7 @@ class Member:
 
 
 def is_archive(name: str) -> bool:
-    """Return whether a file's name says that it is an archive."""
+    """Return whether a file's name has the ending of an archive."""
     return name.lower().endswith(ZIPS + TARS)
 
 
@@ -94,43 +94,43 @@ def unpack(archive: Path, folder: Path, source: str) -> None:
         source: the archive's URL or path as the user wrote it, for the error's line.
 
     Raises:
-        InputError: the archive is damaged, it holds a link, a device, a sparse file, or a path that
-            leads out of the folder or that no file can have, or the disk is too small. The files
-            that were unpacked before stay in the folder.
+        InputError: the archive is damaged, or the disk is too small. Or the archive holds a link, a
+            device, a sparse file, a path out of the folder, or a path that no file can have. The
+            files that were unpacked before the error stay in the folder.
         OSError: the disk is full or broken.
     """
-    said = clipped(source, 100)
-    if what := foreign_file(archive):
-        raise InputError(said, what)
+    source = clipped(source, 100)
+    if fault := foreign_file(archive):
+        raise InputError(source, fault)
     try:
         if archive.name.lower().endswith(ZIPS):
             with zipfile.ZipFile(archive) as opened:
-                _write(_zip_members(opened, said), folder, said)
+                _write(_zip_members(opened, source), folder, source)
         else:
             with _tar_stream(archive) as stream, _open_tar(stream) as opened:
-                _write(_tar_members(opened, stream, said), folder, said)
+                _write(_tar_members(opened, stream, source), folder, source)
     except DAMAGES as error:
-        raise _damaged(said, error) from None
+        raise _damaged(source, error) from None
     except OSError as error:
         if error.errno not in CAUSED:
             raise
-        raise _damaged(said, error) from None
+        raise _damaged(source, error) from None
 
 
-def _damaged(said: str, error: Exception) -> InputError:
+def _damaged(source: str, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or first_line(error)
     if isinstance(error, UnicodeError):
         reason = "a name is not UTF-8"
-    return InputError(said, f"cannot be unpacked: {clipped(reason, 150)}")
+    return InputError(source, f"cannot be unpacked: {clipped(reason, 150)}")
 
 
-def _zip_members(opened: zipfile.ZipFile, said: str) -> Iterator[Member]:
+def _zip_members(opened: zipfile.ZipFile, source: str) -> Iterator[Member]:
     for member in opened.infolist():
         if member.external_attr >> 16 & 0o170000 == LINK:
-            raise InputError(said, f"holds a link, {quoted(member.filename)}; pack files only")
+            raise InputError(source, f"holds a link, {quoted(member.filename)}; pack files only")
         if member.compress_type not in METHODS:
             raise InputError(
-                said,
+                source,
                 f"holds {quoted(member.filename)}, compressed by method {member.compress_type}; "
                 "pack it with Deflate, the usual one",
             )
@@ -172,23 +172,25 @@ def _open_tar(stream: _Stream) -> tarfile.TarFile:
     return tarfile.open(fileobj=cast("BinaryIO", stream), mode="r:")
 
 
-def _tar_members(opened: tarfile.TarFile, stream: _Stream, said: str) -> Iterator[Member]:
+def _tar_members(opened: tarfile.TarFile, stream: _Stream, source: str) -> Iterator[Member]:
     for number in itertools.count(1):
         stream.left = BLOCK
         member = opened.next()
         if member is None:
             break
         if number > MEMBERS:
-            raise InputError(said, f"holds more than {MEMBERS} files; pack it as several archives")
+            raise InputError(
+                source, f"holds more than {MEMBERS} files; pack it as several archives"
+            )
         if member.size < 0:
             raise ValueError("a file has a negative size")
         if member.sparse is not None:
             raise InputError(
-                said, f"holds a sparse file, {quoted(member.name)}; pack it without --sparse"
+                source, f"holds a sparse file, {quoted(member.name)}; pack it without --sparse"
             )
         if not (member.isreg() or member.isdir()):
             raise InputError(
-                said, f"holds a link or a device, {quoted(member.name)}; pack files only"
+                source, f"holds a link or a device, {quoted(member.name)}; pack files only"
             )
         member.pax_headers = {}  # up to 1 MB each
         if member.isreg():
@@ -202,10 +204,11 @@ def _tar_file(opened: tarfile.TarFile, stream: _Stream, member: tarfile.TarInfo)
 
 
 def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
-    """Read a .tar to its end, where a compressed stream has its checksum.
+    """Read a .tar to its end, because the checksum of a compressed stream is there.
 
     Raises:
-        ValueError: the end has no mark. tarfile also stops there at a damaged header.
+        ValueError: the end has no mark, as after a damaged header, at which tarfile stops too; or
+            too many bytes follow the mark.
     """
     stream.seek(opened.offset)
     if stream.content.read(len(END)) != END:
@@ -216,9 +219,9 @@ def _check_end(opened: tarfile.TarFile, stream: _Stream) -> None:
     raise ValueError(f"more than {PADDING >> 20} MB stand behind its end")
 
 
-def _write(found: Iterable[Member], folder: Path, said: str) -> None:
-    """Write the files of an archive, after a look at all names and sizes."""
-    members: dict[Path, Member] = {}  # of files with one name the last remains, as in tar
+def _write(found: Iterable[Member], folder: Path, source: str) -> None:
+    """Check all names and sizes of an archive, then write its files."""
+    members: dict[Path, Member] = {}  # of several files with one name, the last counts, as in tar
     total, free = 0, shutil.disk_usage(folder).free
     for member in found:
         if IGNORED in Path(member.name).parts:
@@ -227,12 +230,12 @@ def _write(found: Iterable[Member], folder: Path, said: str) -> None:
         total += member.size
         if total > free:
             raise InputError(
-                said,
+                source,
                 f"unpacks to {total / 1e9:.1f} GB or more, and {folder} has {free / 1e9:.1f} GB",
             )
     names = [member.name for member in members.values()]
-    refuse_misnamed(folder, names, f"{said} holds", "rename it and pack it again")
-    need_inside(names, said, "pack it again")
+    refuse_misnamed(folder, names, f"{source} holds", "rename it and pack it again")
+    need_inside(names, source, "pack it again")
     for member in members.values():
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)

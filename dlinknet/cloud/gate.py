@@ -1,6 +1,6 @@
-"""The gate to ModelArts: a command runs as a job if the user asks for that.
+"""The gate to ModelArts: a command runs as a job if the user asks for it.
 
-If not, nothing else of this room is imported.
+Otherwise nothing else of this room is imported.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dlinknet.config import wants_job
 Main = Callable[["list[str]"], None]
 
 
-def as_job(main: Main, inputs: tuple[str, ...], output: str, name: str) -> Main:
+def with_modelarts(main: Main, inputs: tuple[str, ...], output: str, name: str) -> Main:
     """Return a function that runs `main`, as a job if enable_modelarts is set.
 
-    A job brings the inputs before, and takes the outputs away after.
+    A job downloads the inputs before the command, and uploads the outputs during and after it.
 
     Args:
         main: runs a command on its arguments.
-        inputs: the settings that name what the command reads, data_path first.
-        output: the setting that names what it writes.
-        name: the command's, as in 'train'.
+        inputs: the settings that name the command's inputs, data_path first.
+        output: the setting that names its output.
+        name: the command's name, such as 'train'.
     """
 
     def run(arguments: list[str]) -> None:

@@ -10,21 +10,24 @@ from dlinknet import config
 def given_settings(
     name: str, arguments: list[str], environment: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Return (the settings that were given to a command, as text; the other arguments).
+    """Return (the settings that a command receives, as text; the other arguments).
 
-    Arguments count before environment variables. Jobs often share a console's parameters, so a
-    setting of another command is no mistake.
+    Arguments count before environment variables. Several jobs often share the parameters in
+    ModelArts' console, so a setting of another command is no mistake.
 
     Args:
-        name: the command's, as in 'train'.
+        name: the command's name, such as 'train'.
+
+    Raises:
+        UserError: a value is not one of its setting's.
     """
     given, unknown = config.split(arguments, "")
     names = (*config.TYPES, "config_path")
-    said = {setting: environment[setting] for setting in names if environment.get(setting)}
-    for setting, value in said.items():
+    variables = {setting: environment[setting] for setting in names if environment.get(setting)}
+    for setting, value in variables.items():
         if setting != "config_path":
             config.check(setting, value, "environment variable")
-    values = {**said, **given}
+    values = {**variables, **given}
     used = {
         setting: value
         for setting, value in values.items()

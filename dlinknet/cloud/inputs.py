@@ -1,4 +1,4 @@
-"""Inputs of a job: brought from a store to this machine, and unpacked if they are archives."""
+"""Inputs of a job: downloaded from a store to this machine, and unpacked if they are archives."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from dlinknet.files.places import refuse_misnamed
 WEIGHTS = (".ckpt", ".th", ".pth", ".safetensors", ".onnx", ".mindir")
 DESCRIBED = (".onnx", ".mindir")  # exports, with FILE.json beside them
 YAMLS = (".yaml", ".yml")
-# The record of a folder that was made.
+# The record of a downloaded or unpacked folder.
 MADE = {"state": dict, "source": str, "sizes": dict, "file": str}
 CONTENT = ".content"  # suffix of the folder into which a downloaded archive is unpacked
 
-Choice = Callable[[str, "list[str]"], str]  # (a folder, its files) -> the file that it stands for
+Choice = Callable[[str, "list[str]"], str]  # (a folder, its files) -> the file that is meant
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Found:
     @property
     def state(self) -> dict[str, Any]:
         """The objects as a record holds them: any change shows."""
-        return {name: asdict(what) for name, what in self.objects.items()}
+        return {name: asdict(described) for name, described in self.objects.items()}
 
 
 class Inputs:
     """Files and folders by their URLs or paths.
 
     Args:
-        node: the processes of this machine. One of them brings the inputs of all.
+        node: the processes of this machine. One of them downloads the inputs for all.
         store: opens the store when the first URL needs it.
     """
 
@@ -64,13 +64,14 @@ class Inputs:
 
         Args:
             source: a URL, or a path, which is used as it is.
-            place: below the node's folder, for files that are brought or unpacked. They replace
-                those that an earlier job brought there.
-            unpacks: whether an archive, alone or alone in a folder, stands for its content.
+            place: the path below the node's folder for downloaded or unpacked files. They replace
+                the files of an earlier job there.
+            unpacks: True to unpack an archive, or a folder that holds one archive only.
             choose: names the file that a folder stands for.
 
         Raises:
-            InputError: there is nothing, the store refuses it, or the archive cannot be unpacked.
+            InputError: nothing is at the source, the store refuses the request, or the archive
+                cannot be unpacked.
             CacheError: the node's folder cannot be used.
             RunFailed: the transfer broke again and again.
         """
@@ -112,16 +113,16 @@ class Inputs:
         return Found(join(url, name), objects, name)
 
     def _list(self, url: str) -> Found:
-        split(url)  # or it names no bucket
+        split(url)  # raises InputError if the URL names no bucket
         store, name = self.store(), url.rstrip("/").rpartition("/")[2]
-        what = None if url.endswith("/") else transfer.stat(store, url)
-        if what is None:
+        described = None if url.endswith("/") else transfer.stat(store, url)
+        if described is None:
             objects = transfer.contents(store, url)
             if not objects:
                 raise InputError(url, "", before="there is nothing at")
             return Found(url, objects)
-        objects = {name: what}
-        if name.endswith(DESCRIBED) and (beside := transfer.stat(store, f"{url}.json")):
+        objects = {name: described}
+        if name.lower().endswith(DESCRIBED) and (beside := transfer.stat(store, f"{url}.json")):
             objects[f"{name}.json"] = beside
         return Found(url, objects, name)
 
@@ -147,15 +148,15 @@ class Inputs:
         refuse_misnamed(folder, found.objects, holds, "rename or remove it")
         store, start = self.store(), time.monotonic()
         if found.file:
-            for name, what in found.objects.items():
+            for name, described in found.objects.items():
                 url = join(found.url.rpartition("/")[0], name)
-                transfer.get_file(store, url, what, folder / name)
+                transfer.get_file(store, url, described, folder / name)
         else:
             transfer.get_files(store, found.url, found.objects, folder)
         LOG.info(
-            "brought %d files, %.1f MB, from %s in %.0f s",
+            "downloaded %d files, %.1f MB, from %s in %.0f s",
             len(found.objects),
-            sum(what.size for what in found.objects.values()) / 1e6,
+            sum(described.size for described in found.objects.values()) / 1e6,
             found.url,
             time.monotonic() - start,
         )
@@ -166,9 +167,9 @@ class Inputs:
         """Make a folder, unless it is as it was made from the same state. Return its record.
 
         Args:
-            last: its record by the job before.
-            about: the record, without "sizes".
-            fill: gets an empty folder, and returns the full one, which is renamed.
+            last: the record of the job before.
+            about: the new record, without "sizes".
+            fill: fills an empty folder, and returns the folder to rename to the place.
         """
         target = self.node.folder / place
         same = last and all(last[name] == about[name] for name in ("state", "source"))
@@ -177,13 +178,13 @@ class Inputs:
         if target.exists() and any(target.iterdir()) and not self.node.last(place):
             raise CacheError(
                 target,
-                "holds files that no job brought, or its record is broken; remove it, or name "
+                "holds files that no job downloaded, or its record is broken; remove it, or name "
                 "another folder",
             )
         stage = target.with_name(f".{target.name}.part")
         both = (stage, stage.with_suffix(CONTENT))
         try:
-            for left in both:  # by a job that was killed
+            for left in both:  # a killed job may have left them
                 shutil.rmtree(left, ignore_errors=True)
             stage.mkdir(parents=True)
             full = fill(stage)
@@ -196,7 +197,10 @@ class Inputs:
 
 
 def data_root(folder: Path) -> Path:
-    """Return the folder with the data: an archive often holds one folder with everything in it."""
+    """Return the folder with the data.
+
+    An archive often holds a single folder, with all data in it: then return that folder.
+    """
     while folder.is_dir():
         entries = _entries(folder)
         if len(entries) != 1 or not entries[0].is_dir():
@@ -206,17 +210,17 @@ def data_root(folder: Path) -> Path:
 
 
 def choose_checkpoint(source: str, names: list[str]) -> str:
-    """Return the weights that a folder stands for: its *_best.ckpt, else its only file of weights.
+    """Return the weights that a folder stands for: its *_best.ckpt, or its only file of weights.
 
     Raises:
-        InputError: there is none, or more than one.
+        InputError: the folder has no such file, or more than one.
     """
     files = _ending(names, WEIGHTS)
     return _only(source, [name for name in files if name.endswith("_best.ckpt")] or files, WEIGHTS)
 
 
 def choose_yaml(source: str, names: list[str]) -> str:
-    """Return the only YAML file of a folder. InputError if there is none, or more than one."""
+    """Return the only YAML file of a folder. InputError if it has none, or more than one."""
     return _only(source, _ending(names, YAMLS), YAMLS)
 
 
@@ -238,7 +242,7 @@ def _only(source: str, names: list[str], types: tuple[str, ...]) -> str:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what a folder holds, without hidden files."""
+    """Return the entries of a folder, without hidden ones."""
     return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 

@@ -1,7 +1,7 @@
-"""A command as a ModelArts job: between the download of its inputs and the upload of its outputs.
+"""Run a command as a ModelArts job: download its inputs, run it, upload its outputs.
 
-The command itself runs on local files as it always does. Values come from the arguments, else from
-environment variables of the same name, else from the YAML file.
+The command itself runs on local files, as outside of a job. The value of a setting comes from the
+arguments, else from an environment variable of the same name, else from the YAML file.
 """
 
 from __future__ import annotations
@@ -33,13 +33,11 @@ CHECKPOINTS = ("trained_ckpt", "pretrained_ckpt")
 
 @dataclass(frozen=True)
 class Command:
-    """A command as a job sees it.
+    """A command that can run as a job.
 
-    Args:
-        main: runs it on a command line.
-        inputs: the settings that name what it reads.
-        output: the setting that names what it writes: a folder, or (file_name) a file.
-        name: the command's, as in 'train'.
+    main: runs it on a command line. inputs: the settings that name its inputs. output: the setting
+    that names its output: a folder, or (file_name) a file. name: the command's name, such as
+    'train'.
     """
 
     main: Callable[[list[str]], None]
@@ -49,7 +47,7 @@ class Command:
 
     @property
     def trains(self) -> bool:
-        """Whether it resumes the run at train_url, and may be one of many processes."""
+        """True for the command that resumes the run at train_url and may have many processes."""
         return self.name == "train"
 
 
@@ -59,7 +57,7 @@ def run(
     """Run a command as a job.
 
     Raises:
-        UserError, RunFailed: the command raises it, or a transfer is impossible.
+        UserError, RunFailed: the command raised it, or a transfer failed.
     """
     console.start_log()
     values, unknown = given_settings(command.name, arguments, environment)
@@ -69,11 +67,11 @@ def run(
         LOG.info("job: %s %s", command.name, console.command_line(arguments))
     if first and unknown:
         LOG.info(
-            "arguments that are no settings of this command, which nothing was done with: %s",
+            "these arguments are no settings of this command and are ignored: %s",
             console.command_line(unknown),
         )
     if not first and not command.trains:
-        LOG.info("this is not the first of the job's processes, and one is enough")
+        LOG.info("this process has nothing to do: the job's first process does all the work")
         return
     Job(command, values, environment, first).run()
 
@@ -83,7 +81,7 @@ class Job:
 
     Args:
         values: settings as text.
-        first: whether it is the process that uploads the outputs.
+        first: True for the process that uploads the outputs.
     """
 
     def __init__(
@@ -110,7 +108,11 @@ class Job:
             )
 
     def run(self) -> None:
-        """Bring the inputs, run the command, upload the outputs."""
+        """Download the inputs, run the command, upload the outputs.
+
+        Raises:
+            UserError, RunFailed: the command raised it, or a transfer failed.
+        """
         url, known = self.settings.train_url, []
         if url:
             with _naming("train_url"):
@@ -150,11 +152,13 @@ class Job:
         if not self.command.trains:
             return True
         if setting == "trained_ckpt":
-            # The job itself must name it: a YAML file may serve all jobs.
+            # Only the job's own value counts: one YAML file may serve several jobs.
             return setting in self.values
-        if setting == "pretrained_ckpt":  # a run that is resumed has it already
+        if setting == "pretrained_ckpt":  # a resumed run contains it already
             return not self.resumes and "trained_ckpt" not in self.values
-        if setting == "label_path":  # as trained_ckpt: DeepGlobe's masks usually lie beside images
+        if setting == "label_path":
+            # DeepGlobe's masks are usually beside the images. A local path in a YAML file may be
+            # meant for evaluation.
             return (
                 setting in self.values
                 or self.settings.data_layout != "deepglobe"
@@ -180,7 +184,7 @@ class Job:
         return list(made["state"])
 
     def _use_output(self) -> None:
-        """Have the command write to the folder of the outputs, and resume the run that is there."""
+        """Let the command write to the folder of the outputs, and resume a run in this folder."""
         setting, log_name = self.command.output, self.settings.log_name
         self.values[setting] = str(self._place_of_output(getattr(self.settings, setting)))
         newest = self.places.out / f"{log_name}{NEWEST}"
@@ -192,16 +196,16 @@ class Job:
             self.settings.train_url,
         )
         self.resumes, self.values["resume"] = True, str(newest)
-        self.values.pop("trained_ckpt", None)  # the run's own weights started from it
+        self.values.pop("trained_ckpt", None)  # only a new run starts from it
         own = newest.with_name(f"{log_name}_config.yaml")
         values = config.read_values(own) if own.exists() else {}
         self.values["pretrained_ckpt"] = values.get("pretrained_ckpt", "")
 
     def _place_of_output(self, value: str) -> Path:
-        """Return where the output that a setting names goes on this machine.
+        """Return the path on this machine for the output that a setting names.
 
         Raises:
-            UserError: it is a URL, or names no file although the command writes a file.
+            UserError: the value is a URL, or names no file although the command writes a file.
         """
         setting = self.command.output
         is_file = setting == "file_name"
@@ -213,13 +217,13 @@ class Job:
         return self.places.of_output(value, is_file)
 
     def _bring(self, setting: str) -> None:
-        """Have a setting name a path on this machine."""
+        """Download or unpack the input that a setting names, and set the setting to its path."""
         value, is_data = getattr(self.settings, setting), setting in DATA_SETS
         choose = choose_checkpoint if setting in CHECKPOINTS else None
         if is_remote(value):
             path = self._fetch(setting, value, setting, choose)
         elif setting == "label_path" and Path(value) == Path("."):
-            path = Path(self.values["data_path"])
+            path = Path(self.values.get("data_path", self.settings.data_path))
         elif is_data and self.settings.data_url and self._means(setting, value, DATA):
             path = self._fetch("data_url", self.settings.data_url, DATA)
             below = self.places.below(value, DATA)
@@ -233,11 +237,11 @@ class Job:
         elif value and (is_data or choose):
             path = self._fetch(setting, value, setting, choose)
         else:
-            return  # empty, or a name that the command itself looks up
+            return  # empty, or a name that the command itself resolves
         self.values[setting] = str(data_root(path) if is_data else path)
 
     def _fetch(self, setting: str, source: str, place: str, choose: Choice | None = None) -> Path:
-        """Return the path on this machine of the source that a setting names."""
+        """Return the path on this machine of a source. Errors name the setting."""
         unpacks = setting == "data_url" or setting in DATA_SETS
         with _naming(setting):
             return self.inputs.path(source, place, unpacks, choose)
@@ -245,7 +249,7 @@ class Job:
     def _means(self, setting: str, value: str, place: str) -> bool:
         """Return whether a setting means the source that data_url or checkpoint_url names.
 
-        It does if its path is in that source's folder, or if nothing is at its path.
+        That is so if its path is in that source's folder, or if nothing is at its path.
         """
         nothing = setting in ("data_path", *CHECKPOINTS) and not (value and Path(value).exists())
         return nothing or self.places.below(value, place) is not None
@@ -266,7 +270,7 @@ class Job:
 
 @contextmanager
 def _naming(setting: str) -> Iterator[None]:
-    """Have the errors of the block name `setting`, or cache_path if that folder is the cause."""
+    """Add the name of `setting` to the errors of the block, or cache_path if it is the cause."""
     with naming(setting):
         try:
             yield
@@ -277,7 +281,7 @@ def _naming(setting: str) -> Iterator[None]:
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Log an error of the block in one line: another error ends the command."""
+    """Log an error of the block in one line, because another error ends the command."""
     try:
         yield
     except (UserError, RunFailed, OSError) as error:

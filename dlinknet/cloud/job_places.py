@@ -1,6 +1,6 @@
 """The folders of a job on this machine.
 
-They lie below cache_path and stand for an input or the output, also if it lies elsewhere:
+Each is a folder of cache_path. Its path stands for an input or the output, wherever the files are:
 
     data                data_url
     checkpoint_path     checkpoint_url
@@ -19,9 +19,8 @@ DATA, CHECKPOINT, TRAIN = "data", "checkpoint_path", "train"
 class JobPlaces:
     """The folders of a job.
 
-    cache: the folder that holds them.
-    default_cache: its usual place. Paths below it mean the same.
-    out: the folder of the outputs.
+    cache: the folder that holds them. default_cache: the default of cache_path; paths below it mean
+    the same as paths below `cache`. out: the folder of the outputs.
     """
 
     cache: Path
@@ -38,10 +37,14 @@ class JobPlaces:
         return None
 
     def of_output(self, value: str, is_file: bool) -> Path:
-        """Return where an output goes.
+        """Return the local path of an output.
 
-        A relative path, or one below 'train', stands for a place at train_url. Any other path
-        stands for train_url itself.
+        A relative path, or a path below 'train', stands for the same path below train_url. Any
+        other path stands for train_url itself.
+
+        Args:
+            value: the path that the user gave.
+            is_file: True if the output is a file, False for a folder.
         """
         path, below = Path(value), self.below(value, TRAIN)
         if below is None and not path.is_absolute():

@@ -1,4 +1,4 @@
-"""Objects in OBS through moxing, which ModelArts has."""
+"""Objects in OBS through moxing, the library of ModelArts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class MoxingStore:
     """A Store through moxing.
 
     Args:
-        file: the module moxing.file. It does not say which failures are final: all are Broken.
+        file: the module moxing.file. Its errors do not say which are final, so all become Broken.
     """
 
     def __init__(self, file: Any):
@@ -38,7 +38,7 @@ class MoxingStore:
 
         def find(name: str) -> Object | None:
             place = join(url, name)
-            if again(lambda: self._ask(self.file.is_directory, place)):  # an empty one
+            if again(lambda: self._ask(self.file.is_directory, place)):  # an empty folder
                 return None
             return Object(again(lambda: self._ask(self.file.get_size, place)))
 
@@ -52,7 +52,7 @@ class MoxingStore:
         self._ask(self.file.copy, url, str(file))
 
     def put(self, file: Path, url: str) -> None:
-        """Make an object of a file."""
+        """Upload a file as an object."""
         self._ask(self.file.copy, str(file), url)
 
     def remove(self, url: str) -> None:
@@ -60,7 +60,7 @@ class MoxingStore:
         self._ask(self.file.remove, url)
 
     def get_folder(self, url: str, folder: Path) -> None:
-        """Bring a folder's files at once."""
+        """Download all files of a folder in one call."""
         self._ask(self.file.copy_parallel, url, str(folder))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Paths that come from outside: they must stay below a folder."""
+"""Check paths from archives and stores: they must stay below a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlinknet.files.places import quoted
 
 
 def is_inside(name: str) -> bool:
-    """Return whether a path with '/' between its parts stays below its start."""
+    """Return whether a path with '/' between its parts stays below the folder it starts from."""
     path = PurePosixPath(name)
     return not (
         path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts
@@ -26,7 +26,7 @@ def need_inside(names: Iterable[str], source: str, remedy: str) -> None:
         remedy: the end of the error's line.
 
     Raises:
-        InputError: a path does.
+        InputError: a path leads out.
     """
     for name in names:
         if not is_inside(name):

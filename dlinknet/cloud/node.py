@@ -1,4 +1,4 @@
-"""Work that one of a machine's processes does, while the others wait for its outcome."""
+"""Let one of a machine's processes do a work, while the others wait for its outcome."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Node:
     use the recorded outcome, also a failure. Later processes do the work again.
 
     Args:
-        folder: the folder that they share. The first work makes it.
+        folder: the folder that they share. `once` makes it.
     """
 
     def __init__(self, folder: Path):
@@ -51,18 +51,18 @@ class Node:
     def once(
         self, place: str, source: str, action: Callable[[Any], Any], fields: Mapping[str, type] = {}
     ) -> Any:
-        """Return the result of `action` in the process that called it.
+        """Return the result of `action`, which one of the processes calls.
 
         Args:
-            place: what is made.
-            source: what it is made of; another source is other work.
-            action: gets the result of the last call for this place, in this run or an earlier one
-                (None if that failed or there was none). Returns something that JSON holds.
+            place: the name of the result.
+            source: the name of the input. Another source is other work.
+            action: receives the result of the last call for this place, in this run or an earlier
+                one; None if there was none or it failed. Returns a value that JSON can hold.
             fields: the keys and types of the dict that `action` returns. A recorded value without
                 them counts as none.
 
         Raises:
-            CacheError: the folder cannot be made, or nobody can write to it.
+            CacheError: the folder cannot be made or written.
             UserError, RunFailed, OSError: `action` raised it, in this process or in another.
         """
         self._make_folder()
@@ -121,12 +121,12 @@ class Node:
                     break
                 if time.monotonic() - told > TELL:
                     told = time.monotonic()
-                    LOG.info("waiting for the process of this machine that brings %s", place)
+                    LOG.info("waiting for the process of this machine that downloads %s", place)
             yield
 
 
 def _has(value: Any, fields: Mapping[str, type]) -> bool:
-    """Return whether a value is a dict with these keys and types; without any, each value is."""
+    """Return whether a value is a dict with these keys and types; True without keys."""
     return not fields or (
         isinstance(value, dict)
         and all(isinstance(value.get(name), kind) for name, kind in fields.items())

@@ -32,12 +32,12 @@ def connect(environment: Mapping[str, str]) -> ObsStore:
         import obs
     except ImportError:
         raise InputError(
-            "neither moxing, which ModelArts has, nor the OBS SDK",
-            "is installed: pip install -r requirements-obs.txt",
+            "neither moxing, the library of ModelArts, nor the OBS SDK",
+            "is installed: pip install esdk-obs-python",
         ) from None
 
     endpoint = next((environment[name] for name in ENDPOINT if environment.get(name)), "")
-    # All three of one account: never a part of each.
+    # All three keys must be of one account.
     access, secret, token = next((names for names in KEYS if environment.get(names[0])), KEYS[0])
     missing = [name for name in (access, secret) if not environment.get(name)]
     missing = missing if endpoint else [ENDPOINT[0], *missing]
@@ -55,7 +55,7 @@ def connect(environment: Mapping[str, str]) -> ObsStore:
         max_retry_count=0,
         timeout=TIMEOUT,
     )
-    if client.context is not None:  # the SDK itself would trust anybody's certificate
+    if client.context is not None:  # the SDK by itself would accept any certificate
         client.context.check_hostname = True
         client.context.load_default_certs()
     return ObsStore(client)
@@ -85,14 +85,14 @@ class ObsStore:
         while True:
             page = again(partial(self._page, bucket, prefix, marker))
             for found in page.contents:
-                if not found.key.endswith("/"):  # which marks a folder
+                if not found.key.endswith("/"):  # such an object marks a folder
                     objects[found.key[len(prefix) :]] = _object(found.size, found.etag)
             if not page.is_truncated:
                 return objects
             marker = page.next_marker or page.contents[-1].key
 
     def _page(self, bucket: str, prefix: str, marker: str | None) -> Any:
-        """Return the part of a list that begins behind `marker`."""
+        """Return the part of a list that begins after `marker`."""
         return self._ask(self.client.listObjects, bucket, prefix=prefix, marker=marker).body
 
     def get(self, url: str, file: Path, size: int) -> None:
@@ -104,7 +104,7 @@ class ObsStore:
             self._ask(self.client.getObject, bucket, key, downloadPath=str(file.absolute()))
 
     def put(self, file: Path, url: str) -> None:
-        """Make an object of a file."""
+        """Upload a file as an object."""
         bucket, key = split(url)
         if file.stat().st_size > PART:
             self._ask(self.client.uploadFile, bucket, key, str(file), PART, 4, True, checkSum=True)
@@ -116,18 +116,18 @@ class ObsStore:
         self._ask(self.client.deleteObject, *split(url))
 
     def get_folder(self, url: str, folder: Path) -> None:
-        """Bring nothing: the SDK is not faster with a whole folder."""
+        """Download nothing: the SDK is not faster with a whole folder."""
 
     @staticmethod
     def _ask(call: Callable[..., Any], *arguments: Any, missing: int = 0, **more: Any) -> Any:
         """Return the SDK's answer; None if its status is `missing`."""
         try:
             answer = call(*arguments, **more)
-        except Exception as error:  # noqa: BLE001  (what sockets, HTTP and XML raise comes through)
+        except Exception as error:  # noqa: BLE001  (errors of sockets, HTTP and XML)
             if isinstance(error, OSError) and (
                 error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT)
             ):
-                raise  # of this machine's own disk
+                raise  # the error is of this machine's own disk
             raise Broken(first_line(error)) from None
         if answer.status < 300:
             return answer
@@ -139,7 +139,7 @@ class ObsStore:
 
 
 def _object(size: Any, etag: Any) -> Object:
-    """Return an object of these headers. An ETag is the MD5 if the object came in one part."""
+    """Return an object with these headers. The ETag of an object of a single part is its MD5."""
     tag = str(etag or "").strip('"').lower()
     is_md5 = len(tag) == 32 and all(digit in "0123456789abcdef" for digit in tag)
     return Object(int(size), tag if is_md5 else "")

@@ -10,10 +10,10 @@ from dlinknet.cloud.store import Store
 
 
 def open_store(environment: Mapping[str, str]) -> Store:
-    """Return OBS as moxing shows it, which is inside ModelArts only, else as the OBS SDK does.
+    """Return OBS through moxing, which only ModelArts has, otherwise through the OBS SDK.
 
     Raises:
-        InputError: neither is installed, or the environment lacks what the SDK requires.
+        InputError: neither is installed, or the environment lacks a variable for the SDK.
     """
     try:
         import moxing

@@ -16,7 +16,7 @@ from dlinknet.errors import InputError, RunFailed, UserError
 
 LOOK = 2.0  # seconds between two looks at the folder
 REST = 60.0  # seconds until the next look after a file could not be sent
-NEWEST = "_last.ckpt"  # goes last: it refers to files that must be there before
+NEWEST = "_last.ckpt"  # uploaded last: it refers to files that must be there before
 # Only needed when a local file is damaged; never uploaded.
 LEFT = ("_previous.ckpt", "_damaged.ckpt")
 STAGE = ".upload"  # beside the outputs: the files of one moment
@@ -24,26 +24,26 @@ State = tuple[int, int, int]  # time of the last change in ns, bytes, inode
 
 
 class Outputs:
-    """The files below a folder, and which of them the store has.
+    """Upload the files below a folder, while a job runs and at its end.
 
-    A look collects the changed files, all of one moment, and uploads them; each appears whole in
-    the store. While the job runs, a file that cannot be uploaded is tried again after a rest. At
-    the end it makes the job fail.
+    A thread looks at the folder every LOOK seconds. It collects the changed files as they are at
+    this moment, and uploads them. Each appears whole in the store. While the job runs, a file that
+    could not be uploaded is tried again after a rest. At the end such a file makes the job fail.
 
     Args:
-        store: where to.
-        folder: the local files. A file keeps its path from here.
+        store: receives the files.
+        folder: the local files. A file keeps its path below this folder.
         url: the folder in the store.
-        whole: whether every file but logs appears whole, by renaming. If not, a file is uploaded
-            once it has stopped changing.
-        known: paths that the store has already, as they are now.
+        whole: True if every file except logs appears whole, by renaming. If False, a file is
+            uploaded after it has stopped changing.
+        known: the paths of files that the store already has in their present state.
     """
 
     def __init__(self, store: Store, folder: Path, url: str, whole: bool, known: list[str]):
         self.store, self.folder, self.url, self.whole = store, folder, url, whole
         self.stage = folder.with_name(STAGE)
         self.sent = {name: state for name, state in self._states().items() if name in known}
-        self.before: dict[str, State] = {}  # at the last look
+        self.before: dict[str, State] = {}  # the states at the last look
         self.busy = threading.Lock()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="outputs", daemon=True)
@@ -53,10 +53,10 @@ class Outputs:
         self.thread.start()
 
     def finish(self) -> None:
-        """Upload the rest.
+        """Stop the thread, and upload all files that the store does not have.
 
         Raises:
-            InputError, RunFailed: that is impossible. The line says where the outputs are.
+            InputError, RunFailed: an upload failed. The line says where the outputs are.
         """
         self.ended.set()
         try:
@@ -68,9 +68,9 @@ class Outputs:
         LOG.info("the outputs are in %s", self.url)
 
     def rescue(self) -> str:
-        """Upload the whole files before a signal ends the job.
+        """Upload all whole files, before a signal ends the job.
 
-        Return where the outputs are, or why they are not there.
+        Return the place of the outputs, or the reason why they are not in the store, in words.
         """
         self.ended.set()
         try:
@@ -87,14 +87,14 @@ class Outputs:
                 rest, told = LOOK, ""
             except (UserError, RunFailed, OSError) as error:
                 if str(error) != told:
-                    LOG.info("%s; it is tried again every %g s", error, REST)
+                    LOG.info("%s; the upload is tried again every %g s", error, REST)
                 rest, told = REST, str(error)
 
     def _send(self, settled: bool) -> None:
         """Upload the changed files.
 
         Args:
-            settled: leave out a file that has changed since the look before.
+            settled: leave out a file that has changed since the last look.
         """
         with self.busy:
             now = self._states()
@@ -103,7 +103,7 @@ class Outputs:
                 for name, state in now.items()
                 if self.sent.get(name) != state and not (settled and self.before.get(name) != state)
             ]
-            # The newest checkpoint is collected first: the files beside it may be newer, not older.
+            # The newest checkpoint is collected first, so no file beside it is older.
             changed.sort(key=lambda name: not name.endswith(NEWEST))
             self.before = now
             try:
@@ -121,7 +121,7 @@ class Outputs:
         (self.stage / name).unlink()
 
     def _take(self, name: str) -> bool:
-        """Keep this moment's content of a file in the stage. Return False if the file has gone."""
+        """Keep the present content of a file in the stage. Return False if the file has gone."""
         copy = self.stage / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -134,9 +134,9 @@ class Outputs:
         return True
 
     def _states(self) -> dict[str, State]:
-        """Return the state of every file that goes to the store.
+        """Return the state of every file for the store.
 
-        Files whose names begin with a dot are the commands' own bookkeeping.
+        Files whose names begin with a dot are left out: they are the commands' own records.
         """
         found = {}
         for file in sorted(self.folder.rglob("*")):

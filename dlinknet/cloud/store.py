@@ -1,4 +1,4 @@
-"""What a store of objects offers, and the URLs of its objects. Nothing here knows of training.
+"""The protocol of a store of objects, and the URLs of its objects.
 
 s3://BUCKET/KEY and obs://BUCKET/KEY are the same. A folder is a common start of keys, up to a '/'.
 """
@@ -19,7 +19,7 @@ Again = Callable[[Callable[[], Any]], Any]
 
 
 class Broken(Exception):
-    """A request that may succeed when it is made again. The text is the cause."""
+    """A request that may succeed if it is repeated. The text is the cause."""
 
 
 class Refused(Exception):
@@ -31,7 +31,7 @@ class Object:
     """A file as its store describes it.
 
     size: bytes.
-    md5: hexadecimal; empty if the store does not say it.
+    md5: hexadecimal; empty if the store does not give it.
     """
 
     size: int
@@ -42,33 +42,33 @@ class Store(Protocol):
     """Files below URLs. Several threads may call each method; each raises Broken or Refused."""
 
     def stat(self, url: str) -> Object | None:
-        """Return the object of this URL; None if there is none. A folder is none."""
+        """Return the object of this URL; None if there is none. A folder is not an object."""
 
     def list(self, url: str, again: Again) -> dict[str, Object]:
-        """Return every object below a folder, by its path from there.
+        """Return every object below a folder, by its path below this folder.
 
         Args:
-            again: makes each request.
+            again: makes each request, and repeats it while it raises Broken.
         """
 
     def get(self, url: str, file: Path, size: int) -> None:
-        """Write an object's `size` bytes to a file. A failure may leave a part of it."""
+        """Write an object's `size` bytes to a file. A failure may leave a part of the file."""
 
     def put(self, file: Path, url: str) -> None:
-        """Make an object of a file."""
+        """Upload a file as an object."""
 
     def remove(self, url: str) -> None:
         """Remove an object."""
 
     def get_folder(self, url: str, folder: Path) -> None:
-        """Bring a folder's files at once if that is faster than one by one.
+        """Download a folder's files in one call, if the store is faster that way.
 
-        It may bring some of them or none; the caller looks.
+        Some files or all may be missing afterwards: the caller must look.
         """
 
 
 def is_remote(path: str) -> bool:
-    """Return whether this is a URL of a store."""
+    """Return whether a path is a URL of a store."""
     return path.startswith(SCHEMES)
 
 

@@ -1,6 +1,6 @@
-"""Files between a store and this machine.
+"""Transfer files between a store and this machine.
 
-A transfer that breaks is tried again. A file counts as transferred if its size and checksum agree.
+A transfer that breaks is repeated. A file counts as transferred if its size and checksum agree.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ PAUSES = (0.5, 1, 2, 4, 8, 16)  # seconds before each further try
 
 
 def persist(url: str, action: Callable[[], T]) -> T:
-    """Call `action` again, after growing pauses, while it raises Broken. Return its result.
+    """Call `action`, and repeat it after growing pauses while it raises Broken. Return its result.
 
     Args:
-        url: what it transfers, for the log and the error's line.
+        url: the URL of the transfer, for the log and the error's line.
 
     Raises:
         InputError: the store refuses the request.
-        RunFailed: the last try was broken too.
+        RunFailed: the last call raised Broken too.
     """
     for pause in (*PAUSES, None):
         try:
@@ -53,7 +53,7 @@ def stat(store: Store, url: str) -> Object | None:
 
 
 def contents(store: Store, url: str) -> dict[str, Object]:
-    """Return every object below a folder, by its path from there.
+    """Return every object below a folder, by its path below this folder.
 
     Raises:
         InputError: a path leads out of the folder.
@@ -63,20 +63,24 @@ def contents(store: Store, url: str) -> dict[str, Object]:
     return found
 
 
-def get_file(store: Store, url: str, what: Object, file: Path) -> None:
-    """Download one object. `file` appears once it is whole."""
+def get_file(store: Store, url: str, expected: Object, file: Path) -> None:
+    """Download one object. `file` appears when it is whole.
+
+    Args:
+        expected: the size and the checksum that the file must have.
+    """
     part = beside(file, "part")
 
     def get() -> None:
-        store.get(url, part, what.size)
-        _compare(_described(part, what), what)
+        store.get(url, part, expected.size)
+        _compare(_described(part, expected), expected)
         os.replace(part, file)
 
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         persist(url, get)
     finally:
-        for left in file.parent.glob(f"{glob.escape(part.name)}*"):  # the SDK has files beside it
+        for left in file.parent.glob(f"{glob.escape(part.name)}*"):  # the SDK adds files
             left.unlink(missing_ok=True)
 
 
@@ -85,12 +89,12 @@ def get_files(store: Store, url: str, objects: dict[str, Object], folder: Path) 
     try:
         store.get_folder(url, folder)
     except (Broken, Refused) as error:
-        LOG.info("%s: %s; bringing its files one by one", url, error)
+        LOG.info("%s: %s; downloading its files one by one", url, error)
 
     def get(name: str) -> None:
-        file, what = folder / name, objects[name]
-        if not file.is_file() or _described(file, what) != what:
-            get_file(store, join(url, name), what, file)
+        file, expected = folder / name, objects[name]
+        if not file.is_file() or _described(file, expected) != expected:
+            get_file(store, join(url, name), expected, file)
 
     with ThreadPoolExecutor(THREADS) as pool:
         jobs = [pool.submit(get, name) for name in objects]
@@ -103,7 +107,7 @@ def get_files(store: Store, url: str, objects: dict[str, Object], folder: Path) 
 
 
 def put_file(store: Store, file: Path, url: str) -> None:
-    """Upload a file, to which nobody writes meanwhile."""
+    """Upload a file, which must not change during the upload."""
     size, md5 = file.stat().st_size, digest(file, "md5")
 
     def put() -> None:
@@ -117,10 +121,13 @@ def put_file(store: Store, file: Path, url: str) -> None:
 
 
 def probe(store: Store, url: str, folder: Path) -> None:
-    """Check that files can be uploaded below a URL, before hours are spent on making them.
+    """Check that files can be uploaded below a URL, before hours of work are spent on them.
 
     Args:
-        folder: a local folder for the small file that is uploaded and removed again.
+        folder: a local folder for a small file, which is uploaded and then removed from both.
+
+    Raises:
+        InputError, RunFailed: an upload is not possible.
     """
     file = folder / f".dlinknet_{os.getpid()}"
     file.write_text("Can this be written?\n", encoding="utf-8")
@@ -142,7 +149,7 @@ def _compare(came: Object, expected: Object) -> None:
 def _described(file: Path, like: Object) -> Object:
     """Return a file as a store would describe it.
 
-    It has a checksum if `like` has one and the sizes are equal.
+    The result has a checksum if `like` has one and the sizes are equal.
     """
     size = file.stat().st_size if file.exists() else 0
     return Object(size, digest(file, "md5") if like.md5 and size == like.size else "")

@@ -1,7 +1,8 @@
-"""D-LinkNet's augmentations, and those of streets.
+"""The augmentations of D-LinkNet, and others for street scenes.
 
-Each is a pure function of an rng; image and mask move together. Images are H x W x 3 uint8 BGR,
-masks H x W uint8. Colour, place, each flip and the quarter turn change with probability 1/2.
+Each is a pure function of a random generator, and moves image and mask together. Images are
+H x W x 3 uint8 BGR, masks H x W uint8. Colour, place, each flip and the quarter turn change with
+probability 1/2 each.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ UPRIGHT = ("street", "mirror")  # levels for scenes with a sky above
 
 
 @dataclass(frozen=True)
-class Amounts:
+class AugmentationLimits:
     """The largest changes of an example.
 
     hue: of OpenCV's 180 steps. saturation, value: of 255. light: maximum factor on the HSV value
@@ -32,28 +33,27 @@ class Amounts:
     aspect: float
 
 
-AERIAL = Amounts(30, 5, 15, 1.0, 0.1, 0.1, 0.1)  # the D-LinkNet authors' code
-# Ours: things come in all distances and are lit by dusk and noon, but trees are green.
-STREET = Amounts(8, 25, 15, 1.8, 0.1, 0.3, 0.1)
+AERIAL = AugmentationLimits(30, 5, 15, 1.0, 0.1, 0.1, 0.1)  # the D-LinkNet authors' code
+# Chosen for this project: objects are at all distances and in all light, but trees stay green.
+STREET = AugmentationLimits(8, 25, 15, 1.8, 0.1, 0.3, 0.1)
 
 
 def hue_saturation_value(
-    rng: np.random.Generator, image: np.ndarray, most: Amounts = AERIAL
+    rng: np.random.Generator, image: np.ndarray, limits: AugmentationLimits = AERIAL
 ) -> np.ndarray:
     """Shift hue, saturation and value of all pixels by one random amount each.
 
-    Hue goes round the circle: OpenCV's ends at 180.
-
-    The value is first multiplied by light ** u, u drawn from -1 to 1.
+    Hue is a circle of 180 steps, as in OpenCV. The value is first multiplied by light ** u, with u
+    drawn from -1 to 1.
     """
     if rng.random() >= 0.5:
         return image
     hue, saturation, value = (
-        int(rng.integers(-limit, limit + 1)) for limit in (most.hue, most.saturation, most.value)
+        int(rng.integers(-most, most + 1)) for most in (limits.hue, limits.saturation, limits.value)
     )
-    # No draw if light stays: one more would change every later draw of the aerial examples, and
-    # with them a run's weights.
-    light = most.light ** rng.uniform(-1, 1) if most.light > 1 else 1.0
+    # Draw nothing if light is off: a further draw would change all later draws of the aerial
+    # examples, and so the weights of a run.
+    light = limits.light ** rng.uniform(-1, 1) if limits.light > 1 else 1.0
     levels = np.arange(256)
     table = np.stack(
         [
@@ -80,23 +80,28 @@ def shift_scale_aspect(
     image: np.ndarray,
     mask: np.ndarray,
     window: Window,
+    *,
     outside: int = 0,
-    most: Amounts = AERIAL,
+    limits: AugmentationLimits = AERIAL,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a window out, moved, scaled and stretched about its centre.
+    """Cut out a window, moved, scaled and stretched about its centre.
 
-    Pixels from outside the image are black, in the mask `outside`. With scale s and aspect a, a
-    pixel at (x, y) from the centre goes to (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy).
-    The image is sampled bilinearly, the mask takes its nearest pixel.
+    With scale s and aspect a, a pixel at (x, y) from the centre moves to
+    (s * sqrt(a) * x + dx, s / sqrt(a) * y + dy). The image is sampled bilinearly, the mask at its
+    nearest pixel. Pixels from outside the image are black.
+
+    Args:
+        outside: the mask's label of such pixels.
+        limits: the largest changes.
     """
     top, left, height, width = window
     if rng.random() >= 0.5:
         cut = np.s_[top : top + height, left : left + width]
         return image[cut], mask[cut]
-    scale = 1 + rng.uniform(-most.scale, most.scale)
-    aspect = 1 + rng.uniform(-most.aspect, most.aspect)
-    dx = round(rng.uniform(-most.shift, most.shift) * width)
-    dy = round(rng.uniform(-most.shift, most.shift) * height)
+    scale = 1 + rng.uniform(-limits.scale, limits.scale)
+    aspect = 1 + rng.uniform(-limits.aspect, limits.aspect)
+    dx = round(rng.uniform(-limits.shift, limits.shift) * width)
+    dy = round(rng.uniform(-limits.shift, limits.shift) * height)
     sx, sy = scale * aspect**0.5, scale / aspect**0.5
     cx, cy = (width - 1) / 2, (height - 1) / 2
     matrix = np.array([[sx, 0, cx + dx - sx * (cx + left)], [0, sy, cy + dy - sy * (cy + top)]])
@@ -139,7 +144,7 @@ def _moved(pixels: np.ndarray, transpose: bool, left_right: bool, top_down: bool
 def mirror(
     rng: np.random.Generator, image: np.ndarray, mask: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Left-right only: streets have a sky above."""
+    """Flip left-right only, because streets have a sky above."""
     if rng.random() >= 0.5:
         return image, mask
     return cv2.flip(image, 1), cv2.flip(mask, 1)
@@ -150,23 +155,25 @@ def augment(
     image: np.ndarray,
     mask: np.ndarray,
     level: str,
+    *,
     crop: tuple[int, int] | None = None,
     outside: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One training example: a random crop (or the whole image), augmented.
+    """Return one training example, (image, mask): a random crop or the whole image, augmented.
 
     Args:
-        level: 'full', 'flips', 'street', 'mirror' or 'none', as the setting `augment` says.
-        crop: its (height, width) in pixels.
+        level: 'full' (place, colours, flips and turns), 'flips' (flips and turns), 'street' (place,
+            colours, light and mirror), 'mirror' or 'none'.
+        crop: its (height, width) in pixels; None for the whole image.
         outside: the mask's label outside the moved image: no road, or a class that does not count.
     """
     height, width = image.shape[:2]
     window = random_window(rng, height, width, crop) if crop else (0, 0, height, width)
     if level in ("full", "street"):
-        # The colours come after the crop: fewer pixels to convert.
-        most = STREET if level == "street" else AERIAL
-        image, mask = shift_scale_aspect(rng, image, mask, window, outside, most)
-        image = hue_saturation_value(rng, image, most)
+        # The colours change after the crop, because fewer pixels are left to convert.
+        limits = STREET if level == "street" else AERIAL
+        image, mask = shift_scale_aspect(rng, image, mask, window, outside=outside, limits=limits)
+        image = hue_saturation_value(rng, image, limits)
     else:
         top, left, height, width = window
         image, mask = (

@@ -1,4 +1,4 @@
-"""Several classes: masks <-> labels by a class table. classes.py shows one."""
+"""Several classes: masks <-> labels by a class table. The top of classes.py shows a table."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MOST_UNKNOWN = 0.5
 class ClassTable(Classes):
     """The classes of a table. A network has a map of logits for each of `known`.
 
-    void: the class of pixels that are of none, or None. counted: void is a class as the others are,
-    the last of `known`.
+    listed: the classes without void. void: the class of pixels that are of no other class, or None.
+    counted: True if void counts as a class like the others, the last of `known`.
     """
 
     listed: tuple[Class, ...]
@@ -51,21 +51,21 @@ class ClassTable(Classes):
         return len(self.listed) if self.counted else IGNORED
 
     def read(self, file: Path) -> np.ndarray:
-        """Return the labels of a mask.
+        """Return the labels of a mask, H x W uint8.
 
-        A grey image is an index mask; a palette image too, unless a program made the palette of the
-        table's colours. Any other image is read by its colours. A colour of no class is void.
+        A grey image is an index mask. So is a palette image, unless a program made its palette from
+        the table's colours. Any other image is read by its colours. A colour of no class is void.
 
         Raises:
-            UserError: the file cannot be read, can be read in two ways, holds a value of no class,
-                or a colour of none and the table has no void.
+            UserError: the file cannot be read, or can be read in two ways. Or it holds a value of
+                no class, or a colour of no class although the table has no void.
         """
         with readable(file):
             values = decode_values(file)
         return self._labels(values, file)[0]
 
     def survey(self, file: Path) -> Marks:
-        """Return what a mask marks, as Classes.survey says."""
+        """Return the marks of a mask, as Classes.survey does."""
         values, alpha = read_with_alpha(file, OpenImage.values)
         labels, unknown = self._labels(values, file)
         return Marks(np.bincount(labels.ravel(), minlength=256), unknown, alpha=alpha)
@@ -84,7 +84,7 @@ class ClassTable(Classes):
         return labels, count
 
     def _refuse_unknown(self, pixel: np.ndarray, file: Path) -> None:
-        """Raise UserError if a pixel of no class must not be void: a value, or any without void."""
+        """Raise UserError if a pixel of no class is a value, or if the table has no void."""
         if pixel.ndim == 0 or not self.void:
             what = f"value {pixel}" if pixel.ndim == 0 else f"colour {tuple(map(int, pixel))}"
             raise UserError(
@@ -92,7 +92,7 @@ class ClassTable(Classes):
             )
 
     def _labelled(self) -> list[tuple[Class, int]]:
-        """Return every class with its label; void too."""
+        """Return every class with its label, also void."""
         return [
             *zip(self.listed, range(len(self.listed))),
             *([(self.void, self.void_label)] if self.void else []),
@@ -112,7 +112,10 @@ class ClassTable(Classes):
         return Coding(values, None if twice else colours, twice)
 
     def palette(self) -> np.ndarray:
-        """Return the colour of each label, 256 x 3 uint8, BGR; of IGNORED void's, else black."""
+        """Return the colour of each label, 256 x 3 uint8, BGR.
+
+        IGNORED has void's colour if void does not count. A label of no class is black.
+        """
         table = np.zeros((256, 3), np.uint8)
         for each, label in self._labelled():
             table[label] = each.colour[::-1]
@@ -155,11 +158,11 @@ class ClassTable(Classes):
             )
 
     def refuse_untrainable(self, marks: Sequence[Marks], folder: str) -> None:
-        """Accept all masks: a class that no pixel has can be meant."""
+        """Accept all masks, because a class without a pixel may be intended."""
 
     def _findings(self, marks: list[Marks]) -> list[str]:
         labels, unknown = total(marks)
-        void = labels[self.void_label] if self.void or labels[self.void_label] else 0
+        void = labels[self.void_label]
         missing = [name for name, count in zip(self.names, labels) if not count]
         lines = []
         if void:
@@ -177,5 +180,5 @@ def _percent(count: int, labels: np.ndarray) -> str:
 
 
 def table_of(classes: Classes) -> ClassTable | None:
-    """Return the table that files hold of classes; None for roads, which need none."""
+    """Return the class table that files hold for classes; None for roads, which need no table."""
     return classes if isinstance(classes, ClassTable) else None

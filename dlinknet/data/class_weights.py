@@ -14,15 +14,15 @@ from dlinknet.data.pairs import Pair
 from dlinknet.errors import InputError
 from dlinknet.files.atomic import write_text
 
-FILE = "class_weights.json"  # in output_path
+FILE = "class_weights.json"
 SMALLEST = 1.02  # ENet's constant: weights are at most 1 / ln(1.02) = 50.5
 
 
 @dataclass(frozen=True)
 class Frequencies:
-    """How many pixels of a training set's masks each class has.
+    """The number of pixels of each class in a training set's masks.
 
-    pixels: of each class, int64. void: pixels that do not count.
+    names: of the classes. pixels: of each class, int64. void: the pixels that do not count.
     """
 
     names: tuple[str, ...]
@@ -36,18 +36,21 @@ class Frequencies:
 
     @property
     def weights(self) -> np.ndarray:
-        """Return 1 / ln(p + 1.02) of each class's share p, float64: ENet's weights, as LinkNet's.
+        """Return 1 / ln(p + 1.02) of each class's share p, float64.
 
-        They are from 1.42 for a class that is everywhere to 50.5 for a class that is nowhere.
+        These are ENet's weights, which LinkNet uses too: from 1.42 for a class that is everywhere
+        to 50.5 for a class that is nowhere.
         """
         return 1 / np.log(self.shares + SMALLEST)
 
 
 def frequencies(pairs: list[Pair], classes: Classes, folder: Path | None = None) -> Frequencies:
-    """Return the frequencies of a training set, from what its masks mark.
+    """Return the frequencies of the classes in a training set.
 
     Args:
-        folder: receives them as class_weights.json, for people (rank 0 alone writes it).
+        pairs: the training set. Masks without marks are read.
+        folder: receives the frequencies as class_weights.json, for people; None for no file. Of
+            several processes, only rank 0 gives it.
 
     Raises:
         InputError: every pixel is void.

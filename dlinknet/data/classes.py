@@ -1,6 +1,6 @@
-"""What the pixels of a data set can be: the contract that Roads (roads.py) and ClassTable fulfil.
+"""The classes of a data set: the contract of Roads (roads.py) and ClassTable (class_table.py).
 
-All that differs between road masks and masks of several classes is behind `Classes`, or is chosen
+All differences between road masks and masks of several classes are behind `Classes`, or are chosen
 by its type in evaluation/judging.py and inference/pictures.py.
 
 A class table is a YAML file:
@@ -54,7 +54,7 @@ class Class:
 
 
 class Classes(ABC):
-    """What the masks of a data set mean.
+    """The meaning of a data set's masks.
 
     Labels are H x W uint8: the place of a class in `known`, or IGNORED.
     """
@@ -86,58 +86,58 @@ class Classes(ABC):
 
     @property
     def outputs(self) -> int:
-        """How many maps of logits a network has for them."""
+        """The number of a network's maps of logits."""
         return len(self.mapped)
 
     @abstractmethod
     def read(self, file: Path) -> np.ndarray:
-        """Return the labels of a mask.
+        """Return the labels of a mask, H x W uint8.
 
         Raises:
-            UserError: the file cannot be read, or its pixels mean nothing.
+            UserError: the file cannot be read, or its pixels have no meaning.
         """
 
     @abstractmethod
     def survey(self, file: Path) -> Marks:
-        """Return what a mask marks, decoded once and as `read` decodes it.
+        """Return the marks of a mask, which is decoded once and as `read` decodes it.
 
         Raises:
-            UserError: what `read` rejects, or the drawing lies in the alpha channel, which is not
+            UserError: `read` rejects the file, or the drawing is in the alpha channel, which is not
                 read.
         """
 
     @abstractmethod
     def written_mask(self, labels: np.ndarray) -> np.ndarray:
-        """Return labels as mask files hold them, H x W uint8."""
+        """Return the pixels of a mask file for labels; both are H x W uint8."""
 
     @abstractmethod
     def refuse_meaningless(self, marks: Mapping[str, Marks], folder: str) -> None:
-        """Check that the masks of a data set together can mean what they are taken for.
+        """Check that the masks of a data set, taken together, can be masks of these classes.
 
         Args:
             marks: by the masks' file names.
             folder: the masks' folder, for the error's line.
 
         Raises:
-            InputError: they cannot.
+            InputError: they cannot be.
         """
 
     @abstractmethod
     def refuse_untrainable(self, marks: Sequence[Marks], folder: str) -> None:
-        """Check that there is something to learn from masks.
+        """Check that a network can learn from these masks.
 
         Args:
             folder: the masks' folder, for the error's line.
 
         Raises:
-            InputError: there is not.
+            InputError: it cannot.
         """
 
     def findings(self, marks: Iterable[Marks], what: str) -> list[str]:
-        """Return lines for the log: what a person should know about these masks.
+        """Return lines for the log on the peculiarities of masks.
 
         Args:
-            what: whose masks they are, as in 'training masks'.
+            what: the name of the masks, such as 'training masks'.
         """
         known = list(marks)
         alpha = sum(each.alpha for each in known)

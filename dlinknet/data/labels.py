@@ -1,6 +1,6 @@
 """A mask's stored values -> labels, by a table.
 
-It decides which of two readings is meant: values or colours, 8 bits or fewer.
+`labels_of` decides between two readings: values or colours, 8 bits or fewer.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ UNKNOWN = 254  # the label of a value or colour that the table does not have
 
 
 class Unclear(Exception):
-    """A mask that can be read in two ways, or in none. The text says why and what to do."""
+    """A mask that can be read in two ways, or in none. The text is the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Coding:
-    """What masks hold for each label.
+    """The values and colours of each label in masks.
 
-    values: 256 uint8, the label of each grey value or index; UNKNOWN where the table has none.
-    colours: 0xRRGGBB -> label; None if one colour stands for two labels, so that colours say
-    nothing.
+    values: 256 uint8, the label of each grey value or index; UNKNOWN if the table does not have it.
+    colours: 0xRRGGBB -> label; None if one colour stands for two labels.
     twice: such a colour, as (red, green, blue).
     """
 
@@ -40,8 +39,8 @@ class Coding:
         """
         if self.colours is None:
             raise Unclear(
-                f"class_table: colour {self.twice} is of two classes; such masks are read by "
-                "values only"
+                f"colour {self.twice} is of two classes of the class table, which therefore "
+                "requires index masks"
             )
         packed = colours.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
         keys = np.array(sorted(self.colours), np.uint32)
@@ -51,7 +50,7 @@ class Coding:
 
 
 def labels_of(mask: Values, coding: Coding) -> np.ndarray:
-    """Return a mask's labels, H x W uint8; UNKNOWN where the table has no such value or colour.
+    """Return a mask's labels, H x W uint8; UNKNOWN for a value or colour that the table lacks.
 
     Raises:
         Unclear: the mask can be read in two ways.
@@ -66,8 +65,11 @@ def labels_of(mask: Values, coding: Coding) -> np.ndarray:
 def _of_palette(pixels: np.ndarray, palette: np.ndarray, coding: Coding) -> np.ndarray:
     """Return the labels of a palette image.
 
-    Its indices count, unless a program made the palette of the table's colours: programs that make
-    PNG files smaller write colour masks as palette images, in which the indices mean nothing.
+    Its indices count, unless a program made the palette from the table's colours. Programs that
+    make PNG files smaller write colour masks as palette images, whose indices have no meaning.
+
+    Raises:
+        Unclear: indices and colours give different labels, and both may be meant.
     """
     used = np.unique(pixels)
     entries = np.zeros((256, 3), np.uint8)
@@ -76,7 +78,7 @@ def _of_palette(pixels: np.ndarray, palette: np.ndarray, coding: Coding) -> np.n
     unlike = by_colour[used] != coding.values[used]
     if not unlike.any() or (by_colour[used] == UNKNOWN).any():
         return coding.values[pixels]
-    # Programs leave no colour in a palette that is not used, but fill it up with black.
+    # Such programs write no unused colour into a palette, except black at its end.
     spare = np.setdiff1d(np.flatnonzero(entries.any(1)), used)
     if (by_colour[spare] == UNKNOWN).any():
         index = used[unlike][0]
@@ -91,8 +93,11 @@ def _of_palette(pixels: np.ndarray, palette: np.ndarray, coding: Coding) -> np.n
 def _of_bits(mask: Values, coding: Coding) -> np.ndarray:
     """Return the label of each of the 256 grey values of a mask with `mask.bits` bits a pixel.
 
-    Fewer than 8 bits come from programs that make files smaller (255 of 0 and 255 became 1) or that
-    count classes (1 is class 1).
+    Two kinds of programs write fewer than 8 bits. Some make files smaller: 0 and 255 become 0 and
+    1. Others number the classes: 1 is class 1.
+
+    Raises:
+        Unclear: both readings give classes, and the classes differ.
     """
     step = 255 // (2**mask.bits - 1)
     if step == 1 or mask.palette is not None:

@@ -1,11 +1,11 @@
-"""Where the images and masks of a data set lie.
+"""The layouts of data sets: the folders and names of images and masks.
 
 deepglobe   ID_sat.jpg beside ID_mask.png (pairs.py): road or not
-camvid      the SegNet tutorial's: train/NAME.png + trainannot/NAME.png; val, test in the same way
+camvid      as in SegNet's tutorial: train/NAME.png + trainannot/NAME.png; val, test in the same way
 cityscapes  leftImg8bit/train/CITY/NAME_leftImg8bit.png and, in the same way,
             gtFine/train/CITY/NAME_gtFine_labelIds.png; val, test
 folder      images and index or colour masks in two folders: NAME.jpg and NAME.png (or NAME_L.png,
-            as CamVid's own)
+            as in CamVid's own download)
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def list_part(layout: str, root: Path, part: str) -> Listed:
         labels = _listed(masks, "*", MASK_TYPES)
     else:
         images, masks = root / "leftImg8bit" / part, root / "gtFine" / part
-        # An ID is an image's whole stem, as predict.py and the C++ program have it.
+        # An ID is an image's whole stem, as for predict.py and the C++ program.
         pictures = _listed(images, "*/*_leftImg8bit", (".png",))
         labels = _listed(masks, "*/*_gtFine_labelIds", (".png",), _id_of_cityscapes)
     return Listed(pictures, labels, (str(images), str(masks)))
@@ -56,20 +56,20 @@ def list_part(layout: str, root: Path, part: str) -> Listed:
 
 def list_images(folder: str) -> dict[str, Path]:
     """Return the images of a folder by ID. InputError if there is none, or two have one ID."""
-    return _listed(Path(folder), "*", IMAGE_TYPES)
+    return _listed(_path_of(folder), "*", IMAGE_TYPES)
 
 
 def list_masks(folder: str, images: dict[str, Path]) -> dict[str, Path]:
     """Return the masks of a folder by the ID of their image. InputError as for `list_images`."""
 
-    def name(mask: Path) -> str:
+    def to_id(mask: Path) -> str:
         return id_of(mask) if id_of(mask) in images else id_of(mask).removesuffix("_L")
 
-    return _listed(Path(folder), "*", MASK_TYPES, name)
+    return _listed(_path_of(folder), "*", MASK_TYPES, to_id)
 
 
 class Finders(NamedTuple):
-    """Who finds the files of two folders by ID.
+    """The functions that find the files of two folders by ID.
 
     images: folder -> images. masks: (folder, images) -> masks.
     """
@@ -89,15 +89,29 @@ def _id_of_cityscapes(mask: Path) -> str:
     return mask.stem.replace("_gtFine_labelIds", "_leftImg8bit")
 
 
-def _listed(
-    folder: Path, pattern: str, types: tuple[str, ...], name: Callable[[Path], str] = id_of
-) -> dict[str, Path]:
-    """Return the files below `folder` whose path without type matches, by ID (from `name`)."""
-    if folder == Path(""):
+def _path_of(folder: str) -> Path:
+    """Return the folder as a path. InputError if the text is empty."""
+    if not folder:
         raise InputError("", "is empty: name a folder")
+    return Path(folder)
+
+
+def _listed(
+    folder: Path, pattern: str, types: tuple[str, ...], to_id: Callable[[Path], str] = id_of
+) -> dict[str, Path]:
+    """Return the files below a folder by ID.
+
+    Args:
+        pattern: of the files' paths below the folder, without the type.
+        types: the endings of the files.
+        to_id: returns the ID of a file.
+
+    Raises:
+        InputError: the folder is missing or holds no such file, or two files have one ID.
+    """
     if not folder.is_dir():
         raise InputError(folder, "", "there is no folder")
-    found = by_id(images_of(folder, folder.glob(f"{pattern}.*"), types=types), folder, name)
+    found = by_id(images_of(folder, folder.glob(f"{pattern}.*"), types=types), folder, to_id)
     if not found:
         raise InputError(folder, f"holds no file {pattern}{types[0]}")
     return found

@@ -30,7 +30,7 @@ from dlinknet.threads import prefetch
 
 @dataclass(frozen=True)
 class Batching:
-    """What a batch of one process is made of.
+    """The choices for the batches of one process.
 
     batch_size: images. crop: (height, width) of the random crops, multiples of 32; None for whole
     images, padded by reflection to one common size. augment: the augmentation, as augment.augment
@@ -54,13 +54,15 @@ class TrainingLoader:
 
     Args:
         pairs: the training set, in the same order in every process.
-        batching: what a batch is made of.
-        classes: what the masks mean.
-        preprocessing: what becomes of the pixels.
-        rank, size: which process this is, and how many train together.
+        batching: the choices for the batches.
+        classes: the classes of the masks.
+        preprocessing: turns pixels into the network's input.
+        rank, size: the number of this process, and of all processes.
 
-    `height` and `width` are those of every batch. `step_images` counts the images of a step in all
-    processes, `small` the images that do not fill a crop.
+    Attributes:
+        height, width: of every batch, in pixels.
+        step_images: the images of a step in all processes.
+        small: the number of images that do not fill a crop.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class TrainingLoader:
         self.workers = min(batching.workers, os.cpu_count() or 1)
         crop = self.crop
         sizes = [preprocessing.size_of(pair.height, pair.width) for pair in pairs]
-        # Their missing part is mirrored, which a crop for larger images would show too much of.
+        # The part that such an image lacks is mirrored, and may be most of a crop.
         self.small = (
             sum(height < crop[0] or width < crop[1] for height, width in sizes) if crop else 0
         )
@@ -115,8 +117,8 @@ class TrainingLoader:
         Raises:
             UserError: a file can no longer be read.
         """
-        # MindSpore's GeneratorDataset would do the same, but it catches SIGTERM, needs a tenth of a
-        # second to start each epoch, and wraps what a worker raises into pages of text.
+        # MindSpore's GeneratorDataset catches SIGTERM, starts each epoch a tenth of a second later,
+        # and wraps a worker's error into pages of text.
         batches = self.order(epoch, start)[:, self.rank]
         for _, arrays in prefetch(
             batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers
@@ -140,8 +142,8 @@ class TrainingLoader:
                 image,
                 mask,
                 self.level,
-                self.crop,
-                self.classes.outside,
+                crop=self.crop,
+                outside=self.classes.outside,
             )
             to_input(image, images[place], self.preprocessing)
             masks[place, 0] = mask
@@ -155,8 +157,8 @@ def refuse_tiny_step(loader: TrainingLoader) -> None:
         # stays a number.
         raise InputError(
             f"a step of 1 x {STRIDE} x {STRIDE}",
-            "gives BatchNorm one value a channel in the last layers, of which there is no "
-            "variance; use larger crops or batches",
+            "gives BatchNorm one value a channel in the last layers, which has no variance; use "
+            "larger crops or batches",
         )
 
 

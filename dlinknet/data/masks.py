@@ -1,4 +1,4 @@
-"""What masks mark, for checks before the first step: masks without meaning are silent faults."""
+"""Survey masks before the first step, because masks without meaning raise no error in training."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Stored = TypeVar("Stored")
 
 @dataclass(frozen=True)
 class Marks:
-    """What one mask marks.
+    """The marks of one mask.
 
-    labels: 256 int64, how many pixels have each label (of roads 0 and 1).
-    unknown: how many pixels have a colour of no class.
+    labels: 256 int64, the number of pixels of each label (of roads 0 and 1).
+    unknown: the number of pixels with a colour of no class.
     largest: the largest grey value, 0 to 255, of a road mask.
-    alpha: the alpha channel is not the same everywhere.
+    alpha: True if the alpha channel is not the same everywhere.
     """
 
     labels: np.ndarray
@@ -33,12 +33,12 @@ class Marks:
 
 
 def read_with_alpha(file: Path, ask: Callable[[OpenImage], Stored]) -> tuple[Stored, bool]:
-    """Return what `ask` reads from a mask, and whether its alpha channel varies.
+    """Return (the result of `ask` for a mask, whether its alpha channel varies).
 
     The file is decoded once.
 
     Raises:
-        UserError: the file cannot be read, or the drawing lies in the alpha channel, which is not
+        UserError: the file cannot be read, or the drawing is in the alpha channel, which is not
             read.
     """
     with readable(file), opened(file) as image:

@@ -1,7 +1,7 @@
-"""The land of drawn scenes: fields, water, woods, trees and shadows. The roads: painting_roads.py.
+"""Paint the land of drawn scenes: fields, water, woods, trees and shadows.
 
 Everything is painted at twice the scene's size; synthetic.py halves it. Sizes are in painted
-pixels, of which one stands for about a quarter of a metre.
+pixels. One painted pixel stands for about a quarter of a metre.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 Rng = np.random.Generator
 
-SUN = (5, 7)  # where shadows fall, in painted pixels per unit of height
+SUN = (5, 7)  # direction (x, y) of shadows, in painted pixels per unit of height
 FIELDS = (
     (62, 108, 92),
     (70, 128, 118),
@@ -28,10 +28,10 @@ FIELDS = (
 
 @dataclass
 class Scene:
-    """What is being painted.
+    """A scene in work.
 
-    picture: side x side x 3 float32, BGR, 0 to 255. road_mask: side x side uint8, 0 and 1. taken:
-    in the same way, where nothing more may stand.
+    picture: side x side x 3 float32, BGR, 0 to 255. road_mask: side x side uint8, 1 for road.
+    taken: side x side uint8, 1 for ground on which nothing more may be painted.
     """
 
     rng: Rng
@@ -52,7 +52,7 @@ class Scene:
 
 
 class Line(NamedTuple):
-    """A road: its points, n x 2 int32 (x, y), its colour, BGR, and half its width in pixels."""
+    """A road: its points, n x 2 int32 (x, y), its colour (BGR) and half its width in pixels."""
 
     points: np.ndarray
     colour: tuple[int, int, int]
@@ -62,7 +62,7 @@ class Line(NamedTuple):
 def noise(rng: Rng, side: int, grain: int, octaves: int = 4) -> np.ndarray:
     """Return smooth noise, side x side float32, mean 0, about -1 to 1.
 
-    It is the sum of random grids, enlarged, each with half the grain of the one before.
+    It is the sum of enlarged random grids. Each has half the grain of the grid before.
     """
     total = np.zeros((side, side), np.float32)
     weight = 1.0
@@ -158,7 +158,12 @@ def curve(rng: Rng, scene: Scene, bend: float, start: np.ndarray | None = None) 
 
 
 def cast_shadow(scene: Scene, mark: np.ndarray, height: float) -> None:
-    """Darken the ground beside what stands on `mark`."""
+    """Darken the ground in the shadow of an object.
+
+    Args:
+        mark: side x side uint8, 1 where the object stands.
+        height: of the object, in units of SUN.
+    """
     shadow = mark.astype(np.float32)
     for step in np.linspace(0.2, 1, 6):
         move = np.array(
@@ -193,9 +198,11 @@ def paint_street_trees(scene: Scene, lines: list[Line]) -> None:
 
 
 def _paint_crowns(scene: Scene, places: np.ndarray, radii: tuple[int, int]) -> None:
-    """Paint tree crowns at n x 2 places (x, y).
+    """Paint tree crowns: first their shadows, then discs that are lighter towards the sun.
 
-    Their shadows come first, then discs, darker below and lighter towards the sun.
+    Args:
+        places: n x 2, (x, y).
+        radii: the smallest and the largest radius of a crown.
     """
     rng, side = scene.rng, scene.side
     sizes = rng.uniform(*radii, len(places))

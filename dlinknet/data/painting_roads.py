@@ -1,4 +1,4 @@
-"""The roads of drawn scenes, and the houses along them. Sizes are as in painting.py."""
+"""Paint the roads of drawn scenes, and the houses along them. Sizes are as in painting.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SURFACES = (
 
 
 def road_network(scene: Scene) -> list[Line]:
-    """Return a main road or two, and side roads that leave them."""
+    """Return one or two main roads, and one to three side roads that begin at another road."""
     rng = scene.rng
     lines: list[Line] = []
     for _ in range(int(rng.integers(1, 3))):
@@ -45,7 +45,7 @@ def road_network(scene: Scene) -> list[Line]:
 def paint_roads(scene: Scene, lines: list[Line]) -> None:
     """Paint verges, then surfaces from the narrowest to the widest.
 
-    They are worn in the wheel tracks; wide ones have lane marks.
+    Surfaces are darker in the wheel tracks. Wide roads have lane marks.
     """
     rng, side = scene.rng, scene.side
     for points, _, half in lines:

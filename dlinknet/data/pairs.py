@@ -23,10 +23,10 @@ from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
 from dlinknet.images.formats import BadImage
 
 MASK_TYPES = (".png", ".tif", ".tiff")
-# Pixels of an image that is checked alone, so that the memory in use stays bounded.
+# Images with more pixels are checked one at a time, so that the memory in use stays bounded.
 LARGE = 2**25
-# The folders of the model zoo's D-LinkNet: images and masks to train on, images to validate on, and
-# their masks.
+# The folders of the model zoo's D-LinkNet: training images and masks, validation images, and their
+# masks.
 LAYOUT = ["train", "valid", "valid_mask"]
 
 Item = TypeVar("Item")
@@ -35,7 +35,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Pair:
-    """One image, its mask, their common size in pixels and what the mask marks."""
+    """One image and its mask.
+
+    height, width: of both, in pixels; 0 if they are not known. marks: the mask's marks; None if the
+    mask was not surveyed.
+    """
 
     id: str
     image: Path
@@ -55,8 +59,8 @@ def read_pairs(image_folder: str, mask_folder: str) -> list[Pair]:
         mask_folder: holds ID_mask.png (or .tif), road where a pixel is at least 128.
 
     Raises:
-        InputError: a folder is missing or without images, or what `match` and
-            Roads.refuse_meaningless reject.
+        InputError: a folder is missing or without images, or `match` or Roads.refuse_meaningless
+            rejects the files.
     """
     images, masks = find_road_images(image_folder), find_masks(mask_folder)
     pairs = match(images, masks, (image_folder, mask_folder), ROADS)
@@ -74,8 +78,8 @@ def match(
 
     Args:
         images, masks: files by ID.
-        folders: where they lie, for the error's line.
-        classes: what the masks mean.
+        folders: of images and masks, for the error's line.
+        classes: the classes of the masks.
 
     Raises:
         InputError: an image has no mask or a mask no image, a file is unreadable, truncated or of
@@ -108,20 +112,20 @@ def match(
 
 
 def marks_of(pairs: list[Pair]) -> list[Marks]:
-    """Return what the masks of checked pairs mark."""
+    """Return the marks of the masks of checked pairs."""
     return [pair.marks for pair in pairs if pair.marks is not None]
 
 
 def marks_by_name(pairs: list[Pair]) -> dict[str, Marks]:
-    """Return what the masks of checked pairs mark, by the masks' file names."""
+    """Return the marks of the masks of checked pairs, by the masks' file names."""
     return {pair.mask.name: pair.marks for pair in pairs if pair.marks is not None}
 
 
 def mask_lines(pairs: list[Pair], classes: Classes, what: str) -> list[str]:
-    """Return lines for the log: what a person should know about the masks of a set.
+    """Return lines for the log on the peculiarities of a set's masks.
 
     Args:
-        what: whose masks they are, as in 'training masks'.
+        what: the name of the masks, such as 'training masks'.
     """
     return classes.findings(marks_of(pairs), what)
 
@@ -129,8 +133,9 @@ def mask_lines(pairs: list[Pair], classes: Classes, what: str) -> list[str]:
 def split_pairs(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
     """Return (training, validation): a repeatable split that holds out round(share * n) pairs.
 
-    At least one is held out. Which ones depends on the seed and the IDs alone, by hash: not on
-    their order, the machine or NumPy's version, and hardly on images added later.
+    A share above 0 holds out at least one pair. Hashes of the seed and the IDs decide which. The
+    order of the pairs, the machine and NumPy's version do not matter, and images added later hardly
+    do.
 
     Raises:
         InputError: nothing would be left to train on.
@@ -150,10 +155,10 @@ def write_split(training: list[Pair], validation: list[Pair], folder: Path, link
 
     Args:
         folder: receives the three folders.
-        link: symbolic links to the files instead of copies.
+        link: True for symbolic links to the files, False for copies.
 
     Raises:
-        UserError: one of the folders is there and not empty.
+        UserError: one of the folders exists and is not empty.
     """
     layout = {
         "train": [path for pair in training for path in (pair.image, pair.mask)],
@@ -211,7 +216,7 @@ def _counted(names: list[str], one: str, many: str) -> str:
 
 
 def _checked(pairs: list[Pair], classes: Classes) -> list[tuple[Pair, str]]:
-    """Return the pairs, in any order, each with its size, its marks and what is wrong with it."""
+    """Return the pairs with size and marks, each with its fault in words or '', in any order."""
     # Decoding releases Python's lock, so threads use every core.
     sized = _in_threads(_sized, pairs)
     small = [(pair, fault) for pair, fault in sized if pair.height * pair.width <= LARGE]
@@ -223,7 +228,7 @@ def _checked(pairs: list[Pair], classes: Classes) -> list[tuple[Pair, str]]:
 
 
 def _sized(pair: Pair) -> tuple[Pair, str]:
-    """Return the pair with its size, and what is wrong with it in words, from the headers alone."""
+    """Return (the pair with its size, its fault in words or ''), from the headers alone."""
     try:
         image, mask = read_header(pair.image), read_header(pair.mask)
     except BadImage as error:
@@ -243,9 +248,9 @@ def _sized(pair: Pair) -> tuple[Pair, str]:
 
 
 def _check(pair: Pair, fault: str, classes: Classes) -> tuple[Pair, str]:
-    """Return the pair with what its mask marks, and what is wrong with it.
+    """Return (the pair with its mask's marks, its fault in words or '').
 
-    Its files are decoded as training will decode them, unless a fault is known already.
+    The files are decoded as in training, unless `fault` names a fault already.
     """
     if fault:
         return pair, fault

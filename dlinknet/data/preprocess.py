@@ -1,4 +1,4 @@
-"""Pixels <-> network input. The only home of the constants that turn one into the other."""
+"""Pixels -> network input. The only place with the constants of this step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INPUT = {"layout": "NCHW", "channels": "BGR", "type": "float32"}
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is made of an image: (it is resized, and) each value becomes x / 255 * scale + shift.
+    """Turn an image into input: resize it if asked for, then x / 255 * scale + shift.
 
     scale: of all channels. shift: of blue, green and red. resize: the (height, width) in pixels to
     which images are resized first; None leaves them as they are.
@@ -37,22 +37,22 @@ class Preprocessing:
 
     @property
     def is_supported(self) -> bool:
-        """Whether it is one of the setting's choices, which alone are trained with."""
+        """True for one of CHOICES with any `resize`. Networks are trained with no other."""
         return replace(self, resize=None) in CHOICES.values()
 
     def table(self) -> np.ndarray:
-        """Return what each of the 256 values becomes, 3 x 256 float32, rounded from float64."""
+        """Return the input for each of the 256 values, 3 x 256 float32, rounded from float64."""
         return (np.arange(256) / 255 * self.scale + np.array(self.shift)[:, None]).astype(
             np.float32
         )
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
-        """Return the (height, width) in which the network sees an image of this size."""
+        """Return the (height, width) in which the network receives an image of this size."""
         return self.resize or (height, width)
 
 
 DLINKNET = Preprocessing(3.2, (-1.6, -1.6, -1.6))  # from -1.6 (black) to 1.6 (white)
-# The setting `preprocessing`. ImageNet's means are 0.485 of red, 0.456 of green, 0.406 of blue.
+# By name, as in settings. ImageNet's means are 0.485 of red, 0.456 of green, 0.406 of blue.
 CHOICES = {"dlinknet": DLINKNET, "imagenet_mean": Preprocessing(1.0, (-0.406, -0.456, -0.485))}
 
 
@@ -62,9 +62,10 @@ def to_input(
     """Return 3 x H x W float32 of H x W x 3 uint8 BGR: each value is x / 255 * scale + shift.
 
     Args:
-        out: receives the values.
+        out: receives the values if it is given.
+        preprocessing: scale and shift. `resize` is not applied.
     """
-    # A table gives every pixel the value that float64 arithmetic would, at the price of a look-up.
+    # A look-up in a table gives the same values as float64 arithmetic, but faster.
     planes = np.empty((3, *image.shape[:2]), np.float32) if out is None else out
     for plane, channel, values in zip(planes, cv2.split(image), _table(preprocessing)):
         cv2.LUT(channel, values, dst=plane)
@@ -79,14 +80,17 @@ def _table(preprocessing: Preprocessing) -> np.ndarray:
 def resized(pixels: np.ndarray, size: tuple[int, int], labels: bool = False) -> np.ndarray:
     """Return H x W (x 3) uint8 at another (height, width).
 
-    A smaller image has the means of the pixels that each of its pixels covers, a larger one
-    bilinear values. Labels are those of the nearest pixel.
+    A pixel of a smaller image is the mean of the pixels that it covers. A larger image is
+    interpolated bilinearly. Labels are those of the nearest pixel.
+
+    Args:
+        labels: True if the pixels are labels.
     """
     if pixels.shape[:2] == size:
         return pixels
     smaller = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
     # INTER_NEAREST chooses the pixel to the upper left of the centre, which shifts labels against
-    # their image. (At exact halves the centre lies between two pixels, and one must be chosen.)
+    # their image.
     kind = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(pixels, size[::-1], interpolation=kind)
 

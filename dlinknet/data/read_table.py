@@ -1,4 +1,4 @@
-"""Class tables from YAML files and checkpoints."""
+"""Read class tables from YAML files and checkpoints."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def read_table(file: Path, count_void: bool) -> ClassTable:
     """Return the table in a YAML file.
 
     Args:
-        count_void: void is a class as the others are.
+        count_void: True if void counts as a class like the others.
 
     Raises:
-        InputError: the file cannot be read, or is no table.
+        InputError: the file cannot be read, or is no class table.
     """
     try:
         documents = read_yaml(file)
@@ -40,7 +40,7 @@ def parse_classes(values: Any) -> ClassTable:
     """Return the table that ClassTable.to_dict or a YAML file describes.
 
     Raises:
-        ValueError: the values are no table; the text says what is wrong, in a short line.
+        ValueError: the values are no table. The text is the fault, in a short line.
     """
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         raise ValueError("it needs a list of classes")
@@ -56,13 +56,13 @@ def parse_classes(values: Any) -> ClassTable:
         counted,
     )
     every = [*found.listed, *([found.void] if found.void else [])]
-    # A figure's name has '_' for a space.
+    # Names of figures have '_' for a space, so 'a b' and 'a_b' would be equal there.
     names: list[Any] = [each.name.replace(" ", "_") for each in every]
     values_of_all: list[Any] = [value for each in every for value in each.values]
     for what, things in (("name", names), ("value", values_of_all)):
         twice = next((thing for thing in things if things.count(thing) > 1), None)
         if twice is not None:
-            raise ValueError(f"{what} {shown(twice)} stands there twice")
+            raise ValueError(f"the {what} {shown(twice)} is there twice")
     return found
 
 

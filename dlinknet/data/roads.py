@@ -1,4 +1,4 @@
-"""Road masks: grey, road from 128 on."""
+"""Road masks: a grey value of at least 128 is road."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Roads(Classes):
     outside = 0
 
     def read(self, file: Path) -> np.ndarray:
-        """Return the labels of a mask: 1 for pixels of at least 128, else 0.
+        """Return the labels of a mask, H x W uint8: 1 for pixels of at least 128, else 0.
 
         Raises:
             UserError: the file cannot be decoded.
@@ -35,7 +35,7 @@ class Roads(Classes):
             return (decode_grey(file) >= ROAD_MINIMUM).astype(np.uint8)
 
     def survey(self, file: Path) -> Marks:
-        """Return what a mask marks, as Classes.survey says."""
+        """Return the marks of a mask, as Classes.survey does."""
         grey, alpha = read_with_alpha(file, OpenImage.grey)
         labels = np.zeros(256, np.int64)
         labels[1] = (grey >= ROAD_MINIMUM).sum()
@@ -47,7 +47,10 @@ class Roads(Classes):
         return labels * 255
 
     def refuse_meaningless(self, marks: Mapping[str, Marks], folder: str) -> None:
-        """Raise InputError if masks hold 0 and 1 only, or no value of road; see Classes."""
+        """Raise InputError if a mask holds 0 and 1 only, or if no mask marks road; see Classes.
+
+        Masks that are all black pass.
+        """
         faint = any(0 < each.largest < ROAD_MINIMUM for each in marks.values())
         ones = [name for name, each in marks.items() if each.largest == 1]
         most = max((each.largest for each in marks.values()), default=0)

@@ -1,7 +1,7 @@
 """Draw aerial scenes with their road masks: fields, woods, houses, water, many kinds of road.
 
-They serve the quick start and the tests. Each scene is a pure function of a random generator. It is
-painted at twice its size and then halved, which gives edges the softness of a photograph. One pixel
+The quick start and the tests use them. Each scene is a pure function of a random generator. It is
+painted at twice its size and then halved, which makes edges as soft as in a photograph. One pixel
 stands for about half a metre.
 """
 
@@ -36,7 +36,11 @@ def draw_scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndar
 def draw_pairs(numbers: range, image_folder: Path, mask_folder: Path, size: int, seed: int) -> None:
     """Draw scenes into two folders (which may be one): sceneNNN_sat.jpg and sceneNNN_mask.png.
 
-    Scene N is a function of (seed, N), whatever else is drawn.
+    Scene N is a function of (seed, N), and of no other scene.
+
+    Args:
+        numbers: N of each scene.
+        size: its height and width in pixels.
     """
 
     def draw(number: int) -> None:

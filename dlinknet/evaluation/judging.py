@@ -1,4 +1,4 @@
-"""What is counted, named, printed and drawn of a prediction: of roads, or of several classes.
+"""Judges: the figures, lines and pictures of an evaluation, for roads and for several classes.
 
 `judge_of` chooses between the two.
 """
@@ -30,7 +30,7 @@ Kind = TypeVar("Kind", bound=Classes)
 
 
 class Judge(ABC, Generic[Kind]):
-    """What evaluation says of predictions of one kind of classes.
+    """Judge predictions of one kind of classes.
 
     main_figures: the names of the figures that people follow. The first says which epoch was the
     best.
@@ -51,15 +51,20 @@ class Judge(ABC, Generic[Kind]):
 
     @abstractmethod
     def image_counts(self, counts: np.ndarray) -> dict[str, int]:
-        """Return the counts of pixels that stand beside the figures of one image."""
+        """Return the counts of pixels that images.csv holds beside the figures of one image."""
 
     @abstractmethod
     def about(self) -> dict[str, Any]:
-        """Return what figures.json says of the classes."""
+        """Return the entries of figures.json that describe the classes."""
 
     @abstractmethod
     def heading(self, images: int, threshold: float) -> str:
-        """Return the line above the figures of so many images."""
+        """Return the line above the figures of a set.
+
+        Args:
+            images: the number of images.
+            threshold: probability above which a pixel is road.
+        """
 
     @abstractmethod
     def lines(self, tally: Tally) -> list[str]:
@@ -67,7 +72,7 @@ class Judge(ABC, Generic[Kind]):
 
     @abstractmethod
     def reference_lines(self, tally: Tally) -> list[str]:
-        """Return the figures as the model zoo's D-LinkNet prints them; none if it has none."""
+        """Return the figures in the form of the model zoo's D-LinkNet, or [] if it has none."""
 
     @abstractmethod
     def picture(self, scored: Scored) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ DICE_UNIT = 1 << 30
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int = 2) -> np.ndarray:
     """Return the counts of pixels, K x K int64, [truth, prediction].
 
-    Pixels whose truth is a label beyond K (data.classes.IGNORED) are left out.
+    Pixels whose truth is K or more, as data.classes.IGNORED is, are left out.
 
     Args:
         truth, prediction: H x W labels from 0 to K - 1. Of roads 0 is the background, 1 the road.
@@ -39,7 +40,7 @@ def figures(counts: np.ndarray) -> dict[str, float]:
     NaN stands for a figure of 0 / 0 (no road in truth and prediction).
 
     road_iou        TP / (TP + FP + FN), road being positive
-    background_iou  TN / (TN + FP + FN); what the reference printed as its IoU
+    background_iou  TN / (TN + FP + FN); the model zoo's D-LinkNet prints this as its IoU
     mean_iou        the mean of the two
     precision       TP / (TP + FP)
     recall          TP / (TP + FN)
@@ -49,7 +50,7 @@ def figures(counts: np.ndarray) -> dict[str, float]:
     """
     (tn, fp), (fn, tp) = counts.astype(float)
     road, background = _ratio(tp, tp + fp + fn), _ratio(tn, tn + fp + fn)
-    recalls = [r for r in (_ratio(tp, tp + fn), _ratio(tn, tn + fp)) if r == r]
+    recalls = [_ratio(tp, tp + fn), _ratio(tn, tn + fp)]
     return {
         "road_iou": road,
         "background_iou": background,
@@ -58,16 +59,16 @@ def figures(counts: np.ndarray) -> dict[str, float]:
         "recall": _ratio(tp, tp + fn),
         "f1": _ratio(2 * tp, 2 * tp + fp + fn),
         "acc": _ratio(tp + tn, counts.sum()),
-        "acc_cls": _ratio(sum(recalls), len(recalls)),
+        "acc_cls": _mean(recalls),
     }
 
 
 @dataclass
 class Tally:
-    """What is counted over a data set.
+    """The counts of a data set.
 
     counts: K x K int64, [truth, prediction]. dice: the sum of the images' Dice in units of
-    1 / DICE_UNIT. images: of how many.
+    1 / DICE_UNIT. images: the number of images in that sum.
     """
 
     counts: np.ndarray
@@ -76,14 +77,14 @@ class Tally:
 
     @classmethod
     def of(cls, classes: Classes) -> Tally:
-        """Return a tally of nothing yet, of a set with these classes."""
+        """Return an empty tally for a set with these classes."""
         return cls(np.zeros((len(classes.known),) * 2, np.int64))
 
     def add(self, counts: np.ndarray) -> None:
-        """Count one image in; an image without a pixel that counts has no Dice."""
+        """Add the counts of one image. An image without a pixel that counts has no Dice."""
         self.counts = self.counts + counts
         own = image_dice(counts)
-        if own == own:
+        if not math.isnan(own):
             self.dice, self.images = self.dice + round(own * DICE_UNIT), self.images + 1
 
     def figures(self, names: tuple[str, ...]) -> dict[str, float]:
@@ -139,7 +140,7 @@ def _sums(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _mean(values: list[float]) -> float:
     """Return the mean of the values that are defined."""
-    defined = [value for value in values if value == value]
+    defined = [value for value in values if not math.isnan(value)]
     return float(_ratio(sum(defined), len(defined)))
 
 

@@ -21,8 +21,8 @@ CAPTION = 26  # height in pixels of the strip below a picture of roads
 def class_picture(scored: Scored, classes: ClassTable) -> np.ndarray:
     """Return image, truth and prediction side by side above a legend: uint8 BGR, about 3W wide.
 
-    Pixels whose truth does not count have void's colour in the truth, and in the prediction that of
-    their predicted class.
+    A pixel whose truth does not count has void's colour in the truth. In the prediction it has the
+    colour of its predicted class.
     """
     palette = classes.palette()
     gap = np.full((len(scored.image), GAP, 3), 255, np.uint8)
@@ -31,12 +31,13 @@ def class_picture(scored: Scored, classes: ClassTable) -> np.ndarray:
 
 
 def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> None:
-    """Write the confusion matrix as PNG: each row, a true class, in per cent of its pixels.
+    """Write the confusion matrix as PNG. A row is a true class, in per cent of its pixels.
 
-    A line in the log says so if matplotlib is missing.
+    If matplotlib is missing, write a line to the log instead.
 
     Args:
         counts: K x K, as metrics.confusion returns them.
+        names: of the K classes.
     """
     try:
         from matplotlib.figure import Figure
@@ -47,12 +48,13 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: Path) -> No
         )
         return
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    words = [name.replace("$", r"\$") for name in names]  # matplotlib would read $x$ as a formula
     side = 2.5 + 0.45 * len(names)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set_xticks(range(len(names)), names, rotation=90)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), words, rotation=90)
+    axes.set_yticks(range(len(names)), words)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("per cent of the true class's pixels", fontsize=9)

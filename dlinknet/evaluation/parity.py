@@ -26,17 +26,16 @@ from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.inference.tiles import Tiling
 from dlinknet.threads import prefetch
 
-# An engine, or a folder of ID_sat.bin that another program has computed.
+# An engine, or a folder with the results ID_sat.bin of another program.
 Model = Union[Engine, Path]
 
 
 @dataclass
 class Compared:
-    """One model over a set: its tally, and its distance from the first model.
+    """One model over a set: its tally, and its difference from the first model.
 
-    difference: the largest, in probability, of any pixel. changed: how many of `pixels`, void or
-    not, are of another class than the first model says (of roads: road in one and not in the
-    other).
+    difference: the largest difference in probability at any pixel. pixels: the pixels of all
+    images, void or not. changed: the pixels with another label than the first model's.
     """
 
     name: str
@@ -54,10 +53,10 @@ class Compared:
     def add(
         self, found: np.ndarray, first: np.ndarray, truth: np.ndarray, threshold: float
     ) -> None:
-        """Count one image in.
+        """Add one image.
 
         Args:
-            found, first: the probabilities of this model and of the first.
+            found, first: the probabilities of this model and of the first, H x W or C x H x W.
             truth: H x W labels.
             threshold: a pixel is road if its probability is above this.
         """
@@ -76,7 +75,8 @@ class Compared:
     def row(self) -> dict[str, Any]:
         """Return the row as JSON holds it.
 
-        Undefined figures are null. So is the difference of a model that gives NaN or infinity.
+        Undefined figures are null. So is the difference of a model with NaN or infinite
+        probabilities.
         """
         values = {"largest_difference": self.difference, **self.figures()}
         return {
@@ -91,7 +91,7 @@ def shared_size(models: dict[str, Model]) -> tuple[int, int] | None:
     """Return the (height, width) of the engines that accept one size only; None if all accept any.
 
     Raises:
-        InputError: the models need different input sizes, so that they would see different images.
+        InputError: the models require different input sizes, and so would see different images.
     """
     sizes = {
         name: model.size
@@ -118,15 +118,17 @@ def compare(
 ) -> list[Compared]:
     """Run all models over all images, and compare each with the first.
 
-    All see the same pixels: if one accepts one size only, all get images padded to it, or tiles of
-    it.
+    All models see the same pixels. If a model accepts one size only, all models receive tiles of
+    this size, or smaller images padded to it.
 
     Args:
-        classes: what masks and models know.
+        models: by name. The order of the result is the same.
+        threshold: a pixel is road if its probability is above this.
+        classes: the classes of the masks and the models.
 
     Raises:
-        InputError: the models need different input sizes, a result folder lacks an image's file, or
-            the model that produced it is not listed.
+        InputError: the models require different input sizes, a result folder lacks an image's file,
+            or the model that produced it is not listed.
     """
     answers = _answers(pairs, models, tiling, classes.outputs)
     rows = [Compared(name, judge_of(classes), Tally.of(classes)) for name in models]
@@ -148,7 +150,7 @@ Answer = Callable[[Pair, np.ndarray], np.ndarray]  # an image -> its probabiliti
 def _answers(
     pairs: Sequence[Pair], models: dict[str, Model], tiling: Tiling, outputs: int
 ) -> dict[str, Answer]:
-    """Return how each model, by name, gives the probabilities of an image.
+    """Return, by name, the function that gives each model's probabilities of an image.
 
     Raises:
         InputError: as `compare`.
@@ -158,8 +160,8 @@ def _answers(
     if folders and (len(tiling.views) > 1 or size is None):
         raise InputError(
             "a folder of results",
-            "was computed in one view, with a model of one size: name that export beside it, and "
-            "leave --tta away",
+            "was computed in one view, with a model of one size: compare it beside that export, "
+            "without test-time augmentation",
         )
     predictors = {
         name: Predictor(model, tiling, size)

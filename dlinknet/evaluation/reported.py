@@ -1,4 +1,4 @@
-"""What a report says of roads, and what of several classes. `reported_of` chooses."""
+"""The words and figures of a report, for roads and for several classes. `reported_of` chooses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Row = dict[str, str]  # of images.csv: column -> cell
 
 
 class Reported(ABC):
-    """What a report says of a run.
+    """The words and figures of a report on one run.
 
     main_figures: the figures that people follow; the first ranks the images. counts: the columns of
     images.csv that hold whole numbers. iou: the name of the first figure. shown: which images are
@@ -31,7 +31,7 @@ class Reported(ABC):
 
     @abstractmethod
     def unranked(self, rows: list[Row]) -> str:
-        """Return a paragraph on the images that are not ranked, of which there are some, or ''."""
+        """Return a paragraph on images that are not ranked, at least one; '' for no paragraph."""
 
 
 class RoadReported(Reported):
@@ -71,5 +71,5 @@ class ClassReported(Reported):
 
 
 def reported_of(figures: dict[str, Any]) -> Reported:
-    """Return what a report says of a run with these figures in figures.json."""
+    """Return the words and figures for a run with these figures in figures.json."""
     return RoadReported() if "road_iou" in figures else ClassReported()

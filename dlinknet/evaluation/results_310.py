@@ -1,6 +1,6 @@
-"""Probabilities as the Ascend 310 program leaves them. Pure NumPy.
+"""Probabilities as the Ascend 310 program writes them. Pure NumPy.
 
-ID_sat.bin is float32, row by row, of the image's own size; several classes stand one map after the
+ID_sat.bin is float32, row by row, of the image's own size. Of several classes, one map follows the
 other.
 """
 
@@ -22,10 +22,11 @@ def read_binary(file: Path, height: int, width: int, maps: int = 1) -> np.ndarra
     Those of several classes are maps x height x width.
 
     Args:
-        maps: how many there are, one after the other.
+        maps: the number of maps in the file.
 
     Raises:
-        UserError: it is missing, of another size, or holds what is no probability.
+        InputError: the file is missing, has another size, or holds values that are no
+            probabilities.
     """
     try:
         size = file.stat().st_size  # compared first: a file of another size may not fit in memory

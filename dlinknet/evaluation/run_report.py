@@ -1,4 +1,4 @@
-"""A report on one run: what was trained, figures by epoch, curves, the best and worst images."""
+"""A report on one run: data, figures by epoch, curves, the best and the worst images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ WIDTH = 1200  # of the pictures, in pixels
 def write_report(run: Run, folder: Path) -> None:
     """Write report.md and its pictures into `folder`.
 
-    Pictures are curves.png, those of the whole set, and best.jpg and worst.jpg if there are images
-    to rank.
+    The pictures are curves.png, the pictures of the whole set, and best.jpg and worst.jpg if there
+    are images to rank.
     """
     there = [row for row in run.images if run.kind.is_ranked(row)]
     ranked = sorted(there, key=lambda row: -float(row[run.main]))
@@ -53,7 +53,7 @@ def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
         [
             cv2.resize(
                 picture,
-                (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])),
+                (WIDTH, max(1, round(picture.shape[0] * WIDTH / picture.shape[1]))),
                 interpolation=cv2.INTER_AREA,
             )
             for picture in pictures
@@ -88,8 +88,8 @@ def _validation(run: Run) -> list[str]:
     best = max(rows, key=lambda row: (float(row[main] or -1), int(row["epoch"])))
     return [
         f"{run.kind.iou} in validation: **{_shown(rows[-1][main])} in the last epoch** "
-        f"({rows[-1]['epoch']}), which no choice by validation made better; {_shown(best[main])} "
-        f"in the best ({best['epoch']})."
+        f"({rows[-1]['epoch']}), {_shown(best[main])} in the best ({best['epoch']}). Validation "
+        "chose the best epoch, so its figure may be too high for other images."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The tables that train.py and eval.py left of a run, checked."""
+"""The tables that train.py and eval.py wrote for a run, checked."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dlinknet.files.texts import BadText, read_json
 
 @dataclass(frozen=True)
 class Run:
-    """What train.py and eval.py left.
+    """The results of one run and of its evaluation.
 
-    rows: the table of epochs. heading, course: what was trained, and how, in words. split: the IDs
-    of both parts. figures: eval.py's, of the whole set; None for an undefined figure. images:
-    eval.py's figures by image. overlays: the folder of its pictures. kind: what a report says of
-    them.
+    rows: the table of epochs. heading, course: in words, the network with its data, and the
+    training. split: the IDs of both parts. curves: the picture of the curves. figures: eval.py's
+    figures of the whole set; None for an undefined figure. images: eval.py's figures by image.
+    overlays: the folder of eval.py's pictures. kind: the words and figures of the report.
     """
 
     rows: list[Row]
@@ -49,29 +49,31 @@ def read_run(trained: Path, log_name: str, scored: Path, heading: str, course: s
     """Read the tables of a run and of its evaluation.
 
     Args:
-        trained: the run's folder. log_name: its name. scored: the folder of its evaluation.
+        trained: the run's folder.
+        log_name: the run's name.
+        scored: the folder of its evaluation.
         heading, course: as Run holds them.
 
     Raises:
-        InputError: one of them is missing or damaged.
+        InputError: a table is missing or damaged.
     """
     try:
         figures = _figures(scored / "figures.json")
         kind = reported_of(figures)
         return Run(
-            _table(trained / f"{log_name}_epochs.csv", ("seconds",), ("epoch",)),
+            _table(trained / f"{log_name}_epochs.csv", filled=("seconds",), whole=("epoch",)),
             heading,
             course,
             _split(trained / f"{log_name}_split.json"),
             trained / f"{log_name}_curves.png",
             figures,
-            _table(scored / "images.csv", (kind.main_figures[0],), kind.counts),
+            _table(scored / "images.csv", ("id", kind.main_figures[0]), whole=kind.counts),
             scored / "overlays",
             kind,
         )
     except OSError as error:
         raise InputError(
-            error.filename, "is missing: train.py and eval.py write what a report is made of"
+            error.filename, "is missing: train.py and eval.py write the files of a report"
         ) from None
     except (BadText, BadFields, ValueError, csv.Error) as error:
         raise InputError(
@@ -102,26 +104,32 @@ def _split(file: Path) -> dict[str, list[str]]:
     return {part: fields.texts(part) for part in ("train", "valid")}
 
 
-def _table(file: Path, needed: tuple[str, ...], whole: tuple[str, ...]) -> list[Row]:
+def _table(
+    file: Path,
+    needed: tuple[str, ...] = (),
+    *,
+    filled: tuple[str, ...] = (),
+    whole: tuple[str, ...] = (),
+) -> list[Row]:
     """Return the rows of a table of numbers; an empty cell is an undefined figure.
 
     Args:
-        needed, whole: columns that must be there; those of `whole` have whole numbers in each row.
+        needed, filled, whole: columns that must be there. In each row, those of `filled` hold a
+            number, and those of `whole` a whole number.
 
     Raises:
-        BadText: one of them is missing, a row has another number of cells, or a cell holds no
-            finite number.
+        BadText: a column or every row is missing, a row has another number of cells, or a cell
+            holds something else.
     """
+    named = (*needed, *filled, *whole)
     with open(file, newline="", encoding="utf-8") as text:
         rows = list(csv.DictReader(text))
-    if not rows or not {*needed, *whole} <= rows[0].keys():
-        raise BadText(
-            f"{file.name} lacks a row or one of the columns {', '.join((*needed, *whole))}"
-        )
+    if not rows or not {*named} <= rows[0].keys():
+        raise BadText(f"{file.name} lacks a row or one of the columns {', '.join(named)}")
     for number, row in enumerate(rows, 2):
         for name, value in row.items():
             fits = isinstance(value, str) and (
-                name == "id" or not value or math.isfinite(float(value))
+                name == "id" or (not value and name not in filled) or math.isfinite(float(value))
             )
             if name is None or not fits or (name in whole and not value.isdigit()):
                 raise BadText(f"{file.name}, line {number}: {shown(name)} is {shown(value)}")

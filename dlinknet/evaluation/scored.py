@@ -13,8 +13,8 @@ from dlinknet.data.pairs import Pair
 class Scored:
     """One image with its truth and prediction.
 
-    image: H x W x 3 uint8 BGR. truth, prediction: H x W uint8 labels (of roads 0 and 1). counts: as
-    metrics.confusion returns them.
+    image: H x W x 3 uint8 BGR. truth, prediction: H x W uint8 labels (of roads 0 and 1). counts:
+    K x K int64, as metrics.confusion returns them.
     """
 
     pair: Pair

@@ -1,4 +1,4 @@
-"""Predict the images of a labelled set one by one and count what is right."""
+"""Predict the images of a labelled set one by one, and compare them with their masks."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def score(
 ) -> Iterator[Scored]:
     """Yield every pair with its prediction.
 
-    Images share few padded sizes, so that few graphs are compiled; the next images are read while
-    one is computed.
+    Images are padded to few sizes, so that few graphs are compiled. While one
+    image is computed, a thread reads the next two.
 
     Args:
         threshold: a pixel is road if its probability is above this. Of several classes the most
             probable is predicted.
         title: the name of the progress bar.
-        among: the set that `pairs` are a part of, whose sizes decide what each is padded to.
-        classes: what the masks mean.
+        among: the whole set, of which `pairs` are a part. Its sizes decide to which size an image
+            is padded.
+        classes: the classes of the masks.
     """
     canvases = predictor.canvases((pair.height, pair.width) for pair in among or pairs)
     with Progress(len(pairs), title) as progress:
@@ -64,7 +65,11 @@ def score_all(
 ) -> dict[str, float]:
     """Return the figures of a whole set, as the judge of its classes names them.
 
-    Several processes share the work, and all get the figures. The arguments are as for `score`.
+    Several processes share the work, and all receive the figures. The other arguments are those of
+    `score`.
+
+    Args:
+        ranks: the processes.
     """
     tally = Tally.of(classes)
     for scored in score(

@@ -1,4 +1,4 @@
-"""What an exported model is compared with, and how large the difference may be."""
+"""The images for the comparison of an exported model, and the limit for its difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED = 1  # of the drawn scene
 
 
 def comparison_pixels(file: str, size: tuple[int, int], batch: int) -> np.ndarray:
-    """Return the pixels to compare with, batch x H x W x 3 uint8 BGR.
+    """Return the images for the comparison, batch x H x W x 3 uint8 BGR.
 
     Args:
         file: an image, which is cropped, or padded by reflection, to `size`; empty for a drawn
@@ -42,7 +42,7 @@ def accepted_difference(spread: float) -> float:
     probability everywhere, and a fixed limit would accept any export of it.
 
     Args:
-        spread: the highest less the lowest probability, 0 to 1.
+        spread: the highest minus the lowest probability, 0 to 1.
     """
     return LIMIT * min(1.0, max(spread, LEAST_RANGE))
 

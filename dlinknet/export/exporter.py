@@ -6,6 +6,7 @@ only then renamed.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
 
     Folders of processes that have died are removed too.
     """
-    for left in target.parent.glob(f".{target.name}.*"):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
         if left.suffix[1:].isdigit() and not Path("/proc", left.suffix[1:]).exists():
             shutil.rmtree(left, ignore_errors=True)
     work = target.with_name(f".{target.name}.{os.getpid()}")
@@ -66,7 +67,7 @@ class Source(NamedTuple):
 
 
 class Export:
-    """A network that is exported, with the probabilities that its exported models must compute.
+    """A network to export, with the probabilities that its exported models must compute.
 
     BatchNorm is folded into the convolutions if the probabilities stay equal.
 
@@ -74,13 +75,15 @@ class Export:
         source: the network.
         shape: the input of the exported models.
         threshold: probability above which a pixel is road, for the JSON beside a model.
-        image: an image to compare with; empty for a drawn scene.
+        image: an image for the comparison; empty for a drawn scene.
         device_id: the Ascend that writes AIR.
 
     Attributes:
-        pixels, planes: the images to compare with, as uint8 N x H x W x 3 and as float32
+        pixels, planes: the images for the comparison, as uint8 N x H x W x 3 and as float32
             N x 3 x H x W; a second array follows for a dynamic shape.
-        expected: the probabilities N x C x H x W of the checkpoint's network for them.
+        expected: the probabilities N x C x H x W of the checkpoint's network for these images.
+        range: the lowest and the highest of the first of them.
+        limit: the largest accepted difference from them.
         batch_norm: 'folded' or 'kept'.
 
     Raises:
@@ -220,9 +223,9 @@ class Export:
             str(Path(self.checkpoint).absolute()),
             self.card.model,
             self.shape,
-            self.batch_norm == "folded",
-            self.device_id,
             file,
+            folded=self.batch_norm == "folded",
+            device_id=self.device_id,
         )
         return {}
 
@@ -262,7 +265,7 @@ class Export:
                 ],
             )
         }
-        # OpenCV's dnn runs neither uint8 inputs nor dynamic shapes.
+        # OpenCV's dnn module supports neither uint8 inputs nor dynamic shapes.
         if not self.shape.pixels and not self.shape.dynamic:
             name = f"OpenCV {cv2.__version__}"
             found[name] = self._compare_with(

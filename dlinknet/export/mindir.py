@@ -77,7 +77,7 @@ def compute_in_new_process(
 
     Args:
         inputs: one array per call.
-        folder: an existing folder for the arrays on their way between the processes.
+        folder: an existing folder for the arrays that the processes exchange.
         target: the device, as runtime.start accepts it.
         python: the interpreter of the process.
 
@@ -109,13 +109,14 @@ def _compute(file: str, given: str, found: str, target: str) -> None:
 
 
 def write_air(
-    checkpoint: str, model: str, shape: Shape, folded: bool, device_id: int, file: Path
+    checkpoint: str, model: str, shape: Shape, file: Path, *, folded: bool, device_id: int
 ) -> None:
     """Write a checkpoint's network as AIR, in a new process on an Ascend.
 
     Args:
         checkpoint: its absolute path.
         model: the network's name.
+        shape: the shape of its input.
         folded: True to fold BatchNorm into the convolutions.
         device_id: the Ascend that writes.
 

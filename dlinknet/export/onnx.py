@@ -7,8 +7,10 @@ Faults of MindSpore's writer (2.0 to 2.10), and their corrections:
     ConvTranspose has an output_shape of four numbers, which fixes the size of images.
         An output_padding replaces it.
     The zeros beside the max-pool's input are constants of the image's size: two copies of the
-    largest map. The max-pool gets pads in their place.
-    Shapes are never dynamic. The axes of input and output get names.
+    largest map.
+        The pads of the max-pool replace them.
+    Shapes are never dynamic.
+        The axes of input and output receive names.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 from dlinknet.errors import InputError, RunFailed, first_line
 from dlinknet.export.mindir import write_graph
 from dlinknet.inference.description import Shape
-from dlinknet.inference.engines import EXTRA
+from dlinknet.inference.engines import INSTALL
 
 
 def need_onnx() -> None:
@@ -31,7 +33,9 @@ def need_onnx() -> None:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise InputError("ONNX export", f"needs a missing package ({error}): {EXTRA}") from None
+        raise InputError(
+            "ONNX export", f"requires a missing package ({error}): {INSTALL}"
+        ) from None
 
 
 def write_onnx(graph: Any, shape: Shape, file: Path) -> dict[str, int]:
@@ -104,25 +108,25 @@ def _correct_pool(graph: Any) -> None:
     makers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for pool in list(graph.node):
-        beside = []  # the two Concats, last one first
-        below = pool.input[0]  # goes down from the pool's input to x
-        while pool.op_type == "MaxPool" and below in makers and makers[below].op_type == "Concat":
-            beside.append(makers[below])
-            below = next((name for name in beside[-1].input if name not in constants), "")
-        if len(beside) != 2:
+        concats = []  # the two Concats, the later one first
+        source = pool.input[0]  # moves from the pool's input back to x
+        while pool.op_type == "MaxPool" and source in makers and makers[source].op_type == "Concat":
+            concats.append(makers[source])
+            source = next((name for name in concats[-1].input if name not in constants), "")
+        if len(concats) != 2:
             continue
-        zeros = [next(name for name in node.input if name in constants) for node in beside]
+        zeros = [next(name for name in node.input if name in constants) for node in concats]
         if any(numpy_helper.to_array(constants[name]).any() for name in zeros):
             continue
-        at_start = beside[0].input[0] in constants  # zeros on the top and left
+        at_start = concats[0].input[0] in constants  # zeros on the top and left
         attributes = {
             attribute.name: helper.get_attribute_value(attribute) for attribute in pool.attribute
         }
         attributes.pop("auto_pad", None)
         attributes["pads"] = [1, 1, 0, 0] if at_start else [0, 0, 1, 1]
         _set_attributes(pool, attributes)
-        pool.input[0] = below
-        for node in beside:
+        pool.input[0] = source
+        for node in concats:
             graph.node.remove(node)
         for name in set(zeros):
             graph.initializer.remove(constants[name])

@@ -21,10 +21,10 @@ def call_in_new_process(
         python: the interpreter.
 
     Raises:
-        RunFailed: the function raised an error, which is the text, or the process died.
+        RunFailed: the function raised an error, or the process died. The text is that of the error.
     """
     words = ", ".join(repr(argument) for argument in arguments)
-    # os._exit skips MindSpore's own shutdown, which sometimes dies of a signal after all is done.
+    # os._exit skips MindSpore's own shutdown, which a signal sometimes ends after the work is done.
     code = (
         f"import os, sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); "
         f"from dlinknet.export import {module}; {module}.{function}({words}); os._exit(0)"

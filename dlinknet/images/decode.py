@@ -1,7 +1,7 @@
 """An image file -> its pixels. The only place that decodes image files.
 
-What checks a file and what reads it later are the same. Pillow decodes. Its decoders of other
-formats are never asked: one of them (EPS) runs another program.
+The same code checks a file and reads it later. Pillow decodes, but only the formats of
+formats.FORMATS: its decoder of EPS, for example, runs another program.
 """
 
 from __future__ import annotations
@@ -29,13 +29,11 @@ ORIENTATION = 274  # the EXIF tag
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says before its pixels.
+    """The header of an image file.
 
-    kind: one of formats.FORMATS. size: (height, width) in pixels, as stored. turn: the EXIF
-    orientation, 1 (upright) to 8.
+    size: (height, width) in pixels, as stored. turn: the EXIF orientation, 1 (upright) to 8.
     """
 
-    kind: str
     size: tuple[int, int]
     turn: int = 1
 
@@ -57,7 +55,7 @@ class Values:
 class OpenImage:
     """An image file that `opened` has opened.
 
-    Its pixels are decoded once, whatever is asked of them.
+    Its pixels are decoded once, however many methods are called.
     """
 
     def __init__(self, image: ImageFile):
@@ -65,22 +63,18 @@ class OpenImage:
         self._bits = _grey_bits(image)  # Pillow forgets them when it decodes
 
     def header(self) -> Header:
-        """Return what the file says of itself. Nothing is decoded."""
+        """Return the header. No pixel is decoded."""
         image, turn = self._image, 1
-        # Without an EXIF in its info, Pillow would decode a whole PNG to look for one.
+        # If a PNG's info has no EXIF, Pillow would decode the whole file to look for it.
         if image.format != "PNG" or "exif" in image.info:
-            with suppress(Exception):  # a broken EXIF says nothing
+            with suppress(Exception):  # a broken EXIF counts as none
                 turn = int(image.getexif().get(ORIENTATION, 1))
-        return Header(
-            "JPEG" if image.format == "MPO" else str(image.format),
-            (image.height, image.width),
-            turn if 1 <= turn <= 8 else 1,
-        )
+        return Header((image.height, image.width), turn if 1 <= turn <= 8 else 1)
 
     def colours(self) -> np.ndarray:
         """Return the pixels, H x W x 3 uint8, BGR, as stored.
 
-        An EXIF orientation turns nothing, a fourth band changes nothing.
+        An EXIF orientation and a fourth band are ignored.
         """
         image = self._image
         if image.mode in ("RGB", "RGBA", "RGBX"):
@@ -105,8 +99,8 @@ class OpenImage:
         image = self._image
         if image.mode in ("P", "PA"):
             pixels = np.asarray(image if image.mode == "P" else image.getchannel(0))
-            # A TIFF's palette has as many entries as its bits allow; getpalette leaves out what PNG
-            # leaves out.
+            # A TIFF's palette has as many entries as its bits allow. A PNG's may have fewer, and
+            # getpalette returns only these.
             palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
             return Values(pixels, palette)
         if image.mode in ("1", "L", "LA"):
@@ -114,17 +108,17 @@ class OpenImage:
         return Values(cv2.cvtColor(self.colours(), cv2.COLOR_BGR2RGB))
 
     def alpha(self) -> np.ndarray | None:
-        """Return the alpha channel, H x W uint8; None if there is none."""
+        """Return the alpha channel, H x W uint8; None for an image without alpha."""
         image = self._image
         if image.mode not in ("LA", "PA", "RGBA") and "transparency" not in image.info:
             return None
         return np.asarray(image.convert("RGBA").getchannel("A"))
 
     def prove(self) -> None:
-        """Decode the file to its end, as fast as that can be done."""
+        """Decode the file to its end in the fastest way."""
         image = self._image
         if image.format in ("JPEG", "MPO"):
-            # At an eighth of the size a JPEG is still read to its end, in half of the time.
+            # At an eighth of its size a JPEG is still read to its end, in half the time.
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
             np.asarray(image)
         else:
@@ -132,11 +126,11 @@ class OpenImage:
 
 
 def read_header(file: Path) -> Header:
-    """Return what an image file says of itself. Only its header is read.
+    """Return the header of an image file. Its pixels are not read.
 
     Raises:
         BadImage: the file is not an image of formats.FORMATS with 8 bits a channel, or its header
-            claims what cannot be.
+            makes impossible claims.
     """
     with opened(file, whole=False) as image:
         return image.header()
@@ -146,7 +140,7 @@ def decode(file: Path) -> np.ndarray:
     """Return an image's pixels, as OpenImage.colours does.
 
     Raises:
-        BadImage: what `read_header` rejects, or the file is damaged or truncated.
+        BadImage: `read_header` rejects the file, or it is damaged or truncated.
     """
     with opened(file) as image:
         return image.colours()
@@ -176,17 +170,17 @@ def prove(file: Path) -> Header:
 def opened(file: Path, whole: bool = True) -> Iterator[OpenImage]:
     """Open a file whose header is sound.
 
-    Whatever is raised within the block is taken for a fault of the file: only decode there.
+    Any error of the block counts as a fault of the file, so the block must only decode.
 
     Args:
-        whole: the pixels will be decoded; otherwise their bytes are not read.
+        whole: True if the pixels will be decoded; False to leave their bytes unread.
 
     Raises:
         BadImage: the file cannot be used, or the block raised an error.
     """
     _prepare()
     try:
-        if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe that nobody writes to would never open
+        if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe without a writer would block `open`
             raise BadImage("is no file, but a folder, a pipe or a device")
         with open(file, "rb") as data:
             kind = kind_of(data)
@@ -212,7 +206,11 @@ def opened(file: Path, whole: bool = True) -> Iterator[OpenImage]:
 
 
 def what_fails(error: Exception) -> str:
-    """Return what is wrong with a file, in a word or two, from what was raised on reading it."""
+    """Return a file's fault in a few words.
+
+    Args:
+        error: the error that was raised when the file was read.
+    """
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or "unreadable"
     if isinstance(error, UnidentifiedImageError):
@@ -222,13 +220,13 @@ def what_fails(error: Exception) -> str:
 
 @cache
 def _prepare() -> None:
-    """Let Pillow open what users have, without lines of its own."""
-    # Pillow warns of a raster of more than 179 megapixels as of an attack. formats.check_claims has
-    # limits of its own.
+    """Let Pillow open large images, and keep it and libtiff from writing to stderr."""
+    # Pillow takes a raster of more than 179 megapixels for an attack. formats.check_claims has
+    # other limits.
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    # libtiff writes its errors to stderr, past Pillow, which raises them as well.
-    with suppress(OSError, AttributeError):  # another system than Linux: the lines stay
+    # libtiff itself writes errors to stderr, although Pillow raises them too.
+    with suppress(OSError, AttributeError):  # only Linux has /proc; elsewhere the lines stay
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
             libraries = {
                 f"/{line.partition('/')[2].rstrip()}"

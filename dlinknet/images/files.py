@@ -1,4 +1,4 @@
-"""Image files: which there are, and whether they are whole."""
+"""Find image files, and check their names and headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlinknet.images.decode import read_header
 from dlinknet.images.formats import BadImage
 
 IMAGE_TYPES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-# Other types of images, which are named where they are left out.
+# Other types of images. The log names the files of these types that are left out.
 OTHER_TYPES = (
     ".avif",
     ".bmp",
@@ -52,8 +52,8 @@ OTHER_TYPES = (
 class ImageFile:
     """An image without a mask.
 
-    size: (height, width) in pixels, as stored. fault: why it cannot be used, or empty. turn: its
-    EXIF orientation; 1 is upright.
+    size: (height, width) in pixels, as stored. fault: the reason if the file cannot be used, else
+    empty. turn: its EXIF orientation; 1 is upright.
     """
 
     id: str
@@ -64,7 +64,7 @@ class ImageFile:
 
 
 def need_utf8(file: Path) -> None:
-    """Raise InputError if a file's name is not UTF-8: no table could hold it."""
+    """Raise InputError if a file's name is not UTF-8, because no table could hold it."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -79,13 +79,13 @@ def id_of(file: Path) -> str:
 
 
 def by_id(
-    files: Iterable[Path], place: str | Path, name: Callable[[Path], str] = id_of
+    files: Iterable[Path], place: str | Path, to_id: Callable[[Path], str] = id_of
 ) -> dict[str, Path]:
     """Return the files by ID, sorted by ID.
 
     Args:
-        place: where the files lie, for the error's line.
-        name: gives the ID of a file.
+        place: the folder of the files, for the error's line.
+        to_id: returns the ID of a file.
 
     Raises:
         InputError: two files have one ID, or a name is not UTF-8.
@@ -93,7 +93,7 @@ def by_id(
     found: dict[str, Path] = {}
     for file in files:
         need_utf8(file)
-        id = name(file)
+        id = to_id(file)
         if id in found:
             raise InputError(place, f": two files for one ID: {found[id].name} and {file.name}")
         found[id] = file
@@ -106,7 +106,8 @@ def find_images(place: str) -> list[ImageFile]:
     Masks (ID_mask.png) are left out. Only headers are read.
 
     Raises:
-        InputError: there is no such place or no image in it, or two images have one ID.
+        InputError: the place does not exist or has no image, two images have one ID, or a name is
+            not UTF-8.
     """
     path = Path(place)
     if not place:
@@ -133,7 +134,7 @@ def turned_line(images: list[ImageFile]) -> str:
         return ""
     return (
         f"{len(turned)} of {len(images)} images have an EXIF orientation ({name_some(turned)}), "
-        "which is not followed: they are predicted, and their masks written, as they are stored"
+        "which is ignored: images are predicted, and masks written, as they are stored"
     )
 
 
@@ -156,8 +157,8 @@ def images_of(
     The log names images of other types, which are left out too.
 
     Args:
-        folder: where the files lie, for the log's line.
-        wanted: says of a file, whatever its type, whether it is looked for.
+        folder: the folder of the files, for the log's line.
+        wanted: returns whether a file of any type is meant.
     """
     found = sorted(file for file in files if not file.name.startswith(".") and wanted(file))
     others = [file.name for file in found if file.suffix.lower() in OTHER_TYPES]

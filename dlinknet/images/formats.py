@@ -1,4 +1,4 @@
-"""Which image files are read: their formats, and what is checked before Pillow decodes one."""
+"""The formats of image files that are read, and the checks before Pillow decodes a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlinknet.errors import OneLineError
 from dlinknet.files.foreign import foreign
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-# How files of these and of some other formats begin: (offset, bytes, name).
+# The first bytes of files of these and of some other formats: (offset, bytes, name).
 STARTS = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -44,8 +44,8 @@ STARTS = (
 )
 # Pillow's names for 8 bits and fewer a channel.
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-PIXELS = 2**30  # the most that OpenCV computes with
-SIDE = 2**20
+PIXELS = 2**30  # most pixels of an image in OpenCV
+SIDE = 2**20  # most pixels of a side
 EXIF = 1 << 16  # bytes; a JPEG has no room for more
 # The most pixels that one byte of a file can stand for: deflate repeats up to 258 bytes in 2 bits,
 # a progressive JPEG has a block of 64 pixels in a bit. A header that claims more than this lies.
@@ -53,11 +53,15 @@ DEFLATE, JPEG_PIXELS, ANY = 1032, 1024, 40_000
 
 
 class BadImage(OneLineError):
-    """A file that cannot be used. The text names it and says why: 'a_sat.jpg: truncated'."""
+    """A file that cannot be used. The text is its name and the reason: 'a_sat.jpg: truncated'."""
 
 
 def kind_of(data: BinaryIO) -> str:
-    """Return the format, one of FORMATS, of what begins here."""
+    """Return the format, one of FORMATS, of a file that is open at its start.
+
+    Raises:
+        BadImage: the file has another format, or is no image.
+    """
     start = data.read(256)
     kind = next((name for offset, word, name in STARTS if start.startswith(word, offset)), "")
     if kind not in FORMATS:
@@ -71,7 +75,12 @@ def kind_of(data: BinaryIO) -> str:
 
 
 def check_claims(image: ImageFile, kind: str, size: int) -> None:
-    """Raise BadImage if the header claims what cannot be decoded, before memory is given to it."""
+    """Raise BadImage if the pixels that the header claims cannot be decoded. Nothing is allocated.
+
+    Args:
+        kind: the format, one of FORMATS.
+        size: of the file, in bytes.
+    """
     # Pillow calls 16-bit colours RGB as well.
     if image.mode not in MODES or ";16" in str(image.tile):
         raise BadImage(f"not 8 bits a channel ({image.mode}); save it with 8")
@@ -88,14 +97,13 @@ def check_claims(image: ImageFile, kind: str, size: int) -> None:
 
 
 def check_chunks(data: BinaryIO, whole: bool) -> bytes:
-    """Return a PNG's EXIF, or nothing.
+    """Check the chunks of a PNG, whose checksums Pillow does not check. Return its EXIF, or b"".
 
     Args:
-        whole: check the pixels' chunks too, whose bytes are the most of the file.
+        whole: also check the pixels' chunks, which are most of the file.
 
     Raises:
-        BadImage: its critical chunks are damaged or end early. Pillow does not look at their
-            checksums.
+        BadImage: a critical chunk is damaged, or the file ends early.
     """
     data.seek(8)
     pixels, exif = False, b""

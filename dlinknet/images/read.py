@@ -1,4 +1,4 @@
-"""Read image files for training and evaluation; the errors name the path."""
+"""Read image files for training and evaluation. Errors name the path."""
 
 from __future__ import annotations
 

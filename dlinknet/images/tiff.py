@@ -1,4 +1,4 @@
-"""Whether Pillow reads a TIFF rightly, as its tags say; if not, why, and the remedy."""
+"""Check from a TIFF's tags whether Pillow reads it correctly."""
 
 from __future__ import annotations
 
@@ -29,19 +29,9 @@ KINDS = {
     6: "YCbCr",
     8: "CIELab",
 }
-READ = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    8,
-    32773,
-    32946,
-    34925,
-    50000,
-)  # compressions: none, fax, LZW, JPEG, deflate, PackBits, LZMA, ZSTD
+# Compressions that are read: none, fax (2 to 4), LZW, JPEG, deflate (two numbers), PackBits, LZMA,
+# ZSTD.
+READ = (1, 2, 3, 4, 5, 7, 8, 32946, 32773, 34925, 50000)
 NAMES = {
     6: "old-style JPEG",
     32809: "ThunderScan",
@@ -51,14 +41,14 @@ NAMES = {
     50001: "WebP",
     50002: "JPEG XL",
 }
-PAGES = 64  # that are looked at
+PAGES = 64  # most pages that are checked
 REDUCED_OR_MASK = 5  # bits of SUBFILE: an overview, or a mask of transparency
 
 
 def fault_of_tiff(data: BinaryIO) -> str:
-    """Return why a TIFF is not read, with the remedy; empty if it is.
+    """Return the reason why a TIFF is not read, with the remedy; empty if it is read.
 
-    Only its tags are read. gdal_translate, which the remedies name, is GDAL's program.
+    Only its tags are read. gdal_translate, which the remedies name, is a program of GDAL.
 
     Raises:
         Exception: the tags are damaged; Pillow raises many kinds.
@@ -88,7 +78,7 @@ def _page(data: BinaryIO, offset: Any) -> tuple[ImageFileDirectory_v2, int]:
 
 
 def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
-    """Return the fault of a pixel's values, or an empty text."""
+    """Return a fault of the pixels' values and bands, or an empty text."""
     count = _number(tags, SAMPLES, 1)
     bits, kinds = set(_numbers(tags, BITS, 1)), set(_numbers(tags, FORMAT, 1))
     colours = _number(tags, PHOTOMETRIC, MINISBLACK)
@@ -123,9 +113,8 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
             f"{count} bands marked as {KINDS[colours]}; save it as grey: "
             "gdal_translate -b 1 -co PHOTOMETRIC=MINISBLACK"
         )
-    if (
-        colours == PALETTE and 0 < max(_numbers(tags, MAP, 0)) < 256
-    ):  # Pillow would take them for 16 bits, which makes black of all
+    # Pillow would read such entries as 16 bits, and all colours would be black.
+    if colours == PALETTE and 0 < max(_numbers(tags, MAP, 0)) < 256:
         return (
             "a palette whose entries have 8 bits in place of 16; save it as RGB: "
             "gdal_translate -expand rgb"
@@ -138,20 +127,19 @@ def _fault_of_samples(tags: ImageFileDirectory_v2) -> str:
 
 
 def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
-    """Return the fault of how pixels are stored, or an empty text."""
+    """Return a fault of the storage of the pixels, or an empty text."""
     kind = _number(tags, COMPRESSION, 1)
     if kind not in READ:
         return (
             f"compression {NAMES.get(kind, kind)}, which is not read; save it with another: "
             "gdal_translate -co COMPRESS=DEFLATE"
         )
-    count, plain = (
-        _number(tags, SAMPLES, 1),
-        tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,),
+    count = _number(tags, SAMPLES, 1)
+    plain_grey = (
+        count == 1 and tags.get(PHOTOMETRIC) == MINISBLACK and _numbers(tags, BITS, 1) == (8,)
     )
-    if (
-        _number(tags, PLANAR, 1) == 2 and count != 3 and not (count == 1 and plain)
-    ):  # Pillow reads them wrongly or not at all
+    # Pillow reads other images in planes wrongly or not at all.
+    if _number(tags, PLANAR, 1) == 2 and count != 3 and not plain_grey:
         return (
             f"{count} band{'s' * (count > 1)} in planes; save by pixel: "
             "gdal_translate -co INTERLEAVE=PIXEL"
@@ -172,7 +160,7 @@ def _fault_of_layout(tags: ImageFileDirectory_v2) -> str:
 def _fault_of_pages(data: BinaryIO, first: ImageFileDirectory_v2, following: int) -> str:
     """Return a fault if further pages are as large as the first, else an empty text.
 
-    They may be bands, of which the first alone would be read.
+    They may be bands, and only the first would be read.
     """
     seen: set[int] = set()
     alike = 1

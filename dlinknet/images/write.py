@@ -21,13 +21,8 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     """
     longest = max(pixels.shape[:2])
     if path.suffix == ".jpg" and longest > JPEG_SIDE:
-        pixels = cv2.resize(
-            pixels,
-            None,
-            fx=JPEG_SIDE / longest,
-            fy=JPEG_SIDE / longest,
-            interpolation=cv2.INTER_AREA,
-        )
+        height, width = (max(1, round(side * JPEG_SIDE / longest)) for side in pixels.shape[:2])
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
     if not done:
         raise OSError(

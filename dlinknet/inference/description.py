@@ -1,25 +1,26 @@
 """The JSON beside an exported model, FILE.json: all that a program needs to feed it. Pure Python.
 
-format, file, file_format, sha256   of this text (1); the model's name; MINDIR, AIR or ONNX; its
-                                    bytes
-model, classes, padding, decoder    which network it is, and how many maps it gives
-class_table                         names, colours and mask values of its classes, as read_table.py
-                                    accepts them; not of roads
+format                              version of this text: 1
+file, file_format, sha256           the model's file name; MINDIR, AIR or ONNX; its checksum
+model, classes, padding, decoder    the network's name, number of maps, padding and decoder
+class_table                         names, colours and mask values of the classes, as read_table.py
+                                    accepts them; missing for roads
 input                               name, type (float32 or uint8), layout (NCHW or NHWC), channels
-                                    (BGR), shape; a null in the
-                                    shape may be any number, for height and width any multiple of 32
+                                    (BGR), shape. A null in the shape stands for any number; for
+                                    height and width, for any multiple of 32.
 preprocessing                       where ('host': the caller turns pixels into pixel / 255 * scale
                                     + shift; 'graph': the model does, and accepts the pixels),
                                     scale, shift (one number, or blue's, green's and red's), resize
-                                    (if it is there, the height and width to which the caller
-                                    resizes images first), pad ('reflect_101': at the bottom and the
-                                    right, mirrored at the last pixel, which is not repeated)
-output                              name, type, layout, shape: the probabilities, 0 to 1; those of
-                                    several classes sum to 1
-threshold                           road is above it, for programs; our commands go by their setting
-mindspore, mindir or opset          what wrote it, and the version of its format
+                                    (optional: the height and width to which the caller resizes
+                                    images first), pad ('reflect_101': at the bottom and the right,
+                                    mirrored at the last pixel, which is not repeated)
+output                              name, type, layout, shape: probabilities, 0 to 1. Those of
+                                    several classes sum to 1.
+threshold                           probability above which other programs call a pixel road;
+                                    dlinknet's commands use their own setting
+mindspore, mindir or opset          the MindSpore that wrote the file; the version of its format
 batch_norm                          'folded' into the convolutions, or 'kept'
-checkpoint, compared                its checkpoint; the largest difference found in each engine
+checkpoint, compared                the checkpoint's name; each engine's largest difference from it
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from dlinknet.files.places import need_file
 from dlinknet.files.texts import BadText, read_json
 
 FORMAT = 1
-BATCH = 65536  # the largest; export.py's own limit is lower
+BATCH = 65536  # most inputs per call in a JSON; exports themselves have a lower limit
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 
 
@@ -47,9 +48,9 @@ SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 class Shape:
     """The input that an exported model accepts.
 
-    batch: inputs in a call. size: their (height, width), multiples of 32. dynamic: any number of
-    any size instead; batch and size are then those of the comparison. pixels: it accepts pixels as
-    they are, uint8 N x H x W x 3, else float32 N x 3 x H x W.
+    batch: inputs per call. size: their (height, width), multiples of 32. dynamic: the model accepts
+    any number of inputs of any size; batch and size are then those of the comparison. pixels: the
+    model accepts uint8 pixels N x H x W x 3, BGR; otherwise float32 N x 3 x H x W.
     """
 
     batch: int
@@ -58,11 +59,11 @@ class Shape:
     pixels: bool = False
 
     def _sides(self) -> tuple[int | None, int | None, int | None]:
-        """(batch, height, width), of the input as of the output; None is any."""
+        """Return (batch, height, width) of input and output; None stands for any number."""
         return (None, None, None) if self.dynamic else (self.batch, *self.size)
 
     def of_input(self) -> list[int | None]:
-        """Return the input's shape; None is any."""
+        """Return the input's shape; None stands for any number."""
         batch, height, width = self._sides()
         return [batch, height, width, 3] if self.pixels else [batch, 3, height, width]
 
@@ -92,12 +93,12 @@ class Shape:
 
 
 def path_of(model: Path) -> Path:
-    """Where the JSON of an exported model lies."""
+    """Return the path of the JSON beside an exported model."""
     return model.with_name(model.name + ".json")
 
 
 def sha256(file: Path) -> str:
-    """Of a file's bytes, in hexadecimal digits."""
+    """Return the SHA-256 checksum of a file, in hexadecimal digits."""
     return digest(file, "sha256")
 
 
@@ -107,7 +108,7 @@ def write(model: Path, values: dict[str, Any]) -> None:
 
 
 class Exported(NamedTuple):
-    """What the JSON says: the network's card, the model's shape, the MindSpore that wrote it."""
+    """The content of the JSON: the network's card, the model's input, the writing MindSpore."""
 
     card: ModelCard
     shape: Shape
@@ -115,21 +116,21 @@ class Exported(NamedTuple):
 
 
 def read(file: str) -> Exported:
-    """Return what the JSON beside an exported model says.
+    """Read and check the JSON beside an exported model.
 
     Raises:
-        InputError: model or JSON is missing, or the JSON is none of export.py's, or another file's.
+        InputError: the model or its JSON is missing, the JSON is damaged or from a later dlinknet,
+            or the model is not the file that the JSON describes.
     """
     need_file(file)
     model, beside = Path(file), path_of(Path(file))
     try:
-        what = foreign_file(model)
-        if what:
-            raise InputError(model, f"{what}")
+        if fault := foreign_file(model):
+            raise InputError(model, fault)
         if not beside.is_file():
             raise InputError(
                 beside,
-                "is missing, which export.py writes beside a model and which says what it takes",
+                "is missing, which export.py writes beside a model to describe its input",
             )
         values = read_json(beside)
         fields = Fields(values)
@@ -181,9 +182,9 @@ def _shape(fields: Fields) -> Shape:
 
 
 def _agrees(values: dict[str, Any], expected: dict[str, Any]) -> bool:
-    """Return whether input, preprocessing and output are what the shape and the card demand.
+    """Return whether input, preprocessing and output hold all expected values.
 
-    The JSON may say more of them.
+    They may hold further keys.
     """
     return all(
         isinstance(values.get(part), dict) and {**values[part], **expected[part]} == values[part]

@@ -1,6 +1,6 @@
-"""Engines: what the predictor asks of a model that computes probabilities, and each kind of model.
+"""Engines, which compute the probabilities of a batch: the protocol, and a class per kind of model.
 
-MindSpore is imported only when a model needs it, because an ONNX file does without.
+MindSpore is imported only when a model needs it, because an ONNX file does not.
 """
 
 from __future__ import annotations
@@ -18,27 +18,39 @@ from dlinknet.inference.description import Shape
 if TYPE_CHECKING:
     from mindspore import nn
 
+INSTALL = "pip install onnx onnxruntime"
+
 
 class Engine(Protocol):
-    """A batch of inputs -> the probability of road, or of each class."""
+    """A batch of inputs -> the probability of road, or of each class.
 
-    batch: int  # how many inputs a call takes
-    size: tuple[int, int] | None  # the inputs' height and width; None: any multiples of 32
+    batch: inputs per call. size: the inputs' (height, width); None: any multiples of 32.
+    """
+
+    batch: int
+    size: tuple[int, int] | None
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """H x W x 3 uint8 BGR -> one input."""
+        """Return one input for H x W x 3 uint8 BGR."""
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Return `batch` x H x W float32, 0 to 1; of C classes `batch` x C x H x W."""
+        """Return probabilities, float32, 0 to 1: `batch` x H x W, of C classes `batch` x C x H x W.
+
+        Args:
+            inputs: `batch` inputs of one size, stacked.
+
+        Raises:
+            RunFailed: the model cannot compute, or a probability is not a finite number.
+        """
 
 
 class NetworkEngine:
-    """A network of dlinknet, one image of any size at a time, in inference mode at each call.
+    """A network of dlinknet, which computes one image of any size per call, in inference mode.
 
     Args:
         network: N x 3 x H x W -> N x C x H x W logits.
         classes: C.
-        preprocessing: what it was trained with.
+        preprocessing: the preprocessing of its training.
     """
 
     batch = 1
@@ -56,14 +68,14 @@ class NetworkEngine:
         from mindspore import Tensor
 
         self.graph.set_train(False)
-        return maps(self.graph(Tensor(inputs)).asnumpy(), "the network")
+        return checked_maps(self.graph(Tensor(inputs)).asnumpy(), "the network")
 
 
-def maps(probabilities: np.ndarray, model: str) -> np.ndarray:
-    """Return N x C x H x W as an engine gives it: without the axis of C where that is 1.
+def checked_maps(probabilities: np.ndarray, model: str) -> np.ndarray:
+    """Return the maps N x C x H x W as an engine does: N x H x W if C is 1.
 
     Args:
-        model: what computed them, for the error's line.
+        model: the name of the model, for the error's line.
 
     Raises:
         RunFailed: a probability is NaN or infinite. Its mask would look as if there were no road.
@@ -77,10 +89,10 @@ def maps(probabilities: np.ndarray, model: str) -> np.ndarray:
 
 
 class _ExportedEngine:
-    """What the engines of exported models share: shape, preparation, and how a failure ends.
+    """The common part of the engines of exported models: shape, preparation, errors.
 
     Args:
-        classes: how many maps the model gives; 0 if that is not known.
+        classes: the number of the model's maps; 0 if it is not known.
     """
 
     def __init__(self, file: Path, shape: Shape, preprocessing: Preprocessing, classes: int = 0):
@@ -105,7 +117,7 @@ class _ExportedEngine:
                     f"{expected}; export "
                     "it again"
                 )
-            return maps(found, str(self.file))
+            return checked_maps(found, str(self.file))
         except RunFailed:
             raise
         except Exception as error:  # noqa: BLE001  (each engine's kinds; MindSpore compiles here)
@@ -135,10 +147,10 @@ class MindirEngine(_ExportedEngine):
 
 
 class OnnxEngine(_ExportedEngine):
-    """An ONNX file by ONNX Runtime on the CPU, for which MindSpore is not needed.
+    """An ONNX file, which ONNX Runtime computes on the CPU, without MindSpore.
 
     Raises:
-        UserError: ONNX Runtime is missing.
+        InputError: ONNX Runtime is missing.
         Exception: it cannot load the file; it raises many kinds.
     """
 
@@ -153,7 +165,7 @@ class OnnxEngine(_ExportedEngine):
             import onnxruntime
         except ImportError as error:
             raise InputError(
-                file, f"takes ONNX Runtime, which cannot be imported ({error}): {EXTRA}"
+                file, f"requires ONNX Runtime, which cannot be imported ({error}): {INSTALL}"
             ) from None
         super().__init__(file, shape, preprocessing, classes)
         self.version = onnxruntime.__version__
@@ -169,7 +181,7 @@ class OnnxEngine(_ExportedEngine):
 
 
 def read_mindir(file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what a MINDIR file computes, as a function of arrays, on MindSpore's device.
+    """Return a MINDIR file as a function from an array to an array, on MindSpore's device.
 
     Raises:
         Exception: MindSpore cannot load it; it raises many kinds.
@@ -179,6 +191,3 @@ def read_mindir(file: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     graph = nn.GraphCell(ms.load(str(file)))
     return lambda inputs: graph(Tensor(inputs)).asnumpy()
-
-
-EXTRA = "pip install -r requirements-onnx.txt"

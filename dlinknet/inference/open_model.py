@@ -23,7 +23,11 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class Opened:
-    """A trained model that computes: its engine, its device in words, and its card."""
+    """A trained model that is ready to compute.
+
+    engine: computes probabilities. device: its device, in words. card: the model's card. classes:
+    the meaning of its maps.
+    """
 
     engine: Engine
     device: str
@@ -36,8 +40,8 @@ class Opened:
         if unlike:
             raise InputError(
                 file,
-                f"does not fit the masks: {unlike}; data_layout, class_table and ignore_index must "
-                "be those of its training",
+                f"does not fit the masks: {unlike}; the layout, the class table and the use of "
+                "void must be those of its training",
             )
 
 
@@ -46,7 +50,7 @@ def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -
 
     Args:
         start: starts MindSpore and returns the device, in words. It is not called for an ONNX file.
-        model: the network of a checkpoint that does not say which one it has.
+        model: the name of the network, for a checkpoint that does not say it.
 
     Raises:
         InputError: the file is missing, damaged or of an unknown kind, or a package is missing.
@@ -58,13 +62,13 @@ def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -
         )
     if kind in (".mindir", ".onnx"):
         return _open_export(file, kind, start)
-    where = start()
+    device = start()
     from dlinknet.checkpoints.load import load_trained
 
     trained = load_trained(file, model)
     card, classes = trained.card, trained.card.known_classes(file)
     engine = NetworkEngine(trained.network, classes.outputs, card.preprocessing)
-    return Opened(engine, where, card, classes)
+    return Opened(engine, device, card, classes)
 
 
 def _open_export(file: str, kind: str, start: Callable[[], str]) -> Opened:
@@ -77,13 +81,13 @@ def _open_export(file: str, kind: str, start: Callable[[], str]) -> Opened:
             "ONNX Runtime",
         )
         return Opened(onnx, f"device: CPU (ONNX Runtime {onnx.version})", card, classes)
-    where = start()
+    device = start()
     engine = _loaded(
         lambda: MindirEngine(Path(file), shape, card.preprocessing, card.classes),
         file,
         f"MindSpore {runtime.version()} (a file of {written_by})",
     )
-    return Opened(engine, where, card, classes)
+    return Opened(engine, device, card, classes)
 
 
 def _loaded(load: Callable[[], Loaded], file: str, by: str) -> Loaded:

@@ -21,6 +21,8 @@ LETTER = 8  # width of a letter in the legend
 def overlay(image: np.ndarray, labels: np.ndarray, classes: Classes) -> np.ndarray:
     """Return an image with its prediction laid over it: uint8 BGR, W wide.
 
+    Several classes have a legend below the image.
+
     Args:
         image: H x W x 3 uint8, BGR.
         labels: H x W uint8.
@@ -50,7 +52,7 @@ OVERLAYS: dict[type[Classes], Callable[..., np.ndarray]] = {
 
 def paint(image: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:
     """Lay a colour over the pixels of an image at which `where`, H x W bool, is true."""
-    # By a table, because arithmetic on half of a large image's pixels takes gigabytes.
+    # A table, because arithmetic on half of a large image's pixels would require gigabytes.
     blend = (0.35 * np.arange(256)[:, None] + 0.65 * np.array(colour)).astype(np.uint8)
     cv2.copyTo(cv2.LUT(image, blend[None]), where.view(np.uint8), image)
 

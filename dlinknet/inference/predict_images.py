@@ -14,7 +14,7 @@ from dlinknet.images.formats import BadImage
 from dlinknet.inference.predictor import Predictor, labels_of
 from dlinknet.threads import prefetch
 
-FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}  # how probabilities are kept
+FORMATS = {"none": None, "png": np.uint16, "npy": np.float32}  # the types of kept probabilities
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def predict(
 
 
 def _read(source: ImageFile) -> tuple[np.ndarray | None, str]:
-    """Return (pixels, "") or (None, what is wrong with the file)."""
+    """Return (pixels, ""), or (None, the file's fault in words)."""
     if source.fault:
         return None, source.fault
     try:

@@ -39,13 +39,14 @@ class Predictor:
     middle quarter is a linear fade.
 
     Args:
-        engine: what computes.
+        engine: computes the tiles.
         tiling: how images are cut. Its size does not count for an engine of one size; its overlap
             is capped at a tile less 32, or at a quarter tile for such an engine.
-        fixed: (height, width) of all tiles, as of an engine that accepts this size only.
+        fixed: (height, width) of all tiles, as if the engine accepted this size only.
 
     Raises:
-        InputError: views with quarter turns, of tiles of one size that are not square.
+        InputError: the tiling has views with quarter turns, and all tiles have one size that is not
+            square.
     """
 
     def __init__(
@@ -60,14 +61,14 @@ class Predictor:
             )
 
     def tiles(self, height: int, width: int) -> int:
-        """How many tiles an image is computed in."""
+        """Return the number of tiles of an image."""
         height, width = self.resize or (height, width)
         return len(self._axes(height, width)[0][1]) * len(self._axes(height, width)[1][1])
 
     def canvases(self, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-        """Return size -> the canvas to pad it to, for sizes that are computed as a whole.
+        """Return size -> the canvas to which its images are padded, for sizes of a single tile.
 
-        It is empty for an engine of one size.
+        It is empty for an engine of one size, and if images are resized.
         """
         if self.size or self.resize:
             return {}
@@ -125,7 +126,7 @@ class Predictor:
     def _bands(
         self, image: np.ndarray, canvas: tuple[int, int] | None, tile_done: Callable[[], None]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As bands, of an image that is not resized."""
+        """Yield as `bands` does, for an image that is not resized."""
         height, width = image.shape[:2]
         (tall, tops), (wide, lefts) = self._axes(height, width)
         if self.size is None and canvas is not None and len(tops) == len(lefts) == 1:
@@ -178,7 +179,7 @@ class Predictor:
             )
 
     def _axes(self, height: int, width: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
-        """Where the tiles of an image lie, vertically and horizontally, as tiles.along has it."""
+        """Return the side and the starts of the tiles along an image's height and its width."""
         tall, wide = self.size or (None, None)
         return (
             along(height, self.tile_size, self.overlap, tall),
@@ -203,8 +204,9 @@ def views_of(tta: bool, augment: str) -> Views:
 def labels_of(probability: np.ndarray, threshold: float) -> np.ndarray:
     """Return labels, H x W uint8.
 
-    Of H x W probabilities 1 (road) where they are above the threshold; of C x H x W the most
-    probable class.
+    Args:
+        probability: H x W of road, or C x H x W of classes.
+        threshold: road (1) is above it. Of several classes the most probable one is the label.
     """
     return (
         (probability > threshold).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Where an image's tiles and canvases lie, and how overlapping tiles are blended. Pure NumPy."""
+"""Cut images into tiles, blend overlapping tiles, and choose canvases. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Views = tuple  # of (quarter turns, the flip after them)
 ONE_VIEW: Views = ((0, ALL),)
 TWO_VIEWS: Views = ((0, ALL), (0, LEFT))
 EIGHT_VIEWS: Views = tuple((turns, flip) for turns in (0, 1) for flip in (ALL, UP, LEFT, BOTH))
-# Tiles come in few sizes, multiples of this, because each size is a graph to compile.
+# Tiles have few sizes, multiples of this, because MindSpore compiles a graph for each size.
 SIDES = 128
 
 
 class Tiling(NamedTuple):
-    """How an image is cut, and what it is averaged over.
+    """How an image is cut into tiles, and over which views its probabilities are averaged.
 
     size: the longest side of a tile in pixels, a multiple of 32. overlap: the minimum overlap of
     neighbouring tiles in pixels. views: the flipped and turned views of each tile whose
@@ -33,10 +33,11 @@ class Tiling(NamedTuple):
 
 
 def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Size -> padded size (height, width), few distinct ones, because each is a graph to compile.
+    """Return size -> canvas, the (height, width) to which its images are padded.
 
-    Sizes share a canvas if it has at most twice the area that the smallest of them needs. Images of
-    similar sizes therefore share one, and a small image beside a huge one does not pay for it.
+    There are few canvases, because MindSpore compiles a graph for each. Sizes share a canvas if its
+    area is at most twice the area that the smallest of them needs. So images of similar sizes share
+    one, and a small image is not padded to the size of a huge one.
     """
     groups: list[tuple[tuple[int, int], list[tuple[int, int]]]] = []
     for size in sorted(sizes, key=lambda s: (-np.prod(round_up(*s)), s)):
@@ -53,14 +54,14 @@ def shared_canvases(sizes: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[
 
 
 def blend_weights(starts: list[int], side: int) -> list[np.ndarray]:
-    """Return how much each tile counts at each of its pixels: arrays of `side` float32, 0 to 1.
+    """Return the weight of each tile at each of its pixels: arrays of `side` float32, 0 to 1.
 
     At every pixel the weights of all tiles sum to 1. A tile begins to count at 3/8 of the
     (smallest) overlap from its border. Within the next quarter it replaces its neighbour.
     """
     shared = min((start + side - after for start, after in zip(starts, starts[1:])), default=0)
     ramp = max(1, shared // 4)
-    # taken[i] is the share at each pixel of the axis that tiles from i on have taken over.
+    # taken[i] is, at each pixel of the axis, the weight of tile i and all later tiles together.
     pixel = np.arange(starts[-1] + side) + 0.5
     middles = [(after + start + side) / 2 for start, after in zip(starts, starts[1:])]
     taken = [
@@ -77,13 +78,13 @@ def blend_weights(starts: list[int], side: int) -> list[np.ndarray]:
 def along(
     length: int, tile_size: int, overlap: int, fixed: int | None = None
 ) -> tuple[int, list[int]]:
-    """Return (side of a tile, where tiles start) along `length` pixels, all multiples of 32.
+    """Return (side of a tile, starts of the tiles) along `length` pixels, all multiples of 32.
 
     Choose the fewest tiles that overlap by at least `overlap` pixels.
 
     Args:
         tile_size: the longest side of a tile, a multiple of 32.
-        overlap: capped at tile_size - 32, or at a quarter of `fixed`.
+        overlap: in pixels, capped at 32 less than the side, and at a quarter of `fixed`.
         fixed: the tile's side, if the engine accepts one size only.
     """
     padded, _ = round_up(length, length)
@@ -92,7 +93,7 @@ def along(
     for number in count(2):
         side = -(-(padded + (number - 1) * overlap) // number)
         side = fixed or min(tile_size, -(-side // SIDES) * SIDES)
-        # Small tiles would take hundreds of times the work if they shared what large ones do.
+        # With the overlap of large tiles, small ones would cost hundreds of times the work.
         shared = min(overlap, side // 4 if fixed else side, side - STRIDE)
         starts = [i * ((padded - side) // STRIDE) // (number - 1) * STRIDE for i in range(number)]
         if max(after - start for start, after in zip(starts, starts[1:])) <= side - shared:

@@ -29,17 +29,20 @@ def _with_fault(image: ImageFile, faults: list[str]) -> ImageFile:
 
 
 class PredictionFiles:
-    """Write ID_mask.png, and if asked for probabilities and an overlay, of each image; and a table.
+    """Write the results of each image (a mask, and optional files), and a table of all images.
 
     Args:
-        folder: receives the files; it exists, and `overlays` in it.
+        folder: receives the files. It exists, and so does its folder `overlays` if it is needed.
         probabilities: 'none', 'png' for ID_probability.png or 'npy' for ID_probability.npy.
         overlays: write overlays/ID_overlay.jpg, the image with its prediction laid over it.
-        classes: what the model knows. If they are several, masks hold the classes' values, and
+        classes: the model's classes. If there are several, masks hold the classes' values, and
             probabilities are C x H x W (npy only).
 
+    Attributes:
+        written: the files that are whole, relative to `folder`.
+
     Raises:
-        InputError: a PNG is asked for, and the model has several maps.
+        InputError: `probabilities` is 'png', and the model has several maps.
     """
 
     TABLE = "predictions.csv"
@@ -53,7 +56,7 @@ class PredictionFiles:
                 "has room for the probability of one class, this model has several; ask for npy",
             )
         self.rows: list[list] = []
-        self.written: list[str] = []  # relative to the folder
+        self.written: list[str] = []
 
     def names(self, image: ImageFile) -> list[str]:
         """Return the files of one image, relative to the folder."""
@@ -76,7 +79,10 @@ class PredictionFiles:
         ]
 
     def write(self, predicted: Predicted) -> None:
-        """Write the files of one image and note its row of the table; only the row for a fault."""
+        """Write the files of one image and add its row to the table.
+
+        An image with a fault has a row and no files.
+        """
         source, (height, width) = predicted.source, predicted.mask.shape
         self.rows.append(
             [

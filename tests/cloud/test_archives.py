@@ -126,7 +126,7 @@ def test_a_member_of_a_zip_that_is_damaged(tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.bz2", "a.tar.xz"])
 def test_a_compressed_tar_that_is_damaged(tmp_path, name):
-    """Also where its blocks can be read: the checksum at the end says it."""
+    """Also if all its blocks can be read, because the checksum at the end is wrong."""
     make_tar(
         tmp_path / name,
         {"x.bin": np.random.default_rng(1).integers(0, 200, 100_000, np.uint8).tobytes()},
@@ -163,7 +163,7 @@ END = bytes(10240)
 
 
 def header(name="x", size=0, kind=b"0", size_field=b""):
-    """A header block of a .tar; `size_field` is put in place of the size."""
+    """Return a header block of a .tar; `size_field` replaces the size."""
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, size
     block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
@@ -174,7 +174,7 @@ def header(name="x", size=0, kind=b"0", size_field=b""):
 
 
 def refusal(tmp_path, name, content):
-    """The one line with which an archive of these bytes is refused, without its start."""
+    """Return the line that rejects an archive of these bytes, without its start."""
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as error:
         unpacked(tmp_path / name, tmp_path)
@@ -267,7 +267,7 @@ def test_sparse_files_are_refused_good_or_bad(tmp_path):
 
 
 def test_a_tar_that_ends_too_early_or_too_late(tmp_path):
-    """tarfile takes a damaged header, and an end between two files, for the end."""
+    """tarfile regards a damaged header, and an end between two files, as the end."""
     good = header("a.txt", 1) + b"a".ljust(512, b"\0")
     for number, (content, words) in enumerate(
         (
@@ -360,7 +360,7 @@ def test_a_header_that_claims_a_gigabyte(tmp_path, name, pack, kind):
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.bz2", "a.tar.xz"])
 def test_archives_with_damages_anywhere(tmp_path, name):
-    """One to three damages, 60 times: unpacked, or refused in one line; nothing is outside."""
+    """An archive with one to three damages is unpacked or rejected in one line, 60 times."""
     refused = 0
     for number in range(60):
         folder, rng = tmp_path / str(number), np.random.default_rng(number)
@@ -382,7 +382,7 @@ def test_archives_with_damages_anywhere(tmp_path, name):
 
 
 def test_a_name_that_stands_there_often_is_written_once(tmp_path, monkeypatch):
-    """The last of them, as in tar: 3 kB of bzip2 may name one file 300,000 times."""
+    """The last file counts, as in tar: 3 kB of bzip2 may name one file 300,000 times."""
     members = [header("x", 2) + str(number).encode().ljust(512, b"\0") for number in range(10, 100)]
     (tmp_path / "a.tar").write_bytes(b"".join(members) + END)
     copies, copy = [], shutil.copyfileobj

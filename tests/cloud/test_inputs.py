@@ -1,4 +1,4 @@
-"""What a job reads: files, folders and archives, near and far."""
+"""The inputs of a job: files, folders and archives, on this machine and in a store."""
 
 import json
 import zipfile
@@ -65,6 +65,10 @@ def test_a_file_and_what_lies_beside_an_export(inputs, remote, tmp_path):
     assert inputs().path(remote.url("nets/a.ckpt"), "trained_ckpt").read_bytes() == b"weights"
     path = inputs().path(remote.url("nets/b.onnx"), "trained_ckpt")
     assert files(path.parent) == {"b.onnx": b"graph", "b.onnx.json": b"{}"}
+    remote.put("nets/C.ONNX", b"graph")
+    remote.put("nets/C.ONNX.json", b"{}")
+    path = inputs().path(remote.url("nets/C.ONNX"), "trained_ckpt")
+    assert files(path.parent) == {"C.ONNX": b"graph", "C.ONNX.json": b"{}"}
 
 
 @pytest.mark.parametrize("url", ["in/roads.zip", "in", "in/"])
@@ -113,7 +117,7 @@ def test_what_is_not_there_and_what_is_not_ours(inputs, remote, tmp_path):
     remote.put("in/a", b"x")
     with pytest.raises(
         CacheError,
-        match="train_set holds files that no job brought, or its "
+        match="train_set holds files that no job downloaded, or its "
         "record is broken; remove it, or name another folder$",
     ):
         inputs().path(remote.url("in"), "train_set")
@@ -155,7 +159,7 @@ def test_only_the_chosen_file_of_a_folder_is_brought(inputs, remote, tmp_path):
 
 
 def test_a_record_whose_value_is_broken_is_made_again(tmp_path):
-    """The archive has not changed, the record of what was unpacked has."""
+    """The archive has not changed, but the record of the unpacked folder has."""
     (tmp_path / "a.zip").write_bytes(zipped("x.txt"))
     record = tmp_path / "cache" / ".dlinknet_job.json"
     for value in (None, {}, 7, {"state": 7}, {"state": {}, "source": "", "sizes": {}, "file": 7}):

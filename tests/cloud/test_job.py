@@ -13,7 +13,7 @@ import pytest
 
 from dlinknet import config
 from dlinknet.cloud import job
-from dlinknet.cloud.gate import as_job
+from dlinknet.cloud.gate import with_modelarts
 from dlinknet.cloud.job import Command
 from dlinknet.errors import RunFailed, UserError
 from tests.conftest import ROOT, call
@@ -59,7 +59,7 @@ def place(request, tmp_path):
 
 
 class Run:
-    """A stand-in for a command: keeps its settings and writes what it is told to."""
+    """A stand-in for a command, which keeps its settings and writes the files `writes`."""
 
     def __init__(self, inputs=TRAIN, output="output_path", name="train", writes=(), raises=None):
         self.told, self.writes, self.raises = Command(self, inputs, output, name), writes, raises
@@ -243,6 +243,15 @@ def test_a_table_of_classes_is_brought_and_a_name_of_one_stays(place, tmp_path):
     )
 
 
+def test_an_empty_data_path_is_left_to_the_command(tmp_path):
+    """The command says that it is empty, also if the YAML file says so."""
+    (tmp_path / "empty.yaml").write_text("data_path: ''\n")
+    settings = Run(EVAL[:2], "predict_path", "eval").as_job(
+        SimpleNamespace(environment={}), tmp_path, f"--config_path={tmp_path}/empty.yaml"
+    )
+    assert settings.data_path == ""
+
+
 def test_a_training_brings_what_it_fine_tunes_only_if_the_job_names_it(moxing, tmp_path):
     moxing.put("data/a_sat.jpg", b"x")
     moxing.put("nets/a_best.ckpt", b"net")
@@ -275,7 +284,7 @@ def test_settings_of_other_commands_are_named_and_passed_over(moxing, tmp_path, 
     )
     assert settings.given.isdisjoint({"probabilities", "file_format"})
     assert (
-        "which nothing was done with: --file_format=ONNX --probabilities=png"
+        "no settings of this command and are ignored: --file_format=ONNX --probabilities=png"
         in capsys.readouterr().out
     )
 
@@ -301,7 +310,7 @@ def test_arguments_of_the_platform_are_reported_once(moxing, tmp_path, capsys):
         "3",
     )
     out = capsys.readouterr().out
-    assert out.count("nothing was done with: --init_method=tcp://x:1 --rank 3") == 1
+    assert out.count("are ignored: --init_method=tcp://x:1 --rank 3") == 1
     assert out.count("job: train --enable_modelarts=True ") == 1, "the job's own command line"
     Run().as_job(
         moxing, tmp_path, f"--data_url={moxing.url('data')}", "--init_method=tcp://x:1", RANK_ID="2"
@@ -535,7 +544,7 @@ def test_a_job_of_local_paths_needs_no_cache(tmp_path):
 def test_the_gate(tmp_path, monkeypatch):
     """Without enable_modelarts a command gets its arguments as they are."""
     got = []
-    run = as_job(got.append, ("data_path",), "output_path", "train")
+    run = with_modelarts(got.append, ("data_path",), "output_path", "train")
     for arguments in ([], ["--enable_modelarts=False"], ["--epoch_num=3"]):
         run(arguments)
         assert got.pop() == arguments
@@ -565,7 +574,7 @@ def test_the_gate(tmp_path, monkeypatch):
 
 
 def test_the_setting_is_named_in_every_process(moxing, tmp_path):
-    """Also in a process that takes over the failure of another one; and a folder has its own."""
+    """Also in a process that reports the failure of another one. The cache has its own setting."""
     told = Run()
     arguments = {
         "data_url": moxing.url("none"),
@@ -582,7 +591,7 @@ def test_the_setting_is_named_in_every_process(moxing, tmp_path):
     (tmp_path / "cache" / "data" / "thesis.txt").write_text("precious")
     (tmp_path / "cache" / ".dlinknet_job.json").unlink()
     moxing.put("in/a", b"x")
-    with pytest.raises(UserError, match="^cache_path: .*/data holds files that no job brought"):
+    with pytest.raises(UserError, match="^cache_path: .*/data holds files that no job downloaded"):
         Run().as_job(moxing, tmp_path, f"--data_url={moxing.url('in')}")
 
 

@@ -69,7 +69,7 @@ def workers(folder):
     return sorted(int(file.name.split("-")[1]) for file in folder.glob("worked-*"))
 
 
-def test_one_works_and_the_others_take_what_it_made(processes, tmp_path):
+def test_one_works_and_the_others_use_its_result(processes, tmp_path):
     said = [process.communicate(timeout=30)[0].strip() for process in processes(4, "works")]
     assert len(workers(tmp_path)) == 1 and set(said) == {str(workers(tmp_path)[0])}
 
@@ -134,9 +134,7 @@ def test_errors_keep_their_kind_and_a_folder_that_cannot_be_made(tmp_path):
                 node.once(f"more {number}", "s", fail)
             assert type(raised.value) is type(error) and str(raised.value) == str(error)
     (tmp_path / "file").write_text("")
-    nowhere = Node(
-        tmp_path / "file" / "x"
-    )  # which is no matter as long as nothing is to be done there
+    nowhere = Node(tmp_path / "file" / "x")  # no error before there is work to do
     with pytest.raises(CacheError, match="^cannot write to .*; name another folder$"):
         nowhere.once("data", "s", lambda last: 1)
 

@@ -82,7 +82,7 @@ def test_obs_says_checksums_and_pages(obs, monkeypatch):
 
 
 def test_large_objects_travel_in_parts(obs, tmp_path, monkeypatch):
-    monkeypatch.setattr(obs_store, "PART", 5 << 20)  # the least that S3 takes
+    monkeypatch.setattr(obs_store, "PART", 5 << 20)  # the smallest part that S3 accepts
     content = bytes(range(256)) * (11 << 12)  # 11 MiB
     (tmp_path / "big").write_bytes(content)
     opened = open_store(obs.environment)
@@ -141,5 +141,5 @@ def test_what_it_requires(obs, monkeypatch):
     old = {"S3_ENDPOINT": obs.endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     assert listed(open_store(old), obs.url()) == {}
     monkeypatch.setitem(sys.modules, "obs", None)
-    with pytest.raises(InputError, match="pip install -r requirements-obs.txt"):
+    with pytest.raises(InputError, match="is installed: pip install esdk-obs-python$"):
         open_store(obs.environment)

@@ -168,11 +168,13 @@ def test_image_and_mask_move_together_and_the_rng_decides_all(level, size):
             image,
             mask,
             "flips" if level == "full" else level,
-            (size, size) if size else None,
+            crop=(size, size) if size else None,
         )
         assert np.array_equal(first[0][..., 0] > 127, first[1] > 0)
         again = [
-            augment(np.random.default_rng(seed), image, mask, level, (size, size) if size else None)
+            augment(
+                np.random.default_rng(seed), image, mask, level, crop=(size, size) if size else None
+            )
             for _ in range(2)
         ]
         assert np.array_equal(again[0][0], again[1][0]) and np.array_equal(again[0][1], again[1][1])
@@ -187,7 +189,7 @@ def test_full_augmentation_keeps_roads_on_roads():
     mask = np.zeros((96, 96), np.uint8)
     mask[30:60], image[30:60] = 1, 255
     for seed in range(30):
-        moved, moved_mask = augment(np.random.default_rng(seed), image, mask, "full", (64, 64))
+        moved, moved_mask = augment(np.random.default_rng(seed), image, mask, "full", crop=(64, 64))
         assert (
             (moved.max(2) > 127) != (moved_mask > 0)
         ).mean() < 0.02  # but for half pixels on the edges
@@ -206,7 +208,7 @@ def test_streets_are_only_mirrored_and_what_lies_outside_does_not_count():
     image[:24], mask[:24] = 255, 2
     sides, outside = set(), 0
     for seed in range(40):
-        moved, labels = augment(np.random.default_rng(seed), image, mask, "street", None, 255)
+        moved, labels = augment(np.random.default_rng(seed), image, mask, "street", outside=255)
         assert moved.shape == (48, 64, 3) and set(np.unique(labels)) <= {1, 2, 255}
         known = labels != 255
         assert ((moved.max(2) > 127) != (labels == 2))[known].mean() < 0.05

@@ -6,7 +6,6 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from dlinknet.data.classes import IGNORED
@@ -14,31 +13,14 @@ from dlinknet.data.layouts import TABLES
 from dlinknet.data.masks import Marks
 from dlinknet.data.read_table import parse_classes, read_table
 from dlinknet.errors import UserError
-
-TABLE = {
-    "classes": [
-        {"name": "sky", "colour": [10, 20, 30], "values": [4]},
-        {
-            "name": "land",
-            "colour": [1, 2, 3],
-            "values": [7, 9],
-            "colours": [[1, 2, 3], [200, 0, 0]],
-        },
-    ],
-    "void": {"name": "void", "colour": [0, 0, 0], "values": [255]},
-}
+from tests.data.tables import COLOURS, table
+from tests.images.chunks import joined
 
 
 def write(file, pixels):
-    """Grey or RGB pixels as PNG."""
+    """Write grey or RGB pixels as PNG."""
     cv2.imwrite(str(file), pixels if pixels.ndim == 2 else pixels[..., ::-1])
     return file
-
-
-def table(tmp_path, count_void=False, **changes):
-    file = tmp_path / "table.yaml"
-    file.write_text(yaml.safe_dump({**TABLE, **changes}))
-    return read_table(file, count_void)
 
 
 def test_index_and_colour_masks_become_labels(tmp_path):
@@ -141,19 +123,8 @@ def test_camvids_32_colours_are_fused_into_the_papers_classes(tmp_path):
     ]
 
 
-COLOURS = parse_classes(
-    {
-        "classes": [
-            {"name": "ground", "colour": [0, 0, 0], "values": [0]},
-            {"name": "road", "colour": [128, 64, 128], "values": [1]},
-            {"name": "tree", "colour": [0, 128, 0], "values": [2]},
-        ],
-        "void": {"name": "void", "colour": [255, 255, 255], "values": [255]},
-    }
-)
-
-
-def classes(unknown=0, **pixels):
+def marks_of(unknown=0, **pixels):
+    """Return the marks of a mask with so many pixels of each class of COLOURS."""
     labels = np.zeros(256, np.int64)
     for name, count in pixels.items():
         labels[255 if name == "void" else COLOURS.names.index(name)] = count
@@ -174,13 +145,7 @@ def test_a_mask_is_surveyed_as_it_is_read(tmp_path):
         (b"IDAT", zlib.compress(bytes([0, 0b00011001]))),
         (b"IEND", b""),
     )
-    (tmp_path / "a.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + b"".join(
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-            for name, body in parts
-        )
-    )
+    (tmp_path / "a.png").write_bytes(joined(parts))
     labels = COLOURS.read(tmp_path / "a.png")
     found = COLOURS.survey(tmp_path / "a.png")
     assert labels.tolist() == [[0, 1, 2, 1]] and found.alpha
@@ -191,10 +156,10 @@ def test_a_mask_is_surveyed_as_it_is_read(tmp_path):
     "marks, words",
     [
         (
-            [classes(unknown=51, ground=49, void=51)],
+            [marks_of(unknown=51, ground=49, void=51)],
             "51.0 % of the masks' pixels have a colour that is of no class",
         ),
-        ([classes(void=10)], "every pixel of every mask is void"),
+        ([marks_of(void=10)], "every pixel of every mask is void"),
     ],
 )
 def test_class_masks_that_mean_nothing_are_refused(marks, words):
@@ -203,15 +168,15 @@ def test_class_masks_that_mean_nothing_are_refused(marks, words):
 
 
 def test_masks_that_mean_something_pass():
-    COLOURS.refuse_meaningless({"a": classes(unknown=50, ground=50, void=50)}, "f")
-    COLOURS.refuse_untrainable([classes(void=4)], "masks")
+    COLOURS.refuse_meaningless({"a": marks_of(unknown=50, ground=50, void=50)}, "f")
+    COLOURS.refuse_untrainable([marks_of(void=4)], "masks")
 
 
 def test_what_a_person_should_know_is_said():
     assert COLOURS.findings(
-        [classes(unknown=20, ground=60, void=40), classes(tree=100)], "masks"
+        [marks_of(unknown=20, ground=60, void=40), marks_of(tree=100)], "masks"
     ) == [
         "masks: 20.0 % of the pixels are void, 10.0 % because their colour is of no class",
         "masks: no pixel is road",
     ]
-    assert COLOURS.findings([classes(ground=1, road=1, tree=1)], "masks") == []
+    assert COLOURS.findings([marks_of(ground=1, road=1, tree=1)], "masks") == []

@@ -20,7 +20,7 @@ PIXELS = np.array([[0, 1], [2, 0]], np.uint8)
 
 
 def coding(values=(0, 1, 2), void=255):
-    """background (black), road (violet), tree (green), and void (white), whose label is 255."""
+    """Return a coding: background black, road violet, tree green, and void, 255, white."""
     table = np.full(256, UNKNOWN, np.uint8)
     for label, value in enumerate(values):
         table[value] = label

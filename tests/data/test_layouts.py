@@ -9,6 +9,7 @@ import pytest
 from dlinknet import config
 from dlinknet.commands.data_sets import classes_of, evaluation_set, training_sets
 from dlinknet.data.classes import IGNORED
+from dlinknet.data.layouts import list_images, list_masks
 from dlinknet.errors import UserError
 
 
@@ -18,7 +19,7 @@ def write(file, pixels):
 
 
 def grey(*values, height=8, width=12):
-    """A mask of stripes."""
+    """Return a mask of stripes."""
     return np.resize(np.array(values, np.uint8), (height, width))
 
 
@@ -139,6 +140,15 @@ def test_a_plain_folder_of_camvids_own_masks(tmp_path):
         )
     with pytest.raises(UserError, match="class_table is empty: a folder's masks need one"):
         training_sets(settings(*arguments))
+
+
+def test_the_current_folder_is_a_folder_and_an_empty_name_is_none(tmp_path, monkeypatch):
+    write(tmp_path / "a.png", np.zeros((8, 12, 3), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    assert list(list_images(".")) == list(list_masks(".", {})) == ["a"]
+    for attempt in (lambda: list_images(""), lambda: list_masks("", {})):
+        with pytest.raises(UserError, match="is empty: name a folder"):
+            attempt()
 
 
 def test_mistakes_are_one_line_each(camvid):

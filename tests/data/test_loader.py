@@ -42,7 +42,7 @@ def test_an_epoch_serves_every_image_and_fills_the_last_batch(make):
 
 
 def test_processes_serve_together_what_one_serves_alone(make):
-    """Three of batch 1 and one of batch 3, from the start and from the second image on."""
+    """Compare three with a batch of 1 and one with a batch of 3, also from the third image on."""
     alone = make(batch_size=3)
     together = [make(batch_size=1, rank=rank, size=3) for rank in range(3)]
     assert {len(loader) for loader in together} == {len(alone)} == {2}
@@ -143,7 +143,7 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
     ],
 )
 def test_a_step_too_small_for_batch_norm_is_refused(mindspore, tmp_path, arguments, refused):
-    """One value a channel has no variance: MindSpore makes NaN of it, unseen."""
+    """One value a channel has no variance: MindSpore computes NaN without an error."""
     from dlinknet import config
     from dlinknet.commands.training import loader_of
 

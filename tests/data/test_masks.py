@@ -6,20 +6,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from dlinknet.data.masks import Marks, total
-from dlinknet.data.read_table import parse_classes
 from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
-
-COLOURS = parse_classes(
-    {
-        "classes": [
-            {"name": "ground", "colour": [0, 0, 0], "values": [0]},
-            {"name": "road", "colour": [128, 64, 128], "values": [1]},
-            {"name": "tree", "colour": [0, 128, 0], "values": [2]},
-        ],
-        "void": {"name": "void", "colour": [255, 255, 255], "values": [255]},
-    }
-)
+from tests.data.tables import COLOURS
 
 
 def mask(folder, pixels, mode=None, name="a.png"):

@@ -14,7 +14,6 @@ from dlinknet.data.preprocess import (
 )
 from dlinknet.errors import UserError
 from dlinknet.images.read import read_image
-from dlinknet.inference.tiles import shared_canvases
 
 
 def test_input_is_the_formula_of_the_authors():
@@ -53,22 +52,6 @@ def test_padding_reflects_at_the_bottom_and_the_right():
     ]
     assert pad(pixels, 2, 3) is pixels
     assert pad(np.ones((1, 1, 3), np.uint8), 32, 32).shape == (32, 32, 3)
-
-
-def test_similar_sizes_share_a_canvas_and_a_huge_one_stands_alone():
-    canvases = shared_canvases({(400, 400), (390, 410), (64, 64), (1500, 1500), (1490, 1500)})
-    assert canvases[400, 400] == canvases[390, 410] == (416, 416)
-    assert canvases[1500, 1500] == canvases[1490, 1500] == (1504, 1504)
-    assert canvases[64, 64] == (64, 64)
-
-
-def test_canvases_hold_their_images_at_twice_the_area_at_most():
-    rng = np.random.default_rng(1)
-    sizes = {tuple(map(int, rng.integers(20, 2000, 2))) for _ in range(200)}
-    for (height, width), canvas in shared_canvases(sizes).items():
-        own = round_up(height, width)
-        assert canvas[0] >= height and canvas[1] >= width and canvas[0] % 32 == canvas[1] % 32 == 0
-        assert canvas[0] * canvas[1] <= 2 * own[0] * own[1]
 
 
 def test_imagenets_mean_is_subtracted_from_each_channel():
@@ -114,7 +97,6 @@ def test_resizing_moves_no_label_against_its_image(size):
     )
 
 
-def test_what_resizing_takes_the_mean_of():
-    # Smaller by a half: the mean of four pixels. Larger: bilinear.
+def test_a_smaller_image_holds_means_and_a_larger_one_is_bilinear():
     assert resized(np.array([[0, 40], [80, 120]], np.uint8), (1, 1)).tolist() == [[60]]
     assert resized(np.array([[0, 100]], np.uint8), (1, 4)).tolist() == [[0, 25, 75, 100]]

@@ -1,29 +1,10 @@
-"""Class tables as YAML: what is refused is one line."""
+"""Class tables as YAML: a table that is rejected gives one line."""
 
 import pytest
-import yaml
 
 from dlinknet.data.read_table import read_table
 from dlinknet.errors import UserError
-
-TABLE = {
-    "classes": [
-        {"name": "sky", "colour": [10, 20, 30], "values": [4]},
-        {
-            "name": "land",
-            "colour": [1, 2, 3],
-            "values": [7, 9],
-            "colours": [[1, 2, 3], [200, 0, 0]],
-        },
-    ],
-    "void": {"name": "void", "colour": [0, 0, 0], "values": [255]},
-}
-
-
-def table(tmp_path, **changes):
-    file = tmp_path / "table.yaml"
-    file.write_text(yaml.safe_dump({**TABLE, **changes}))
-    return read_table(file, count_void=False)
+from tests.data.tables import TABLE, table
 
 
 @pytest.mark.parametrize(
@@ -33,11 +14,11 @@ def table(tmp_path, **changes):
         ({"classes": None}, "it needs a list of classes"),
         (
             {"classes": TABLE["classes"] + [{"name": "sky", "colour": [0, 0, 1]}]},
-            "name 'sky' stands there twice",
+            "the name 'sky' is there twice",
         ),
         (
             {"void": {"name": "void", "colour": [0, 0, 0], "values": [4]}},
-            "value 4 stands there twice",
+            "the value 4 is there twice",
         ),
         ({"void": {"name": "void", "colour": [0, 0]}}, "a colour is three numbers from 0 to 255"),
         ({"void": {"name": "void", "colour": [0, 0, 0], "value": 3}}, "unknown key 'value'"),
@@ -66,7 +47,7 @@ def table(tmp_path, **changes):
                     {"name": "a_wood", "colour": [0, 0, 2]},
                 ]
             },
-            "name 'a_wood' stands there twice",
+            "the name 'a_wood' is there twice",
         ),
     ],
 )

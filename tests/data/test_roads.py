@@ -11,7 +11,7 @@ from dlinknet.errors import UserError
 
 
 def road(*values):
-    """The marks of a road mask with these grey values."""
+    """Return the marks of a road mask with these grey values."""
     labels = np.zeros(256, np.int64)
     for value in values:
         labels[int(value >= 128)] += 1

@@ -1,4 +1,4 @@
-"""What is said of roads and what of several classes, and who chooses."""
+"""The figures and lines of an evaluation, for roads and for several classes."""
 
 import json
 import math
@@ -24,6 +24,9 @@ def test_roads_have_counts_and_the_lines_of_the_reference():
     assert judge.image_counts(ROAD_COUNTS) == {"true_road": 5, "false_road": 2, "missed_road": 3}
     assert judge.main_figures[0] == "road_iou" and judge.about() == {}
     assert judge.heading(3, 0.5) == "3 images, road above 0.5"
+    lines = judge.lines(tally)
+    assert "road_iou: 0.5000" in lines and "acc: 0.9500" in lines and "acc_cls: 0.8016" in lines
+    assert lines[-1].startswith("iou: 0.9474 (the background's, as the model zoo's D-LinkNet")
     assert judge.reference_lines(tally) == [
         "acc:   0.95",
         f"acc cls:   {(90 / 92 + 5 / 8) / 2}",

@@ -1,15 +1,33 @@
-"""Pictures of several classes."""
+"""Pictures of truth and prediction, of roads and of several classes."""
 
 import cv2
 import numpy as np
+
+from dlinknet.data.pairs import Pair
+from dlinknet.evaluation.metrics import confusion
+from dlinknet.evaluation.overlays import CAPTION, road_picture
+from dlinknet.evaluation.scored import Scored
+from dlinknet.inference.pictures import FALSE, MISSED, TRUE
+
+
+def test_true_missed_and_false_road_have_three_colours():
+    image = np.full((40, 60, 3), 100, np.uint8)
+    truth, prediction = np.zeros((2, 40, 60), np.uint8)
+    truth[:20], prediction[10:30] = 1, 1
+    picture = road_picture(
+        Scored(Pair("x", None, None), image, truth, prediction, confusion(truth, prediction))
+    )
+    assert picture.shape == (40 + CAPTION, 124, 3)
+    assert np.array_equal(picture[:40, :60], image)
+    for row, colour in ((5, MISSED), (15, TRUE), (25, FALSE), (35, (100, 100, 100))):
+        painted = 0.35 * 100 + 0.65 * np.array(colour)
+        assert np.abs(picture[row, 80] - painted).max() < 1.01
 
 
 def test_pictures_of_classes_have_their_colours_and_a_legend():
     from dlinknet.data.class_table import ClassTable
     from dlinknet.data.classes import Class
-    from dlinknet.data.pairs import Pair
     from dlinknet.evaluation.overlays import class_picture
-    from dlinknet.evaluation.scoring import Scored
     from dlinknet.inference.pictures import class_overlay, legend
 
     classes = ClassTable(
@@ -65,5 +83,10 @@ def test_the_confusion_matrix_is_drawn(tmp_path, monkeypatch):
         ((0, 0), "90"),
         ((1, 0), "10"),
     }
+    draw_confusion(np.array([[9, 1], [0, 0]]), ("$\\frac$", "$x$"), tmp_path / "confusion.png")
+    assert [label.get_text() for label in drawn[1].axes[0].get_yticklabels()] == [
+        r"\$\frac\$",
+        r"\$x\$",
+    ], "a dollar sign begins no formula"
     picture = cv2.imread(str(tmp_path / "confusion.png"))
     assert picture is not None and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10

@@ -19,7 +19,7 @@ CLASSES = ClassTable(
 
 
 class Blue:
-    """The class that the blue value is the number of, with probability 1."""
+    """An engine: the blue value of a pixel is its class, with probability 1."""
 
     batch, size, outputs = 1, None, 3
 
@@ -31,7 +31,7 @@ class Blue:
 
 
 class OneOfTwo(Ranks):
-    """A process whose sibling has told its counts already; the first of them tells its own."""
+    """One of two processes. `told` holds the counts of the processes that have finished."""
 
     def __init__(self, rank, told):
         super().__init__(rank, 2)

@@ -145,13 +145,14 @@ def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(
 ):
     monkeypatch.setattr(planes, "compare", lambda *_: {})
     dead = next(number for number in range(99999, 1, -1) if not os.path.exists(f"/proc/{number}"))
+    name = "net[1].mindir"  # brackets, which a pattern of files would read as a set of letters
     for number in (dead, 1):
-        (tmp_path / f".net.mindir.{number}").mkdir()
-    planes.write("MINDIR", tmp_path / "net.mindir")
+        (tmp_path / f".{name}.{number}").mkdir()
+    planes.write("MINDIR", tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".net.mindir.1",
-        "net.mindir",
-        "net.mindir.json",
+        f".{name}.1",
+        name,
+        f"{name}.json",
     ]
 
 

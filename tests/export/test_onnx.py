@@ -1,4 +1,4 @@
-"""MindSpore's ONNX writer, operator by operator: wrong without the repair, right with it."""
+"""MindSpore's ONNX writer, operator by operator: wrong without the correction, right with it."""
 
 import importlib.util
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def onnx(mindspore):
-    """The package, imported behind MindSpore: 2.0.0 sets how protobuf works, which onnx imports."""
+    """Return the package, imported after MindSpore: 2.0.0 configures protobuf, which onnx uses."""
     import onnx
 
     return onnx

@@ -26,10 +26,11 @@ from dlinknet.images.decode import (
     read_header,
 )
 from tests.conftest import ROOT
+from tests.images.chunks import chunks, joined
 
 
 def picture(height=24, width=20, bands=3):
-    """A smooth picture with other values in each band; RGB order."""
+    """Return a smooth picture with other values in each band; RGB order."""
     y, x = np.mgrid[:height, :width]
     return np.stack([(9 * x + band * 60 + 3 * y) % 251 for band in range(bands)], -1).astype(
         np.uint8
@@ -103,23 +104,6 @@ def png(pixels, **options):
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "PNG", **options)
     return data.getvalue()
-
-
-def chunks(data):
-    """The chunks of a PNG: [(name, body)]."""
-    found, at = [], 8
-    while at < len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
-        at += length + 12
-    return found
-
-
-def joined(parts):
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in parts
-    )
 
 
 def written(folder, data, name="a.png"):
@@ -309,7 +293,7 @@ def test_the_turn_of_exif_is_told_and_turns_nothing(tmp_path):
 def test_a_header_is_read_without_decoding(tmp_path, monkeypatch):
     """Pillow decodes a whole PNG to find an EXIF behind its pixels.
 
-    It once hid a fault in the pixels.
+    This once hid a fault in the pixels.
     """
     files = [
         written(tmp_path, png(picture()), "a.png"),
@@ -345,7 +329,7 @@ def test_values_are_those_of_the_file(tmp_path):
 
 
 def test_a_small_file_that_claims_a_large_image_takes_no_memory(tmp_path):
-    """A PNG of 100 bytes that says it has 30000 x 30000 pixels, read with 1 GB to spare."""
+    """Read a PNG of 100 bytes that claims 30000 x 30000 pixels, in 2 GB of address space."""
     first, *rest = chunks(png(picture()))
     claim = joined([(b"IHDR", struct.pack(">II", 30000, 30000) + first[1][8:]), *rest])
     file = written(tmp_path, claim)

@@ -1,17 +1,16 @@
-"""What computes probabilities, and what is no probability."""
+"""Engines: the shape of their maps, and the error for a probability that is no finite number."""
 
 import numpy as np
 import pytest
 
 from dlinknet.data.preprocess import DLINKNET
 from dlinknet.errors import RunFailed
-from dlinknet.inference.engines import NetworkEngine, maps
+from dlinknet.inference.engines import NetworkEngine, checked_maps
 
 
 def test_one_map_has_no_axis_of_its_own():
-    assert maps(np.zeros((2, 1, 4, 5)), "m").shape == (2, 4, 5) and maps(
-        np.zeros((2, 3, 4, 5)), "m"
-    ).shape == (2, 3, 4, 5)
+    assert checked_maps(np.zeros((2, 1, 4, 5)), "m").shape == (2, 4, 5)
+    assert checked_maps(np.zeros((2, 3, 4, 5)), "m").shape == (2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
@@ -21,7 +20,7 @@ def test_what_is_not_finite_is_named(number):
     with pytest.raises(
         RunFailed, match="^a.onnx computes probabilities that are not finite numbers"
     ):
-        maps(values, "a.onnx")
+        checked_maps(values, "a.onnx")
 
 
 def test_a_network_of_nan_draws_no_mask(mindspore):

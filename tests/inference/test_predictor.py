@@ -1,4 +1,4 @@
-"""Images of any size through a network; test-time augmentation; scoring; pictures."""
+"""Images of any size through a network, in tiles and views; and the scoring of a set."""
 
 import csv
 
@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 
 from dlinknet.data.pairs import read_pairs
-from dlinknet.data.preprocess import pad, to_input
+from dlinknet.data.preprocess import pad, round_up, to_input
 from dlinknet.data.roads import ROADS
-from dlinknet.evaluation import overlays
 from dlinknet.evaluation.judging import judge_of
-from dlinknet.evaluation.metrics import Tally, confusion
+from dlinknet.evaluation.metrics import confusion
 from dlinknet.evaluation.tables import write_image_csv
-from dlinknet.inference import pictures
 from dlinknet.inference.engines import NetworkEngine
-from dlinknet.inference.tiles import Tiling, along
+from dlinknet.inference.tiles import Tiling, along, shared_canvases
 from tests.conftest import stripes, write_pair
 
 
@@ -47,7 +45,7 @@ def sigmoid(x):
 
 
 def by_hand(image):
-    """The probability map of the network above, in NumPy."""
+    """Return the probability map of the network above, in NumPy."""
     blue = to_input(image)[0]
     return sigmoid(2 * np.pad(blue, ((0, 0), (1, 0)))[:, :-1])
 
@@ -100,7 +98,7 @@ def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(
         found = Predictor(
             Fixed(2, (64, 96)), Tiling(1536, 256, views_of(True, augment))
         ).probability(image)
-        assert np.allclose(found, expected, atol=1e-6), "a model that takes no squares does it too"
+        assert np.allclose(found, expected, atol=1e-6), "also of a model whose input is not square"
     assert not np.allclose(expected, by_hand(image), atol=1e-2)
     assert (
         views_of(True, "flips") == views_of(True, "none") == EIGHT_VIEWS
@@ -148,46 +146,14 @@ def test_a_set_is_scored_image_by_image(brightness, tmp_path):
     )
 
 
-def test_an_overlay_shows_true_missed_and_false_road_in_three_colours():
-    from dlinknet.data.pairs import Pair
-    from dlinknet.evaluation.overlays import road_picture
-    from dlinknet.evaluation.scoring import Scored
-
-    image = np.full((40, 60, 3), 100, np.uint8)
-    truth, prediction = np.zeros((2, 40, 60), np.uint8)
-    truth[:20], prediction[10:30] = 1, 1
-    picture = road_picture(
-        Scored(Pair("x", None, None), image, truth, prediction, confusion(truth, prediction))
-    )
-    assert picture.shape == (40 + overlays.CAPTION, 124, 3)
-    assert np.array_equal(picture[:40, :60], image)
-
-    def blend(colour):
-        return (0.35 * 100 + 0.65 * np.array(colour)).astype(np.uint8)
-
-    assert np.array_equal(picture[5, 80], blend(pictures.MISSED)) and np.array_equal(
-        picture[15, 80], blend(pictures.TRUE)
-    )
-    assert np.array_equal(picture[25, 80], blend(pictures.FALSE)) and np.array_equal(
-        picture[35, 80], [100, 100, 100]
-    )
-
-
-def test_the_references_three_lines_are_there_and_say_whose_iou_it_is():
-
-    lines = judge_of(ROADS).lines(Tally(np.array([[90, 2], [3, 5]])))
-    assert "road_iou: 0.5000" in lines and "acc: 0.9500" in lines and "acc_cls: 0.8016" in lines
-    assert lines[-1].startswith("iou: 0.9474 (the background's")
-
-
 @pytest.mark.parametrize(
     "size, tile, overlap", [((200, 330), 96, 32), ((64, 500), 128, 96), ((33, 129), 64, 0)]
 )
 @pytest.mark.parametrize("tta", [False, True])
 def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, tta):
-    """The network sees one pixel around.
+    """The network sees one pixel in each direction.
 
-    Blended values agree to rounding, the others bit by bit.
+    So blended values agree up to rounding, and all others bit by bit.
     """
     from dlinknet.inference.predictor import Predictor, views_of
     from dlinknet.inference.tiles import along, blend_weights
@@ -243,9 +209,8 @@ def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, over
 def test_a_tile_counts_from_three_eighths_of_the_overlap_on(brightness):
     from dlinknet.inference.tiles import blend_weights
 
-    first, second = blend_weights(
-        [0, 64], 96
-    )  # they share 32 pixels, 64 to 95: fading takes 8 of them, 76 to 83
+    # The tiles share 32 pixels, 64 to 95. They fade in 8 of these, 76 to 83.
+    first, second = blend_weights([0, 64], 96)
     assert np.array_equal(first[:76], np.ones(76)) and np.array_equal(first[84:], np.zeros(12))
     assert np.allclose(first[76:84], 1 - (np.arange(8) + 0.5) / 8) and np.allclose(
         second[:32], 1 - first[64:]
@@ -255,7 +220,7 @@ def test_a_tile_counts_from_three_eighths_of_the_overlap_on(brightness):
 def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
     """D-LinkNet34 sees about 1000 pixels far, so tiles with an overlap of 2112 equal the whole.
 
-    Not to the bit: oneDNN adds in another order where an image has another width.
+    They are not equal bit by bit, because oneDNN adds in another order for another width.
     """
     from dlinknet.inference.predictor import Predictor
     from dlinknet.inference.tiles import along, blend_weights
@@ -276,29 +241,20 @@ def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
         assert np.abs(found[alone] - whole[alone]).max() < 2e-6
 
 
-def test_work_ahead_and_behind_keeps_its_order_and_raises_in_its_turn():
-    from dlinknet.threads import BackgroundWriter, prefetch
+def test_similar_sizes_share_a_canvas_and_a_huge_one_stands_alone():
+    canvases = shared_canvases({(400, 400), (390, 410), (64, 64), (1500, 1500), (1490, 1500)})
+    assert canvases[400, 400] == canvases[390, 410] == (416, 416)
+    assert canvases[1500, 1500] == canvases[1490, 1500] == (1504, 1504)
+    assert canvases[64, 64] == (64, 64)
 
-    def half(number):
-        if number % 2:
-            raise ValueError(number)
-        return number / 2
 
-    assert (
-        list(prefetch([0, 2, 4], half, 2)) == [(0, 0), (2, 1), (4, 2)]
-        and list(prefetch([], half)) == []
-    )
-    steps = prefetch([2, 3, 4], half, 2)
-    assert next(steps) == (2, 1)
-    with pytest.raises(ValueError, match="3"):
-        next(steps)
-    done = []
-    with BackgroundWriter() as writer:
-        for number in range(9):
-            writer.do(done.append, number)
-    assert done == list(range(9))
-    with pytest.raises(ValueError, match="1"), BackgroundWriter() as writer:
-        writer.do(half, 1)
+def test_canvases_hold_their_images_at_twice_the_area_at_most():
+    rng = np.random.default_rng(1)
+    sizes = {tuple(map(int, rng.integers(20, 2000, 2))) for _ in range(200)}
+    for (height, width), canvas in shared_canvases(sizes).items():
+        own = round_up(height, width)
+        assert canvas[0] >= height and canvas[1] >= width and canvas[0] % 32 == canvas[1] % 32 == 0
+        assert canvas[0] * canvas[1] <= 2 * own[0] * own[1]
 
 
 class Fixed:
@@ -334,7 +290,7 @@ def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
         assert along(100, predictor.tile_size, predictor.overlap, 32) == (
             32,
             [0, 32, 64, 96],
-        )  # where nothing can be shared
+        )  # tiles of 32 pixels cannot overlap
         assert (
             predictor.tiles(*size) == 2
             and predictor.tiles(150, 310) == 4 * 5
@@ -348,7 +304,7 @@ def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
             )
 
 
-def test_eight_views_take_a_square(tmp_path):
+def test_eight_views_require_a_square():
     from dlinknet.errors import UserError
     from dlinknet.inference.predictor import EIGHT_VIEWS, Predictor
 
@@ -372,7 +328,7 @@ def test_eight_views_take_a_square(tmp_path):
 
 
 class Three:
-    """Three classes in NumPy: each one's probability is the share of a colour in the pixel."""
+    """Three classes in NumPy. The probability of each is the share of a colour in the pixel."""
 
     batch, size = 2, None
 
