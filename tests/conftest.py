@@ -16,7 +16,23 @@ import cv2
 import numpy as np
 import pytest
 
+from dlinknet.devices import runtime
+
 ROOT = Path(__file__).resolve().parent.parent
+
+# Once a session, as the commands prepare it, and before a test imports MindSpore, which reads its
+# environment then.
+runtime.start("CPU", 0, seed=1)
+
+import mindspore  # noqa: E402
+from mindspore import Parameter, Tensor  # noqa: E402
+
+from dlinknet import models  # noqa: E402
+from dlinknet.__main__ import run_prepared  # noqa: E402
+from dlinknet.checkpoints.load import set_value  # noqa: E402
+from dlinknet.checkpoints.save import save  # noqa: E402
+from dlinknet.console import LOG  # noqa: E402
+from dlinknet.data.preprocess import to_input  # noqa: E402
 
 try:
     import hypothesis
@@ -75,25 +91,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def mindspore():
-    """Return MindSpore on the CPU, prepared as the commands prepare it."""
-    from dlinknet.devices import runtime
-
-    runtime.start("CPU", 0, seed=1)
-    import mindspore
-
-    return mindspore
-
-
-@pytest.fixture(scope="session")
-def networks(mindspore):
+def networks():
     """Return build(name, classes, decoder), which returns a network.
 
     Its weights and BatchNorm statistics are random. Each network is built once in a session.
     """
-    from dlinknet import models
-    from dlinknet.checkpoints.load import set_value
-
     built = {}
 
     def build(name, classes=1, decoder="full"):
@@ -126,11 +128,6 @@ def spread_checkpoint(networks, tmp_path_factory):
 
     def write(model, classes=1, decoder="full"):
         if (model, classes, decoder) not in written:
-            from mindspore import Parameter, Tensor
-
-            from dlinknet.checkpoints.save import save
-            from dlinknet.data.preprocess import to_input
-
             network = networks(model, classes, decoder)
             logits = network.set_train(False)(Tensor(to_input(stripes(0)[0])[None])).asnumpy()
             values = {p.name: p.asnumpy() for p in network.get_parameters()}
@@ -233,9 +230,6 @@ def call(name: str, *arguments: str, cwd: Path | None = None) -> subprocess.Comp
     Args:
         name: as for command().
     """
-    from dlinknet.__main__ import run_prepared
-    from dlinknet.console import LOG
-
     stem = name.removesuffix(".py")
     program = name if name.endswith(".py") else f"dlinknet {name}"
     before, logging = (Path.cwd(), sys.argv), (LOG.level, LOG.propagate)

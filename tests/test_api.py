@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import cv2
+import mindspore
 import numpy as np
 import pytest
 
@@ -117,7 +118,7 @@ def test_what_cannot_be_loaded(tmp_path):
         dlinknet.load(tmp_path / "a.ckpt", "CPU")
 
 
-def test_networks_are_built_by_name(mindspore):
+def test_networks_are_built_by_name():
     network = dlinknet.models.build("linknet18", classes=2)
     assert isinstance(network, mindspore.nn.Cell)
     image = mindspore.Tensor(np.zeros((1, 3, 32, 32), np.float32))

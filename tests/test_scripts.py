@@ -80,6 +80,7 @@ def test_a_mindspore_that_is_not_tested_is_refused():
     assert result.returncode == 2 and "'--mindspore=1.9' is not understood" in result.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not (ROOT / ".venv" / "requirements.installed").exists(),
     reason="the quick start needs .venv, which scripts/run_tests.sh makes",

@@ -14,6 +14,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from dlinknet.export.graph import exported_graph
+from dlinknet.export.mindir import write_mindir
 from dlinknet.inference import description
 from tests.ascend310_infer import build
 from tests.conftest import stripes
@@ -67,10 +69,8 @@ def test_no_text_crosses_into_opencv(program):
 
 
 @pytest.fixture(scope="module")
-def model(mindspore, networks, tmp_path_factory):
+def model(networks, tmp_path_factory):
     """Return the folder of a MindIR for 64 x 96, which this MindSpore wrote, and its JSON."""
-    from dlinknet.export.graph import exported_graph
-    from dlinknet.export.mindir import write_mindir
 
     folder, shape = tmp_path_factory.mktemp("model"), description.Shape(1, (64, 96))
     write_mindir(exported_graph(networks("linknet18"), False), shape, folder / "a.mindir")

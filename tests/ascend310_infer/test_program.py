@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dlinknet.data.preprocess import pad, to_input
-from dlinknet.inference.description import Shape
+from dlinknet.data.preprocess import Preprocessing, pad, to_input
+from dlinknet.inference.description import Shape, path_of, read
+from dlinknet.inference.engines import OnnxEngine
 from dlinknet.inference.predictor import Predictor
 from dlinknet.inference.tiles import Tiling, along, blend_weights
 from tests.ascend310_infer import build
@@ -111,9 +112,6 @@ def test_tiles_are_pythons_to_the_bit(parts, tmp_path, side, overlap):
 @needs_onnx
 @pytest.mark.parametrize("way", [[], ["--plain_loop"]])
 def test_images_of_any_size_get_what_python_computes(program, work, tmp_path, way):
-    from dlinknet.inference.description import read
-    from dlinknet.inference.engines import OnnxEngine
-
     whole = (work / "data" / "m2_sat.jpg").read_bytes()
     bad = {
         "cut_sat.png": cv2.imencode(".bmp", stripes(0, 64, 96)[0])[1].tobytes()[:-700],
@@ -354,9 +352,6 @@ def test_several_classes_of_resized_images_get_what_python_computes(
 
     The images' mean colour is subtracted.
     """
-    from dlinknet.data.preprocess import Preprocessing
-    from dlinknet.inference.description import path_of, read
-    from dlinknet.inference.engines import OnnxEngine
 
     result = call(
         "export.py",

@@ -179,6 +179,7 @@ def test_mistakes_are_one_line(place, arguments, words):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(build.lacking()), reason=build.lacking() or "all is there")
 def test_a_step_that_fails_ends_the_script(place, build_folder):
     result = infer(

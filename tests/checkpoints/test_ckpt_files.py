@@ -1,15 +1,16 @@
 """MindSpore's files, whole and damaged: every claimed size is compared with the bytes present."""
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from dlinknet.checkpoints.ckpt_files import BadCkptFile, read_ckpt
 
 
 @pytest.fixture
-def written(mindspore, tmp_path):
+def written(tmp_path):
     """write(*records, end) -> a file of records (name, dims, type, content)."""
-    from mindspore.train.checkpoint_pb2 import Checkpoint
 
     def write(*records, end=b""):
         message = Checkpoint()
@@ -28,7 +29,7 @@ def written(mindspore, tmp_path):
 FOUR = np.array([1, 2, 3, 4], np.float32).tobytes()
 
 
-def test_tensors_of_every_type_come_as_mindspore_wrote_them(mindspore, tmp_path):
+def test_tensors_of_every_type_come_as_mindspore_wrote_them(tmp_path):
     values = {
         "float": np.array([[1.5, -2]], np.float32),
         "half": np.array([0.5], np.float16),

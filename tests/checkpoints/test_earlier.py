@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from dlinknet import config
 from dlinknet.checkpoints.model_card import ModelCard, parse_card
+from dlinknet.commands.resuming import fixed_settings
 from dlinknet.inference import description
+from dlinknet.models import build
 from dlinknet.training.progress import SavedRun
 
 EARLIER = Path(__file__).parent / "edc289b"
@@ -36,9 +39,7 @@ def test_a_checkpoints_text_is_a_card(name, classes):
 
 
 @pytest.mark.parametrize("name", ["roads_best", "classes_best"])
-def test_its_tensors_are_those_of_the_network(mindspore, name):
-    from dlinknet.models import build
-
+def test_its_tensors_are_those_of_the_network(name):
     saved = kept(f"{name}.json")
     card = parse_card(saved["meta"], name)
     network = build(card.model, card.classes, padding=card.padding, decoder=card.decoder)
@@ -54,9 +55,6 @@ def test_a_run_can_go_on():
 
 
 def test_the_settings_that_a_run_must_keep_are_still_these():
-    from dlinknet import config
-    from dlinknet.commands.resuming import fixed_settings
-
     earlier = kept("roads_last.json")["meta"]["settings"]
     assert fixed_settings(config.load([], "")).keys() == earlier.keys()
 

@@ -2,21 +2,33 @@
 
 import json
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore import Parameter, Tensor
 
+from dlinknet.checkpoints import read
+from dlinknet.checkpoints.load import (
+    load_encoder,
+    load_network,
+    load_state,
+    load_trained,
+    set_value,
+)
+from dlinknet.checkpoints.read import META, read_checkpoint
+from dlinknet.checkpoints.save import save as save_ours
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.models.encoders.resnet import BasicBlock, ResNet
 
 
 @pytest.fixture
-def encoder(mindspore):
+def encoder():
     """Return a small encoder, one block per stage, with random weights."""
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
 
     return ResNet(BasicBlock, (1, 1, 1, 1))
 
 
-def save(mindspore, path, tensors):
+def save(path, tensors):
     mindspore.save_checkpoint(
         [{"name": n, "data": mindspore.Tensor(v)} for n, v in tensors.items()], str(path)
     )
@@ -44,12 +56,9 @@ def zoo_names(encoder, seed=0):
     return tensors
 
 
-def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
-    from dlinknet.checkpoints.load import load_encoder
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_the_zoos_resnet_becomes_an_encoder(encoder, tmp_path):
     tensors = zoo_names(encoder)
-    line = load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors)), encoder)
+    line = load_encoder(read_checkpoint(save(tmp_path / "zoo.ckpt", tensors)), encoder)
     got = {p.name: p.asnumpy() for p in encoder.get_parameters()}
     assert np.array_equal(got["conv1.weight"], tensors["conv1.weight"])
     assert np.array_equal(got["layer2.0.bn2.gamma"], tensors["layer2.0.bn2d.gamma"])
@@ -72,15 +81,12 @@ def test_the_zoos_resnet_becomes_an_encoder(mindspore, encoder, tmp_path):
     )
 
 
-def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
-    from dlinknet.checkpoints.load import load_encoder
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_a_file_without_an_encoder_is_refused(encoder, tmp_path):
     with pytest.raises(
         UserError, match="holds no weights that dlinknet knows: .*it has conv1.weight"
     ):
         load_encoder(
-            read_checkpoint(save(mindspore, tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)})),
+            read_checkpoint(save(tmp_path / "e.ckpt", {"conv1.weight": np.ones(1)})),
             encoder,
         )
 
@@ -94,41 +100,28 @@ def test_a_file_without_an_encoder_is_refused(mindspore, encoder, tmp_path):
         {"format": 2},
     ],
 )
-def test_a_checkpoint_of_a_later_kind_is_one_line(mindspore, encoder, tmp_path, meta):
-    from dlinknet.checkpoints.load import load_trained
-    from dlinknet.checkpoints.save import save as save_ours
-
+def test_a_checkpoint_of_a_later_kind_is_one_line(encoder, tmp_path, meta):
     save_ours(tmp_path / "later.ckpt", encoder.get_parameters(), meta)
     with pytest.raises(UserError, match="later.ckpt .*from a later "):
         load_trained(str(tmp_path / "later.ckpt"), "dlinknet34")
 
 
-def test_a_missing_tensor_is_named_and_nothing_changes(mindspore, encoder, tmp_path):
-    from dlinknet.checkpoints.load import load_encoder
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_a_missing_tensor_is_named_and_nothing_changes(encoder, tmp_path):
     tensors = zoo_names(encoder)
     del tensors["layer4.0.conv2.weight"]
     before = encoder.conv1.weight.asnumpy().copy()
     with pytest.raises(UserError, match="lacks 1 of .*layer4.0.conv2.weight"):
-        load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors)), encoder)
+        load_encoder(read_checkpoint(save(tmp_path / "zoo.ckpt", tensors)), encoder)
     assert np.array_equal(encoder.conv1.weight.asnumpy(), before)
 
 
-def test_a_tensor_of_another_shape_is_named(mindspore, encoder, tmp_path):
-    from dlinknet.checkpoints.load import load_encoder
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_a_tensor_of_another_shape_is_named(encoder, tmp_path):
     tensors = {**zoo_names(encoder), "conv1.weight": np.ones((64, 4, 7, 7), np.float32)}
     with pytest.raises(UserError, match=r"conv1.weight \(64, 4, 7, 7\) for \(64, 3, 7, 7\)"):
-        load_encoder(read_checkpoint(save(mindspore, tmp_path / "zoo.ckpt", tensors)), encoder)
+        load_encoder(read_checkpoint(save(tmp_path / "zoo.ckpt", tensors)), encoder)
 
 
-def test_our_checkpoint_round_trips_with_its_meta(mindspore, encoder, tmp_path):
-    from dlinknet.checkpoints.load import load_network, set_value
-    from dlinknet.checkpoints.read import META, read_checkpoint
-    from dlinknet.checkpoints.save import save as save_ours
-
+def test_our_checkpoint_round_trips_with_its_meta(encoder, tmp_path):
     values = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
     file = tmp_path / "ours.ckpt"
     save_ours(file, encoder.get_parameters(), {"model": "dlinknet34", "epoch": 3})
@@ -143,14 +136,12 @@ def test_our_checkpoint_round_trips_with_its_meta(mindspore, encoder, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated", "folder"])
-def test_a_damaged_file_is_one_line(mindspore, encoder, tmp_path, damage, capfd):
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_a_damaged_file_is_one_line(encoder, tmp_path, damage, capfd):
     file = tmp_path / "bad.ckpt"
     if damage == "folder":
         file.mkdir()
     elif damage == "truncated":
-        save(mindspore, file, zoo_names(encoder))
+        save(file, zoo_names(encoder))
         file.chmod(0o644)
         file.write_bytes(file.read_bytes()[:-1000])
     elif damage != "missing":
@@ -179,7 +170,6 @@ def test_what_the_machine_cannot_read_is_not_called_damaged(
         pytest.importorskip(
             "safetensors", reason="safetensors is not installed: pip install safetensors"
         )
-    from dlinknet.checkpoints import read
 
     def fail(*_):
         raise error
@@ -245,15 +235,10 @@ def with_last(number):
     ],
 )
 def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(
-    mindspore, encoder, tmp_path, name, change, words
+    encoder, tmp_path, name, change, words
 ):
-    from dlinknet.checkpoints.load import load_encoder
-    from dlinknet.checkpoints.read import read_checkpoint
-
     before = {p.name: p.asnumpy().copy() for p in encoder.get_parameters()}
-    checkpoint = read_checkpoint(
-        save(mindspore, tmp_path / "a.ckpt", spoiled(encoder, name, change))
-    )
+    checkpoint = read_checkpoint(save(tmp_path / "a.ckpt", spoiled(encoder, name, change)))
     with pytest.raises(UserError, match=words) as error:
         load_encoder(checkpoint, encoder)
     assert len(str(error.value)) - len(str(tmp_path)) <= 300
@@ -261,26 +246,18 @@ def test_weights_that_are_not_numbers_are_refused_and_nothing_changes(
 
 
 @pytest.mark.parametrize("kind", ["float16", "float64"])
-def test_weights_in_other_types_of_floats_are_converted(mindspore, encoder, tmp_path, kind):
-    from dlinknet.checkpoints.load import load_encoder, set_value
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_weights_in_other_types_of_floats_are_converted(encoder, tmp_path, kind):
     values = spoiled(encoder, "encoder.conv1.weight", lambda value: value.astype(kind))
     expected = values["encoder.conv1.weight"].astype(np.float32)
     set_value(encoder.conv1.weight, np.zeros(expected.shape, np.float32))
-    load_encoder(read_checkpoint(save(mindspore, tmp_path / "a.ckpt", values)), encoder)
+    load_encoder(read_checkpoint(save(tmp_path / "a.ckpt", values)), encoder)
     assert (
         np.array_equal(encoder.conv1.weight.asnumpy(), expected)
         and encoder.conv1.weight.dtype == mindspore.float32
     )
 
 
-def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
-    from mindspore import Parameter, Tensor
-
-    from dlinknet.checkpoints.load import load_state
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_an_optimizers_state_is_checked_too(tmp_path):
     count, moment = (
         Parameter(Tensor(3, mindspore.int32), name="global_step"),
         Parameter(Tensor(np.ones(2, np.float32)), name="moment1.a"),
@@ -294,7 +271,6 @@ def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
         kind = np.float32 if isinstance(step, float) else np.int64
         (tmp_path / "a.ckpt").unlink(missing_ok=True)
         file = save(
-            mindspore,
             tmp_path / "a.ckpt",
             {"global_step": np.array(step, kind), "moment1.a": np.array(values, np.float32)},
         )
@@ -320,10 +296,8 @@ def test_an_optimizers_state_is_checked_too(mindspore, tmp_path):
     ],
 )
 def test_what_is_downloaded_in_place_of_a_checkpoint_is_called_by_name(
-    mindspore, tmp_path, name, content, words
+    tmp_path, name, content, words
 ):
-    from dlinknet.checkpoints.read import read_checkpoint
-
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=f"^.*{name} {words}"):
         read_checkpoint(str(tmp_path / name))
@@ -341,9 +315,7 @@ def bfloat16_file(tmp_path):
     return str(file)
 
 
-def test_bfloat16_in_a_safetensors_file_becomes_float32(mindspore, bfloat16_file):
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_bfloat16_in_a_safetensors_file_becomes_float32(bfloat16_file):
     try:
         np.dtype("bfloat16")
     except TypeError:
@@ -353,8 +325,6 @@ def test_bfloat16_in_a_safetensors_file_becomes_float32(mindspore, bfloat16_file
 
 
 def test_a_type_that_numpy_lacks_is_not_called_damage(bfloat16_file, monkeypatch):
-    from dlinknet.checkpoints.read import read_checkpoint
-
     def fail(_):
         raise TypeError("data type 'bfloat16' not understood")
 
@@ -363,10 +333,9 @@ def test_a_type_that_numpy_lacks_is_not_called_damage(bfloat16_file, monkeypatch
         read_checkpoint(bfloat16_file)
 
 
-def in_text(mindspore, file, text):
+def in_text(file, text):
     """Write a checkpoint of one tensor and this text, and return its path."""
     return save(
-        mindspore,
         file,
         {"a": np.ones(1, np.float32), "dlinknet_meta": np.frombuffer(text, np.uint8).copy()},
     )
@@ -386,31 +355,21 @@ def in_text(mindspore, file, text):
         (b'{"a": ' + b"9" * 50 + b"}", "digits"),
     ],
 )
-def test_a_text_that_is_not_one_is_one_line(mindspore, tmp_path, text, words):
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_a_text_that_is_not_one_is_one_line(tmp_path, text, words):
     with pytest.raises(
         UserError, match=f"a.ckpt is damaged: the text in it cannot be read: .*{words}"
     ) as error:
-        read_checkpoint(in_text(mindspore, tmp_path / "a.ckpt", text))
+        read_checkpoint(in_text(tmp_path / "a.ckpt", text))
     assert len(str(error.value)) - len(str(tmp_path)) <= 300
 
 
-def test_numbers_that_are_not_finite_stand_in_a_text(mindspore, tmp_path):
-    from dlinknet.checkpoints.read import read_checkpoint
-
-    meta = read_checkpoint(
-        in_text(mindspore, tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}')
-    ).meta
+def test_numbers_that_are_not_finite_stand_in_a_text(tmp_path):
+    meta = read_checkpoint(in_text(tmp_path / "a.ckpt", b'{"x": NaN, "y": Infinity}')).meta
     assert meta["x"] != meta["x"] and meta["y"] == float("inf")
 
 
-def test_names_of_any_length_do_not_make_an_errors_line_long(mindspore, encoder, tmp_path):
-    from dlinknet.checkpoints.load import load_encoder
-    from dlinknet.checkpoints.read import read_checkpoint
-
+def test_names_of_any_length_do_not_make_an_errors_line_long(encoder, tmp_path):
     file = save(
-        mindspore,
         tmp_path / "a.ckpt",
         {"x" * 5000: np.ones(1, np.float32), "a\nb": np.ones(1, np.float32)},
     )

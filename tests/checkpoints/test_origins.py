@@ -2,11 +2,16 @@
 
 import re
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore import nn
 
+from dlinknet.checkpoints.load import load_trained, start_network
 from dlinknet.checkpoints.origins import recognise
 from dlinknet.errors import UserError
+from dlinknet.models.encoders import resnet
+from dlinknet.models.specs import PADDINGS
 from tests.checkpoints.test_load import save
 
 SLOW = pytest.mark.slow
@@ -81,7 +86,7 @@ def wider_eps(tensors, everywhere):
 
 
 @pytest.fixture(params=MODELS)
-def trained(request, mindspore, networks):
+def trained(request, networks):
     """Return (name, tensors under dlinknet's names) of a network with random values."""
     network = networks(request.param)
     return request.param, {p.name: p.asnumpy() for p in network.get_parameters()}
@@ -156,7 +161,7 @@ def test_encoders_of_others(trained):
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-def resnet(depth=18):
+def torch_resnet(depth=18):
     """Return tensors under the names of torchvision's ResNet, each with another number."""
     names = ["conv1.weight"]
     norms = ["bn1"]
@@ -192,7 +197,7 @@ def resnet(depth=18):
     ],
 )
 def test_whatever_stands_in_front_of_a_resnet_is_taken_away(prefix):
-    theirs, plain = resnet(), recognise(resnet())
+    theirs, plain = torch_resnet(), recognise(torch_resnet())
     beside = {
         "decoder.blocks.0.conv1.0.weight": np.ones(1),
         "head.conv2.weight": np.ones(1),
@@ -221,7 +226,7 @@ def test_whatever_stands_in_front_of_a_resnet_is_taken_away(prefix):
 
 
 @pytest.mark.parametrize("prefix", ["net.", "model.network."])
-def test_whatever_stands_in_front_of_a_whole_network_is_taken_away(mindspore, networks, prefix):
+def test_whatever_stands_in_front_of_a_whole_network_is_taken_away(networks, prefix):
     ours = {p.name: p.asnumpy() for p in networks("linknet18").get_parameters()}
     original = pytorch_norms(whole_names(ours, "deconv2", "downsample", False, False))
     for tensors, kind in ((ours, "dlinknet's own"), (original, "the original D-LinkNet")):
@@ -237,7 +242,7 @@ def test_whatever_stands_in_front_of_a_whole_network_is_taken_away(mindspore, ne
         close(found.tensors, ours)
 
 
-def test_a_mindspore_resnet_behind_encoder_is_ours_only_by_our_names(mindspore, networks):
+def test_a_mindspore_resnet_behind_encoder_is_ours_only_by_our_names(networks):
     ours = {
         p.name: p.asnumpy()
         for p in networks("linknet18").get_parameters()
@@ -251,7 +256,7 @@ def test_a_mindspore_resnet_behind_encoder_is_ours_only_by_our_names(mindspore, 
 
 
 def test_of_two_networks_the_one_with_the_shorter_name_is_meant():
-    theirs = resnet()
+    theirs = torch_resnet()
     both = {
         **{f"ema_model.encoder.{name}": value + 1 for name, value in theirs.items()},
         **{f"model.encoder.{name}": value for name, value in theirs.items()},
@@ -289,7 +294,7 @@ def test_absurd_tensors_are_recognised_without_a_fault(value):
         and found.model.startswith("dlinknet")
         and found.decoder in ("full", "depthwise", "subpixel")
     )
-    assert recognise(dict.fromkeys(resnet(), value)).depth == "18"
+    assert recognise(dict.fromkeys(torch_resnet(), value)).depth == "18"
 
 
 def test_others_are_not_known():
@@ -299,15 +304,11 @@ def test_others_are_not_known():
 
 @pytest.mark.parametrize("padding", ["explicit", "same", "same_pool"])
 @pytest.mark.parametrize("block", ["BasicBlock", "Bottleneck"])
-def test_where_an_encoder_pads(mindspore, padding, block):
+def test_where_an_encoder_pads(padding, block):
     """Compare with an encoder of equal weights and the same padding.
 
     One encoder uses MindSpore's own 'same' layers, the other PyTorch's explicit padding.
     """
-    from mindspore import nn
-
-    from dlinknet.models.encoders import resnet
-    from dlinknet.models.specs import PADDINGS
 
     encoder = resnet.ResNet(getattr(resnet, block), (1, 1, 1, 1), padding).set_train(False)
     convolutions, pool = PADDINGS[padding]
@@ -341,7 +342,7 @@ def test_where_an_encoder_pads(mindspore, padding, block):
 
 
 @pytest.fixture(scope="module")
-def logits(mindspore, networks):
+def logits(networks):
     """Return (an input, the logits of networks('linknet34') for it, its tensors)."""
     network = networks("linknet34").set_train(False)
     x = mindspore.Tensor(
@@ -350,11 +351,10 @@ def logits(mindspore, networks):
     return x, network(x).asnumpy(), {p.name: p.asnumpy() for p in network.get_parameters()}
 
 
-def test_a_pytorch_file_computes_what_it_did(mindspore, logits, tmp_path):
+def test_a_pytorch_file_computes_what_it_did(logits, tmp_path):
     torch = pytest.importorskip(
         "torch", reason="PyTorch is not installed: pip install torch==2.13.0"
     )
-    from dlinknet.checkpoints.load import load_trained
 
     x, expected, ours = logits
     state = {
@@ -370,13 +370,10 @@ def test_a_pytorch_file_computes_what_it_did(mindspore, logits, tmp_path):
     )
 
 
-def test_a_reference_checkpoint_computes_what_it_did(mindspore, logits, tmp_path):
-    from dlinknet.checkpoints.load import load_trained
-
+def test_a_reference_checkpoint_computes_what_it_did(logits, tmp_path):
     x, expected, ours = logits
     theirs = whole_names(wider_eps(ours, False), "deconv3", "down_sample_layer", True, True)
     file = save(
-        mindspore,
         tmp_path / "dinknet34.ckpt",
         {**theirs, "moment1.finalconv3.bias": np.ones(1, np.float32)},
     )
@@ -386,11 +383,10 @@ def test_a_reference_checkpoint_computes_what_it_did(mindspore, logits, tmp_path
     )
 
 
-def test_safetensors(mindspore, logits, tmp_path):
+def test_safetensors(logits, tmp_path):
     numpy_format = pytest.importorskip(
         "safetensors.numpy", reason="safetensors is not installed: pip install safetensors"
     )
-    from dlinknet.checkpoints.load import start_network
 
     ours = logits[2]
     bare = {
@@ -412,9 +408,7 @@ def test_safetensors(mindspore, logits, tmp_path):
         start_network("linknet34", str(file), "auto")
 
 
-def test_mistakes_in_a_whole_network_list_names_and_shapes(mindspore, logits, tmp_path):
-    from dlinknet.checkpoints.load import load_trained
-
+def test_mistakes_in_a_whole_network_list_names_and_shapes(logits, tmp_path):
     theirs = whole_names(wider_eps(logits[2], False), "deconv3", "down_sample_layer", True, True)
     lacking = {name: value for name, value in theirs.items() if name != "finalconv3.bias"}
     cases = (
@@ -437,4 +431,4 @@ def test_mistakes_in_a_whole_network_list_names_and_shapes(mindspore, logits, tm
         file = tmp_path / "n.ckpt"
         file.unlink(missing_ok=True)
         with pytest.raises(UserError, match=words):
-            load_trained(save(mindspore, file, tensors), "dlinknet34")
+            load_trained(save(file, tensors), "dlinknet34")

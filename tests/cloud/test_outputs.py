@@ -10,6 +10,7 @@ import time
 import pytest
 
 from dlinknet.cloud import outputs as module
+from dlinknet.cloud.open_store import open_store
 from dlinknet.cloud.outputs import Outputs
 from dlinknet.errors import RunFailed
 from tests.conftest import ROOT, wait_for
@@ -118,8 +119,6 @@ def test_files_that_do_not_appear_whole_are_taken_when_they_have_settled(send, r
 def test_a_file_that_breaks_off_goes_with_the_next_ones_and_fails_the_job_only_at_its_end(
     obs, tmp_path, monkeypatch, quick
 ):
-    from dlinknet.cloud.open_store import open_store
-
     monkeypatch.setattr(module, "LOOK", 0.05)
     monkeypatch.setattr(module, "REST", 0.05)
     (tmp_path / "out").mkdir()
@@ -182,8 +181,6 @@ with signals.rescuing(made.rescue):
 
 
 def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
-    from dlinknet.cloud.open_store import open_store
-
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.txt").write_text("x")
     made = Outputs(
@@ -200,8 +197,6 @@ def test_a_rescue_that_fails_says_where_the_outputs_are(obs, tmp_path, quick):
 
 
 def test_what_the_store_refuses_is_said_once(obs, tmp_path, monkeypatch, quick):
-    from dlinknet.cloud.open_store import open_store
-
     said = []
     monkeypatch.setattr(module.LOG, "info", lambda text, *values: said.append(text % values))
     monkeypatch.setattr(module, "LOOK", 0.02)

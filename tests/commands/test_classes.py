@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dlinknet.checkpoints.read import read_checkpoint
 from tests.conftest import call, refused
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
@@ -58,8 +59,6 @@ def work(tmp_path_factory):
 
 
 def test_a_training_says_and_keeps_what_it_did(work):
-    from dlinknet.checkpoints.read import read_checkpoint
-
     folder, said = work
     assert (
         "6 images to train on, 2 to validate on, batches of 2 x 32 x 64" in said

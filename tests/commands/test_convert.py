@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from dlinknet.checkpoints.load import load_trained
+from dlinknet.checkpoints.read import read_checkpoint
 from tests.checkpoints.test_load import save
 from tests.checkpoints.test_origins import whole_names, wider_eps
 from tests.conftest import call, refused
 
 
 @pytest.fixture(scope="module")
-def files(mindspore, networks, tmp_path_factory):
+def files(networks, tmp_path_factory):
     """Write an encoder with mindcv's names and a whole network with the model zoo's names.
 
     Return their folder and the whole network's tensors, by this project's names.
@@ -21,9 +23,8 @@ def files(mindspore, networks, tmp_path_factory):
         for name, value in ours.items()
         if name.startswith("encoder.")
     }
-    save(mindspore, folder / "mindcv.ckpt", {**mindcv, "classifier.bias": np.ones(2, np.float32)})
+    save(folder / "mindcv.ckpt", {**mindcv, "classifier.bias": np.ones(2, np.float32)})
     save(
-        mindspore,
         folder / "theirs.ckpt",
         whole_names(wider_eps(ours, False), "deconv3", "down_sample_layer", True, True),
     )
@@ -31,9 +32,6 @@ def files(mindspore, networks, tmp_path_factory):
 
 
 def test_a_whole_network(files):
-    from dlinknet.checkpoints.load import load_trained
-    from dlinknet.checkpoints.read import read_checkpoint
-
     folder, ours = files
     result = call("convert", "--trained_ckpt=theirs.ckpt", "--file_name=mine/net", cwd=folder)
     assert (
@@ -67,9 +65,6 @@ def test_a_whole_network(files):
 
 @pytest.mark.long
 def test_an_encoder_and_a_training_that_pads_as_it_does(files, stripe_data):
-    from dlinknet.checkpoints.load import load_trained
-    from dlinknet.checkpoints.read import read_checkpoint
-
     folder, ours = files
     result = call(
         "convert",

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dlinknet.inference.description import path_of, sha256
 from tests.conftest import ROOT, call, refused, stripes, write_pair
 
 FORMATS = [
@@ -302,7 +303,6 @@ def test_exports_that_cannot_be_taken(work):
             f"trained_ckpt: {name}" if "no file" not in words else "trained_ckpt",
             words,
         )
-    from dlinknet.inference.description import path_of, sha256
 
     values = json.loads(path_of(folder / "out" / "net.mindir").read_text())
     path_of(lonely).write_text(json.dumps({**values, "sha256": sha256(lonely)}))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dlinknet.devices.available import is_plugged_in
 from tests.conftest import ROOT, call, refused
 
 
@@ -230,8 +231,6 @@ def test_checkpoints(run, tmp_path, key, name):
 
 
 def test_devices(run):
-    from dlinknet.devices.available import is_plugged_in
-
     for target in ("Ascend", "GPU"):
         if is_plugged_in(target):
             pytest.skip("this machine has a device")

@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 
+from dlinknet.checkpoints.read import read_checkpoint
 from tests.conftest import ROOT, call, command, refused, stripes, write_pair
 
 TRAIN = [
@@ -67,9 +68,8 @@ def table(folder):
         ]
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work, mindspore):
-    from dlinknet.checkpoints.read import read_checkpoint
-
+@pytest.mark.slow  # .ci/run has the campaign of kills, which strikes at random moments
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work):
     out, resume = work / "killed", ["--output_path=killed", "--resume"]
     last, previous = (out / f"weight01_dink34_{ending}.ckpt" for ending in ("last", "previous"))
 

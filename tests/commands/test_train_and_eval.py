@@ -5,6 +5,7 @@ import json
 import shutil
 
 import cv2
+import mindspore
 import numpy as np
 import pytest
 
@@ -229,7 +230,6 @@ def test_evaluation_replaces_its_own_results_and_nothing_else(evaluated, tmp_pat
 def test_a_checkpoint_says_which_network_it_is(trained):
     """Also one that only holds tensors: their names do. model_name is not asked."""
     work = trained[0]
-    import mindspore
 
     bare = work / "output" / "bare.ckpt"
     tensors = mindspore.load_checkpoint(str(work / "output" / "weight01_dink34_best.ckpt"))

@@ -8,6 +8,7 @@ import yaml
 from dlinknet import config
 from dlinknet.commands.command import FILES
 from dlinknet.errors import UserError
+from dlinknet.models.specs import NETWORKS
 
 # The settings of the model zoo's D-LinkNet, without the three whose defaults differ here.
 MODEL_ZOO = {
@@ -238,9 +239,7 @@ def test_a_text_stays_as_it_is_written(tmp_path, text, value):
     assert load(f"--config_path={tmp_path / 'mine.yaml'}").log_name == value
 
 
-def test_models_that_can_be_chosen_are_those_that_can_be_built(mindspore):
-    from dlinknet.models.specs import NETWORKS
-
+def test_models_that_can_be_chosen_are_those_that_can_be_built():
     choices = list(yaml.safe_load_all(config.DEFAULT_FILE.read_text()))[2]["model_name"]
     assert {load(f"--model_name={name}").model_name for name in choices} == set(NETWORKS)
     assert all(re.fullmatch(r"d?linknet\d+", name) for name in NETWORKS)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
+from dlinknet import config
+from dlinknet.commands.training import loader_of
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import IGNORED, Class
+from dlinknet.data.loader import Batching, TrainingLoader
 from dlinknet.data.pairs import Pair, read_pairs
+from dlinknet.data.preprocess import Preprocessing
 from dlinknet.data.roads import ROADS
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import UserError
@@ -11,9 +17,7 @@ from tests.conftest import stripes, write_pair
 
 
 @pytest.fixture
-def make(mindspore, stripe_data):
-    from dlinknet.data.loader import Batching, TrainingLoader
-
+def make(stripe_data):
     pairs = read_pairs(str(stripe_data), str(stripe_data))
 
     def build(
@@ -97,14 +101,8 @@ def test_a_file_lost_during_training_is_one_line(make, stripe_data, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore, tmp_path):
+def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(tmp_path):
     import cv2
-
-    from dlinknet.data.class_table import ClassTable
-    from dlinknet.data.classes import IGNORED, Class
-    from dlinknet.data.loader import Batching, TrainingLoader
-    from dlinknet.data.pairs import Pair
-    from dlinknet.data.preprocess import Preprocessing
 
     classes = ClassTable(
         (Class("a", (0, 0, 0), (5,)), Class("b", (1, 1, 1), (6,))), Class("v", (2, 2, 2), (7,))
@@ -142,10 +140,8 @@ def test_labels_are_served_as_they_are_with_crops_that_are_no_squares(mindspore,
         (["--batch_size=1", "--train_size=64"], False),
     ],
 )
-def test_a_step_too_small_for_batch_norm_is_refused(mindspore, tmp_path, arguments, refused):
+def test_a_step_too_small_for_batch_norm_is_refused(tmp_path, arguments, refused):
     """One value a channel has no variance: MindSpore computes NaN without an error."""
-    from dlinknet import config
-    from dlinknet.commands.training import loader_of
 
     pairs = [Pair("a", tmp_path / "a", tmp_path / "b", 64, 64)]
     if refused:

@@ -734,6 +734,7 @@ def real(tmp_path_factory):
     return folder, bash
 
 
+@pytest.mark.long
 def test_one_process_on_the_cpu_for_real(real):
     folder, bash = real
     said = bash("run_standalone_cpu_train.sh", "data", "config.yaml").communicate(timeout=200)
@@ -790,9 +791,7 @@ def process_of(script, **variables):
         ),
     ],
 )
-def test_a_process_that_a_signal_ends_takes_the_others_with_it(
-    real, mindspore, number, variables, words
-):
+def test_a_process_that_a_signal_ends_takes_the_others_with_it(real, number, variables, words):
     need_cluster()
     folder, bash = real
     started = bash(
@@ -809,7 +808,7 @@ def test_a_process_that_a_signal_ends_takes_the_others_with_it(
 
 
 @pytest.mark.slow
-def test_three_go_on_where_two_were(real, mindspore):
+def test_three_go_on_where_two_were(real):
     need_cluster()
     folder, bash = real
     said = bash(
@@ -851,7 +850,7 @@ def test_three_go_on_where_two_were(real, mindspore):
 
 
 @pytest.mark.long
-def test_msrun_for_real(real, mindspore):
+def test_msrun_for_real(real):
     need_cluster()
     folder, bash = real
     arguments = [
@@ -871,9 +870,7 @@ def test_msrun_for_real(real, mindspore):
 
 
 @pytest.mark.slow
-def test_a_rank_that_fails_before_it_has_met_the_others_ends_the_job_at_once_and_is_named(
-    real, mindspore
-):
+def test_a_rank_that_fails_before_it_has_met_the_others_ends_the_job_at_once_and_is_named(real):
     need_cluster()
     folder, bash = real
     arguments = [

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import mindspore
 import pytest
 
 from dlinknet.devices import available, runtime
@@ -16,7 +17,7 @@ def no_devices(monkeypatch):
     monkeypatch.setattr(available, "is_plugged_in", lambda target: False)
 
 
-def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(mindspore, monkeypatch):
+def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(monkeypatch):
     no_devices(monkeypatch)
     device = runtime.start("auto", 0, 1)
     assert device.target == "CPU" and str(device).startswith(
@@ -27,7 +28,7 @@ def test_auto_without_a_device_is_the_cpu_and_says_so_loudly(mindspore, monkeypa
 
 
 @pytest.mark.parametrize("target, words", [("Ascend", "/dev/davinci"), ("GPU", "/dev/nvidia")])
-def test_a_device_that_is_not_there_is_one_line(mindspore, monkeypatch, target, words):
+def test_a_device_that_is_not_there_is_one_line(monkeypatch, target, words):
     no_devices(monkeypatch)
     with pytest.raises(InputError) as error:
         runtime.start(target, 0, 1)
@@ -38,7 +39,7 @@ def test_a_device_that_is_not_there_is_one_line(mindspore, monkeypatch, target, 
     )
 
 
-def test_what_is_missing_for_a_device_is_named(mindspore, monkeypatch):
+def test_what_is_missing_for_a_device_is_named(monkeypatch):
     monkeypatch.setattr(available, "is_plugged_in", lambda target: True)
     for name in available.CANN:
         monkeypatch.delenv(name, raising=False)
@@ -103,7 +104,7 @@ print("all are known")
     assert said.stdout.endswith("all are known\n"), said.stderr
 
 
-def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeypatch):
+def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(monkeypatch):
     if not mindspore.__version__.startswith("2.0"):
         pytest.skip("this MindSpore can")
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")
@@ -115,7 +116,7 @@ def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(mindspore, monkeyp
         runtime.start("CPU", 0, 1, launch=find_launch())
 
 
-def test_auto_passes_over_a_device_that_does_not_compute(mindspore, monkeypatch):
+def test_auto_passes_over_a_device_that_does_not_compute(monkeypatch):
     """The probe really runs in its own process; a GPU that only seems plugged in fails there."""
     if any(available.is_plugged_in(target) for target in available.NODES):
         pytest.skip("this machine has a device")

@@ -3,11 +3,13 @@
 import cv2
 import numpy as np
 
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Class
 from dlinknet.data.pairs import Pair
 from dlinknet.evaluation.metrics import confusion
-from dlinknet.evaluation.overlays import CAPTION, road_picture
+from dlinknet.evaluation.overlays import CAPTION, class_picture, draw_confusion, road_picture
 from dlinknet.evaluation.scored import Scored
-from dlinknet.inference.pictures import FALSE, MISSED, TRUE
+from dlinknet.inference.pictures import FALSE, MISSED, TRUE, class_overlay, legend
 
 
 def test_true_missed_and_false_road_have_three_colours():
@@ -25,11 +27,6 @@ def test_true_missed_and_false_road_have_three_colours():
 
 
 def test_pictures_of_classes_have_their_colours_and_a_legend():
-    from dlinknet.data.class_table import ClassTable
-    from dlinknet.data.classes import Class
-    from dlinknet.evaluation.overlays import class_picture
-    from dlinknet.inference.pictures import class_overlay, legend
-
     classes = ClassTable(
         (Class("sky", (250, 10, 20)), Class("a long name", (0, 200, 0))), Class("void", (7, 8, 9))
     )
@@ -62,8 +59,6 @@ def test_pictures_of_classes_have_their_colours_and_a_legend():
 def test_the_confusion_matrix_is_drawn(tmp_path, monkeypatch):
     """Rows are true classes: of the 10 pixels of a 9 were found; of b there are none."""
     from matplotlib.figure import Figure
-
-    from dlinknet.evaluation.overlays import draw_confusion
 
     drawn, save = [], Figure.savefig
     monkeypatch.setattr(

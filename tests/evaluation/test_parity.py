@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from dlinknet.data.pairs import read_pairs
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Class
+from dlinknet.data.pairs import Pair, read_pairs
+from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
 from dlinknet.evaluation import parity
+from dlinknet.images.read import read_image
 from dlinknet.inference.predictor import views_of
 from dlinknet.inference.tiles import Tiling
 from tests.conftest import stripes, write_pair
@@ -37,9 +41,6 @@ def pairs(tmp_path):
 
 
 def test_differences_changes_and_figures(pairs):
-    from dlinknet.data.roads import ROADS
-    from dlinknet.images.read import read_image
-
     blue = np.concatenate([read_image(pair.image)[..., 0].ravel() for pair in pairs]).astype(int)
     truth = np.concatenate([ROADS.read(pair.mask).ravel() for pair in pairs])
     same, more, broken = parity.compare(
@@ -82,8 +83,6 @@ def test_differences_changes_and_figures(pairs):
 
 
 def test_a_folder_of_results_goes_with_the_model_that_it_is_of(pairs, tmp_path):
-    from dlinknet.images.read import read_image
-
     folder, free, fixed = tmp_path / "r", Grey(), Grey(size=(96, 96))
     folder.mkdir()
     for pair in pairs:
@@ -115,10 +114,6 @@ def test_all_see_what_the_one_of_a_fixed_size_sees(pairs):
 
 def test_models_of_several_classes_are_compared_by_their_labels(tmp_path):
     import cv2
-
-    from dlinknet.data.class_table import ClassTable
-    from dlinknet.data.classes import Class
-    from dlinknet.data.pairs import Pair
 
     classes = ClassTable(
         tuple(Class(name, (n, n, n), (n,)) for n, name in enumerate(["blue", "green", "red"])),

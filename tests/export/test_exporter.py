@@ -4,12 +4,21 @@ import importlib.util
 import json
 import os
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore import Parameter, Tensor
 
+from dlinknet.checkpoints.load import load_trained, set_value
+from dlinknet.checkpoints.save import save
+from dlinknet.devices import runtime
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.export import mindir, onnx
+from dlinknet.export.comparison import largest_difference
+from dlinknet.export.exporter import Export, Source
 from dlinknet.inference import description
 from dlinknet.inference.description import SUFFIXES, Shape, path_of, read
+from dlinknet.inference.engines import MindirEngine, OnnxEngine
 
 SIZES = [(64, 96), (128, 64), (160, 160)]
 needs_onnx = pytest.mark.skipif(
@@ -19,9 +28,6 @@ needs_onnx = pytest.mark.skipif(
 
 
 def exporting(checkpoint, shape, model="linknet18", image=""):
-    from dlinknet.checkpoints.load import load_trained
-    from dlinknet.export.exporter import Export, Source
-
     source = Source(str(checkpoint), lambda: load_trained(str(checkpoint), model))
     return Export(source, shape, 0.5, image)
 
@@ -32,15 +38,13 @@ def planes(spread_checkpoint):
     return exporting(spread_checkpoint("linknet18"), Shape(2, (64, 96)))
 
 
-def engine_of(file, mindspore):
-    from dlinknet.inference.engines import MindirEngine, OnnxEngine
-
+def engine_of(file):
     shape = read(str(file)).shape
     return OnnxEngine(file, shape) if file.suffix == ".onnx" else MindirEngine(file, shape)
 
 
 @pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
-def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_path, file_format):
+def test_what_is_written_is_whole_described_and_equal(planes, tmp_path, file_format):
     target = tmp_path / "new folder 道路" / f"net 1{SUFFIXES[file_format]}"
     planes.write(file_format, target)
     assert sorted(path.name for path in target.parent.iterdir()) == [
@@ -75,7 +79,7 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
     ]
     assert all(0 <= difference < 1e-5 for difference in values["compared"].values())
     # The export compared real outputs: an engine opened here gives the same on the same arrays.
-    found = engine_of(target, mindspore)(planes.planes[0])
+    found = engine_of(target)(planes.planes[0])
     assert (
         found.shape == (2, 64, 96)
         and np.ptp(found) > 0.5
@@ -85,9 +89,8 @@ def test_what_is_written_is_whole_described_and_equal(mindspore, planes, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def pixels(mindspore, spread_checkpoint):
+def pixels(spread_checkpoint):
     """Export with pixels in and any size, or one size if this MindSpore has no dynamic MINDIR."""
-    from dlinknet.devices import runtime
 
     try:
         runtime.need_dynamic_shapes()
@@ -97,13 +100,13 @@ def pixels(mindspore, spread_checkpoint):
 
 
 @pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
-def test_pixels_in_and_any_size(mindspore, pixels, tmp_path, file_format):
+def test_pixels_in_and_any_size(pixels, tmp_path, file_format):
     target, dynamic = tmp_path / f"net{SUFFIXES[file_format]}", pixels.shape.dynamic
     pixels.write(file_format, target)
     values = json.loads(path_of(target).read_text())
     assert values["input"]["shape"] == ([None, None, None, 3] if dynamic else [1, 64, 96, 3])
     assert values["input"]["type"] == "uint8" and values["preprocessing"]["where"] == "graph"
-    engine = engine_of(target, mindspore)
+    engine = engine_of(target)
     for images, expected in zip(pixels.pixels, pixels.expected):
         assert (
             np.abs(engine(np.stack([engine.prepare(one) for one in images])) - expected[:, 0]).max()
@@ -115,11 +118,8 @@ def test_pixels_in_and_any_size(mindspore, pixels, tmp_path, file_format):
     ]
 
 
-def test_air_is_written_elsewhere_from_what_this_process_found(
-    mindspore, planes, tmp_path, monkeypatch
-):
+def test_air_is_written_elsewhere_from_what_this_process_found(planes, tmp_path, monkeypatch):
     """With a stand-in for the process on the Ascend, which is not there."""
-    from dlinknet.export import mindir
 
     called = []
 
@@ -141,7 +141,7 @@ def test_air_is_written_elsewhere_from_what_this_process_found(
 
 
 def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(
-    mindspore, planes, tmp_path, monkeypatch
+    planes, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(planes, "compare", lambda *_: {})
     dead = next(number for number in range(99999, 1, -1) if not os.path.exists(f"/proc/{number}"))
@@ -156,7 +156,7 @@ def test_what_a_killed_export_left_is_cleared_and_a_living_one_is_not(
     ]
 
 
-def test_a_json_that_cannot_be_written_costs_nothing(mindspore, planes, tmp_path, monkeypatch):
+def test_a_json_that_cannot_be_written_costs_nothing(planes, tmp_path, monkeypatch):
     target = tmp_path / "net.mindir"
     target.write_text("before")
     path_of(target).write_text("before too")
@@ -178,12 +178,10 @@ def broken(monkeypatch, file_format, planes):
 
     For ONNX, MindSpore's output stays unrepaired. For MINDIR, other weights are written.
     """
-    from dlinknet.export import onnx
 
     if file_format == "ONNX":
         monkeypatch.setattr(onnx, "correct_model", lambda model, shape: None)
         return
-    from dlinknet.checkpoints.load import load_trained, set_value
 
     network = load_trained(planes.checkpoint, "linknet18").network
     bias = network.head.conv2.bias
@@ -192,9 +190,7 @@ def broken(monkeypatch, file_format, planes):
 
 
 @pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=needs_onnx)])
-def test_a_wrong_export_is_refused_and_leaves_nothing(
-    mindspore, planes, tmp_path, monkeypatch, file_format
-):
+def test_a_wrong_export_is_refused_and_leaves_nothing(planes, tmp_path, monkeypatch, file_format):
     target = tmp_path / f"net{SUFFIXES[file_format]}"
     with monkeypatch.context() as patch:
         broken(patch, file_format, planes)
@@ -217,8 +213,6 @@ def test_a_wrong_export_is_refused_and_leaves_nothing(
 
 
 def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
-    from dlinknet.export.comparison import largest_difference
-
     right = [array.copy() for array in planes.expected]
     assert largest_difference(right, planes.expected) == 0
     right[0][0, 0, 3, 4] = np.nan
@@ -228,8 +222,6 @@ def test_what_is_not_a_number_or_of_another_shape_is_infinitely_far(planes):
 
 
 def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
-    from dlinknet.export.comparison import largest_difference
-
     if not pixels.shape.dynamic:
         pytest.skip("this MindSpore has no dynamic MINDIR, so the fixture has one size")
     found = [array.copy() for array in pixels.expected]
@@ -237,12 +229,11 @@ def test_what_is_not_a_number_at_the_second_size_counts_too(pixels):
     assert largest_difference(found, pixels.expected) == float("inf")
 
 
-def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networks, tmp_path):
+def test_the_limit_shrinks_with_the_range_of_the_probabilities(networks, tmp_path):
     """An untrained network gives nearly the same value everywhere.
 
     A difference that passes there proves nothing.
     """
-    from dlinknet.checkpoints.save import save
 
     values = networks("linknet18")
     save(tmp_path / "flat.ckpt", values.get_parameters(), {"model": "linknet18", "classes": 1})
@@ -254,7 +245,7 @@ def test_the_limit_shrinks_with_the_range_of_the_probabilities(mindspore, networ
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", ["linknet18", "dlinknet34", "dlinknet50", "dlinknet101"])
-def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, model, size):
+def test_every_model_in_every_format(spread_checkpoint, tmp_path, model, size):
     export = exporting(spread_checkpoint(model), Shape(1, size), model)
     formats = ["MINDIR", *(["ONNX"] if importlib.util.find_spec("onnxruntime") else [])]
     for file_format in formats:
@@ -263,11 +254,7 @@ def test_every_model_in_every_format(mindspore, spread_checkpoint, tmp_path, mod
 
 @pytest.mark.parametrize("padding", ["same", pytest.param("same_pool", marks=pytest.mark.slow)])
 @needs_onnx
-def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
-    from mindspore import Parameter, Tensor
-
-    from dlinknet.checkpoints.save import save
-
+def test_encoders_that_pad_at_the_end(networks, tmp_path, padding):
     save(
         tmp_path / "a.ckpt",
         [
@@ -290,7 +277,7 @@ def test_encoders_that_pad_at_the_end(mindspore, networks, tmp_path, padding):
     ],
 )
 def test_every_decoder_of_several_classes_is_exported_as_it_computes(
-    mindspore, spread_checkpoint, tmp_path, decoder
+    spread_checkpoint, tmp_path, decoder
 ):
     """ONNX by ONNX Runtime and OpenCV, with BatchNorm in the convolutions, and once as MINDIR."""
     export = exporting(spread_checkpoint("linknet18", 3, decoder), Shape(1, (64, 96)))
@@ -319,13 +306,11 @@ def test_every_decoder_of_several_classes_is_exported_as_it_computes(
             len(values["compared"]) == (2 if file_format == "ONNX" else 1)
             and max(values["compared"].values()) < 1e-5
         )
-        found = engine_of(target, mindspore)(export.planes[0])
+        found = engine_of(target)(export.planes[0])
         assert found.shape == (1, 3, 64, 96) and np.abs(found - export.expected[0]).max() < 1e-5
 
 
-def test_a_checkpoint_of_several_classes_must_say_which(mindspore, networks, tmp_path):
-    from dlinknet.checkpoints.save import save
-
+def test_a_checkpoint_of_several_classes_must_say_which(networks, tmp_path):
     save(
         tmp_path / "bare.ckpt",
         networks("linknet18", 3).get_parameters(),

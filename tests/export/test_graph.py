@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+from mindspore import Parameter, Tensor, nn
+
+from dlinknet.checkpoints.load import load_trained, set_value
+from dlinknet.data.preprocess import CHOICES, to_input
+from dlinknet.export.graph import FromPixels, exported_graph, fold_batch_norm
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_folded_pair_by_hand(mindspore, transposed):
-    from mindspore import Parameter, Tensor, nn
-
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.export.graph import fold_batch_norm
-
+def test_a_folded_pair_by_hand(transposed):
     kind = nn.Conv2dTranspose if transposed else nn.Conv2d
     pair = nn.SequentialCell(
         [kind(1, 2, 1, has_bias=transposed), nn.BatchNorm2d(2, eps=0.75), nn.ReLU()]
@@ -45,12 +45,7 @@ def test_a_folded_pair_by_hand(mindspore, transposed):
 @pytest.mark.parametrize(
     "model", ["linknet18", "dlinknet34", pytest.param("dlinknet50", marks=pytest.mark.slow)]
 )
-def test_a_whole_network_without_its_norms(mindspore, spread_checkpoint, model):
-    from mindspore import Tensor, nn
-
-    from dlinknet.checkpoints.load import load_trained
-    from dlinknet.export.graph import exported_graph, fold_batch_norm
-
+def test_a_whole_network_without_its_norms(spread_checkpoint, model):
     image = Tensor(np.random.default_rng(0).uniform(-1.6, 1.6, (1, 3, 64, 96)).astype(np.float32))
     network = load_trained(str(spread_checkpoint(model)), model).network
     before = exported_graph(network, False)(image).asnumpy()
@@ -68,24 +63,14 @@ def test_a_whole_network_without_its_norms(mindspore, spread_checkpoint, model):
     assert np.ptp(before) > 0.5 and np.abs(after - before).max() < 1e-5
 
 
-def test_pixels_in_are_what_the_host_would_make_of_them(mindspore):
-    from mindspore import Tensor, nn
-
-    from dlinknet.data.preprocess import to_input
-    from dlinknet.export.graph import FromPixels
-
+def test_pixels_in_are_what_the_host_would_make_of_them():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
     planes = FromPixels(nn.Identity())(Tensor(pixels)).asnumpy()
     assert planes.dtype == np.float32
     assert np.abs(planes - np.stack([to_input(image) for image in pixels])).max() < 5e-7
 
 
-def test_pixels_in_with_a_shift_for_each_channel(mindspore):
-    from mindspore import Tensor, nn
-
-    from dlinknet.data.preprocess import CHOICES, to_input
-    from dlinknet.export.graph import FromPixels
-
+def test_pixels_in_with_a_shift_for_each_channel():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
     planes = FromPixels(nn.Identity(), CHOICES["imagenet_mean"])(Tensor(pixels)).asnumpy()
     assert (

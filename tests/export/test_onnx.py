@@ -4,8 +4,15 @@ import importlib.util
 
 import numpy as np
 import pytest
+from mindspore import Tensor, nn
 
+from dlinknet.errors import RunFailed
+from dlinknet.export import onnx as ours
+from dlinknet.export.mindir import write_graph
+from dlinknet.export.onnx import check_onnx, compute_opencv
 from dlinknet.inference.description import Shape
+from dlinknet.models.blocks import Head, double_transposed, plain_conv
+from dlinknet.models.encoders.resnet import conv, pad_for_pool
 
 pytestmark = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
@@ -14,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def onnx(mindspore):
+def onnx():
     """Return the package, imported after MindSpore: 2.0.0 configures protobuf, which onnx uses."""
     import onnx
 
@@ -22,9 +29,6 @@ def onnx(mindspore):
 
 
 def cells(nn):
-    from dlinknet.models.blocks import Head, double_transposed, plain_conv
-    from dlinknet.models.encoders.resnet import conv
-
     return {
         "double": double_transposed(3, 4),
         "same 3": conv(3, 4, 3, 2, same=True),
@@ -53,12 +57,7 @@ def run(file, image):
         ("3x3", False),
     ],
 )
-def test_pads(mindspore, onnx, tmp_path, name, wrong):
-    from mindspore import Tensor, nn
-
-    from dlinknet.export import onnx as ours
-    from dlinknet.export.mindir import write_graph
-
+def test_pads(onnx, tmp_path, name, wrong):
     cell = cells(nn)[name]
     image = np.random.default_rng(0).normal(size=(1, 3, 8, 12)).astype(np.float32)
     expected = cell(Tensor(image)).asnumpy()
@@ -87,13 +86,7 @@ def test_pads(mindspore, onnx, tmp_path, name, wrong):
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, after, dynamic):
-    from mindspore import Tensor, nn
-
-    from dlinknet.export import onnx as ours
-    from dlinknet.export.mindir import write_graph
-    from dlinknet.models.encoders.resnet import pad_for_pool
-
+def test_zeros_beside_the_max_pool_become_its_pads(onnx, tmp_path, after, dynamic):
     class Pool(nn.Cell):
         def __init__(self):
             super().__init__()
@@ -118,9 +111,6 @@ def test_zeros_beside_the_max_pool_become_its_pads(mindspore, onnx, tmp_path, af
 
 
 def test_the_checker_and_opencv_say_what_is_wrong_in_one_line(onnx, tmp_path):
-    from dlinknet.errors import RunFailed
-    from dlinknet.export.onnx import check_onnx, compute_opencv
-
     (tmp_path / "a.onnx").write_bytes(b"no model")
     for attempt in (
         lambda: check_onnx(tmp_path / "a.onnx"),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dlinknet.data.preprocess import Preprocessing
 from dlinknet.errors import UserError
 from dlinknet.inference import description
 from tests.training.mutants import mutant
@@ -102,8 +103,6 @@ def test_what_is_refused_in_one_line(model, damage, words):
 
 
 def test_several_classes_and_another_preprocessing(tmp_path):
-    from dlinknet.data.preprocess import Preprocessing
-
     file, table = (
         tmp_path / "a.onnx",
         {"classes": [{"name": name, "colour": [n, 0, 0]} for n, name in enumerate("abc")]},

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from dlinknet.checkpoints.load import set_value
 from dlinknet.data.preprocess import DLINKNET
 from dlinknet.errors import RunFailed
-from dlinknet.inference.engines import NetworkEngine, checked_maps
+from dlinknet.inference.description import Shape
+from dlinknet.inference.engines import NetworkEngine, _ExportedEngine, checked_maps
+from dlinknet.models.encoders.resnet import BasicBlock, ResNet
+from dlinknet.models.linknet import LinkNet
 
 
 def test_one_map_has_no_axis_of_its_own():
@@ -23,11 +27,7 @@ def test_what_is_not_finite_is_named(number):
         checked_maps(values, "a.onnx")
 
 
-def test_a_network_of_nan_draws_no_mask(mindspore):
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
-    from dlinknet.models.linknet import LinkNet
-
+def test_a_network_of_nan_draws_no_mask():
     network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1)
     engine = NetworkEngine(network)
     image = engine.prepare(np.zeros((32, 32, 3), np.uint8))[None]
@@ -39,9 +39,6 @@ def test_a_network_of_nan_draws_no_mask(mindspore):
 
 def test_an_exported_model_is_named_by_its_file():
     from pathlib import Path
-
-    from dlinknet.inference.description import Shape
-    from dlinknet.inference.engines import _ExportedEngine
 
     class Broken(_ExportedEngine):
         def _probabilities(self, inputs):

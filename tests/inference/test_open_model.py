@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from dlinknet import config
+from dlinknet.commands.prediction import open_trained
 from dlinknet.data.preprocess import DLINKNET
 from dlinknet.devices import runtime
 from dlinknet.errors import RunFailed
 from dlinknet.inference.description import Shape
+from dlinknet.inference.engines import _ExportedEngine
 
 
 def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch):
-    from dlinknet.commands.prediction import open_trained
-
     file = str(spread_checkpoint("linknet34"))
     starts = []
     monkeypatch.setattr(
@@ -42,8 +42,6 @@ def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch
     ],
 )
 def test_a_model_that_gives_another_shape_fails_in_one_line(found, expected):
-    from dlinknet.inference.engines import _ExportedEngine
-
     engine = _ExportedEngine(Path("m.onnx"), Shape(1, (32, 32)), DLINKNET, 1)
     engine._probabilities = lambda inputs: np.zeros(found, np.float32)
     inputs = np.zeros((1, 3, 32, 32), np.float32)

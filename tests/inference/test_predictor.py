@@ -3,27 +3,31 @@
 import csv
 
 import cv2
+import mindspore
 import numpy as np
 import pytest
+from mindspore import nn
 
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.preprocess import pad, round_up, to_input
 from dlinknet.data.roads import ROADS
+from dlinknet.errors import UserError
 from dlinknet.evaluation.judging import judge_of
-from dlinknet.evaluation.metrics import confusion
+from dlinknet.evaluation.metrics import confusion, figures
+from dlinknet.evaluation.scoring import score, score_all
 from dlinknet.evaluation.tables import write_image_csv
 from dlinknet.inference.engines import NetworkEngine
-from dlinknet.inference.tiles import Tiling, along, shared_canvases
+from dlinknet.inference.predictor import EIGHT_VIEWS, ONE_VIEW, Predictor, labels_of, views_of
+from dlinknet.inference.tiles import Tiling, along, blend_weights, shared_canvases
 from tests.conftest import stripes, write_pair
 
 
 @pytest.fixture(scope="module")
-def brightness(mindspore):
+def brightness():
     """Build a network whose logit is the blue channel of the pixel to the left.
 
     It is cheap, exact, and not symmetric.
     """
-    from mindspore import nn
 
     class Left(nn.Cell):
         def __init__(self):
@@ -51,8 +55,6 @@ def by_hand(image):
 
 
 def test_odd_sizes_are_padded_and_cropped_back(brightness):
-    from dlinknet.inference.predictor import Predictor
-
     image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
     predictor = Predictor(NetworkEngine(brightness), Tiling(1024, 256))
     probability = predictor.probability(image)
@@ -62,16 +64,12 @@ def test_odd_sizes_are_padded_and_cropped_back(brightness):
 
 
 def test_wrapping_does_not_rename_parameters(brightness):
-    from dlinknet.inference.predictor import Predictor
-
     Predictor(NetworkEngine(brightness), Tiling(1024, 256))
     assert [p.name for p in brightness.get_parameters()] == ["conv.weight"]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (45, 70)])
 def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
-    from dlinknet.inference.predictor import Predictor, views_of
-
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     padded = pad(image, -(-size[0] // 32) * 32, -(-size[1] // 32) * 32)
     total = 0
@@ -90,8 +88,6 @@ def test_tta_is_the_mean_of_the_eight_views_turned_back(brightness, size):
 
 
 def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(brightness):
-    from dlinknet.inference.predictor import EIGHT_VIEWS, ONE_VIEW, Predictor, views_of
-
     image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     expected = (by_hand(image) + by_hand(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]) / 2
     for augment in ("street", "mirror"):
@@ -108,10 +104,6 @@ def test_tta_of_scenes_with_a_sky_is_the_mean_of_the_image_and_its_mirror_image(
 
 
 def test_a_set_is_scored_image_by_image(brightness, tmp_path):
-    from dlinknet.evaluation.metrics import figures
-    from dlinknet.evaluation.scoring import score, score_all
-    from dlinknet.inference.predictor import Predictor
-
     for number, size in enumerate([(40, 64), (64, 33), (64, 64)]):
         write_pair(tmp_path, f"m{number}", *stripes(number, *size))
     pairs = read_pairs(str(tmp_path), str(tmp_path))
@@ -155,8 +147,6 @@ def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, 
 
     So blended values agree up to rounding, and all others bit by bit.
     """
-    from dlinknet.inference.predictor import Predictor, views_of
-    from dlinknet.inference.tiles import along, blend_weights
 
     image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
     views = views_of(tta, "full")
@@ -190,9 +180,6 @@ def test_tiles_give_what_the_whole_image_gives(brightness, size, tile, overlap, 
     "tile, overlap", [(1536, 256), (128, 32), (96, 64), (3072, 2112), (1024, 0), (160, 100)]
 )
 def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, overlap):
-    from dlinknet.inference.predictor import Predictor
-    from dlinknet.inference.tiles import along, blend_weights
-
     predictor = Predictor(NetworkEngine(brightness), Tiling(tile, overlap))
     for length in (1, 33, 96, 97, 500, 1537, 4096, 5000):
         side, starts = along(length, predictor.tile_size, predictor.overlap)
@@ -207,8 +194,6 @@ def test_tiles_cover_an_axis_and_their_weights_sum_to_one(brightness, tile, over
 
 
 def test_a_tile_counts_from_three_eighths_of_the_overlap_on(brightness):
-    from dlinknet.inference.tiles import blend_weights
-
     # The tiles share 32 pixels, 64 to 95. They fade in 8 of these, 76 to 83.
     first, second = blend_weights([0, 64], 96)
     assert np.array_equal(first[:76], np.ones(76)) and np.array_equal(first[84:], np.zeros(12))
@@ -217,13 +202,11 @@ def test_a_tile_counts_from_three_eighths_of_the_overlap_on(brightness):
     )
 
 
-def test_dlinknet34_in_tiles_that_share_what_it_sees(mindspore, networks):
+def test_dlinknet34_in_tiles_that_share_what_it_sees(networks):
     """D-LinkNet34 sees about 1000 pixels far, so tiles with an overlap of 2112 equal the whole.
 
     They are not equal bit by bit, because oneDNN adds in another order for another width.
     """
-    from dlinknet.inference.predictor import Predictor
-    from dlinknet.inference.tiles import along, blend_weights
 
     image = np.random.default_rng(3).integers(0, 256, (32, 4032, 3), dtype=np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 3)
@@ -278,8 +261,6 @@ class Fixed:
 @pytest.mark.parametrize("size", [(20, 30), (64, 96), (65, 96), (150, 310)])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
-    from dlinknet.inference.predictor import Predictor
-
     image = np.random.default_rng(4).integers(0, 256, (*size, 3), dtype=np.uint8)
     engine = Fixed(batch, (64, 96))
     predictor = Predictor(engine, Tiling(1536, 256))  # such tiles share a quarter, 16 and 24 pixels
@@ -305,9 +286,6 @@ def test_an_engine_of_one_size_gets_that_size_and_full_batches(size, batch):
 
 
 def test_eight_views_require_a_square():
-    from dlinknet.errors import UserError
-    from dlinknet.inference.predictor import EIGHT_VIEWS, Predictor
-
     image = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(UserError, match="a model of 96x64 pixels has no views that are turned"):
         Predictor(Fixed(1, (64, 96)), Tiling(1536, 256, EIGHT_VIEWS))
@@ -342,8 +320,6 @@ class Three:
 
 @pytest.mark.parametrize("tile, tta", [(1024, False), (64, False), (64, True)])
 def test_several_classes_go_through_tiles_and_views(tile, tta):
-    from dlinknet.inference.predictor import Predictor, labels_of, views_of
-
     image = np.random.default_rng(5).integers(0, 256, (90, 150, 3), dtype=np.uint8)
     values = image.astype(np.float64) + 1
     expected = (values / values.sum(-1, keepdims=True)).transpose(2, 0, 1)
@@ -353,8 +329,6 @@ def test_several_classes_go_through_tiles_and_views(tile, tta):
 
 
 def test_probabilities_of_a_resized_image_come_back_to_its_size():
-    from dlinknet.inference.predictor import Predictor
-
     image = np.zeros((60, 90, 3), np.uint8)
     image[:30, :, 0], image[30:, :, 2] = 200, 200
     predictor = Predictor(Three(), Tiling(1024, 256, resize=(20, 30)))

@@ -1,7 +1,13 @@
 """Layers in which MindSpore differs from PyTorch, checked with NumPy. No test needs PyTorch."""
 
+import mindspore
 import numpy as np
 import pytest
+
+from dlinknet.checkpoints.load import set_value
+from dlinknet.models.blocks import DilatedCentre, Head, ToOneMap, double_transposed
+from dlinknet.models.encoders.resnet import BasicBlock, ResNet, batch_norm, pad_for_pool
+from dlinknet.models.linknet import LinkNet
 
 
 def conv_transpose(x, weight, stride, padding, output_padding=0):
@@ -25,10 +31,7 @@ def numbers(*shape, seed=0):
     return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
 
 
-def test_doubling_computes_the_last_row_and_column(mindspore):
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.blocks import double_transposed
-
+def test_doubling_computes_the_last_row_and_column():
     layer, x, weight = double_transposed(3, 2), numbers(1, 3, 4, 5), numbers(3, 2, 3, 3, seed=1)
     set_value(layer.weight, weight)
     set_value(layer.bias, np.array([0.5, -1]))
@@ -40,10 +43,7 @@ def test_doubling_computes_the_last_row_and_column(mindspore):
 
 
 @pytest.mark.parametrize("form, kernel, padding", [("dlinknet", 4, 1), ("linknet", 3, 0)])
-def test_the_heads_doubling(mindspore, form, kernel, padding):
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.blocks import Head
-
+def test_the_heads_doubling(form, kernel, padding):
     head, x, weight = Head(3, 2, form), numbers(1, 3, 4, 6), numbers(3, 32, kernel, kernel, seed=1)
     set_value(head.up.weight, weight)
     set_value(head.up.bias, np.zeros(32))
@@ -52,9 +52,7 @@ def test_the_heads_doubling(mindspore, form, kernel, padding):
     assert head(mindspore.Tensor(x)).shape == (1, 2, 8, 12)
 
 
-def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet, pad_for_pool
-
+def test_the_encoders_pooling_takes_each_window_of_three():
     encoder, x = ResNet(BasicBlock, (1, 1, 1, 1)), np.abs(numbers(1, 2, 6, 8))
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     expected = [
@@ -65,9 +63,7 @@ def test_the_encoders_pooling_takes_each_window_of_three(mindspore):
     assert np.array_equal(found, np.array(expected).transpose(2, 0, 1))
 
 
-def test_batch_norm_keeps_nine_tenths_and_counts_the_variance_unbiased(mindspore):
-    from dlinknet.models.encoders.resnet import batch_norm
-
+def test_batch_norm_keeps_nine_tenths_and_counts_the_variance_unbiased():
     layer, x = batch_norm(3).set_train(True), numbers(2, 3, 4, 4) * 3 + 1
     found = layer(mindspore.Tensor(x)).asnumpy()
     pixels = x.transpose(1, 0, 2, 3).reshape(3, -1).astype(np.float64)
@@ -83,10 +79,7 @@ def test_batch_norm_keeps_nine_tenths_and_counts_the_variance_unbiased(mindspore
     )
 
 
-def test_the_centre_adds_what_each_dilation_sees(mindspore):
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.blocks import DilatedCentre
-
+def test_the_centre_adds_what_each_dilation_sees():
     centre = DilatedCentre(1, (1, 2))
     for layer in centre.dilate:  # each passes on the pixel to its left, at its dilation
         kernel = np.zeros((1, 1, 3, 3))
@@ -100,10 +93,7 @@ def test_the_centre_adds_what_each_dilation_sees(mindspore):
     assert np.array_equal(centre(mindspore.Tensor(x)).asnumpy(), expected)
 
 
-def test_every_parameter_receives_a_gradient(mindspore):
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
-    from dlinknet.models.linknet import LinkNet
-
+def test_every_parameter_receives_a_gradient():
     network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), dilations=(1, 2)).set_train(False)
     parameters = network.trainable_params()
 
@@ -117,9 +107,7 @@ def test_every_parameter_receives_a_gradient(mindspore):
     ]
 
 
-def test_the_last_convolution_tap_by_tap_is_the_plain_one(mindspore):
-    from dlinknet.models.blocks import ToOneMap
-
+def test_the_last_convolution_tap_by_tap_is_the_plain_one():
     layer, x = ToOneMap(4), numbers(2, 4, 5, 7)
     weight, bias = layer.weight.asnumpy()[0], layer.bias.asnumpy()
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))

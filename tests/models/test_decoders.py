@@ -1,8 +1,13 @@
 """The kinds of decoder: compared with PyTorch on equal weights, and with equivalent kinds."""
 
+import mindspore
 import numpy as np
 import pytest
 
+from dlinknet.checkpoints.load import set_value
+from dlinknet.checkpoints.origins import recognise
+from dlinknet.models.blocks import SubPixel, double_transposed, up_conv
+from dlinknet.training.losses import CrossEntropyLoss
 from tests.models.test_linknet import batch, distance, reference, weights_of  # noqa: F401  (a fixture among them)
 
 KINDS = ["full", "depthwise", "subpixel"]
@@ -15,7 +20,7 @@ KINDS = ["full", "depthwise", "subpixel"]
         pytest.param("dlinknet34", "subpixel", marks=pytest.mark.slow),
     ],
 )
-def test_logits_of_several_classes_equal_pytorch(mindspore, networks, reference, model, kind):  # noqa: F811
+def test_logits_of_several_classes_equal_pytorch(networks, reference, model, kind):  # noqa: F811
     import torch
 
     network = networks(model, 3, kind).set_train(False)
@@ -33,10 +38,8 @@ def test_logits_of_several_classes_equal_pytorch(mindspore, networks, reference,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_receives_pytorchs_gradient(mindspore, networks, reference, kind):  # noqa: F811
+def test_every_parameter_receives_pytorchs_gradient(networks, reference, kind):  # noqa: F811
     import torch
-
-    from dlinknet.training.losses import CrossEntropyLoss
 
     network = networks("linknet18", 3, kind).set_train(False)
     loss = CrossEntropyLoss(np.array([1.0, 2.0, 4.0]))
@@ -83,13 +86,11 @@ def as_sub_pixel(weight, bias):
 
 
 @pytest.mark.parametrize("side", [3, 4])
-def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
+def test_a_sub_pixel_convolution_is_a_transposed_one(side):
     """Use equal weights for two equivalent layers; they agree to rounding.
 
     The layers are the decoder's 3x3 and the head's 4x4 up-convolution.
     """
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.models.blocks import SubPixel, double_transposed, up_conv
 
     rng = np.random.default_rng(side)
     transposed = double_transposed(5, 3) if side == 3 else up_conv(5, 3, 4, 1)
@@ -106,8 +107,6 @@ def test_a_sub_pixel_convolution_is_a_transposed_one(mindspore, side):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bare_files_tensors_say_which_kind_it_is(networks, kind):
-    from dlinknet.checkpoints.origins import recognise
-
     found = recognise(weights_of(networks("linknet18", 3, kind)))
     assert (found.model, found.decoder, len(found.tensors["head.conv2.weight"])) == (
         "linknet18",

@@ -1,7 +1,12 @@
 """The networks against PyTorch on equal weights: logits, gradients, BatchNorm's running values."""
 
+import mindspore
 import numpy as np
 import pytest
+
+from dlinknet.models.encoders.resnet import BasicBlock, ResNet
+from dlinknet.models.linknet import LinkNet
+from dlinknet.training.losses import DiceBCELoss
 
 MODELS = ["dlinknet34", "linknet18", "linknet34", "dlinknet50", "dlinknet101"]
 SIZES = [(64, 64), (96, 64)]
@@ -38,12 +43,11 @@ def weights_of(network):
 
 
 @pytest.fixture(scope="module")
-def our_gradients(mindspore, networks):
+def our_gradients(networks):
     """Return compute(model, size, training, seed).
 
     It returns (loss, {name: gradient}, weights before, weights after).
     """
-    from dlinknet.training.losses import DiceBCELoss
 
     functions = {}
 
@@ -83,10 +87,7 @@ def test_parameters_are_as_many_as_the_authors(networks, model):
 
 
 @pytest.mark.parametrize("dilations", [(), (1, 2)])
-def test_each_class_has_its_map_of_logits(mindspore, dilations):
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
-    from dlinknet.models.linknet import LinkNet
-
+def test_each_class_has_its_map_of_logits(dilations):
     network = LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), classes=3, dilations=dilations).set_train(
         False
     )
@@ -95,7 +96,7 @@ def test_each_class_has_its_map_of_logits(mindspore, dilations):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", SOME)
-def test_logits_equal_pytorch(mindspore, networks, reference, model, size):
+def test_logits_equal_pytorch(networks, reference, model, size):
     import torch
 
     network = networks(model).set_train(False)

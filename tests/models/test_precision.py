@@ -1,7 +1,15 @@
 """Mixed precision: which layers compute in float16, and that all parameters stay float32."""
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore import Tensor, amp, nn
+
+from dlinknet.models.encoders.resnet import BasicBlock, ResNet
+from dlinknet.models.linknet import LinkNet
+from dlinknet.models.precision import set_precision
+from dlinknet.training.losses import DiceBCELoss
+from dlinknet.training.step import make_step
 
 
 @pytest.fixture(scope="module")
@@ -13,28 +21,23 @@ def batch():
     )
 
 
+def small_network(level):
+    return set_precision(LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1, (1, 2)), level)
+
+
 @pytest.fixture(scope="module")
-def trained(mindspore, batch):
+def trained(batch):
     """Return trained(level).
 
     It returns (losses of three steps, network, input types of BatchNorm and a convolution).
     """
-    from mindspore import Tensor, amp, nn
-
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
-    from dlinknet.models.linknet import LinkNet
-    from dlinknet.models.precision import set_precision
-    from dlinknet.training.losses import DiceBCELoss
-    from dlinknet.training.step import make_step
 
     kept = {}
 
     def train(level):
         if level not in kept:
             mindspore.set_seed(3)
-            network = set_precision(
-                LinkNet(ResNet(BasicBlock, (1, 1, 1, 1)), 1, (1, 2)).set_train(True), level
-            )
+            network = small_network(level).set_train(True)
             step = make_step(
                 network,
                 DiceBCELoss(),
@@ -53,9 +56,13 @@ def trained(mindspore, batch):
 
 
 @pytest.mark.parametrize(
-    "level", ["O2", *(pytest.param(level, marks=pytest.mark.slow) for level in ("O1", "O3"))]
+    "level",
+    [
+        pytest.param("O2", marks=pytest.mark.long),
+        *(pytest.param(level, marks=pytest.mark.slow) for level in ("O1", "O3")),
+    ],
 )
-def test_a_level_trains_as_float32_does_within_its_rounding(trained, mindspore, level):
+def test_a_level_trains_as_float32_does_within_its_rounding(trained, level):
     exact, _ = trained("O0")
     losses, network = trained(level)
     # float16 keeps 11 bits: it must show, and it must not matter.
@@ -64,13 +71,12 @@ def test_a_level_trains_as_float32_does_within_its_rounding(trained, mindspore, 
     assert {p.dtype for p in network.get_parameters()} == {mindspore.float32}
 
 
-def test_what_computes_in_float16(trained, mindspore):
+def test_what_computes_in_float16():
     """Look at the types of the outputs of a convolution and a BatchNorm."""
-    from mindspore import Tensor
 
     found = {}
     for level in ("O0", "O1", "O2", "O3"):
-        network = trained(level)[1].set_train(False)
+        network = small_network(level).set_train(False)
         x = Tensor(np.ones((1, 64, 4, 4), np.float32))
         block = network.encoder.layer1[0]
         found[level] = (

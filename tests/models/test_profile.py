@@ -2,25 +2,27 @@
 
 import json
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore import Tensor, nn
+
+from dlinknet.devices import runtime
+from dlinknet.models import build
+from dlinknet.models import profile as room
+from dlinknet.models.encoders.resnet import build_encoder
 
 
 @pytest.fixture
-def eagerly(mindspore):
+def eagerly():
     """Run operator by operator, as the command profile does; the other tests compile."""
-    from dlinknet.devices import runtime
 
     runtime.run_eagerly()
     yield
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
 
 
-def test_a_small_network_by_hand(mindspore, eagerly):
-    from mindspore import nn
-
-    from dlinknet.models import profile as room
-
+def test_a_small_network_by_hand(eagerly):
     class Small(nn.Cell):
         def __init__(self):
             super().__init__()
@@ -54,13 +56,11 @@ def test_a_small_network_by_hand(mindspore, eagerly):
     }
 
 
-def test_resnet34_at_224_as_published(mindspore, eagerly):
+def test_resnet34_at_224_as_published(eagerly):
     """He et al., table 1: 3.6 G multiply-adds.
 
     torchvision says 3.664 with the classifier's 512 x 1000.
     """
-    from dlinknet.models import profile as room
-    from dlinknet.models.encoders.resnet import build_encoder
 
     found = room.layers(build_encoder("resnet34"), 224, 224)
     assert room.totals(found)["multiply_adds"] == pytest.approx(3.664e9 - 512e3, abs=1e6)
@@ -75,13 +75,7 @@ def test_resnet34_at_224_as_published(mindspore, eagerly):
         pytest.param("dlinknet50", 217_645_089, marks=pytest.mark.slow),
     ],
 )
-def test_a_network_runs_at_the_size_that_was_worked_out(
-    mindspore, eagerly, networks, model, parameters
-):
-    from mindspore import Tensor
-
-    from dlinknet.models import profile as room
-
+def test_a_network_runs_at_the_size_that_was_worked_out(eagerly, networks, model, parameters):
     network = networks(model)
     found = room.layers(network, 96, 160)
     assert room.totals(found)["parameters"] == parameters
@@ -110,13 +104,11 @@ def test_a_network_runs_at_the_size_that_was_worked_out(
     }
 
 
-def test_the_notebooks_figures_by_the_notebooks_counting(mindspore, eagerly):
+def test_the_notebooks_figures_by_the_notebooks_counting(eagerly):
     """The notebook prints 11.341829 M parameters and 9.613157376 GFLOPs at 640 x 320.
 
     It counts 320 x 320 out of 320 x 320.
     """
-    from dlinknet.models import build
-    from dlinknet.models import profile as room
 
     network = build("linknet18", 5, decoder="depthwise")
     found = room.layers(network, 640, 320)

@@ -4,27 +4,32 @@ import csv
 import logging
 import resource
 
+import mindspore
 import numpy as np
 import pytest
 
 from dlinknet import config
+from dlinknet.checkpoints import save
+from dlinknet.checkpoints.load import load_network, set_value
+from dlinknet.checkpoints.read import read_checkpoint
+from dlinknet.commands.training import loader_of, recipe_of
 from dlinknet.console import LOG
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.roads import ROADS
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import RunFailed
 from dlinknet.evaluation.metrics import ROAD_FIGURES
+from dlinknet.models.encoders.resnet import BasicBlock, ResNet
+from dlinknet.models.linknet import LinkNet
+from dlinknet.training.identity import data_identity
+from dlinknet.training.loop import Trainer
+from dlinknet.training.run import RunFiles
+from dlinknet.training.step import row_sums
 
 
 @pytest.fixture
-def make(mindspore, stripe_data, tmp_path):
+def make(stripe_data, tmp_path):
     """Return make(*settings, validate=None) -> a Trainer of a LinkNet with one block per stage."""
-    from dlinknet.commands.training import loader_of, recipe_of
-    from dlinknet.models.encoders.resnet import BasicBlock, ResNet
-    from dlinknet.models.linknet import LinkNet
-    from dlinknet.training.identity import data_identity
-    from dlinknet.training.loop import Trainer
-    from dlinknet.training.run import RunFiles
 
     pairs = read_pairs(str(stripe_data), str(stripe_data))
 
@@ -68,9 +73,6 @@ def weights(trainer):
 
 
 def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, lines):
-    from dlinknet.checkpoints.load import load_network
-    from dlinknet.checkpoints.read import read_checkpoint
-
     figures = iter(
         [
             {"road_iou": 0.3, "precision": 0.5, "recall": float("nan"), "f1": 0.4},
@@ -132,8 +134,6 @@ def test_a_run_learns_leaves_whole_files_and_is_repeatable_bit_by_bit(make, line
 
 
 def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines):
-    from dlinknet.checkpoints.load import set_value
-
     trainer = make("--init_loss_scale=1e38", "--scale_factor=1048576", "--epoch_num=1")
     head = trainer.network.head.conv2.weight
     set_value(head, head.asnumpy() * 1000)  # gradients of more than 3.4, which 1e38 makes infinite
@@ -163,9 +163,7 @@ def test_an_overflow_skips_the_update_is_logged_and_lowers_the_scale(make, lines
 
 
 @pytest.mark.parametrize("values", [[np.inf], [np.nan], [np.inf, -np.inf]])
-def test_one_value_that_is_not_finite_shows_in_its_gradients_row_sums(mindspore, values):
-    from dlinknet.training.step import row_sums
-
+def test_one_value_that_is_not_finite_shows_in_its_gradients_row_sums(values):
     gradients = [np.ones((2, 3, 3, 3), np.float32), np.ones(5, np.float32)]
     for gradient in gradients:
         assert np.array_equal(
@@ -176,7 +174,7 @@ def test_one_value_that_is_not_finite_shows_in_its_gradients_row_sums(mindspore,
         assert not np.isfinite(row_sums(mindspore.Tensor(gradient)).asnumpy()).all()
 
 
-def test_gradients_that_never_become_finite_end_the_run(make, mindspore):
+def test_gradients_that_never_become_finite_end_the_run(make):
     trainer = make("--init_loss_scale=1")
     answers = iter([False, True, False, False])  # two in a row end it, not two in all
     trainer.step_function = lambda images, masks: (
@@ -198,9 +196,6 @@ def test_the_scale_grows_after_a_window_without_overflow(make):
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make):
-    from dlinknet.checkpoints.load import set_value
-    from dlinknet.checkpoints.read import read_checkpoint
-
     poison = iter([False, True])
 
     def validate(network):
@@ -223,8 +218,6 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoints(make
 
 
 def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, monkeypatch, lines):
-    from dlinknet.checkpoints.load import set_value
-
     trainer = make("--epoch_num=20")
     losses = iter([1.0, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6])
     seen = []
@@ -263,8 +256,6 @@ def test_a_plateau_goes_back_to_the_weights_of_the_lowest_loss_and_stops(make, m
 
 
 def test_a_changed_learning_rate_reaches_the_compiled_step(make):
-    from dlinknet.checkpoints.load import set_value
-
     trainer = make("--augment=none")
     images, masks = next(iter(trainer.loader.epoch(1)))
     trainer.network.set_train(True)
@@ -278,11 +269,8 @@ def test_a_changed_learning_rate_reaches_the_compiled_step(make):
     )
 
 
-def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspore):
+def test_weights_put_back_are_those_that_the_compiled_step_trains(make):
     """The model zoo's D-LinkNet fails here, and Parameter.set_data would fail without an error."""
-    from dlinknet.checkpoints import save
-    from dlinknet.checkpoints.load import load_network
-    from dlinknet.checkpoints.read import read_checkpoint
 
     trainer = make("--augment=none")
     images, masks = next(iter(trainer.loader.epoch(1)))
@@ -302,8 +290,6 @@ def test_weights_put_back_are_those_that_the_compiled_step_trains(make, mindspor
 
 def test_a_full_disk_leaves_the_older_checkpoint_and_is_one_error(make, capfd):
     """MindSpore itself fails to write, at a limit on the size of a file."""
-    from dlinknet.checkpoints import save
-    from dlinknet.checkpoints.read import read_checkpoint
 
     trainer = make()
     save.save(trainer.files.last, trainer.network.get_parameters(), {"epoch": 1})

@@ -2,14 +2,16 @@
 
 import math
 
+import mindspore
 import numpy as np
 import pytest
 
+from dlinknet.training.losses import CrossEntropyLoss, DiceBCELoss
+
 
 @pytest.fixture(scope="module")
-def loss(mindspore):
+def loss():
     """Return compute(logits, truth) -> (loss, its gradient by the logits), compiled per shape."""
-    from dlinknet.training.losses import DiceBCELoss
 
     function = mindspore.jit(mindspore.value_and_grad(DiceBCELoss(), 0))
 
@@ -78,9 +80,8 @@ def test_huge_logits_are_finite(loss):
 
 
 @pytest.fixture(scope="module")
-def cross_entropy(mindspore):
+def cross_entropy():
     """Return compute(logits, truth) -> (loss, its gradient by the logits) for three classes."""
-    from dlinknet.training.losses import CrossEntropyLoss
 
     function = mindspore.jit(
         mindspore.value_and_grad(CrossEntropyLoss(np.array([1.0, 2.0, 5.0])), 0)

@@ -1,8 +1,11 @@
 """Optimizers against their formulas, written out in NumPy."""
 
+import mindspore
 import numpy as np
 import pytest
+from mindspore import Parameter, Tensor, ops
 
+from dlinknet.training.optimizers import make_optimizer
 from dlinknet.training.recipe import Recipe
 
 RATE, STEPS = 0.01, 6
@@ -54,11 +57,7 @@ def sgd(decay):
         ("sgd", 0.1, sgd(0.1)),
     ],
 )
-def test_steps_are_those_of_the_formula(mindspore, name, decay, expected):
-    from mindspore import Parameter, Tensor, ops
-
-    from dlinknet.training.optimizers import make_optimizer
-
+def test_steps_are_those_of_the_formula(name, decay, expected):
     weight, gamma = (
         Parameter(Tensor(start().astype(np.float32)), name="weight"),
         Parameter(Tensor(np.ones(2, np.float32)), name="gamma"),

@@ -8,8 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dlinknet.checkpoints import read as reading
+from dlinknet.checkpoints.load import set_value
+from dlinknet.checkpoints.read import read_checkpoint
+from dlinknet.checkpoints.save import save
+from dlinknet.commands.resuming import refuse_changes
 from dlinknet.errors import UserError
+from dlinknet.training.plateau import read_plateau
 from dlinknet.training.progress import Best, Position
+from dlinknet.training.resume import resume
+from dlinknet.training.stopped import read_newest, read_stopped
 from tests.training.mutants import mutant
 from tests.training.test_loop import lines, make, weights  # noqa: F401  (fixtures)
 
@@ -68,9 +76,6 @@ def table(trainer):
 
 
 def resumed(make, folder, file="last", **kwargs):  # noqa: F811
-    from dlinknet.training.resume import resume
-    from dlinknet.training.stopped import read_stopped
-
     trainer = make(*SETTINGS, folder=folder, **kwargs)
     resume(trainer, read_stopped(getattr(trainer.files, file)), trainer.files)
     return trainer
@@ -86,8 +91,6 @@ def whole(make):  # noqa: F811
 
 
 def test_cut_runs_end_as_the_whole_one(make, whole, lines):  # noqa: F811
-    from dlinknet.checkpoints.read import read_checkpoint
-
     epochs = figures()
     trainer = make(*SETTINGS, folder="cut", validate=lambda network: next(epochs))
     cut_after(trainer, 5)
@@ -159,8 +162,6 @@ def test_a_finished_run_has_nothing_left_and_a_longer_one_goes_on(make, whole, l
 
 
 def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):  # noqa: F811
-    from dlinknet.checkpoints.load import set_value
-
     def learn(trainer, losses):
         def train_epoch(epoch):
             set_value(trainer.network.head.conv2.bias, np.array([epoch]))
@@ -202,8 +203,6 @@ def test_the_plateaus_state_and_an_early_end_are_kept(make, monkeypatch, lines):
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "one digit", "no text", "not there"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_read(make, damage, lines):  # noqa: F811
-    from dlinknet.training.stopped import read_newest
-
     trainer = make()
     files = trainer.files
     for epoch in (1, 2):
@@ -235,7 +234,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_read(make, damag
 @pytest.mark.parametrize(
     "schedule, optimizer",
     [
-        ("one_cycle", "adamw"),
+        pytest.param("one_cycle", "adamw", marks=pytest.mark.long),
         *(
             pytest.param(*names, marks=pytest.mark.slow)
             for names in (("cosine", "rmsprop"), ("step", "sgd"))
@@ -272,8 +271,6 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
     with pytest.raises(Cut):
         cut.run()
     assert not cut.files.plateau.exists(), "a timetable goes back to no earlier weights"
-    from dlinknet.training.resume import resume
-    from dlinknet.training.stopped import read_stopped
 
     again = make(*SETTINGS, *asked, folder=schedule)
     resume(again, read_stopped(again.files.last), again.files)
@@ -289,8 +286,6 @@ def test_a_timetables_rates_and_every_optimizers_state_go_on(make, schedule, opt
 
 def test_an_epoch_without_remaining_steps_has_the_rate_of_its_last_step(make):  # noqa: F811
     """Stop in the validation of an epoch whose last step wrote a checkpoint."""
-    from dlinknet.training.resume import resume
-    from dlinknet.training.stopped import read_stopped
 
     asked = [*SETTINGS, "--save_steps=3", "--epoch_num=1", "--schedule=cosine"]
 
@@ -312,8 +307,6 @@ def test_an_epoch_without_remaining_steps_has_the_rate_of_its_last_step(make):  
 
 def test_an_epoch_that_more_processes_have_filled_up_is_finished_by_one(make):  # noqa: F811
     """Two processes take the 6 images in two steps of 4: the position is then 8."""
-    from dlinknet.training.resume import resume
-    from dlinknet.training.stopped import read_stopped
 
     begun = make(*SETTINGS, folder="fewer")
     begun.state.position = Position(1, 8, 4.0, 0, 1.0)
@@ -332,7 +325,6 @@ def rewritten(make, monkeypatch):  # noqa: F811
     The trainer's run has ended two of three epochs. rewrite(text) returns its `last` with another
     text, without writing it.
     """
-    from dlinknet.checkpoints import read as reading
 
     trainer = make(*SETTINGS, validate=lambda network: said(0.4, 0.5))
     row = {"epoch": 1, "train_loss": 0.5, "learning_rate": 0.002, **said(0.4, math.nan)}
@@ -364,9 +356,6 @@ def rewritten(make, monkeypatch):  # noqa: F811
 
 def go_on(trainer):
     """Resume a run as train.py does, up to its first step."""
-    from dlinknet.commands.resuming import refuse_changes
-    from dlinknet.training.resume import resume
-    from dlinknet.training.stopped import read_newest
 
     found = read_newest([trainer.files.last])
     refuse_changes(found.saved, trainer.settings, trainer.identity, found.file)
@@ -427,9 +416,6 @@ def test_mutants_of_a_text_are_resumed_or_refused(rewritten):
 
 
 def test_a_plateau_of_which_too_little_is_known_is_refused(make):  # noqa: F811
-    from dlinknet.checkpoints.save import save
-    from dlinknet.training.plateau import read_plateau
-
     trainer = make(*SETTINGS)
     for text in (
         {},

@@ -15,6 +15,8 @@ from dlinknet.commands.resuming import (
     resume_settings,
 )
 from dlinknet.commands.train import first_texts
+from dlinknet.data.class_table import ClassTable
+from dlinknet.data.classes import Class
 from dlinknet.data.pairs import read_pairs
 from dlinknet.errors import UserError
 from dlinknet.files.atomic import replacing
@@ -251,9 +253,6 @@ def test_a_schedule_that_was_planned_to_an_end_keeps_its_epochs(pairs, tmp_path)
 
 
 def test_other_classes_are_another_data_set(pairs, tmp_path):
-    from dlinknet.data.class_table import ClassTable
-    from dlinknet.data.classes import Class
-
     one, other = (
         ClassTable((Class("a", (0, 0, 0)), Class(name, (1, 0, 0), (1,)))) for name in "bc"
     )

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from dlinknet import config
+from dlinknet.checkpoints.read import read_checkpoint
 from dlinknet.commands.resuming import starts_from
+from dlinknet.commands.training import starting_network
 from dlinknet.data.read_table import parse_classes
 from dlinknet.data.roads import ROADS
 from dlinknet.errors import UserError
@@ -31,9 +33,7 @@ def settings(*arguments):
 
 
 @pytest.fixture
-def start(mindspore):
-    from dlinknet.commands.training import starting_network
-
+def start():
     return lambda settings, classes: starting_network(settings, classes, None)
 
 
@@ -43,7 +43,6 @@ def values(network):
 
 def test_a_network_of_the_same_classes_keeps_every_weight(start, spread_checkpoint):
     file = spread_checkpoint("linknet18")
-    from dlinknet.checkpoints.read import read_checkpoint
 
     network, line = start(settings(f"--trained_ckpt={file}"), ROADS)
     tensors, found = read_checkpoint(str(file)).tensors, values(network)
@@ -63,7 +62,6 @@ def test_the_last_layer_starts_from_random_weights_for_other_classes(
     start, spread_checkpoint, names
 ):
     file = spread_checkpoint("linknet18")
-    from dlinknet.checkpoints.read import read_checkpoint
 
     network, line = start(settings(f"--trained_ckpt={file}"), table(names))
     tensors, found = read_checkpoint(str(file)).tensors, values(network)

@@ -9,18 +9,20 @@ import pytest
 
 from tests.cluster import cluster, need_cluster
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).parent / "together.py"
 
 
 @pytest.fixture(scope="module")
-def alone(mindspore, tmp_path_factory):
+def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     subprocess.run([sys.executable, str(SCRIPT), str(folder), "1"], check=True, timeout=300)
     return np.load(folder / "1_0.npz")
 
 
 @pytest.fixture(scope="module", params=[2])
-def together(request, mindspore, tmp_path_factory):
+def together(request, tmp_path_factory):
     need_cluster()
     folder = tmp_path_factory.mktemp("together")
     cluster(request.param, SCRIPT, str(folder), str(request.param))
