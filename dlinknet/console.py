@@ -175,6 +175,11 @@ class Progress:
                 clock((self.total - self.done) / rate),
             )
 
+    def drop(self, count: int) -> None:
+        """Take `count` units from the total: they will not be done."""
+        self.total -= count
+        self.bar.total = self.total
+
     def __enter__(self) -> Progress:
         return self
 

@@ -39,20 +39,20 @@ def recipe_of(
         settings.model_name,
         settings.epochs,
         settings.learning_rate,
-        settings.optimizer,
-        settings.momentum,
-        settings.weight_decay,
-        settings.schedule,
-        settings.schedule_epochs,
-        settings.schedule_factor,
-        settings.amp_level,
-        settings.init_loss_scale,
-        settings.scale_factor,
-        settings.scale_window,
-        settings.save_steps,
-        weights,
-        settings.seed,
-        fixed_settings(settings),
+        optimizer=settings.optimizer,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        schedule=settings.schedule,
+        schedule_epochs=settings.schedule_epochs,
+        schedule_factor=settings.schedule_factor,
+        amp_level=settings.amp_level,
+        init_loss_scale=settings.init_loss_scale,
+        scale_factor=settings.scale_factor,
+        scale_window=settings.scale_window,
+        save_steps=settings.save_steps,
+        class_weights=weights,
+        seed=settings.seed,
+        fixed=fixed_settings(settings),
     )
 
 
@@ -75,7 +75,9 @@ def loader_of(
         settings.num_workers,
     )
     preprocessing = preprocessing_of(settings)
-    loader = TrainingLoader(training, batching, classes, preprocessing, ranks.rank, ranks.size)
+    loader = TrainingLoader(
+        training, batching, classes, preprocessing, rank=ranks.rank, size=ranks.size
+    )
     with naming("batch_size and train_size"):
         refuse_tiny_step(loader)
     return loader

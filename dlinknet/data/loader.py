@@ -71,6 +71,7 @@ class TrainingLoader:
         batching: Batching,
         classes: Classes = ROADS,
         preprocessing: Preprocessing = DLINKNET,
+        *,
         rank: int = 0,
         size: int = 1,
     ):

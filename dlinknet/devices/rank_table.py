@@ -158,23 +158,23 @@ def _ready(file: str) -> dict[str, Any]:
     """Return a rank table's content, as soon as it is completed."""
     path, start, told = _file(file), time.monotonic(), False
     while True:
-        table, status = _look(path)
-        if status == COMPLETED:
+        table, state = _look(path)
+        if state == COMPLETED:
             return table
         if path.name != JOBSTART or time.monotonic() - start > WAIT:
-            waited = f" for {WAIT} s" if path.name == JOBSTART else ""
-            raise InputError(
-                _said(path),
-                f"says {shown(status)}, not '{COMPLETED}'{waited}: its writer has not finished",
-            )
+            waited = f" after {WAIT} s" if path.name == JOBSTART else ""
+            raise InputError(_said(path), f"{state}{waited}: its writer has not finished")
         if not told:
             LOG.info("waiting for %s to be completed", path)
             told = True
         time.sleep(LOOK)
 
 
-def _look(path: Path) -> tuple[dict[str, Any], Any]:
-    """Return (a rank table's content, its status). A JOBSTART may be missing or half written."""
+def _look(path: Path) -> tuple[dict[str, Any], str]:
+    """Return (a rank table's content, its state in words).
+
+    A JOBSTART may be missing or half written. COMPLETED is the state of a table to use.
+    """
     pending = path.name == JOBSTART
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -182,15 +182,16 @@ def _look(path: Path) -> tuple[dict[str, Any], Any]:
         table = read_json(path)
     except OSError as error:
         if pending and isinstance(error, FileNotFoundError) and path.parent.is_dir():
-            return {}, "nothing yet"
+            return {}, "does not exist"
         raise InputError(_said(path), f": {error.strerror}", before="cannot read") from None
     except BadText as error:
         if pending:
-            return {}, "no JSON"
+            return {}, "is no whole JSON file"
         raise _no_table(path, clipped(str(error), 100)) from None
     if not isinstance(table, dict):
         raise _no_table(path)
-    return table, table.get("status", COMPLETED)
+    status = table.get("status", COMPLETED)
+    return table, COMPLETED if status == COMPLETED else f"says {shown(status)}, not '{COMPLETED}'"
 
 
 def _with_servers(table: dict[str, Any], file: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def predict(
     ) as progress:
         for source, (pixels, fault) in prefetch(images, _read):
             if pixels is None:
-                progress.total -= predictor.tiles(*source.size) if not source.fault else 0
+                progress.drop(0 if source.fault else predictor.tiles(*source.size))
                 yield Predicted(
                     source, np.empty((0, 0, 3), np.uint8), np.empty((0, 0), np.uint8), fault=fault
                 )

@@ -31,7 +31,7 @@ def parse(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--number", type=int, default=number, help=f"trials in all (default: {number})")
+    add("--number", type=int, default=number, help=f"trials, or kills, in all (default: {number})")
     add("--seed", type=int, default=1)
     add("--workers", type=int, default=workers, help="trials that run at the same time")
     add(f"--{option}", default=",".join(choices), help="separated by commas (default: all)")

@@ -15,6 +15,9 @@ import pytest
 from dlinknet.checkpoints.read import read_checkpoint
 from tests.conftest import ROOT, call, command, refused, stripes, write_pair
 
+# test_resume.py has the parts of this in the default suite, without processes.
+pytestmark = pytest.mark.long
+
 TRAIN = [
     "--data_path=data/train",
     "--val_path=data/valid",

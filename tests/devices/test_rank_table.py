@@ -294,7 +294,7 @@ class TestModelArts:
     def test_one_that_is_never_completed(self, tmp_path, monkeypatch):
         monkeypatch.setattr(rank_table, "WAIT", 1)
         (tmp_path / "jobstart_hccl.json").write_text('{"status": "initializing"}')
-        with pytest.raises(InputError, match="says 'initializing', not 'completed' for 1 s"):
+        with pytest.raises(InputError, match="says 'initializing', not 'completed' after 1 s"):
             read_rank_table(str(tmp_path))
 
     @pytest.mark.parametrize(
