@@ -45,6 +45,7 @@ class Supervisor:
         self.helpers: list[Process] = []  # they compute nothing: msrun, the scheduler
         self.adopts = processes.adopt_orphans()
         self.request = processes.StopRequest()
+        signal.signal(signal.SIGTSTP, self._suspend)
 
     def __enter__(self) -> Supervisor:
         return self
@@ -132,6 +133,15 @@ class Supervisor:
             self.end()
             say("stopped", is_error=True)
             raise SystemExit(KILLED + number)
+
+    def _suspend(self, *_: object) -> None:
+        """Suspend the ranks and this process, as Ctrl-Z asks, until SIGCONT comes."""
+        known = [*self.helpers, *self.ranks]
+        for process in known:
+            process.child.send_signal(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        for process in known:
+            process.child.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         """End the processes that still run, and the children that ended ones have left."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +158,22 @@ def test_a_rank_that_does_not_end_is_killed_and_its_children_too(supervise, tmp_
     wait_for(lambda: log(tmp_path, 0) == "1\n1\n" and log(tmp_path, 1) == "1\n")
     process.send_signal(signal.SIGTERM)
     assert result(process)[0] == 143 and not left(tmp_path)
+
+
+def state_of(pid):
+    """Return the letter of a process's state: T if it is suspended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_terminals_ctrl_z_suspends_all(supervise, tmp_path):
+    process = supervise("print(os.getpid(), flush=True); time.sleep(1); print('done')")
+    wait_for(lambda: log(tmp_path, 0))
+    pids = [process.pid, int(log(tmp_path, 0))]
+    os.killpg(process.pid, signal.SIGTSTP)
+    wait_for(lambda: [state_of(pid) for pid in pids] == ["T", "T"])
+    os.killpg(process.pid, signal.SIGCONT)
+    assert result(process) == (0, "all are done\n", "")
+    assert log(tmp_path, 0).endswith("done\n")
 
 
 def test_a_killed_supervisor_leaves_no_rank(supervise, tmp_path):
