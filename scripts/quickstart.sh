@@ -69,12 +69,19 @@ fi
 
 # A tenth of the training folder is held out, to choose the best epoch. The images that are scored below have no part in that.
 trained=$out/output/quickstart.trained
+begun=$out/output/quickstart.begun
 asked="${recipe[*]} ${settings[*]-}"
 if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
+    # A training that was interrupted continues.
+    if [ -z "$again" ] && [ "$(cat "$begun" 2>/dev/null)" = "$asked" ] && [ -f "$out/output/quickstart_last.ckpt" ]; then
+        settings+=(--resume=True)
+    fi
     rm -f "$trained"
+    mkdir -p "$out/output"
+    echo "$asked" >"$begun"
     foreground "$PYTHON" "$ROOT/train.py" --data_path="$scenes/train" --val_split=0.1 --output_path="$out/output" \
         --log_name=quickstart "$device" "${recipe[@]}" ${settings[@]+"${settings[@]}"}
-    echo "$asked" >"$trained"
+    mv "$begun" "$trained"
 else
     echo "using the network of an earlier call; --again trains from the start"
 fi
@@ -85,4 +92,6 @@ cat <<EOF
 Open these pictures:
   $out/predictions/overlays/   each unseen image, its roads found (teal), missed (red) and false (yellow)
   $out/output/quickstart_curves.png   loss and figures over the epochs
+
+Before you call train.py and the other commands, choose their Python: . ${PYTHON%/*}/activate
 EOF

@@ -23,6 +23,9 @@ def best_device(device_id: int) -> tuple[str, str]:
     """
     refused: list[str] = []
     for target in ("Ascend", "GPU"):
+        if not is_plugged_in(target):  # the usual case, which needs no details
+            refused.append(f"{target}: none is plugged in")
+            continue
         reason = find_lack(target) or _probe(target, device_id)
         if not reason:
             return target, "; ".join(refused)

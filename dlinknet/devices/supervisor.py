@@ -131,7 +131,8 @@ class Supervisor:
         if self.request.take():
             number = self.request.number
             self.end()
-            say("stopped", is_error=True)
+            logs = f" (log: {self.ranks[0].log})" if self.ranks else ""
+            say(f"stopped{logs}", is_error=True)
             raise SystemExit(KILLED + number)
 
     def _suspend(self, *_: object) -> None:

@@ -94,7 +94,7 @@ def road_picture(scored: Scored) -> np.ndarray:
 def _caption(scored: Scored, width: int) -> np.ndarray:
     strip = np.full((CAPTION, width, 3), 255, np.uint8)
     x = 6
-    for word, colour in (("true", TRUE), ("missed", MISSED), ("false", FALSE)):
+    for word, colour in (("found", TRUE), ("missed", MISSED), ("false", FALSE)):
         cv2.rectangle(strip, (x, 8), (x + 10, 18), colour, -1)
         cv2.putText(
             strip, word, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA

@@ -58,8 +58,9 @@ MOST = 8  # kills per run; after them the run is undisturbed
 EARLY = 0.5
 LATE = 10.0  # seconds for an end by TERM or INT; half of them on a machine that does nothing else
 IGNORED = 2.0  # seconds in which a training that receives a signal may still end as planned
-# The same for MindSpore's scheduler, which never returns to Python and is killed then.
-IGNORED_BY_SCHEDULER = PATIENCE + 2.0
+# The same for MindSpore's scheduler, which never returns to Python and is killed then. Ranks that
+# are done by then look for it for 5 s.
+IGNORED_BY_SCHEDULER = PATIENCE + 7.0
 KEPT = 8  # runs with a fault whose checkpoints are kept; of further ones only the logs are kept
 DAMAGED = ("is not a whole", "is damaged", "going on from the one before")
 

@@ -9,6 +9,7 @@ After a change of a help text on purpose, renew the files and look at the differ
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from dlinknet import config
 from dlinknet.__main__ import list_commands
 from dlinknet.commands.command import FILES
+from tests.conftest import ROOT, refused
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 RENEW = os.environ.get("RENEW_GOLDEN", "") not in ("", "0")
@@ -55,3 +57,16 @@ def test_the_help_of_a_command(command, capsys, monkeypatch):
 
 def test_every_golden_file_belongs_to_a_command():
     assert {file.stem for file in GOLDEN.iterdir()} == {"dlinknet", *FILES}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--data_path=x"]])
+def test_a_python_without_a_package_is_named(words):
+    code = (
+        "import sys; sys.modules['tqdm'] = None; "
+        f"sys.argv = ['dlinknet', *{words}]; from dlinknet.__main__ import program; program()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    refused(result, f"{sys.executable} lacks the package tqdm: use .venv/bin/python")

@@ -142,7 +142,8 @@ def test_a_signal_ends_all(supervise, tmp_path, number):
     process = supervise(tells, tells)
     wait_for(lambda: all(log(tmp_path, rank) for rank in (0, 1)))
     os.killpg(process.pid, number)
-    assert result(process) == (128 + number, "", "stopped\n")
+    told = f"stopped (log: {tmp_path}/LOG0/log.log)\n"
+    assert result(process) == (128 + number, "", told)
     assert log(tmp_path, 0) == log(tmp_path, 1) == "ready\nasked\n" and not left(tmp_path)
 
 
