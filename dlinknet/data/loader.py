@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import mindspore
 import numpy as np
 from mindspore import Tensor
 
@@ -124,7 +125,7 @@ class TrainingLoader:
         for _, arrays in prefetch(
             batches, lambda indices: self.batch(indices, epoch), self.workers, self.workers
         ):
-            yield tuple(map(Tensor, arrays))
+            yield tuple(map(_to_tensor, arrays))
 
     def batch(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the augmented examples of these pairs in an epoch, as `epoch` yields them."""
@@ -149,6 +150,14 @@ class TrainingLoader:
             to_input(image, images[place], self.preprocessing)
             masks[place, 0] = mask
         return images, masks
+
+
+def _to_tensor(array: np.ndarray) -> Tensor:
+    """Return a tensor in the memory of an array. Tensor() copies, 40 ms for 4 x 3 x 1024 x 1024."""
+    # MindSpore 2.0 has it as a method only, which later versions call deprecated.
+    if hasattr(mindspore, "from_numpy"):
+        return mindspore.from_numpy(array)
+    return Tensor.from_numpy(array)
 
 
 def refuse_tiny_step(loader: TrainingLoader) -> None:
