@@ -764,7 +764,11 @@ def process_of(script, **variables):
     """Return the child of a script's supervisor that has these environment variables, or None."""
     wanted = {f"{name}={value}".encode() for name, value in variables.items()}
     for pid in Path(f"/proc/{script.pid}/task/{script.pid}/children").read_text().split():
-        if wanted <= set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")):
+        try:
+            found = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:  # a child that has just ended: the script tries several Pythons
+            continue
+        if wanted <= set(found.split(b"\0")):
             return int(pid)
     return None
 
