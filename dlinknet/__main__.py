@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 from dlinknet import signals
 from dlinknet.errors import UserError, run_command
@@ -26,28 +25,19 @@ def run_prepared(name: str) -> None:
     Args:
         name: the command's name, as `dlinknet --help` lists it.
     """
-    try:
+    from dlinknet.commands.command import find
+
+    def main(arguments: list[str]) -> None:
         from dlinknet.cloud.gate import with_modelarts
-        from dlinknet.commands.command import find
 
         command = find(name)
-    except ModuleNotFoundError as error:
-        run_command(partial(_reject_python, error))
-        return
-    main = command.main
-    if command.output:
-        main = with_modelarts(main, command.inputs, command.output, name)
-    run_command(main, command.memory)
+        if command.output:
+            job = with_modelarts(command.main, command.inputs, command.output, name)
+            job(arguments)
+        else:
+            command.main(arguments)
 
-
-def _reject_python(error: ModuleNotFoundError, _: list[str]) -> None:
-    """Raise UserError for a Python that lacks a package, or `error` if the package is dlinknet."""
-    if error.name is None or error.name.partition(".")[0] == "dlinknet":
-        raise error
-    raise UserError(
-        f"{sys.executable} lacks the package {error.name}: use .venv/bin/python, which "
-        "scripts/quickstart.sh makes, or pip install -r requirements.txt"
-    ) from None
+    run_command(main, lambda: find(name).memory)
 
 
 def program() -> None:
@@ -61,10 +51,7 @@ def program() -> None:
         run(name)
     else:
         signals.prepare()
-        try:
-            run_command(list_commands)
-        except ModuleNotFoundError as error:
-            run_command(partial(_reject_python, error))
+        run_command(list_commands)
 
 
 def list_commands(words: list[str]) -> None:

@@ -100,14 +100,15 @@ class RunFailed(OneLineError):
     """
 
 
-def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
+def run_command(main: Callable[[list[str]], None], memory: Callable[[], str] = str) -> None:
     """Run `main` on the arguments of the command line, and exit with a status of the table above.
 
     An exception that is none of the errors above is a fault of dlinknet and keeps its traceback.
 
     Args:
         main: runs the command on its arguments.
-        memory: the settings to lower if memory is short, as the error's line names them.
+        memory: returns the settings to lower, as the error's line names them. It is called if
+            memory is short.
     """
     status, text, short = 0, "", False
     try:
@@ -117,7 +118,7 @@ def run_command(main: Callable[[list[str]], None], memory: str = "") -> None:
     except Exception as error:
         signals.leave_to_signal()
         short = is_out_of_memory(error)
-        status, text = _status_and_text(error, memory if short else "")
+        status, text = _status_and_text(error, memory() if short else "")
         if not text:
             signals.be_over()
             raise
@@ -140,6 +141,12 @@ def _status_and_text(error: Exception, memory: str) -> tuple[int, str]:
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return (2 if error.errno in MISTAKES else 1), text
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and missing.partition(".")[0] != "dlinknet":
+        return 2, (
+            f"{sys.executable} lacks the package {missing}: use .venv/bin/python, which "
+            "scripts/quickstart.sh makes, or pip install -r requirements.txt"
+        )
     return 1, ""
 
 

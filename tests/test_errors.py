@@ -48,7 +48,7 @@ def raising(error):
 )
 def test_an_error_is_one_line(capsys, error, status, line):
     with pytest.raises(SystemExit) as end:
-        run_command(raising(error), memory="--tile_size")
+        run_command(raising(error), memory=lambda: "--tile_size")
     err = capsys.readouterr().err
     assert end.value.code == status and err.endswith(f": error: {line}\n") and err.count("\n") == 1
 

@@ -85,6 +85,9 @@ class Supervisor:
             own_group=True,  # this process gets a terminal's Ctrl-C, and asks the others to end
         )
 
+    def _processes(self) -> list[Process]:
+        return [*self.helpers, *self.ranks]
+
     def watch(self) -> None:
         """Return when all processes have ended well.
 
@@ -92,7 +95,7 @@ class Supervisor:
             RunFailed: at least one of them has failed.
             SystemExit: a signal asked this process to end.
         """
-        running = [*self.helpers, *self.ranks]
+        running = self._processes()
         while running:
             failed = []
             for process in list(running):
@@ -137,16 +140,15 @@ class Supervisor:
 
     def _suspend(self, *_: object) -> None:
         """Suspend the ranks and this process, as Ctrl-Z asks, until SIGCONT comes."""
-        known = [*self.helpers, *self.ranks]
-        for process in known:
+        for process in self._processes():
             process.child.send_signal(signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)
-        for process in known:
+        for process in self._processes():
             process.child.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         """End the processes that still run, and the children that ended ones have left."""
-        known = [*self.helpers, *self.ranks]
+        known = self._processes()
         for process in known:
             process.child.send_signal(signal.SIGTERM)
         end = time.monotonic() + self.stop_seconds
