@@ -32,6 +32,10 @@ foreground() {
 }
 end_child() { [ -z "$child" ] || kill "$child" 2>/dev/null || true; }
 
+# Return whether a training has a checkpoint that `train.py --resume=True` continues from. A kill between two renames leaves only
+# LOG_NAME_previous.ckpt. usage: has_checkpoint FOLDER LOG_NAME
+has_checkpoint() { [ -e "$1/$2_last.ckpt" ] || [ -e "$1/$2_previous.ckpt" ]; }
+
 # `"$PYTHON" -m dlinknet COMMAND` must work in every current folder.
 export PYTHONPATH=$ROOT${PYTHONPATH:+:$PYTHONPATH}
 
@@ -44,6 +48,7 @@ use_environment() {
     PYTHON=$VENV/bin/python
     FITS="import sys; sys.exit(not (3, $OLDEST) <= sys.version_info[:2] <= (3, $NEWEST))"
 }
+use_oldest() { use_environment .venv-2.0 requirements-2.0.txt 3.9 3.9; }      # the oldest MindSpore that is tested
 use_environment .venv requirements.txt 3.10 3.12      # what MindSpore 2.10 supports
 
 # Print the path of the first Python that fits. PATH and pyenv are searched.

@@ -37,10 +37,8 @@ done
 
 make_environment
 resume=()
-if [ -e "$out/quality_last.ckpt" ] || [ -e "$out/quality_previous.ckpt" ]; then
-    newest=$out/quality_last.ckpt
-    [ -e "$newest" ] || newest=$out/quality_previous.ckpt
-    resume=(--resume="$newest")
+if has_checkpoint "$out" quality; then
+    resume=(--resume=True)
 fi
 foreground "$PYTHON" "$ROOT/train.py" --data_path="$data/train" --val_path="$data/valid" --val_label_path="$data/valid_mask" \
     --output_path="$out" --log_name=quality "$device" "${settings[@]}" ${resume[@]+"${resume[@]}"}

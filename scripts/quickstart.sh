@@ -73,7 +73,7 @@ begun=$out/output/quickstart.begun
 asked="${recipe[*]} ${settings[*]-}"
 if [ -n "$again" ] || [ "$(cat "$trained" 2>/dev/null)" != "$asked" ]; then
     # A training that was interrupted continues.
-    if [ -z "$again" ] && [ "$(cat "$begun" 2>/dev/null)" = "$asked" ] && [ -f "$out/output/quickstart_last.ckpt" ]; then
+    if [ -z "$again" ] && [ "$(cat "$begun" 2>/dev/null)" = "$asked" ] && has_checkpoint "$out/output" quickstart; then
         settings+=(--resume=True)
     fi
     rm -f "$trained"

@@ -11,7 +11,7 @@ beside=requirements-dev.txt
 for argument in "$@"; do
     case $argument in
         --mindspore=2.0)
-            use_environment .venv-2.0 requirements-2.0.txt 3.9 3.9
+            use_oldest
             beside= # requirements-2.0.txt lists the packages for tests too
             ;;
         --mindspore=*) fail "'$argument' is not understood: use --mindspore=2.0, or leave it out for the MindSpore of requirements.txt" ;;

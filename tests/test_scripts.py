@@ -113,9 +113,26 @@ def test_the_quick_start_trains_once_on_a_users_folder(tmp_path):
             and "using the network of an earlier call" in second.stdout
             and "epoch 1/1" not in second.stdout
         )
+        # As a kill leaves it between the two renames of a save in the last epoch.
+        output = made / "output"
+        (output / "quickstart.trained").rename(output / "quickstart.begun")
+        (output / "quickstart_last.ckpt").rename(output / "quickstart_previous.ckpt")
+        third = bash("quickstart.sh", *arguments, cwd=tmp_path)
+        assert third.returncode == 0 and "resume" in third.stdout, third.stdout + third.stderr
+        assert "epoch 1/1" not in third.stdout and "Open these pictures" in third.stdout
     finally:
         for folder in (ROOT / "quickstart").glob("my roads-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    "file, status",
+    [("run_last.ckpt", 0), ("run_previous.ckpt", 0), ("other_last.ckpt", 1), ("run_best.ckpt", 1)],
+)
+def test_a_training_that_a_kill_interrupted_has_a_checkpoint(tmp_path, file, status):
+    (tmp_path / file).touch()
+    command = f'. "{ROOT}/scripts/environment.sh"; has_checkpoint "{tmp_path}" run'
+    assert subprocess.run(["bash", "-c", command]).returncode == status
 
 
 def test_a_command_in_the_foreground_gets_an_interrupt_itself(tmp_path):
