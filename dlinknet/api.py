@@ -14,6 +14,7 @@ from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.console import LOG
 from dlinknet.data.classes import Classes
 from dlinknet.devices import runtime
+from dlinknet.devices.environment import FROM_ENVIRONMENT
 from dlinknet.errors import InputError
 from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.images.files import ImageFile, find_images, id_of
@@ -62,7 +63,7 @@ def load(
             "from 0 to the size minus 32",
         )
     need_file(str(file))
-    opened = open_model(str(file), lambda: str(runtime.start(device, 0, 1)))
+    opened = open_model(str(file), lambda: str(runtime.start(device, FROM_ENVIRONMENT, 1)))
     views = views_of(tta, opened.card.augment or "full")
     tiling = Tiling(tile_size, tile_overlap, views, opened.card.preprocessing.resize)
     return Model(opened, Predictor(opened.engine, tiling))

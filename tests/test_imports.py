@@ -25,7 +25,7 @@ ALLOWED = {
     "devices": GROUND,
     "images": GROUND,
     "data": {"images", *GROUND},
-    "models": GROUND,
+    "models": {"devices", *GROUND},
     "checkpoints": {"data", "models", *GROUND},
     "training": {"devices", "data", "models", "checkpoints", *GROUND},
     "inference": {"devices", "images", "data", "models", "checkpoints", *GROUND},

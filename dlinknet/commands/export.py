@@ -109,6 +109,7 @@ def _refuse_impossible(formats: list[str], dynamic: bool) -> None:
             raise UserError("dynamic: AIR has one size; export it by itself")
         with naming("file_format"):
             runtime.need_ascend("AIR")
+        console.LOG.info("MindSpore will remove AIR; an ONNX file and CANN's ATC replace it")
     if dynamic and "MINDIR" in formats:
         with naming("dynamic"):
             runtime.need_dynamic_shapes()

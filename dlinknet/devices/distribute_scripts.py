@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from dlinknet.devices import msrun
+from dlinknet.devices.available import installed_version
+from dlinknet.devices.environment import set_rank_table
 from dlinknet.devices.log_folders import here, hold, make_rank_folders
 from dlinknet.devices.processes import go_to_background, python_command
+from dlinknet.devices.scheduler import PORT, Scheduler, local_scheduler, scheduler_of_table
 from dlinknet.devices.script_arguments import (
     Arguments,
     need_count,
@@ -22,7 +26,7 @@ from dlinknet.errors import UserError, naming
 
 STOP_SECONDS = 5.0  # between asking a process to end and killing it
 UPLOAD_SECONDS = 60.0  # the same in a ModelArts job: rank 0 copies its last checkpoint to OBS
-PORT = "8118"  # of the scheduler in a ModelArts container; msrun's default
+OWN_CLUSTER = (2, 3)  # the first MindSpore whose msrun starts Ascends without a rank table
 
 
 def train(device: str, asked: Arguments) -> None:
@@ -37,26 +41,31 @@ def _on_ascends(asked: Arguments) -> None:
         raise UserError(f"RANK_TABLE_FILE: there is no file {table}")
     _need_data(dataset, config)
     need_mindspore()
-    table = str(here() / table)
-    ranks, size = _ranks_of_table(table)
-    command = [*_training(dataset, config, asked), "--device_target=Ascend"]
-    _run_ranks(asked, command, ranks, size)
-
-
-def _ranks_of_table(table: str) -> tuple[dict[int, dict[str, str]], int]:
-    """Return (the environments of the ranks on this machine, how many ranks there are)."""
-    # The other scripts start faster without this import.
+    # Without this import, the other scripts need no further package.
     from dlinknet.devices.rank_table import places_here, read_rank_table
 
+    table = str(here() / table)
     with naming("RANK_TABLE_FILE"):
         places = read_rank_table(table)
         mine = places_here(places, table)
-    shared = {"RANK_TABLE_FILE": table, "RANK_SIZE": str(len(places))}
-    ranks = {
-        place.rank: {**shared, "RANK_ID": str(place.rank), "DEVICE_ID": str(place.device)}
-        for place in mine
-    }
-    return ranks, len(places)
+    command = [*_training(dataset, config, asked), "--device_target=Ascend"]
+    version = installed_version()
+    if version and version < OWN_CLUSTER:
+        say("the processes start from the rank table, as this MindSpore requires")
+        shared = {"RANK_TABLE_FILE": table, "RANK_SIZE": str(len(places))}
+        ranks = {
+            place.rank: {**shared, "RANK_ID": str(place.rank), "DEVICE_ID": str(place.device)}
+            for place in mine
+        }
+        _run_ranks(asked, command, ranks, len(places))
+        return
+    with naming("RANK_TABLE_FILE"):
+        scheduler = scheduler_of_table(places, mine)
+    say(
+        "the processes start as those of msrun, on the devices of the rank table; "
+        f"their scheduler: {scheduler.host}:{scheduler.port}"
+    )
+    _run_cluster(asked, command, {place.rank: place.device for place in mine}, scheduler)
 
 
 def _on_gpus(asked: Arguments) -> None:
@@ -70,7 +79,13 @@ def _on_gpus(asked: Arguments) -> None:
         )
     need_mindspore()
     command = [*_training(dataset, config, asked), "--device_target=GPU"]
-    _run_cluster(asked, command, size, {"CUDA_VISIBLE_DEVICES": devices})
+    _run_cluster(
+        asked,
+        command,
+        {rank: rank for rank in range(size)},
+        local_scheduler(size),
+        {"CUDA_VISIBLE_DEVICES": devices},
+    )
 
 
 def _on_cpu(asked: Arguments) -> None:
@@ -79,7 +94,8 @@ def _on_cpu(asked: Arguments) -> None:
     size = need_count("WORKER_NUM", number)
     need_mindspore()
     command = [*_training(dataset, config, asked), "--device_target=CPU"]
-    _run_cluster(asked, command, size, {})
+    scheduler = local_scheduler(size)
+    _run_cluster(asked, command, {rank: rank for rank in range(size)}, scheduler)
 
 
 def _by_msrun(asked: Arguments) -> None:
@@ -157,25 +173,31 @@ def _stop_seconds(asked: Arguments) -> float:
 
 
 def _run_cluster(
-    asked: Arguments, command: list[str], size: int, environment: Mapping[str, str]
+    asked: Arguments,
+    command: list[str],
+    devices: Mapping[int, int],
+    scheduler: Scheduler,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Run all ranks of a training on this machine, connected by MindSpore's scheduler."""
-    shared = {
-        **environment,
-        "MS_WORKER_NUM": str(size),
-        "MS_SCHED_HOST": "127.0.0.1",
-        "MS_SCHED_PORT": str(msrun.free_port()),
-        "RANK_SIZE": str(size),
-    }
+    """Run the ranks of this machine, connected by MindSpore's scheduler.
+
+    Args:
+        devices: the device of each rank of this machine.
+        environment: further variables for all processes.
+    """
+    set_rank_table("")
+    shared = {**environment, **scheduler.environment()}
     ranks = {
         rank: {
             **shared,
             "MS_ROLE": "MS_WORKER",
-            **dict.fromkeys(("MS_NODE_ID", "RANK_ID", "DEVICE_ID"), str(rank)),
+            "DEVICE_ID": str(device),
+            **dict.fromkeys(("MS_NODE_ID", "RANK_ID"), str(rank)),
         }
-        for rank in range(size)
+        for rank, device in devices.items()
     }
-    _run_ranks(asked, command, ranks, size, scheduler={**shared, "MS_ROLE": "MS_SCHED"})
+    connecting = {**shared, "MS_ROLE": "MS_SCHED"} if scheduler.here else None
+    _run_ranks(asked, command, ranks, scheduler.size, connecting)
 
 
 def _run_ranks(

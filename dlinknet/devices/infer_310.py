@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from dlinknet.devices.environment import device_of_environment
 from dlinknet.devices.log_folders import here, hold, move_aside, now
 from dlinknet.devices.processes import ROOT, StopRequest, python_command, start, wait_for
 from dlinknet.devices.script_arguments import Arguments, need_file, need_folder, need_number
@@ -26,7 +27,7 @@ def infer(_: str, asked: Arguments) -> None:
     need_folder("DATA_PATH", data)
     need_folder("LABEL_PATH", labels)
     need_file("MINDIR_PATH", model)
-    device_id = need_number("DEVICE_ID", rest[0] if rest else "0")
+    device_id = need_number("DEVICE_ID", rest[0]) if rest else device_of_environment()
     if not model.endswith((".onnx", ".mindir")):
         raise UserError(f"MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU), not {model}")
     if not all(map(find_spec, MODULES)):

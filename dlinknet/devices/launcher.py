@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dlinknet.devices.environment import DEVICE, TABLE, device, number
 from dlinknet.devices.rank_table import for_hccl, read_rank_table
 from dlinknet.errors import InputError
 
@@ -49,24 +50,23 @@ def launched(environment: Mapping[str, str]) -> Launch | None:
     if environment.get("MS_ROLE"):
         return Launch(
             "cluster",
-            _number(environment, "MS_WORKER_NUM"),
-            _device(environment, "DEVICE_ID"),
+            number(environment, "MS_WORKER_NUM"),
+            device(environment, "DEVICE_ID"),
             environment["MS_ROLE"] == "MS_SCHED",
         )
     if environment.get("OMPI_COMM_WORLD_SIZE"):
-        size = _number(environment, "OMPI_COMM_WORLD_SIZE")
-        return Launch("mpirun", size, _number(environment, "OMPI_COMM_WORLD_LOCAL_RANK"))
-    table = environment.get("RANK_TABLE_FILE") or environment.get("MINDSPORE_HCCL_CONFIG_PATH")
+        size = number(environment, "OMPI_COMM_WORLD_SIZE")
+        return Launch("mpirun", size, number(environment, "OMPI_COMM_WORLD_LOCAL_RANK"))
+    table = next((environment[name] for name in TABLE if environment.get(name)), "")
     if not (table and environment.get("RANK_ID")):
         return None
     places = read_rank_table(table)
-    rank = _number(environment, "RANK_ID")
+    rank = number(environment, "RANK_ID")
     mine = next((place for place in places if place.rank == rank), None)
     if mine is None:
         raise InputError(table, f"has no rank {rank} (RANK_ID), it has {len(places)} ranks")
-    found = _device(environment, "DEVICE_ID", "ASCEND_DEVICE_ID")
-    device = mine.device if found is None else found
-    return Launch("rank table", len(places), device, table=table)
+    found = device(environment, *DEVICE)
+    return Launch("rank table", len(places), mine.device if found is None else found, table=table)
 
 
 def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
@@ -117,22 +117,3 @@ def writes(environment: Mapping[str, str]) -> bool:
         return False
     names = ("RANK_ID", "OMPI_COMM_WORLD_RANK", "MS_NODE_ID")
     return next((environment[name] for name in names if environment.get(name)), "0") == "0"
-
-
-def _device(environment: Mapping[str, str], *names: str) -> int | None:
-    """Return the device that one of the variables names; None if none is set."""
-    return _number(environment, *names) if any(map(environment.get, names)) else None
-
-
-def _number(environment: Mapping[str, str], *names: str) -> int:
-    """Return the first variable that is set, as a whole number."""
-    name = next((name for name in names if environment.get(name)), None)
-    if name is None:
-        raise InputError(
-            names[0], "is not in the environment; the launcher of the processes must set it"
-        )
-    if not environment[name].isdigit():
-        raise InputError(
-            name, f"in the environment must be a whole number, not '{environment[name]}'"
-        )
-    return int(environment[name])

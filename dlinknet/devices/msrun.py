@@ -76,8 +76,11 @@ def free_port() -> int:
         return port
 
 
-def need_free_port(port: int) -> None:
-    """Check that no process of this machine listens at a port. Otherwise msrun would wait forever.
+def need_free_port(port: int, name: str = "MASTER_PORT") -> None:
+    """Check that no process of this machine listens at a port. Otherwise the ranks would wait.
+
+    Args:
+        name: the word or variable that names the port, for the error's line.
 
     Raises:
         UserError: the port is in use, or is no port.
@@ -88,7 +91,7 @@ def need_free_port(port: int) -> None:
             free.bind(("", port))
     except (OSError, OverflowError):
         raise UserError(
-            f"MASTER_PORT: port {port} of this machine cannot be used; "
+            f"{name}: port {port} of this machine cannot be used; "
             "another process uses it, or it is no port"
         ) from None
 

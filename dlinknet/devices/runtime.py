@@ -14,9 +14,12 @@ from typing import Any
 
 from dlinknet import signals
 from dlinknet.devices import available
+from dlinknet.devices.environment import FROM_ENVIRONMENT, device_of_environment, set_rank_table
 from dlinknet.devices.launcher import Launch
 from dlinknet.errors import InputError, RunFailed, UserError, first_line
 
+ASCEND_910A = "ascend910"  # MindSpore's name; 910B is ascend910b
+FLOAT16_CONVOLUTIONS = "allow_fp32_to_fp16"  # CANN's precision mode
 NEEDS = {
     "Ascend": "an Ascend with its driver and CANN",
     "GPU": "an NVIDIA GPU with its driver and CUDA",
@@ -62,19 +65,22 @@ def start(
         target: 'auto', 'Ascend', 'GPU' or 'CPU'. auto chooses the first of Ascend, GPU and CPU that
             computes something.
         device_id: the number of the Ascend or GPU on this machine, if no launcher names one.
+            FROM_ENVIRONMENT: the one that the environment names.
         seed: the random seed of the start weights.
         tf32: whether float32 convolutions may round their inputs to TF32 (GPU) or HF32 (Ascend
             910B).
         launch: this process among those of its training; None for a single process.
 
     Raises:
-        UserError: the device is not there or does not work, or MindSpore is not installed.
+        UserError: the device is not there or does not work, its number in the environment is not a
+            number, or MindSpore is not installed.
         RunFailed: this process could not connect to the others.
     """
     if launch is not None and launch.device_id is not None:
         device_id = launch.device_id
-    if launch is not None and launch.table:
-        os.environ["RANK_TABLE_FILE"] = launch.table
+    elif device_id == FROM_ENVIRONMENT:
+        device_id = device_of_environment() if target != "CPU" else 0
+    set_rank_table(launch.table if launch else "")
     _prepare_environment()
     _keep_freed_memory()
     try:
@@ -213,10 +219,46 @@ def _choose(target: str, device_id: int, tf32: bool) -> None:
         # Without this, MindSpore rejects the gradients of dilated convolutions in float16.
         mindspore.set_context(disable_format_transform=True)
         _set_tf32(tf32, gpu_config={"conv_allow_tf32": tf32, "matmul_allow_tf32": tf32})
-    elif target == "Ascend" and hasattr(mindspore, "device_context"):
-        mindspore.device_context.ascend.op_precision.conv_allow_hf32(tf32)
     elif target == "Ascend":
-        _set_tf32(tf32, ascend_config={"conv_allow_hf32": tf32})
+        _set_ascend_precision(tf32)
+
+
+def _set_ascend_precision(hf32: bool) -> None:
+    """Set how an Ascend computes float32 convolutions.
+
+    Args:
+        hf32: whether they may round their inputs to HF32, which is MindSpore's default.
+    """
+    import mindspore
+
+    newer = getattr(mindspore, "device_context", None)  # from 2.5 on
+    if newer and not hf32:
+        newer.ascend.op_precision.conv_allow_hf32(False)
+    elif not hf32:
+        _set_tf32(False, ascend_config={"conv_allow_hf32": False})
+    # A 910A convolves in float16 only. Some versions of CANN then use float16 for all operators of
+    # a graph that does not train, unless they are told to keep float32 where it is possible.
+    if ascend_chip() != ASCEND_910A:
+        return
+    if newer:
+        newer.ascend.op_precision.precision_mode(FLOAT16_CONVOLUTIONS)
+    else:
+        mindspore.set_context(ascend_config={"precision_mode": FLOAT16_CONVOLUTIONS})
+
+
+def ascend_chip() -> str:
+    """Return MindSpore's name of the Ascend, such as 'ascend910b'; '' before MindSpore 2.2."""
+    from mindspore._c_expression import MSContext
+
+    read = getattr(MSContext.get_instance(), "get_ascend_soc_version", None)
+    return read() if read else ""
+
+
+def computes_on(target: str) -> bool:
+    """Return whether MindSpore computes on a kind of device: 'Ascend', 'GPU' or 'CPU'."""
+    import mindspore
+
+    return bool(mindspore.get_context("device_target") == target)
 
 
 def _set_tf32(tf32: bool, **settings: dict[str, Any]) -> None:

@@ -11,6 +11,9 @@ SETTINGS = """\
                 background"""
 DATASET = "  DATASET       folder of ID_sat.jpg and ID_mask.png"
 CONFIG_PATH = "  CONFIG_PATH   settings, for instance dlinknet_config.yaml"
+DEVICE_ID = (
+    "  DEVICE_ID     which device (default: device_id of CONFIG_PATH, else DEVICE_ID of the shell)"
+)
 LOGS = "Logs are ./LOG[i]/log.log, checkpoints go to ./LOG0/output"
 OWNED = ("data_path", "config_path", "output_path", "run_distribute", "device_id")
 
@@ -46,7 +49,12 @@ def usage_of(device: str, kind: str) -> Usage:
     usage = TRAIN if kind == "standalone_train" else EVAL
     if device == "CPU":
         return usage
-    return replace(usage, words=f"{usage.words} [DEVICE_ID] (default 0)", most=usage.most + 1)
+    return replace(
+        usage,
+        words=f"{usage.words} [DEVICE_ID]",
+        explained=usage.explained.replace(CONFIG_PATH, f"{CONFIG_PATH}\n{DEVICE_ID}"),
+        most=usage.most + 1,
+    )
 
 
 TRAIN = Usage(
@@ -130,7 +138,7 @@ INFER_310 = Usage(
   LABEL_PATH    folder of their masks ID_mask.png; with --class_table: NAME.png of NAME.jpg
   MINDIR_PATH   an export with --batch_size=1, with its .json beside it: FILE.mindir (Ascend) or
                 FILE.onnx (CPU)
-  DEVICE_ID     which Ascend (default 0)""",
+  DEVICE_ID     which Ascend (default: that of the environment, else 0)""",
     fewest=3,
     most=4,
     owned=("data_path", "label_path", "predict_path", "device_id"),

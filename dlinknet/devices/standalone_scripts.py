@@ -61,11 +61,10 @@ def evaluate(device: str, asked: Arguments) -> None:
 
 def _device_settings(device: str, words: list[str]) -> list[str]:
     """Return the settings that choose a device; `words` holds its number or nothing."""
-    if device == "CPU":
-        return ["--device_target=CPU"]
-    number = words[0] if words else "0"
-    need_number("DEVICE_ID", number)
-    return [f"--device_target={device}", f"--device_id={number}"]
+    chosen = [f"--device_target={device}"]
+    if words:
+        chosen.append(f"--device_id={need_number('DEVICE_ID', words[0])}")
+    return chosen
 
 
 def _run(name: str, command: list[str], asked: Arguments) -> None:

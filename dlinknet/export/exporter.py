@@ -21,6 +21,7 @@ from dlinknet.checkpoints.load import TrainedNetwork
 from dlinknet.console import LOG
 from dlinknet.data.preprocess import to_input
 from dlinknet.devices import runtime
+from dlinknet.devices.environment import FROM_ENVIRONMENT
 from dlinknet.errors import RunFailed, first_line
 from dlinknet.export.comparison import (
     accepted_difference,
@@ -96,7 +97,7 @@ class Export:
         shape: Shape,
         threshold: float,
         image: str = "",
-        device_id: int = 0,
+        device_id: int = FROM_ENVIRONMENT,
     ):
         self.checkpoint, self.shape, self.threshold = source.checkpoint, shape, threshold
         self.device_id = device_id

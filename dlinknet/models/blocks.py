@@ -15,6 +15,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, Uniform
 
+from dlinknet.devices import runtime
 from dlinknet.models.encoders.resnet import batch_norm
 
 
@@ -196,23 +197,24 @@ class DecoderBlock(nn.Cell):
 class ToOneMap(nn.Conv2d):
     """A 3x3 convolution with bias and padding 1 to one channel: N x in x H x W -> N x 1 x H x W.
 
-    In training it is computed tap by tap, with the same result up to rounding: a 1x1 convolution
-    computes the product of each tap with each pixel, and a 3x3 convolution with a fixed kernel of
-    ones and zeros adds the nine products of each output pixel. This needs a quarter of the time: on
-    a CPU the usual form writes nine copies of its large input for each gradient.
+    In training on a CPU it is computed tap by tap, with the same result up to rounding: a 1x1
+    convolution computes the product of each tap with each pixel, and a 3x3 convolution with a fixed
+    kernel of ones and zeros adds the nine products of each output pixel. This needs a quarter of
+    the time: the usual form writes nine copies of its large input for each gradient there.
     """
 
     def __init__(self, in_channels: int):
         super().__init__(
             in_channels, 1, 3, pad_mode="pad", padding=1, **uniform_init(in_channels * 9)
         )
+        self.by_taps = runtime.computes_on("CPU")
         self.products = ops.Conv2D(9, 1, pad_mode="valid")
         self.gather = ops.Conv2D(1, 3, pad_mode="pad", pad=1)
         # The kernel of channel k is 1 at tap k, else 0.
         self.ones = Tensor(np.eye(9, dtype=np.float32).reshape(1, 9, 3, 3))
 
     def construct(self, x):
-        if not self.training:
+        if not (self.training and self.by_taps):
             return super().construct(x)
         # Mixed precision casts a cell's input, but not the parameters that operators get here.
         weight, bias, ones = (

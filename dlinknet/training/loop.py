@@ -31,7 +31,7 @@ from dlinknet.training.recipe import PLANNED, Recipe
 from dlinknet.training.records import Records, SavedParts
 from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import Decision, make_schedule
-from dlinknet.training.step import make_step
+from dlinknet.training.step import forget_overflow, make_step
 
 
 class Trainer:
@@ -222,6 +222,7 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         """Take the remaining steps of an epoch, and return its row of the table."""
         signals.take_back()  # libraries of the device may have installed signal handlers
+        forget_overflow()  # of the validation
         self.network.set_train(True)
         here, batch = self.state.position, self.loader.step_images
         start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)

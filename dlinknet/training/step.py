@@ -11,14 +11,41 @@ from typing import Callable
 import mindspore as ms
 from mindspore import Tensor, amp, nn, ops
 
+from dlinknet.devices import runtime
+
 
 def row_sums(gradient: Tensor) -> Tensor:
     """Return the sums over all axes but the first.
 
     If a value of the gradient is not finite, its sum is not finite.
     """
-    # amp.all_finite needs five times as long for whole gradients on a CPU.
     return gradient.reshape(gradient.shape[0], -1).sum(1)
+
+
+def finiteness_check(on_cpu: bool) -> Callable[[tuple[Tensor, ...]], Tensor]:
+    """Return the function that says whether all values of some gradients are finite.
+
+    Its result is a bool scalar.
+    """
+    if not on_cpu:
+        return amp.all_finite
+    each = ops.HyperMap()
+
+    # On a CPU, amp.all_finite needs five times as long for whole gradients. On other devices the
+    # sums would be two further kernels for each gradient.
+    def all_finite(gradients):
+        return amp.all_finite(each(row_sums, gradients))
+
+    return all_finite
+
+
+def forget_overflow() -> None:
+    """Clear the overflow that an earlier computation has left on an Ascend 910A.
+
+    There, amp.all_finite reads a status register, which a validation sets too, and clears it.
+    """
+    if runtime.computes_on("Ascend"):
+        ms.jit(amp.all_finite)((Tensor([0.0], ms.float32),))
 
 
 def make_step(
@@ -44,7 +71,7 @@ def make_step(
         loss = loss_function(ops.cast(logits, ms.float32), truth)
         return scaler.scale(loss), loss
 
-    each = ops.HyperMap()
+    all_finite = finiteness_check(runtime.computes_on("CPU"))
     differentiate = ms.value_and_grad(scaled_loss, None, optimizer.parameters, has_aux=True)
     average = _gradient_average(optimizer, processes)
     together = processes > 1
@@ -54,7 +81,7 @@ def make_step(
     def step(images, truth):
         (_, loss), gradients = differentiate(images, truth)
         gradients = scaler.unscale(average(gradients))
-        finite = amp.all_finite(each(row_sums, gradients))
+        finite = all_finite(gradients)
         if together:
             # Ascend 910A saturates on overflow: the averaged gradients then look finite elsewhere.
             sums = add(ops.stack([loss, ops.cast(finite, ms.float32)]))

@@ -19,6 +19,7 @@ import pytest
 
 from dlinknet import config
 from dlinknet.devices.launcher import Launch, launched
+from dlinknet.devices.msrun import free_port
 from tests.cluster import need_cluster
 from tests.conftest import ROOT, stripes, wait_for, write_pair
 
@@ -176,7 +177,7 @@ def settings_of(record, command):
 
 @pytest.mark.parametrize(
     "target, words, device",
-    [("ascend", [], 0), ("ascend", ["3"], 3), ("gpu", ["1"], 1), ("cpu", [], 0)],
+    [("ascend", [], -1), ("ascend", ["3"], 3), ("gpu", ["1"], 1), ("cpu", [], -1)],
 )
 def test_standalone_training(run, work, target, words, device):
     result = run(
@@ -204,7 +205,7 @@ def test_standalone_training(run, work, target, words, device):
 
 
 @pytest.mark.parametrize(
-    "target, words, device", [("ascend", [], 0), ("gpu", ["2"], 2), ("cpu", [], 0)]
+    "target, words, device", [("ascend", [], -1), ("gpu", ["2"], 2), ("cpu", [], -1)]
 )
 def test_standalone_evaluation(run, work, target, words, device):
     result = run(
@@ -300,11 +301,81 @@ def test_a_signal_to_a_waiting_script_ends_its_command(run, work, number):
     assert not run.living()
 
 
-def test_ascends_of_a_rank_table(run, work):
+def mindspore_of(version, folder):
+    """Return the variables that give the scripts a stand-in for MindSpore with a version."""
+    package = folder / f"version {version}" / "mindspore"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "version.py").write_text(f"__version__ = '{version}'\n")
+    return {"PYTHONPATH": str(package.parent)}
+
+
+def test_ascends_of_a_rank_table(run, work, tmp_path):
+    """From MindSpore 2.3 on, the ranks find each other by MindSpore's scheduler."""
     result = run(
-        "run_distribute_ascend_train.sh", "table.json", "the data", "my config.yaml", "--wait"
+        "run_distribute_ascend_train.sh",
+        *("table.json", "the data", "my config.yaml", "--wait"),
+        **mindspore_of("2.3.0", tmp_path),
+        RANK_TABLE_FILE="/left/from/another/job.json",
+        MINDSPORE_HCCL_CONFIG_PATH="/left/from/another/job.json",
+        DEVICE_ID="7",
     )
     assert result.returncode == 0 and "all processes are done" in result.stdout, result.stderr
+    assert "start as those of msrun, on the devices of the rank table" in result.stdout
+    records = run.recorded(4)
+    assert records.keys() == {"0", "1", "2", "scheduler"}
+    for name, record in records.items():
+        given = record["environment"]
+        assert not {"RANK_TABLE_FILE", "MINDSPORE_HCCL_CONFIG_PATH"} & given.keys()
+        assert (given["MS_WORKER_NUM"], given["MS_SCHED_HOST"]) == ("3", "127.0.0.1")
+        assert f"their scheduler: 127.0.0.1:{given['MS_SCHED_PORT']}\n" in result.stdout
+        if name == "scheduler":
+            continue
+        assert (given["MS_NODE_ID"], given["RANK_ID"], given["RANK_SIZE"]) == (name, name, "3")
+        assert launched(given) == Launch("cluster", 3, 4 + int(name))
+        settings = settings_of(record, "train.py")
+        assert settings.run_distribute and settings.device_target == "Ascend"
+
+
+def write_table_of_two_servers(work, addresses):
+    servers = [
+        {
+            "server_id": address,
+            "device": [{"device_id": "0", "device_ip": "", "rank_id": str(rank)}],
+        }
+        for rank, address in enumerate(addresses)
+    ]
+    (work / "two.json").write_text(json.dumps({"status": "completed", "server_list": servers}))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_ascends_of_two_servers_meet_at_the_machine_of_rank_0(run, work, tmp_path, first):
+    other = "192.0.2.1"  # an address for documentation, of no machine
+    write_table_of_two_servers(work, ("127.0.0.1", other) if first else (other, "127.0.0.1"))
+    port = str(free_port())
+    result = run(
+        "run_distribute_ascend_train.sh",
+        *("two.json", "the data", "my config.yaml", "--wait"),
+        **mindspore_of("2.10.0", tmp_path),
+        MS_SCHED_PORT=port,
+    )
+    assert result.returncode == 0, result.stderr
+    records = run.recorded(2 if first else 1)
+    assert records.keys() == ({"0", "scheduler"} if first else {"1"})
+    for record in records.values():
+        given = record["environment"]
+        assert given["MS_SCHED_HOST"] == ("127.0.0.1" if first else other)
+        assert (given["MS_SCHED_PORT"], given["MS_WORKER_NUM"]) == (port, "2")
+
+
+def test_an_older_mindspore_starts_from_the_rank_table(run, work, tmp_path):
+    result = run(
+        "run_distribute_ascend_train.sh",
+        *("table.json", "the data", "my config.yaml", "--wait"),
+        **mindspore_of("2.2.14", tmp_path),
+    )
+    assert result.returncode == 0 and "all processes are done" in result.stdout, result.stderr
+    assert "the processes start from the rank table" in result.stdout
     for rank in range(3):
         record = run.recorded(3)[str(rank)]
         given = record["environment"]

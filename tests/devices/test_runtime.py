@@ -8,7 +8,8 @@ import mindspore
 import pytest
 
 from dlinknet.devices import available, runtime
-from dlinknet.devices.launcher import find_launch
+from dlinknet.devices.environment import FROM_ENVIRONMENT
+from dlinknet.devices.launcher import Launch, find_launch
 from dlinknet.errors import InputError
 from tests.conftest import ROOT
 
@@ -39,14 +40,21 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch, target, words):
     )
 
 
-def test_what_is_missing_for_a_device_is_named(monkeypatch):
+def test_what_is_missing_for_a_device_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(available, "is_plugged_in", lambda target: True)
     for name in available.CANN:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(available, "CANN_FOLDERS", (str(tmp_path / "latest"),))
     assert (
-        "CANN is not set up (ASCEND_TOOLKIT_HOME and ASCEND_HOME_PATH are empty)"
-        in available.find_lack("Ascend")
+        "CANN is not set up (ASCEND_TOOLKIT_HOME, ASCEND_HOME_PATH and ASCEND_OPP_PATH are empty, "
+        "and it is not in /usr/local/Ascend)" in available.find_lack("Ascend")
     )
+    (tmp_path / "latest").mkdir()  # MindSpore 2.0 finds it there without the variables
+    assert available.find_lack("Ascend") == ""
+    (tmp_path / "latest").rmdir()
+    monkeypatch.setenv("ASCEND_OPP_PATH", "/opt/opp")
+    assert available.find_lack("Ascend") == ""
+    monkeypatch.delenv("ASCEND_OPP_PATH")
     monkeypatch.setenv("ASCEND_HOME_PATH", "/usr/local/Ascend/latest")
     assert available.find_lack("Ascend") == ""
     monkeypatch.setattr(mindspore, "__file__", "/elsewhere/mindspore/__init__.py")
@@ -54,6 +62,34 @@ def test_what_is_missing_for_a_device_is_named(monkeypatch):
         "Ascend"
     )
     assert "does not support it (libmindspore_gpu.so* is missing)" in available.find_lack("GPU")
+
+
+def devices_chosen(monkeypatch, device_id, launch=None, target="Ascend"):
+    """Return the devices that MindSpore is asked for. The device itself is a stand-in."""
+    chosen = []
+    monkeypatch.setattr(available, "find_lack", lambda target: "")
+    monkeypatch.setattr(runtime, "_choose", lambda target, number, tf32: chosen.append(number))
+    monkeypatch.setattr(runtime, "_compute", lambda target: None)
+    monkeypatch.setattr(runtime, "_join", lambda target, launch: (0, launch.size))
+    runtime.start(target, device_id, 1, launch=launch)
+    return chosen
+
+
+def test_the_device_is_that_of_launcher_setting_or_environment(monkeypatch):
+    monkeypatch.setenv("DEVICE_ID", "3")
+    assert devices_chosen(monkeypatch, FROM_ENVIRONMENT) == [3]
+    assert devices_chosen(monkeypatch, 0) == [0]
+    assert devices_chosen(monkeypatch, 0, Launch("cluster", 8, 5)) == [5]
+    monkeypatch.setenv("RANK_TABLE_FILE", "/of/a/job.json")
+    monkeypatch.setenv("DEVICE_ID", "npu3")
+    with pytest.raises(InputError, match="^DEVICE_ID in the environment must be a whole number"):
+        devices_chosen(monkeypatch, FROM_ENVIRONMENT)
+    assert devices_chosen(monkeypatch, FROM_ENVIRONMENT, target="CPU") == [0]
+    assert "RANK_TABLE_FILE" not in os.environ
+
+
+def test_the_installed_version_is_found_without_an_import():
+    assert mindspore.__version__.startswith("{}.{}.".format(*available.installed_version()))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +125,10 @@ mindspore.set_context(disable_format_transform=True)
 if not device.version.startswith("2.0"):
     mindspore.set_context(gpu_config={"conv_allow_tf32": False, "matmul_allow_tf32": False})
 if hasattr(mindspore, "device_context"):
-    inspect.signature(mindspore.device_context.ascend.op_precision.conv_allow_hf32).bind(True)
+    precision = mindspore.device_context.ascend.op_precision
+    inspect.signature(precision.conv_allow_hf32).bind(False)
+    inspect.signature(precision.precision_mode).bind("allow_fp32_to_fp16")
+assert r.ascend_chip() == "" or not device.version.startswith("2.0")
 if hasattr(mindspore, "set_device"):
     inspect.signature(mindspore.set_device).bind("Ascend", 3)
 else:
@@ -114,6 +153,28 @@ def test_mindspore_2_0_says_that_it_has_no_processes_on_a_cpu(monkeypatch):
         match="^MindSpore 2.0.* cannot run several processes on a CPU",
     ):
         runtime.start("CPU", 0, 1, launch=find_launch())
+
+
+@pytest.mark.skipif(
+    not hasattr(mindspore, "device_context"), reason="this MindSpore has no device_context"
+)
+@pytest.mark.parametrize(
+    "chip, hf32, expected",
+    [
+        ("ascend910b", True, []),
+        ("ascend910b", False, [("hf32", False)]),
+        ("ascend910", True, [("mode", "allow_fp32_to_fp16")]),
+    ],
+)
+def test_the_precision_of_an_ascend(monkeypatch, chip, hf32, expected):
+    """The functions of MindSpore are stand-ins that record their calls."""
+    called = []
+    precision = mindspore.device_context.ascend.op_precision
+    monkeypatch.setattr(precision, "conv_allow_hf32", lambda on: called.append(("hf32", on)))
+    monkeypatch.setattr(precision, "precision_mode", lambda mode: called.append(("mode", mode)))
+    monkeypatch.setattr(runtime, "ascend_chip", lambda: chip)
+    runtime._set_ascend_precision(hf32)
+    assert called == expected
 
 
 def test_auto_passes_over_a_device_that_does_not_compute(monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dlinknet.checkpoints.load import set_value
+from dlinknet.devices import runtime
 from dlinknet.models.blocks import DilatedCentre, Head, ToOneMap, double_transposed
 from dlinknet.models.encoders.resnet import BasicBlock, ResNet, batch_norm, pad_for_pool
 from dlinknet.models.linknet import LinkNet
@@ -107,8 +108,11 @@ def test_every_parameter_receives_a_gradient():
     ]
 
 
-def test_the_last_convolution_tap_by_tap_is_the_plain_one():
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_the_last_convolution_tap_by_tap_is_the_plain_one(monkeypatch, on_cpu):
+    monkeypatch.setattr(runtime, "computes_on", lambda target: on_cpu)
     layer, x = ToOneMap(4), numbers(2, 4, 5, 7)
+    assert layer.by_taps == on_cpu
     weight, bias = layer.weight.asnumpy()[0], layer.bias.asnumpy()
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     expected = [
