@@ -6,15 +6,23 @@ The images are drawn scenes of 1024x1024 pixels (JPEG, masks PNG). First it meas
 reading alone, and the whole pipeline (reading, all augmentations, normalising, batches of 4). Then
 it trains D-LinkNet34 for one epoch on all cores (512x512 crops, batch 2), and measures the share of
 the time that the training waits for the next batch. The first batch counts, the compilation does
-not.
+not. Last, a stand-in for a fast device sleeps in place of each step, and it measures the share of
+the time that this device is busy: with more and more threads, and with outcomes that are read at
+once or one step late.
 """
 
+from __future__ import annotations
+
 import argparse
+import functools
+import itertools
+import operator
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import measure
 import sides
@@ -69,6 +77,59 @@ def waiting(folder: str) -> None:
     measure.answer(seconds=[time.perf_counter() - start], waited=waited, steps=len(loader))
 
 
+class FastDevice:
+    """A stand-in for a device that takes steps one after another, beside this process.
+
+    Args:
+        seconds: the duration of a step.
+    """
+
+    def __init__(self, seconds: float):
+        self.seconds, self.free = seconds, 0.0
+
+    def step(self, *batch: Any) -> Outcome:
+        """Give the device a step. Return its outcome without waiting for it."""
+        self.free = max(self.free, time.perf_counter()) + self.seconds
+        return Outcome(self.free)
+
+
+class Outcome(NamedTuple):
+    """The outcome of a step that ends at a moment."""
+
+    end: float
+
+    def asnumpy(self) -> None:
+        """Wait for the end of the step."""
+        time.sleep(max(0.0, self.end - time.perf_counter()))
+
+
+def busy(folder: str, seconds: float) -> None:
+    """Measure the share of an epoch that a fast device is busy, for several numbers of threads."""
+    from dlinknet.devices import runtime
+
+    runtime.start("CPU", 0, 1)
+    import cv2
+
+    from dlinknet.data.loader import Batching, TrainingLoader
+    from dlinknet.training.step import one_behind
+
+    cv2.setNumThreads(1)
+    cores, shares = len(os.sched_getaffinity(0)), {}
+    for workers in sorted({1, 2, cores, 2 * cores}):
+        loader = TrainingLoader(pairs_of(folder), Batching(4, workers=workers))
+        loader.workers = workers  # also more than there are cores
+        for late in (False, True):
+            device = FastDevice(seconds)
+            batches = loader.epoch(1)
+            first = next(batches)  # the start of the threads
+            start = time.perf_counter()
+            outcomes = (device.step(*batch) for batch in itertools.chain([first], batches))
+            for outcome in one_behind(outcomes, functools.partial(operator.not_, late)):
+                outcome.asnumpy()
+            shares[f"{workers} {late}"] = len(loader) * seconds / (time.perf_counter() - start)
+    measure.answer(seconds=[], shares=shares, cores=cores)
+
+
 def main() -> None:
     """Measure both parts, each in its own process, and keep the figures."""
     parser = argparse.ArgumentParser(
@@ -76,21 +137,27 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument(
+        "--step_seconds", type=float, default=0.1, help="duration of a step of the fast device"
+    )
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
-        return (
-            one_core(options.folder, options.repeats)
-            if options.side == "one core"
-            else waiting(options.folder)
-        )
+        if options.side == "one core":
+            return one_core(options.folder, options.repeats)
+        if options.side == "busy":
+            return busy(options.folder, options.step_seconds)
+        return waiting(options.folder)
     with tempfile.TemporaryDirectory() as name:
         folder = measure.draw_scenes(Path(name), options.images)
         rate = measure.side(
             __file__, "one core", f"--folder={folder}", f"--repeats={options.repeats}"
         )
         epoch = measure.side(__file__, "waiting", f"--folder={folder}")
+        device = measure.side(
+            __file__, "busy", f"--folder={folder}", f"--step_seconds={options.step_seconds}"
+        )
     per_core = rate["images"] / statistics.median(rate["seconds"])
     reading = rate["read"] / statistics.median(rate["reading"])
     share = epoch["waited"] / epoch["seconds"][0]
@@ -102,6 +169,14 @@ def main() -> None:
         f"waiting for data: {100 * share:.2f} % of an epoch of {epoch['steps']} steps "
         "(512x512, batch 2)"
     )
+    print(
+        f"a device whose steps of 4 x 1024 x 1024 need {options.step_seconds:g} s, on "
+        f"{device['cores']} cores:"
+    )
+    for name, busy_share in device["shares"].items():
+        workers, late = name.split()
+        when = "one step late" if late == "True" else "at once"
+        print(f"  {workers} threads, outcomes read {when}: busy {100 * busy_share:.0f} %")
     measure.keep(
         "input_pipeline",
         {
@@ -109,6 +184,8 @@ def main() -> None:
             "reading_alone": reading,
             "share_of_an_epoch_waiting": share,
             "steps": epoch["steps"],
+            "step_seconds_of_fast_device": options.step_seconds,
+            "busy_by_threads_and_lateness": device["shares"],
         },
     )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlinknet.console import clock
 from dlinknet.training.progress import Best, Position, State
+
+if TYPE_CHECKING:
+    from dlinknet.data.loader import TrainingLoader
 
 
 def resumed_line(file: str, position: Position, images: int) -> str:
@@ -19,6 +22,14 @@ def resumed_line(file: str, position: Position, images: int) -> str:
     """
     done = min(position.images, images)
     return f"resumed from {file}: epoch {position.epoch}, {done} of its {images} images are done"
+
+
+def mirrored_line(loader: TrainingLoader) -> str:
+    """Return the line about the images that are smaller than a crop."""
+    return (
+        f"{loader.small} images do not fill a crop of {loader.height} x {loader.width} "
+        "(height x width): they are mirrored"
+    )
 
 
 def nothing_left_line(state: State, planned: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import numpy as np
@@ -22,7 +23,13 @@ from dlinknet.models.precision import set_precision
 from dlinknet.training.agreement import average_statistics, check_equal_start, tell_all
 from dlinknet.training.failures import raise_run_failed
 from dlinknet.training.identity import DataIdentity
-from dlinknet.training.log_lines import best_line, epoch_line, nothing_left_line, resumed_line
+from dlinknet.training.log_lines import (
+    best_line,
+    epoch_line,
+    mirrored_line,
+    nothing_left_line,
+    resumed_line,
+)
 from dlinknet.training.losses import make_loss
 from dlinknet.training.optimizers import make_optimizer
 from dlinknet.training.plateau import read_plateau
@@ -31,7 +38,7 @@ from dlinknet.training.recipe import PLANNED, Recipe
 from dlinknet.training.records import Records, SavedParts
 from dlinknet.training.run import RunFiles
 from dlinknet.training.schedules import Decision, make_schedule
-from dlinknet.training.step import forget_overflow, make_step
+from dlinknet.training.step import forget_overflow, make_step, one_behind
 
 
 class Trainer:
@@ -163,12 +170,7 @@ class Trainer:
     def _run_epochs(self) -> None:
         self._save_start()
         if self.loader.small:
-            LOG.info(
-                "%d images do not fill a crop of %d x %d (height x width): they are mirrored",
-                self.loader.small,
-                self.loader.height,
-                self.loader.width,
-            )
+            LOG.info("%s", mirrored_line(self.loader))
         LOG.info("the first step compiles the network and takes longer")
         start, done_before = time.monotonic(), len(self.state.rows)
         for epoch in range(self.state.position.epoch, self.recipe.epochs + 1):
@@ -225,55 +227,53 @@ class Trainer:
         forget_overflow()  # of the validation
         self.network.set_train(True)
         here, batch = self.state.position, self.loader.step_images
-        start, steps = time.monotonic() - here.seconds, self.loader.steps(here.images)
-        title = f"epoch {epoch}/{self.recipe.epochs}"
-        with Progress(here.images + steps * batch, title, here.images) as progress:
-            for images, masks in self.loader.epoch(epoch, here.images):
-                step = (epoch - 1) * len(self.loader) + here.images // batch
-                self._set_rate(self.schedule.advance(step))
-                loss = self._take_step(images, masks)
+        start, saves = time.monotonic() - here.seconds, self.recipe.saves_after
+        end = here.images + self.loader.steps(here.images) * batch
+        with Progress(end, f"epoch {epoch}/{self.recipe.epochs}", here.images) as progress:
+            for outcome in one_behind(self._steps(epoch), lambda: saves(self.state.step + 1)):
+                loss = self._finish_step(outcome)
                 here.images, here.loss_sum = here.images + batch, here.loss_sum + loss * batch
                 here.seconds = time.monotonic() - start
                 progress.update(batch, f"loss {loss:.4f}")
-                if self.recipe.save_steps and self.state.step % self.recipe.save_steps == 0:
+                if saves(self.state.step):
                     average_statistics(self.ranks, self.network)
                     self.records.save_last(self.state, self.schedule)
         # A resumed epoch may have no steps left, and its row has the rate of its last step too.
-        rate = self.schedule.advance(epoch * len(self.loader) - 1)
-        return here.to_row(rate, self.records.loss_scale)
+        last = epoch * len(self.loader) - 1
+        return here.to_row(self.schedule.advance(last), self.records.loss_scale)
 
-    def _take_step(self, images: Tensor, masks: Tensor) -> float:
-        """Take one step, and return its loss.
+    def _steps(self, epoch: int) -> Iterator[Tensor]:
+        """Take the remaining steps of an epoch. Yield their outcomes, without waiting for them."""
+        start = self.state.position.images
+        first = (epoch - 1) * len(self.loader) + start // self.loader.step_images
+        for step, (images, masks) in enumerate(self.loader.epoch(epoch, start), first):
+            self._set_rate(self.schedule.advance(step))
+            yield self.step_function(images, masks)
+
+    def _finish_step(self, outcome: Tensor) -> float:
+        """Wait for the end of a step, count it, and return its loss.
 
         Args:
-            images: N x 3 x H x W float32.
-            masks: N x 1 x H x W float32.
+            outcome: the step's, as make_step explains it.
 
         Raises:
             RunFailed: the loss is not finite, or gradients overflow with a loss scale of 1.
         """
-        loss, finite = self.step_function(images, masks)
-        loss = float(loss.asnumpy())
-        self.state.step += 1
+        loss, finite, scale = outcome.asnumpy().tolist()
+        self.state.count_step(bool(finite), scale)
         if not math.isfinite(loss):
             raise RunFailed(f"the loss is {loss} in {self._here()}; {self._failure_hint()}")
-        if bool(finite.asnumpy()):
-            self.state.overflows_at_one = 0
-        else:
-            self._count_overflow()
-        return loss
-
-    def _count_overflow(self) -> None:
-        scale = self.records.loss_scale
-        LOG.info("%s: gradients overflowed, update skipped, loss scale now %g", self._here(), scale)
-        self.state.position.skipped += 1
-        self.state.overflows_at_one += scale <= 1
+        if not finite:
+            LOG.info(
+                "%s: gradients overflowed, update skipped, loss scale now %g", self._here(), scale
+            )
         # A loss scale of 1 cannot fall further. A single overflow may be an odd batch.
         if self.state.overflows_at_one > 1:
             raise RunFailed(
                 f"gradients are not finite in {self._here()}, even with a loss scale of 1; "
                 f"{self._failure_hint()}"
             )
+        return loss
 
     def _here(self) -> str:
         return f"epoch {self.state.position.epoch}, step {self.state.step}"

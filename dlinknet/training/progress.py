@@ -125,6 +125,20 @@ class State:
         """Return the state as a dict for JSON; `best` is empty if there is none."""
         return {**asdict(self), "best": asdict(self.best) if self.best else {}}
 
+    def count_step(self, finite: bool, loss_scale: float) -> None:
+        """Count a step.
+
+        Args:
+            finite: False if its gradients overflowed.
+            loss_scale: that of the next step.
+        """
+        self.step += 1
+        if finite:
+            self.overflows_at_one = 0
+        else:
+            self.position.skipped += 1
+            self.overflows_at_one += loss_scale <= 1
+
     @property
     def epoch(self) -> int:
         """The epoch of the weights: the last one, unless steps of the next one are done."""

@@ -45,3 +45,7 @@ class Recipe:
     class_weights: tuple[float, ...] | None = None
     seed: int = 1
     fixed: dict[str, Any] = field(default_factory=dict)
+
+    def saves_after(self, step: int) -> bool:
+        """Return whether a checkpoint is due after this step, counted from 1, inside an epoch."""
+        return self.save_steps > 0 and step % self.save_steps == 0

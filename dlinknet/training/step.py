@@ -6,6 +6,8 @@ adjust the loss scale.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Callable
 
 import mindspore as ms
@@ -45,7 +47,35 @@ def forget_overflow() -> None:
     There, amp.all_finite reads a status register, which a validation sets too, and clears it.
     """
     if runtime.computes_on("Ascend"):
-        ms.jit(amp.all_finite)((Tensor([0.0], ms.float32),))
+        _compiled_all_finite()((Tensor([0.0], ms.float32),))
+
+
+@cache
+def _compiled_all_finite() -> Callable[[tuple[Tensor, ...]], Tensor]:
+    """Return amp.all_finite as one function, so that it is compiled once."""
+    return ms.jit(amp.all_finite)
+
+
+def one_behind(outcomes: Iterator[Tensor], must_wait: Callable[[], bool]) -> Iterator[Tensor]:
+    """Yield each step's outcome after the next step has been given to the device.
+
+    The device then need not wait until this process has read the outcome.
+
+    Args:
+        outcomes: takes a step each time.
+        must_wait: returns whether the step that was taken last has to end before the next one, in
+            order that its weights can be saved.
+    """
+    unread: Tensor | None = None
+    for outcome in outcomes:
+        if unread is not None:
+            yield unread
+        unread = outcome
+        if must_wait():
+            yield unread
+            unread = None
+    if unread is not None:
+        yield unread
 
 
 def make_step(
@@ -54,11 +84,12 @@ def make_step(
     optimizer: nn.Optimizer,
     scaler: amp.DynamicLossScaler,
     processes: int = 1,
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return the function step(images, truth) -> (loss, finite), compiled once per shape.
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the function step(images, truth) -> outcome, compiled once per shape.
 
-    images: N x 3 x H x W float32. truth: N x 1 x H x W float32. loss: a float32 scalar, without the
-    loss scale. finite: a bool scalar; False if gradients overflowed, and no weight was changed.
+    images: N x 3 x H x W float32. truth: N x 1 x H x W float32. outcome: three float32 numbers: the
+    loss, without the loss scale; 1, or 0 if gradients overflowed and no weight was changed; the
+    loss scale of the next step. One tensor is one copy from the device.
 
     Args:
         processes: the number of processes that take this step together, each with its part of the
@@ -89,7 +120,7 @@ def make_step(
         if finite:
             loss = ops.depend(loss, optimizer(gradients))
         scaler.adjust(finite)
-        return loss, finite
+        return ops.stack([loss, ops.cast(finite, ms.float32), scaler.scale_value])
 
     return step
 

@@ -46,10 +46,10 @@ def trained(batch):
             )
             steps = [step(*map(Tensor, batch)) for _ in range(3)]
             assert (
-                all(bool(finite.asnumpy()) for _, finite in steps)
-                and steps[0][0].dtype == mindspore.float32
+                all(step[1].asnumpy() == 1 for step in steps)
+                and steps[0].dtype == mindspore.float32
             )
-            kept[level] = [float(loss.asnumpy()) for loss, _ in steps], network
+            kept[level] = [float(step[0].asnumpy()) for step in steps], network
         return kept[level]
 
     return train

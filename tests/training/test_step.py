@@ -7,7 +7,7 @@ from mindspore import Tensor, amp, nn
 
 from dlinknet.devices import runtime
 from dlinknet.training import step as steps
-from dlinknet.training.step import finiteness_check, forget_overflow, make_step
+from dlinknet.training.step import finiteness_check, forget_overflow, make_step, one_behind
 
 
 @pytest.mark.parametrize("on_cpu", [True, False])
@@ -24,22 +24,25 @@ def mean_of_product(logits, truth):
 
 
 def trained(monkeypatch, on_cpu, truths):
-    """Return (the weights after a step for each truth, which steps were finite, the loss scale)."""
+    """Return (the weights after a step for each truth, the outcomes of the steps)."""
     monkeypatch.setattr(runtime, "computes_on", lambda target: on_cpu)
-    network = nn.Dense(2, 1, weight_init="ones", bias_init="zeros")
+    network = nn.Dense(2, 1, weight_init="ones", has_bias=False)
     optimizer = nn.SGD(network.trainable_params(), 0.5)
     scaler = amp.DynamicLossScaler(8, 2, 100)
     step = make_step(network, mean_of_product, optimizer, scaler)
     images = Tensor([[1.0, 2.0]], mindspore.float32)
-    finite = [bool(step(images, Tensor([[truth]], mindspore.float32))[1]) for truth in truths]
-    return network.weight.asnumpy()[0], finite, float(scaler.scale_value.asnumpy())
+    outcomes = [
+        step(images, Tensor([[truth]], mindspore.float32)).asnumpy().tolist() for truth in truths
+    ]
+    return network.weight.asnumpy()[0], outcomes
 
 
 @pytest.mark.parametrize("on_cpu", [True, False])
 def test_an_overflow_skips_the_update_on_every_device(monkeypatch, on_cpu):
     """The gradient of the weight is truth * image. 1e38 * 8 * 2 is not finite in float32."""
-    weights, finite, scale = trained(monkeypatch, on_cpu, [1.0, 1e38, -0.5])
-    assert finite == [True, False, True] and scale == 4
+    weights, outcomes = trained(monkeypatch, on_cpu, [1.0, 1e38, -0.5])
+    # The logit is image * weight: 3, then 0.5 for the weights 0.5 and 0.
+    assert outcomes[0] == [3, 1, 8] and outcomes[1][1:] == [0, 4] and outcomes[2] == [-0.25, 1, 4]
     # 1 - 0.5 * image * 1, then + 0.5 * image * 0.5
     assert np.allclose(weights, [1 - 0.5 + 0.25, 1 - 1.0 + 0.5])
 
@@ -54,3 +57,21 @@ def test_an_ascend_forgets_the_overflow_of_a_validation(monkeypatch):
     monkeypatch.setattr(runtime, "computes_on", lambda target: target == "Ascend")
     forget_overflow()
     assert len(asked) == 1
+
+
+def test_an_outcome_is_read_when_the_next_step_runs_or_must_wait():
+    events, done = [], []
+
+    def steps():
+        for number in range(1, 6):
+            events.append(f"step {number}")
+            yield number
+
+    for outcome in one_behind(steps(), lambda: (len(done) + 1) % 3 == 0):
+        done.append(outcome)
+        events.append(f"read {outcome}")
+    assert done == [1, 2, 3, 4, 5]
+    assert events == [
+        *("step 1", "step 2", "read 1", "step 3", "read 2", "read 3"),
+        *("step 4", "step 5", "read 4", "read 5"),
+    ]
