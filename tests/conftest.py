@@ -51,6 +51,8 @@ else:
     hypothesis.settings.load_profile("dlinknet")
 # The slow files, the slowest first. With two workers a slow file at the end leaves one idle.
 LONG = (
+    "test_notebook.py",
+    "commands/test_modelarts.py",
     "models/test_linknet.py",
     "export/test_exporter.py",
     "commands/test_survival.py",
@@ -61,7 +63,6 @@ LONG = (
     "commands/test_export.py",
     "ascend310_infer/test_script.py",
     "training/test_loop.py",
-    "commands/test_modelarts.py",
     "training/test_together.py",
     "commands/test_predict.py",
     "commands/test_convert.py",

@@ -16,7 +16,6 @@ from dlinknet.checkpoints.read import read_checkpoint
 from tests.conftest import ROOT, call, command, refused, stripes, write_pair
 
 # test_resume.py has the parts of this in the default suite, without processes.
-pytestmark = pytest.mark.long
 
 TRAIN = [
     "--data_path=data/train",
@@ -120,6 +119,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(work):
     assert len(table(out)) == 3 and table(out) == table(work / "whole")
 
 
+@pytest.mark.long
 def test_another_model_or_data_set_is_refused_and_nothing_lost(work):
     before = {path.name: path.stat().st_mtime_ns for path in (work / "whole").iterdir()}
     resume = ["--output_path=whole", "--resume"]
@@ -146,6 +146,7 @@ def test_another_model_or_data_set_is_refused_and_nothing_lost(work):
     assert result.returncode == 0 and "nothing is left to train: 3 epochs are done" in result.stdout
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_the_run_with_one_line_and_the_checkpoint_whole(work):
     """Files of more than 1 MB cannot be written."""
     last = work / "whole" / "weight01_dink34_last.ckpt"
