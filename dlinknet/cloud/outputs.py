@@ -17,8 +17,9 @@ from dlinknet.errors import InputError, RunFailed, UserError
 LOOK = 2.0  # seconds between two looks at the folder
 REST = 60.0  # seconds until the next look after a file could not be sent
 NEWEST = "_last.ckpt"  # uploaded last: it refers to files that must be there before
-# Only needed when a local file is damaged; never uploaded.
-LEFT = ("_previous.ckpt", "_damaged.ckpt")
+# Never uploaded: the first two are needed only when a local file is damaged, the last one only
+# where the same files lie.
+LEFT = ("_previous.ckpt", "_damaged.ckpt", "_checked.json")
 STAGE = ".upload"  # beside the outputs: the files of one moment
 State = tuple[int, int, int]  # time of the last change in ns, bytes, inode
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlinknet.config import Config, default
+from dlinknet.data.checked_files import CheckedFiles
 from dlinknet.data.classes import Classes
 from dlinknet.data.layouts import FINDERS, TABLES, TABLES_OF_PARTS, Listed, list_part
 from dlinknet.data.pairs import (
     MASK_TYPES,
     Pair,
+    Recall,
     marks_by_name,
     marks_of,
     match,
+    recall_nothing,
     split_pairs,
 )
 from dlinknet.data.preprocess import CHOICES, Preprocessing
@@ -56,10 +59,15 @@ def preprocessing_of(settings: Config) -> Preprocessing:
     return replace(CHOICES[settings.preprocessing], resize=resize)
 
 
-def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
+def training_sets(
+    settings: Config, checked: Path | None = None
+) -> tuple[Classes, list[Pair], list[Pair]]:
     """Return (classes, training pairs, validation pairs).
 
     There are no validation pairs if the settings ask for none.
+
+    Args:
+        checked: a file that remembers pairs that need not be checked again; None for no such file.
 
     Raises:
         UserError: files are missing or bad, the masks have nothing to learn, or the settings
@@ -71,27 +79,33 @@ def training_sets(settings: Config) -> tuple[Classes, list[Pair], list[Pair]]:
         raise UserError(
             "class_weights: DeepGlobe's masks know road alone, whose loss accepts no weights"
         )
+    recall = CheckedFiles.read(checked, classes).find if checked else recall_nothing
     if layout in TABLES_OF_PARTS:
         if settings.val_path or settings.val_split:
             raise UserError(
                 f"val_path and val_split: {layout} has a validation set of its own; "
                 "leave them empty"
             )
-        return classes, _part(settings, "train", classes), _part(settings, "val", classes)
+        return (
+            classes,
+            _part(settings, "train", classes, recall),
+            _part(settings, "val", classes, recall),
+        )
     if settings.val_path and settings.val_split:
         raise UserError("val_split and val_path both name a validation set: give one of them")
     if settings.val_label_path and not settings.val_path:
         raise UserError("val_label_path names masks without images: give val_path as well")
     key = "data_path" if layout == "deepglobe" and _masks_lie_beside(settings) else "label_path"
     masks = getattr(settings, key)
-    training = _folders(settings, ("data_path", key), masks, classes)
+    training = _folders(settings, ("data_path", key), masks, classes, recall)
     with naming(key):
         classes.refuse_untrainable(marks_of(training), masks)
     if not settings.val_path:
         with naming("val_split"):
             return classes, *split_pairs(training, settings.val_split, settings.seed)
     masks = settings.val_label_path or (settings.val_path if layout == "deepglobe" else "")
-    return classes, training, _folders(settings, ("val_path", "val_label_path"), masks, classes)
+    keys = ("val_path", "val_label_path")
+    return classes, training, _folders(settings, keys, masks, classes, recall)
 
 
 def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
@@ -127,7 +141,9 @@ def _masks_lie_beside(settings: Config) -> bool:
     return beside or settings.label_path == default("label_path")
 
 
-def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
+def _part(
+    settings: Config, part: str, classes: Classes, recall: Recall = recall_nothing
+) -> list[Pair]:
     """Return the pairs of a part ('train', 'val' or 'test') of a layout with parts.
 
     Raises:
@@ -137,10 +153,16 @@ def _part(settings: Config, part: str, classes: Classes) -> list[Pair]:
         raise UserError("data_path is empty: name a folder")
     with naming("data_path"):
         listed = list_part(settings.data_layout, Path(settings.data_path), part)
-    return _checked(listed, "data_path", "data_path", classes)
+    return _checked(listed, "data_path", "data_path", classes, recall)
 
 
-def _folders(settings: Config, keys: tuple[str, str], masks: str, classes: Classes) -> list[Pair]:
+def _folders(
+    settings: Config,
+    keys: tuple[str, str],
+    masks: str,
+    classes: Classes,
+    recall: Recall = recall_nothing,
+) -> list[Pair]:
     """Return the pairs of two folders.
 
     Args:
@@ -155,13 +177,15 @@ def _folders(settings: Config, keys: tuple[str, str], masks: str, classes: Class
         pictures = finders.images(images)
     with naming(keys[1]):
         labels = finders.masks(masks, pictures)
-    return _checked(Listed(pictures, labels, (images, masks)), *keys, classes)
+    return _checked(Listed(pictures, labels, (images, masks)), *keys, classes, recall)
 
 
-def _checked(listed: Listed, image_key: str, mask_key: str, classes: Classes) -> list[Pair]:
+def _checked(
+    listed: Listed, image_key: str, mask_key: str, classes: Classes, recall: Recall
+) -> list[Pair]:
     """Return the pairs of listed files. The keys are the settings that an error names."""
     with naming(image_key):
-        pairs = match(listed.images, listed.masks, listed.folders, classes)
+        pairs = match(listed.images, listed.masks, listed.folders, classes, recall)
     with naming(mask_key):
         classes.refuse_meaningless(marks_by_name(pairs), listed.folders[1])
     return pairs

@@ -17,6 +17,7 @@ from dlinknet.commands.resuming import refuse_changes, resume_settings, starts_f
 from dlinknet.commands.training import loader_of, recipe_of, starting_network, validate
 from dlinknet.config import Config
 from dlinknet.config.values import ResumePoint
+from dlinknet.data import checked_files
 from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
@@ -69,7 +70,10 @@ def main(arguments: list[str]) -> None:
         *_data_lines(settings, data, trainer.loader),
     ]
     if ranks.first:
-        texts = first_texts(settings, data.training, data.validation)
+        texts = {
+            **first_texts(settings, data.training, data.validation),
+            "checked.json": checked_files.to_text([*data.training, *data.validation], data.classes),
+        }
         checkpoint = start.file if start else None
         with naming("output_path"), trainer.files.reserved(texts, resumed, checkpoint):
             _train(trainer, lines)
@@ -99,7 +103,8 @@ def _refuse_early(settings: Config, resumed: ResumedRun | None) -> None:
 
 def _read_data(settings: Config) -> _Data:
     """Return the data that the settings name, checked."""
-    classes, training, validation = training_sets(settings)
+    checked = RunFiles(Path(settings.output_path), settings.log_name).path("checked.json")
+    classes, training, validation = training_sets(settings, checked)
     return _Data(classes, training, validation, data_identity(training, validation, classes))
 
 

@@ -11,7 +11,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from dlinknet.data.classes import Classes
 from dlinknet.data.masks import Marks
@@ -49,6 +49,14 @@ class Pair:
     marks: Marks | None = field(default=None, compare=False, repr=False)
 
 
+# Returns a pair with its size and marks if it need not be checked, else None.
+Recall = Callable[[Pair], Optional[Pair]]
+
+
+def recall_nothing(pair: Pair) -> None:
+    """Have every pair checked."""
+
+
 def read_pairs(image_folder: str, mask_folder: str) -> list[Pair]:
     """Return every pair of two folders (which may be one), sorted by ID.
 
@@ -73,6 +81,7 @@ def match(
     masks: dict[str, Path],
     folders: tuple[str, str],
     classes: Classes,
+    recall: Recall = recall_nothing,
 ) -> list[Pair]:
     """Return the pairs of images and masks, sorted by ID. Each file is decoded once and checked.
 
@@ -80,6 +89,7 @@ def match(
         images, masks: files by ID.
         folders: of images and masks, for the error's line.
         classes: the classes of the masks.
+        recall: knows the pairs that need not be checked.
 
     Raises:
         InputError: an image has no mask or a mask no image, a file is unreadable, truncated or of
@@ -87,9 +97,9 @@ def match(
             or colour of no class.
     """
     without_mask, without_image = images.keys() - masks.keys(), masks.keys() - images.keys()
-    checked = _checked(
-        [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())], classes
-    )
+    pairs = [Pair(id, images[id], masks[id]) for id in sorted(images.keys() & masks.keys())]
+    recalled = {pair.id: known for pair in pairs if (known := recall(pair)) is not None}
+    checked = _checked([pair for pair in pairs if pair.id not in recalled], classes)
     broken = sorted(fault for _, fault in checked if fault)
     faults = [
         _counted(
@@ -108,7 +118,7 @@ def match(
     if found:
         where = " and ".join(dict.fromkeys(folders))
         raise InputError(where, f": {found}; repair or remove them")
-    return sorted((pair for pair, _ in checked), key=lambda pair: pair.id)
+    return sorted([*recalled.values(), *(pair for pair, _ in checked)], key=lambda pair: pair.id)
 
 
 def marks_of(pairs: list[Pair]) -> list[Marks]:

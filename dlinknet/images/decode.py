@@ -18,12 +18,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from dlinknet.images.formats import BadImage, check_chunks, check_claims, kind_of
 from dlinknet.images.tiff import fault_of_tiff
 
+DECODER = f"Pillow {PIL.__version__}"
 ORIENTATION = 274  # the EXIF tag
 
 

@@ -27,6 +27,7 @@ ENDINGS = (
     "curves.png",
     "config.yaml",
     "split.json",
+    "checked.json",
     "train.log",
     "damaged.ckpt",
     "report",

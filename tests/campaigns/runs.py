@@ -43,6 +43,7 @@ WRITTEN = {
         "curves.png",
         "config.yaml",
         "split.json",
+        "checked.json",
         "train.log",
     )
 }

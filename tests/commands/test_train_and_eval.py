@@ -73,6 +73,7 @@ def test_training_writes_its_files_and_nothing_else_where_the_user_stands(traine
             "curves.png",
             "epochs.csv",
             "split.json",
+            "checked.json",
             "train.log",
         )
     )

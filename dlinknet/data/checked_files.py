@@ -1,0 +1,125 @@
+"""The pairs that an earlier start of a training has checked. A restart then begins at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlinknet import __version__
+from dlinknet.data.class_table import table_of
+from dlinknet.data.classes import Classes
+from dlinknet.data.masks import Marks
+from dlinknet.data.pairs import Pair
+from dlinknet.files.fields import BadFields, Fields
+from dlinknet.files.texts import BadText, read_json
+from dlinknet.images.decode import DECODER
+
+LARGEST = 2**31  # more than the pixels of any image that is read
+
+
+class CheckedFiles:
+    """Checked pairs, by their files and the state of these files.
+
+    A file has changed if its size, its time of change or its inode has changed.
+
+    Args:
+        entries: image -> the fields that `to_text` writes.
+    """
+
+    def __init__(self, entries: dict[str, Fields] | None = None):
+        self.entries = entries or {}
+
+    @classmethod
+    def read(cls, file: Path, classes: Classes) -> CheckedFiles:
+        """Return the pairs that `to_text` has written to a file.
+
+        There are none if the file is missing, damaged, or written for other classes or by other
+        versions of the programs that check.
+        """
+        try:
+            fields = Fields(read_json(file))
+            if fields.value("checked_by") == _checked_by(classes):
+                pairs = fields.inners("pairs")
+                return cls({pair.text("image", most=4096): pair for pair in pairs})
+        except (OSError, BadText, BadFields):
+            pass  # every file is checked again
+        return cls()
+
+    def find(self, pair: Pair) -> Pair | None:
+        """Return a pair with its size and marks; None if it was not checked or has changed."""
+        entry = self.entries.get(str(pair.image.absolute()))
+        if entry is None:
+            return None
+        try:
+            same = entry.value("mask") == str(pair.mask.absolute()) and [
+                entry.value("image_state"),
+                entry.value("mask_state"),
+            ] == [_state(pair.image), _state(pair.mask)]
+            return _restored(pair, entry) if same else None
+        except (OSError, BadFields):
+            return None
+
+
+def to_text(pairs: Iterable[Pair], classes: Classes) -> str:
+    """Return checked pairs as the text of a file for CheckedFiles.read.
+
+    Raises:
+        OSError: a file is gone.
+    """
+    entries = [_entry(pair) for pair in pairs if pair.marks is not None]
+    return json.dumps({"checked_by": _checked_by(classes), "pairs": entries}, indent=0) + "\n"
+
+
+def _checked_by(classes: Classes) -> list[Any]:
+    """Return what a check depends on, besides the files: versions and classes."""
+    table = table_of(classes)
+    return [__version__, DECODER, table.to_dict() if table else "road"]
+
+
+def _state(file: Path) -> list[int]:
+    """Return a file's size, its time of change in ns, and its inode."""
+    state = os.stat(file)
+    return [state.st_size, state.st_mtime_ns, state.st_ino]
+
+
+def _entry(pair: Pair) -> dict[str, Any]:
+    marks = pair.marks
+    assert marks is not None
+    return {
+        "image": str(pair.image.absolute()),
+        "mask": str(pair.mask.absolute()),
+        "image_state": _state(pair.image),
+        "mask_state": _state(pair.mask),
+        "size": [pair.height, pair.width],
+        "labels": {str(label): int(marks.labels[label]) for label in marks.labels.nonzero()[0]},
+        "unknown": marks.unknown,
+        "largest": marks.largest,
+        "alpha": marks.alpha,
+    }
+
+
+def _restored(pair: Pair, entry: Fields) -> Pair:
+    """Return a pair with the size and the marks of an entry.
+
+    Raises:
+        BadFields: the entry is damaged.
+    """
+    height, width = entry.wholes("size", 2, 1, LARGEST)
+    counts, labels = entry.inner("labels"), np.zeros(256, np.int64)
+    for name in counts.names():
+        if not name.isdecimal() or int(name) > 255:
+            raise counts.wrong("holds no label")
+        labels[int(name)] = counts.whole(name, most=LARGEST)
+    marks = Marks(
+        labels,
+        entry.whole("unknown", most=LARGEST),
+        entry.whole("largest", most=255),
+        entry.value("alpha") is True,
+    )
+    return replace(pair, height=height, width=width, marks=marks)
