@@ -14,18 +14,18 @@ once or one step late.
 from __future__ import annotations
 
 import argparse
-import functools
-import itertools
-import operator
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import measure
 import sides
+
+if TYPE_CHECKING:
+    from dlinknet.data.loader import TrainingLoader
 
 
 def pairs_of(folder: str) -> list:
@@ -111,7 +111,6 @@ def busy(folder: str, seconds: float) -> None:
     import cv2
 
     from dlinknet.data.loader import Batching, TrainingLoader
-    from dlinknet.training.step import one_behind
 
     cv2.setNumThreads(1)
     cores, shares = len(os.sched_getaffinity(0)), {}
@@ -119,15 +118,23 @@ def busy(folder: str, seconds: float) -> None:
         loader = TrainingLoader(pairs_of(folder), Batching(4, workers=workers))
         loader.workers = workers  # also more than there are cores
         for late in (False, True):
-            device = FastDevice(seconds)
-            batches = loader.epoch(1)
-            first = next(batches)  # the start of the threads
-            start = time.perf_counter()
-            outcomes = (device.step(*batch) for batch in itertools.chain([first], batches))
-            for outcome in one_behind(outcomes, functools.partial(operator.not_, late)):
-                outcome.asnumpy()
-            shares[f"{workers} {late}"] = len(loader) * seconds / (time.perf_counter() - start)
+            shares[f"{workers} {late}"] = busy_share(loader, seconds, late)
     measure.answer(seconds=[], shares=shares, cores=cores)
+
+
+def busy_share(loader: TrainingLoader, seconds: float, late: bool) -> float:
+    """Return the share of an epoch that a fast device is busy.
+
+    Args:
+        late: whether the outcome of a step is read after the next step has been given to it.
+    """
+    from dlinknet.training.step import one_behind
+
+    device, start = FastDevice(seconds), time.perf_counter()
+    outcomes = (device.step(*batch) for batch in loader.epoch(1))
+    for outcome in one_behind(outcomes, lambda: not late):
+        outcome.asnumpy()
+    return len(loader) * seconds / (time.perf_counter() - start)
 
 
 def main() -> None:

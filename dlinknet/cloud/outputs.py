@@ -13,6 +13,7 @@ from dlinknet.cloud import transfer
 from dlinknet.cloud.store import THREADS, Store, join
 from dlinknet.console import LOG
 from dlinknet.errors import InputError, RunFailed, UserError
+from dlinknet.files.states import FileState, state_of
 
 LOOK = 2.0  # seconds between two looks at the folder
 REST = 60.0  # seconds until the next look after a file could not be sent
@@ -21,7 +22,6 @@ NEWEST = "_last.ckpt"  # uploaded last: it refers to files that must be there be
 # where the same files lie.
 LEFT = ("_previous.ckpt", "_damaged.ckpt", "_checked.json")
 STAGE = ".upload"  # beside the outputs: the files of one moment
-State = tuple[int, int, int]  # time of the last change in ns, bytes, inode
 
 
 class Outputs:
@@ -44,7 +44,7 @@ class Outputs:
         self.store, self.folder, self.url, self.whole = store, folder, url, whole
         self.stage = folder.with_name(STAGE)
         self.sent = {name: state for name, state in self._states().items() if name in known}
-        self.before: dict[str, State] = {}  # the states at the last look
+        self.before: dict[str, FileState] = {}  # the states at the last look
         self.busy = threading.Lock()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="outputs", daemon=True)
@@ -134,7 +134,7 @@ class Outputs:
             return False
         return True
 
-    def _states(self) -> dict[str, State]:
+    def _states(self) -> dict[str, FileState]:
         """Return the state of every file for the store.
 
         Files whose names begin with a dot are left out: they are the commands' own records.
@@ -146,8 +146,7 @@ class Outputs:
                 continue
             with suppress(FileNotFoundError):
                 if file.is_file():
-                    state = file.stat()
-                    found[str(name)] = (state.st_mtime_ns, state.st_size, state.st_ino)
+                    found[str(name)] = state_of(file)
         return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from dlinknet.data.classes import Classes
 from dlinknet.data.masks import Marks
 from dlinknet.data.pairs import Pair
 from dlinknet.files.fields import BadFields, Fields
+from dlinknet.files.states import FileState, state_of
 from dlinknet.files.texts import BadText, read_json
 from dlinknet.images.decode import DECODER
 
@@ -26,7 +26,7 @@ LARGEST = 2**31  # more than the pixels of any image that is read
 class CheckedFiles:
     """Checked pairs, by their files and the state of these files.
 
-    A file has changed if its size, its time of change or its inode has changed.
+    A file has changed if its state has changed.
 
     Args:
         entries: image -> the fields that `to_text` writes.
@@ -57,22 +57,23 @@ class CheckedFiles:
         if entry is None:
             return None
         try:
-            same = entry.value("mask") == str(pair.mask.absolute()) and [
-                entry.value("image_state"),
-                entry.value("mask_state"),
-            ] == [_state(pair.image), _state(pair.mask)]
-            return _restored(pair, entry) if same else None
+            if entry.value("mask") != str(pair.mask.absolute()):
+                return None
+            states = (state_of(pair.image), state_of(pair.mask))
+            if [entry.value("image_state"), entry.value("mask_state")] != [*map(list, states)]:
+                return None
+            return replace(_restored(pair, entry), states=states)
         except (OSError, BadFields):
             return None
 
 
 def to_text(pairs: Iterable[Pair], classes: Classes) -> str:
-    """Return checked pairs as the text of a file for CheckedFiles.read.
-
-    Raises:
-        OSError: a file is gone.
-    """
-    entries = [_entry(pair) for pair in pairs if pair.marks is not None]
+    """Return checked pairs as the text of a file for CheckedFiles.read."""
+    entries = [
+        _entry(pair, pair.marks, pair.states)
+        for pair in pairs
+        if pair.marks is not None and pair.states is not None
+    ]
     return json.dumps({"checked_by": _checked_by(classes), "pairs": entries}, indent=0) + "\n"
 
 
@@ -82,20 +83,13 @@ def _checked_by(classes: Classes) -> list[Any]:
     return [__version__, DECODER, table.to_dict() if table else "road"]
 
 
-def _state(file: Path) -> list[int]:
-    """Return a file's size, its time of change in ns, and its inode."""
-    state = os.stat(file)
-    return [state.st_size, state.st_mtime_ns, state.st_ino]
-
-
-def _entry(pair: Pair) -> dict[str, Any]:
-    marks = pair.marks
-    assert marks is not None
+def _entry(pair: Pair, marks: Marks, states: tuple[FileState, FileState]) -> dict[str, Any]:
+    image_state, mask_state = states
     return {
         "image": str(pair.image.absolute()),
         "mask": str(pair.mask.absolute()),
-        "image_state": _state(pair.image),
-        "mask_state": _state(pair.mask),
+        "image_state": image_state,
+        "mask_state": mask_state,
         "size": [pair.height, pair.width],
         "labels": {str(label): int(marks.labels[label]) for label in marks.labels.nonzero()[0]},
         "unknown": marks.unknown,

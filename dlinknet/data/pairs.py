@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Optional, TypeVar
@@ -18,6 +19,7 @@ from dlinknet.data.masks import Marks
 from dlinknet.data.roads import ROADS
 from dlinknet.errors import InputError, UserError, name_some
 from dlinknet.files.results import new_folders
+from dlinknet.files.states import FileState, state_of
 from dlinknet.images.decode import prove, read_header
 from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
 from dlinknet.images.formats import BadImage
@@ -38,7 +40,8 @@ class Pair:
     """One image and its mask.
 
     height, width: of both, in pixels; 0 if they are not known. marks: the mask's marks; None if the
-    mask was not surveyed.
+    mask was not surveyed. states: those of image and mask before they were read; None if they were
+    not read.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Pair:
     height: int = 0
     width: int = 0
     marks: Marks | None = field(default=None, compare=False, repr=False)
+    states: tuple[FileState, FileState] | None = field(default=None, compare=False, repr=False)
 
 
 # Returns a pair with its size and marks if it need not be checked, else None.
@@ -239,6 +243,8 @@ def _checked(pairs: list[Pair], classes: Classes) -> list[tuple[Pair, str]]:
 
 def _sized(pair: Pair) -> tuple[Pair, str]:
     """Return (the pair with its size, its fault in words or ''), from the headers alone."""
+    with suppress(OSError):  # read_header says what is wrong with such a file
+        pair = replace(pair, states=(state_of(pair.image), state_of(pair.mask)))
     try:
         image, mask = read_header(pair.image), read_header(pair.mask)
     except BadImage as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from dlinknet.devices import msrun
 from dlinknet.devices.available import installed_version
@@ -65,7 +64,7 @@ def _on_ascends(asked: Arguments) -> None:
         "the processes start as those of msrun, on the devices of the rank table; "
         f"their scheduler: {scheduler.host}:{scheduler.port}"
     )
-    _run_cluster(asked, command, {place.rank: place.device for place in mine}, scheduler)
+    _run_cluster(asked, command, scheduler, {place.rank: place.device for place in mine})
 
 
 def _on_gpus(asked: Arguments) -> None:
@@ -79,13 +78,7 @@ def _on_gpus(asked: Arguments) -> None:
         )
     need_mindspore()
     command = [*_training(dataset, config, asked), "--device_target=GPU"]
-    _run_cluster(
-        asked,
-        command,
-        {rank: rank for rank in range(size)},
-        local_scheduler(size),
-        {"CUDA_VISIBLE_DEVICES": devices},
-    )
+    _run_cluster(asked, command, local_scheduler(size), CUDA_VISIBLE_DEVICES=devices)
 
 
 def _on_cpu(asked: Arguments) -> None:
@@ -94,8 +87,7 @@ def _on_cpu(asked: Arguments) -> None:
     size = need_count("WORKER_NUM", number)
     need_mindspore()
     command = [*_training(dataset, config, asked), "--device_target=CPU"]
-    scheduler = local_scheduler(size)
-    _run_cluster(asked, command, {rank: rank for rank in range(size)}, scheduler)
+    _run_cluster(asked, command, local_scheduler(size))
 
 
 def _by_msrun(asked: Arguments) -> None:
@@ -175,17 +167,20 @@ def _stop_seconds(asked: Arguments) -> float:
 def _run_cluster(
     asked: Arguments,
     command: list[str],
-    devices: Mapping[int, int],
     scheduler: Scheduler,
-    environment: Mapping[str, str] = MappingProxyType({}),
+    devices: Mapping[int, int] | None = None,
+    **environment: str,
 ) -> None:
     """Run the ranks of this machine, connected by MindSpore's scheduler.
 
     Args:
-        devices: the device of each rank of this machine.
+        devices: the device of each rank of this machine; None if all ranks run here, each on the
+            device of its own number.
         environment: further variables for all processes.
     """
     set_rank_table("")
+    if devices is None:
+        devices = {rank: rank for rank in range(scheduler.size)}
     shared = {**environment, **scheduler.environment()}
     ranks = {
         rank: {

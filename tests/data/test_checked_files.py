@@ -72,6 +72,15 @@ def test_a_changed_file_is_checked_again(folder, decoded):
         start(folder)
 
 
+def test_a_file_that_changes_after_its_check_is_checked_again(folder, decoded):
+    """The training writes what it has checked later, when it begins."""
+    found = start(folder)
+    os.utime(folder / "data" / "p3_sat.jpg", ns=(1, 1))
+    (folder / "checked.json").write_text(to_text(found, ROADS))
+    start(folder)
+    assert decoded == ["p3_sat.jpg"]
+
+
 def test_a_new_pair_and_a_missing_one_are_noticed(folder, decoded):
     write_pair(folder / "data", "p4", *stripes(4, 40, 48))
     assert len(start(folder)) == 5 and decoded == ["p4_sat.jpg"]
