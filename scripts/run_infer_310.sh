@@ -5,4 +5,4 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 choose_python cv2 numpy PIL tqdm yaml  # the score does not require MindSpore
-exec "$PYTHON" -m dlinknet.devices.launch_scripts Ascend infer_310 "$@"
+exec "$PYTHON" -m dlinknet.launching.launch_scripts Ascend infer_310 "$@"

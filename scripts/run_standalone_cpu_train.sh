@@ -4,4 +4,4 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 choose_python mindspore
-exec "$PYTHON" -m dlinknet.devices.launch_scripts CPU standalone_train "$@"
+exec "$PYTHON" -m dlinknet.launching.launch_scripts CPU standalone_train "$@"

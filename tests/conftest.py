@@ -59,7 +59,7 @@ LONG = (
     "training/test_resume.py",
     "commands/test_train_and_eval.py",
     "ascend310_infer/test_program.py",
-    "devices/test_launch_scripts.py",
+    "launching/test_launch_scripts.py",
     "commands/test_export.py",
     "ascend310_infer/test_script.py",
     "training/test_loop.py",

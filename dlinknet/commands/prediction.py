@@ -6,6 +6,7 @@ from functools import cache
 
 from dlinknet.config import Config
 from dlinknet.devices import runtime
+from dlinknet.devices.context import Computing
 from dlinknet.errors import naming
 from dlinknet.inference.open_model import Opened, open_model
 from dlinknet.inference.predictor import Predictor, views_of
@@ -34,7 +35,12 @@ def start_device(settings: Config) -> str:
     """
     with naming("device_target"):
         return str(
-            runtime.start(settings.device_target, settings.device_id, settings.seed, settings.tf32)
+            runtime.start(
+                settings.device_target,
+                settings.device_id,
+                settings.seed,
+                Computing(settings.tf32, settings.jit_level),
+            )
         )
 
 

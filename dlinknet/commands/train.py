@@ -21,6 +21,7 @@ from dlinknet.data import checked_files
 from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
+from dlinknet.devices.context import Computing
 from dlinknet.devices.launcher import find_launch, reject_unlaunched_rank
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
@@ -112,19 +113,24 @@ def _start_device(settings: Config) -> runtime.Device:
     """Start MindSpore on the device that the settings name.
 
     Raises:
-        UserError: the device cannot be used, or no launcher started this process.
+        UserError: the device cannot be used, no launcher started this process, or the device has
+            no bfloat16 and the settings require it.
         RunFailed: the other processes of the training did not start.
     """
     with naming("run_distribute"):
         launch = find_launch() if settings.run_distribute else None
     with naming("device_target"):
-        return runtime.start(
+        device = runtime.start(
             settings.device_target,
             settings.device_id,
             settings.seed,
-            settings.tf32,
+            Computing(settings.tf32, settings.jit_level),
             launch,
         )
+    if settings.amp_level == "BF16":
+        with naming("amp_level"):
+            runtime.need_bfloat16(settings.amp_level)
+    return device
 
 
 def _read_checkpoint(resumed: ResumedRun, settings: Config, identity: DataIdentity) -> StoppedRun:

@@ -42,6 +42,7 @@ class Config:
     run_distribute: bool
     amp_level: str
     tf32: bool
+    jit_level: str
 
     model_name: str
     decoder: str

@@ -1,4 +1,8 @@
-"""The variables of the environment that name a device, a rank table or a rank. Pure Python."""
+"""What a launcher and its processes tell each other. Pure Python.
+
+A launcher sets variables of the environment that name a device, a rank table or a rank. A training
+ends its log with a line.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Mapping
 
 from dlinknet.errors import InputError, shown
 
+DONE = "training is done"  # the last line in the log of a training that has come to its end
 FROM_ENVIRONMENT = -1  # in place of a device's number
 # Of several names, the first one that is set counts.
 DEVICE = ("DEVICE_ID", "ASCEND_DEVICE_ID")

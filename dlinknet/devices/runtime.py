@@ -1,6 +1,6 @@
 """Start MindSpore on a device. Call start() before any other part imports MindSpore.
 
-Only this file sets devices. Only it and available.py know versions of MindSpore.
+Only this file and context.py set devices. Only they and available.py know versions of MindSpore.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass
-from typing import Any
 
 from dlinknet import signals
-from dlinknet.devices import available
+from dlinknet.devices import available, context
+from dlinknet.devices.context import Computing
 from dlinknet.devices.environment import FROM_ENVIRONMENT, device_of_environment, set_rank_table
 from dlinknet.devices.launcher import Launch
 from dlinknet.errors import InputError, RunFailed, UserError, first_line
 
-ASCEND_910A = "ascend910"  # MindSpore's name; 910B is ascend910b
-FLOAT16_CONVOLUTIONS = "allow_fp32_to_fp16"  # CANN's precision mode
 NEEDS = {
     "Ascend": "an Ascend with its driver and CANN",
     "GPU": "an NVIDIA GPU with its driver and CUDA",
@@ -27,6 +25,7 @@ NEEDS = {
 # Settings of glibc's malloc, by their numbers in malloc.h. MMAP_BYTES is the most that it allows.
 M_MMAP_THRESHOLD, MMAP_BYTES = -3, 32 << 20  # blocks up to this size come from the heap
 M_TRIM_THRESHOLD, TRIM_BYTES = -1, 1 << 30  # the heap keeps free memory up to this size
+USUAL = Computing()
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,11 @@ class Device:
 
 
 def start(
-    target: str, device_id: int, seed: int, tf32: bool = True, launch: Launch | None = None
+    target: str,
+    device_id: int,
+    seed: int,
+    computing: Computing = USUAL,
+    launch: Launch | None = None,
 ) -> Device:
     """Prepare MindSpore: device, graph mode, seed, and the connection to the other processes.
 
@@ -67,8 +70,7 @@ def start(
         device_id: the number of the Ascend or GPU on this machine, if no launcher names one.
             FROM_ENVIRONMENT: the one that the environment names.
         seed: the random seed of the start weights.
-        tf32: whether float32 convolutions may round their inputs to TF32 (GPU) or HF32 (Ascend
-            910B).
+        computing: how the device compiles graphs and computes.
         launch: this process among those of its training; None for a single process.
 
     Raises:
@@ -97,7 +99,7 @@ def start(
         raise InputError(
             f"no {target}", f"can be used: {lack}; --device_target=auto uses what there is"
         )
-    rank, size = _begin(target, device_id, tf32, launch)
+    rank, size = _begin(target, device_id, computing, launch)
     mindspore.set_seed(seed)
     signals.take_back()
     return Device(target, mindspore.__version__, refused, rank, size)
@@ -105,7 +107,7 @@ def start(
 
 def try_device(target: str, device_id: int) -> None:
     """Compute something on a device. A device that fails may end this process."""
-    _choose(target, device_id, True)
+    context.choose(target, device_id, USUAL)
     _compute(target)
 
 
@@ -114,6 +116,13 @@ def version() -> str:
     import mindspore
 
     return str(mindspore.__version__)
+
+
+def computes_on(target: str) -> bool:
+    """Return whether MindSpore computes on a kind of device: 'Ascend', 'GPU' or 'CPU'."""
+    import mindspore
+
+    return bool(mindspore.get_context("device_target") == target)
 
 
 def need_dynamic_shapes() -> None:
@@ -134,6 +143,24 @@ def need_ascend(what: str) -> None:
     """
     if lack := available.find_lack("Ascend"):
         raise InputError(what, f"requires an Ascend, and there is none: {lack}")
+
+
+def need_bfloat16(what: str) -> None:
+    """Raise InputError if the device in use does not compute in bfloat16.
+
+    Args:
+        what: the thing that requires bfloat16. The error's line begins with it.
+    """
+    import mindspore
+
+    target = mindspore.get_context("device_target")
+    chip = context.ascend_chip() if target == "Ascend" else ""
+    if chip in ("", context.ASCEND_910A):
+        raise InputError(
+            what,
+            "requires an Ascend 910B or later and MindSpore 2.2 or later. This is MindSpore "
+            f"{version()} on {chip or target}; O2 is the same in float16",
+        )
 
 
 def run_eagerly() -> None:
@@ -180,7 +207,9 @@ def _count_file_cache_as_free() -> None:
         serialization._get_available_memory = lambda: None
 
 
-def _begin(target: str, device_id: int, tf32: bool, launch: Launch | None) -> tuple[int, int]:
+def _begin(
+    target: str, device_id: int, computing: Computing, launch: Launch | None
+) -> tuple[int, int]:
     """Choose a device, connect to the other processes, and compute. Return (rank, size).
 
     Raises:
@@ -188,7 +217,7 @@ def _begin(target: str, device_id: int, tf32: bool, launch: Launch | None) -> tu
     """
     rank, size = 0, 1
     try:
-        _choose(target, device_id, tf32)
+        context.choose(target, device_id, computing)
         if launch is not None:
             rank, size = _join(target, launch)
         _compute(target)
@@ -201,78 +230,6 @@ def _begin(target: str, device_id: int, tf32: bool, launch: Launch | None) -> tu
             f"does not work: {_reason(error, target)}; it requires {needs}",
         ) from None
     return rank, size
-
-
-def _choose(target: str, device_id: int, tf32: bool) -> None:
-    """Choose the device, graph mode and the precision of float32 convolutions."""
-    import mindspore
-
-    number = device_id if target != "CPU" else 0
-    if hasattr(mindspore, "set_device"):  # from 2.5 on
-        mindspore.set_device(target, number)
-    else:
-        mindspore.set_context(
-            device_target=target, **({"device_id": number} if target != "CPU" else {})
-        )
-    mindspore.set_context(mode=mindspore.GRAPH_MODE)
-    if target == "GPU":
-        # Without this, MindSpore rejects the gradients of dilated convolutions in float16.
-        mindspore.set_context(disable_format_transform=True)
-        _set_tf32(tf32, gpu_config={"conv_allow_tf32": tf32, "matmul_allow_tf32": tf32})
-    elif target == "Ascend":
-        _set_ascend_precision(tf32)
-
-
-def _set_ascend_precision(hf32: bool) -> None:
-    """Set how an Ascend computes float32 convolutions.
-
-    Args:
-        hf32: whether they may round their inputs to HF32, which is MindSpore's default.
-    """
-    import mindspore
-
-    newer = getattr(mindspore, "device_context", None)  # from 2.5 on
-    if newer and not hf32:
-        newer.ascend.op_precision.conv_allow_hf32(False)
-    elif not hf32:
-        _set_tf32(False, ascend_config={"conv_allow_hf32": False})
-    # A 910A convolves in float16 only. Some versions of CANN then use float16 for all operators of
-    # a graph that does not train, unless they are told to keep float32 where it is possible.
-    if ascend_chip() != ASCEND_910A:
-        return
-    if newer:
-        newer.ascend.op_precision.precision_mode(FLOAT16_CONVOLUTIONS)
-    else:
-        mindspore.set_context(ascend_config={"precision_mode": FLOAT16_CONVOLUTIONS})
-
-
-def ascend_chip() -> str:
-    """Return MindSpore's name of the Ascend, such as 'ascend910b'; '' before MindSpore 2.2."""
-    from mindspore._c_expression import MSContext
-
-    read = getattr(MSContext.get_instance(), "get_ascend_soc_version", None)
-    return read() if read else ""
-
-
-def computes_on(target: str) -> bool:
-    """Return whether MindSpore computes on a kind of device: 'Ascend', 'GPU' or 'CPU'."""
-    import mindspore
-
-    return bool(mindspore.get_context("device_target") == target)
-
-
-def _set_tf32(tf32: bool, **settings: dict[str, Any]) -> None:
-    """Set TF32 or HF32, which not every version of MindSpore lets the user set."""
-    import mindspore
-
-    try:
-        mindspore.set_context(**settings)
-    except ValueError:
-        if not tf32:
-            raise UserError(
-                f"tf32=False: MindSpore {mindspore.__version__} cannot disable TF32; a later "
-                "MindSpore is required"
-            ) from None
 
 
 def _join(target: str, launch: Launch) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from dlinknet.checkpoints.load import load_network, set_value
 from dlinknet.checkpoints.model_card import ModelCard
 from dlinknet.console import LOG, Progress
 from dlinknet.data.loader import TrainingLoader
+from dlinknet.devices.environment import DONE
 from dlinknet.devices.ranks import Ranks
-from dlinknet.devices.supervisor import DONE
 from dlinknet.errors import RunFailed
 from dlinknet.models.linknet import LinkNet
 from dlinknet.models.precision import set_precision

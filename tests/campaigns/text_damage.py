@@ -168,7 +168,7 @@ def changed(rng: Random, values: Any) -> tuple[Any, str]:
     for _ in range(rng.choice((1, 1, 1, 2))):
         places = _places(values)
         if not places:
-            return rng.choice(NASTY), "all of it"
+            return copy.deepcopy(rng.choice(NASTY)), "all of it"
         path = rng.choice(places)
         holder = functools.reduce(lambda inner, key: inner[key], path[:-1], values)
         how, key = rng.randrange(8), path[-1]
@@ -203,7 +203,8 @@ def changed(rng: Random, values: Any) -> tuple[Any, str]:
             )
             said.append(f"{path} is {short(holder[key])}")
         else:
-            holder[key] = rng.choice(NASTY)
+            # A copy: the next change may put a list of NASTY into itself.
+            holder[key] = copy.deepcopy(rng.choice(NASTY))
             said.append(f"{path} is {short(holder[key])}")
     return values, "; ".join(said)
 

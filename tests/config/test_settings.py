@@ -178,7 +178,7 @@ def test_resolved_settings_read_back_as_the_same(tmp_path):
         ("--config_path=/no/such.yaml", "cannot read /no/such.yaml"),
         ("--resize_width=64", "resize_width and resize_height belong together"),
         ("--train_height=64", "train_height is the height of crops whose width is train_size"),
-        ("--amp_level=O4", "amp_level must be one of O0, O1, O2, O3, not 'O4'"),
+        ("--amp_level=O4", "amp_level must be one of O0, O1, O2, O3, BF16, not 'O4'"),
     ],
 )
 def test_mistakes_on_the_command_line(argument, words):

@@ -7,10 +7,11 @@ import sys
 import mindspore
 import pytest
 
-from dlinknet.devices import available, runtime
+from dlinknet.devices import available, context, runtime
+from dlinknet.devices.context import Computing
 from dlinknet.devices.environment import FROM_ENVIRONMENT
 from dlinknet.devices.launcher import Launch, find_launch
-from dlinknet.errors import InputError
+from dlinknet.errors import InputError, UserError
 from tests.conftest import ROOT
 
 
@@ -68,7 +69,7 @@ def devices_chosen(monkeypatch, device_id, launch=None, target="Ascend"):
     """Return the devices that MindSpore is asked for. The device itself is a stand-in."""
     chosen = []
     monkeypatch.setattr(available, "find_lack", lambda target: "")
-    monkeypatch.setattr(runtime, "_choose", lambda target, number, tf32: chosen.append(number))
+    monkeypatch.setattr(context, "choose", lambda target, number, how: chosen.append(number))
     monkeypatch.setattr(runtime, "_compute", lambda target: None)
     monkeypatch.setattr(runtime, "_join", lambda target, launch: (0, launch.size))
     runtime.start(target, device_id, 1, launch=launch)
@@ -128,7 +129,7 @@ if hasattr(mindspore, "device_context"):
     precision = mindspore.device_context.ascend.op_precision
     inspect.signature(precision.conv_allow_hf32).bind(False)
     inspect.signature(precision.precision_mode).bind("allow_fp32_to_fp16")
-assert r.ascend_chip() == "" or not device.version.startswith("2.0")
+assert r.context.ascend_chip() == "" or not device.version.startswith("2.0")
 if hasattr(mindspore, "set_device"):
     inspect.signature(mindspore.set_device).bind("Ascend", 3)
 else:
@@ -172,9 +173,48 @@ def test_the_precision_of_an_ascend(monkeypatch, chip, hf32, expected):
     precision = mindspore.device_context.ascend.op_precision
     monkeypatch.setattr(precision, "conv_allow_hf32", lambda on: called.append(("hf32", on)))
     monkeypatch.setattr(precision, "precision_mode", lambda mode: called.append(("mode", mode)))
-    monkeypatch.setattr(runtime, "ascend_chip", lambda: chip)
-    runtime._set_ascend_precision(hf32)
+    monkeypatch.setattr(context, "ascend_chip", lambda: chip)
+    context._set_ascend_precision(hf32)
     assert called == expected
+
+
+def test_the_level_of_the_compiler(monkeypatch):
+    """set_context is a stand-in that records its calls."""
+    called = []
+    monkeypatch.setattr(mindspore, "set_context", lambda **settings: called.append(settings))
+    context.choose("CPU", 0, Computing())
+    assert not [settings for settings in called if "jit_config" in settings]
+    context.choose("CPU", 0, Computing(jit_level="O1"))
+    assert called[-1] == {"jit_config": {"jit_level": "O1"}}
+
+
+@pytest.mark.skipif(
+    not mindspore.__version__.startswith("2.0"), reason="this MindSpore has the level"
+)
+def test_an_old_mindspore_has_no_level_of_the_compiler():
+    with pytest.raises(UserError, match="^jit_level=O2: MindSpore 2.0.0 .* 2.3 or later is"):
+        context.choose("CPU", 0, Computing(jit_level="O2"))
+
+
+@pytest.mark.parametrize(
+    "target, chip, refused",
+    [
+        ("CPU", "", "on CPU; O2 is the same in float16"),
+        ("GPU", "", "on GPU; O2 is"),
+        ("Ascend", "ascend910", "on ascend910; O2 is"),
+        ("Ascend", "", "on Ascend; O2 is"),
+        ("Ascend", "ascend910b", None),
+        ("Ascend", "ascend910_93", None),
+    ],
+)
+def test_bfloat16_is_refused_where_a_device_has_none(monkeypatch, target, chip, refused):
+    monkeypatch.setattr(mindspore, "get_context", lambda name: target)
+    monkeypatch.setattr(context, "ascend_chip", lambda: chip)
+    if refused is None:
+        runtime.need_bfloat16("BF16")
+    else:
+        with pytest.raises(InputError, match=f"^BF16 requires an Ascend 910B .*{refused}"):
+            runtime.need_bfloat16("BF16")
 
 
 def test_auto_passes_over_a_device_that_does_not_compute(monkeypatch):

@@ -19,7 +19,7 @@ import pytest
 
 from dlinknet import config
 from dlinknet.devices.launcher import Launch, launched
-from dlinknet.devices.msrun import free_port
+from dlinknet.launching.msrun import free_port
 from tests.cluster import need_cluster
 from tests.conftest import ROOT, stripes, wait_for, write_pair
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlinknet.devices import processes
-from dlinknet.devices.log_folders import log_of_rank
-from dlinknet.devices.processes import KILLED, LOOK, Child, Process
+from dlinknet.devices.environment import DONE
 from dlinknet.errors import RunFailed
+from dlinknet.launching import processes
+from dlinknet.launching.log_folders import log_of_rank
+from dlinknet.launching.processes import KILLED, LOOK, Child, Process
 
-DONE = "training is done"  # the last line in the log of a training that has come to its end
 CRASHES = (KILLED + signal.SIGSEGV, KILLED + signal.SIGABRT)
 LEFTOVER_SECONDS = 1.0  # in which the children of an ended process may end by themselves
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
-from dlinknet.devices.script_usages import Usage
-from dlinknet.devices.supervisor import say
 from dlinknet.errors import UserError
+from dlinknet.launching.script_usages import Usage
+from dlinknet.launching.supervisor import say
 
 FALSE = ("", "0", "False", "false", "no")
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlinknet.devices import processes
-from dlinknet.devices.log_folders import here, log_of_rank, move_aside, now
-from dlinknet.devices.msrun_process import NOTE
-from dlinknet.devices.supervisor import Supervisor
 from dlinknet.errors import RunFailed, UserError
+from dlinknet.launching import processes
+from dlinknet.launching.log_folders import here, log_of_rank, move_aside, now
+from dlinknet.launching.msrun_process import NOTE
+from dlinknet.launching.supervisor import Supervisor
 
 
 @dataclass(frozen=True)

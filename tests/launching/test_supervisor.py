@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from dlinknet.devices.supervisor import DONE
+from dlinknet.devices.environment import DONE
 from tests.conftest import ROOT, wait_for
 
 START = """
 import os, sys
 from pathlib import Path
-from dlinknet.devices.supervisor import Supervisor
+from dlinknet.launching.supervisor import Supervisor
 from dlinknet.errors import run_command
 sys.argv = ["script.sh"]
 def rank(code):

@@ -7,9 +7,9 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlinknet.devices import msrun
-from dlinknet.devices.script_arguments import need_count
 from dlinknet.errors import InputError
+from dlinknet.launching import msrun
+from dlinknet.launching.script_arguments import need_count
 
 if TYPE_CHECKING:
     from dlinknet.devices.rank_table import RankDevice

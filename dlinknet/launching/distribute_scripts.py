@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dlinknet.devices import msrun
 from dlinknet.devices.available import installed_version
 from dlinknet.devices.environment import set_rank_table
-from dlinknet.devices.log_folders import here, hold, make_rank_folders
-from dlinknet.devices.processes import go_to_background, python_command
-from dlinknet.devices.scheduler import PORT, Scheduler, local_scheduler, scheduler_of_table
-from dlinknet.devices.script_arguments import (
+from dlinknet.errors import UserError, naming
+from dlinknet.launching import msrun
+from dlinknet.launching.log_folders import here, hold, make_rank_folders
+from dlinknet.launching.processes import go_to_background, python_command
+from dlinknet.launching.scheduler import PORT, Scheduler, local_scheduler, scheduler_of_table
+from dlinknet.launching.script_arguments import (
     Arguments,
     need_count,
     need_file,
@@ -20,8 +21,7 @@ from dlinknet.devices.script_arguments import (
     need_mindspore,
     need_number,
 )
-from dlinknet.devices.supervisor import Supervisor, say
-from dlinknet.errors import UserError, naming
+from dlinknet.launching.supervisor import Supervisor, say
 
 STOP_SECONDS = 5.0  # between asking a process to end and killing it
 UPLOAD_SECONDS = 60.0  # the same in a ModelArts job: rank 0 copies its last checkpoint to OBS

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from dlinknet.devices import processes
-from dlinknet.devices.processes import Adopted, Process
+from dlinknet.launching import processes
+from dlinknet.launching.processes import Adopted, Process
 from tests.conftest import ROOT, wait_for
 
 
@@ -82,7 +82,7 @@ def test_go_to_background_returns_in_both(tmp_path):
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from dlinknet.devices.processes import go_to_background
+from dlinknet.launching.processes import go_to_background
 pid = go_to_background(Path({str(log)!r}))
 if pid:
     print(pid)
@@ -102,7 +102,7 @@ def test_signals_become_sigterm_for_the_process_that_is_waited_for(tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from dlinknet.devices.processes import StopRequest, start, wait_for
+from dlinknet.launching.processes import StopRequest, start, wait_for
 request = StopRequest()
 child = start("it", [sys.executable, "-c", {TELLS!r}], Path({str(log)!r})).child
 sys.exit(wait_for(child, request))
@@ -136,7 +136,7 @@ def default_signals():
 def test_a_signal_that_is_ignored_at_the_start_stays_ignored():
     code = """
 import os, signal
-from dlinknet.devices.processes import StopRequest
+from dlinknet.launching.processes import StopRequest
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 request = StopRequest()
 os.kill(os.getpid(), signal.SIGHUP)
@@ -151,7 +151,7 @@ print(request.take(), request.take(), request.number)
 def test_orphans_become_children():
     code = '''
 import subprocess, sys, time
-from dlinknet.devices import processes
+from dlinknet.launching import processes
 assert processes.adopt_orphans()
 parent = """
 import subprocess, sys
@@ -191,7 +191,7 @@ def test_the_scripts_start_fast():
     """Their part in Python imports only the standard library and the ground floor."""
     code = """
 import sys
-import dlinknet.devices.launch_scripts
+import dlinknet.launching.launch_scripts
 slow = {"numpy", "cv2", "mindspore", "tqdm", "yaml", "PIL"}
 print(*slow & sys.modules.keys())
 """

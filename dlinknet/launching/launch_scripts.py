@@ -1,4 +1,4 @@
-"""The scripts run_*.sh: python -m dlinknet.devices.launch_scripts DEVICE KIND ARGUMENT ..."""
+"""The scripts run_*.sh: python -m dlinknet.launching.launch_scripts DEVICE KIND ARGUMENT ..."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import signal
 import sys
 from collections.abc import Callable
 
-from dlinknet.devices import distribute_scripts, infer_310, standalone_scripts
-from dlinknet.devices.script_arguments import Arguments, parse
-from dlinknet.devices.script_usages import usage_of
 from dlinknet.errors import run_command
+from dlinknet.launching import distribute_scripts, infer_310, standalone_scripts
+from dlinknet.launching.script_arguments import Arguments, parse
+from dlinknet.launching.script_usages import usage_of
 
 KINDS: dict[str, Callable[[str, Arguments], None]] = {
     "standalone_train": standalone_scripts.train,

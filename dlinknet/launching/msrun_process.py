@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from dlinknet.devices.processes import end_with_parent
+from dlinknet.launching.processes import end_with_parent
 
 NOTE = ".process"  # suffix of a file that holds the number of a process
 LOOK = 0.05  # seconds between two looks at the parent

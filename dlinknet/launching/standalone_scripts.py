@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from dlinknet.devices import processes
-from dlinknet.devices.log_folders import here, hold, move_aside
-from dlinknet.devices.processes import python_command
-from dlinknet.devices.script_arguments import (
+from dlinknet.errors import one_line
+from dlinknet.launching import processes
+from dlinknet.launching.log_folders import here, hold, move_aside
+from dlinknet.launching.processes import python_command
+from dlinknet.launching.script_arguments import (
     Arguments,
     need_file,
     need_folder,
     need_mindspore,
     need_number,
 )
-from dlinknet.devices.supervisor import say
-from dlinknet.errors import one_line
+from dlinknet.launching.supervisor import say
 
 
 def train(device: str, asked: Arguments) -> None:

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from dlinknet.devices.log_folders import here, hold, log_of_rank, make_rank_folders, move_aside
 from dlinknet.errors import UserError
+from dlinknet.launching.log_folders import here, hold, log_of_rank, make_rank_folders, move_aside
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dlinknet.devices.environment import device_of_environment
-from dlinknet.devices.log_folders import here, hold, move_aside, now
-from dlinknet.devices.processes import ROOT, StopRequest, python_command, start, wait_for
-from dlinknet.devices.script_arguments import Arguments, need_file, need_folder, need_number
-from dlinknet.devices.supervisor import say
 from dlinknet.errors import UserError
+from dlinknet.launching.log_folders import here, hold, move_aside, now
+from dlinknet.launching.processes import ROOT, StopRequest, python_command, start, wait_for
+from dlinknet.launching.script_arguments import Arguments, need_file, need_folder, need_number
+from dlinknet.launching.supervisor import say
 
 RESULTS = ("result_Files", "time_Result", "acc.log", "infer.log")
 MODULES = ("cv2", "numpy", "PIL", "tqdm", "yaml")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlinknet.devices.script_arguments import Arguments, need_count, need_file, need_folder, parse
-from dlinknet.devices.script_usages import Usage, usage_of
 from dlinknet.errors import UserError
+from dlinknet.launching.script_arguments import Arguments, need_count, need_file, need_folder, parse
+from dlinknet.launching.script_usages import Usage, usage_of
 
 USAGE = Usage("ONE [TWO]", "  ONE  a word", fewest=1, most=2, owned=("data_path",))
 
