@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds dlinknet_infer into build/ beside this file, or into the folder that BUILD_DIR names. Prints the program's path.
 #   bash build.sh             for .mindir files on an Ascend, with the MindSpore of LITE_HOME or MINDSPORE_HOME, else of `python`
+#   bash build.sh acl         for .om files on an Ascend, with the CANN of CANN_HOME, else of CANN's own variables or default folder
 #   bash build.sh opencv      for .onnx files on any CPU
 # Set CXX11_ABI=0 in the environment if MindSpore was built with the old ABI. Further arguments go to CMake:
 # bash build.sh opencv -DSANITIZE=ON
@@ -18,9 +19,18 @@ for tool in cmake c++; do
     command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install g++ cmake pkg-config libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev"
 done
 engine=MINDSPORE
-if [ "${1-}" = opencv ]; then
-    engine=OPENCV
+case ${1-} in
+opencv | acl)
+    engine=${1^^}
     shift
+    ;;
+esac
+if [ "$engine" = ACL ]; then
+    for folder in "${CANN_HOME-}" "${ASCEND_HOME_PATH-}" "${ASCEND_TOOLKIT_HOME-}" /usr/local/Ascend/{ascend-toolkit/latest,latest,cann}; do
+        [ -n "$folder" ] && [ -e "$folder/include/acl/acl.h" ] && found=$folder && break
+    done
+    [ -n "${found-}" ] || fail "no CANN: include/acl/acl.h is in none of its folders; install CANN's toolkit and source its set_env.sh, or export CANN_HOME=FOLDER"
+    export CANN_HOME=$found
 fi
 if [ "$engine" = MINDSPORE ] && [ -z "${LITE_HOME-}${MINDSPORE_HOME-}" ]; then
     found=$(python -c 'import importlib.util as u; print(u.find_spec("mindspore").submodule_search_locations[0])' 2>/dev/null) ||
@@ -36,9 +46,9 @@ log=$build/build.log
 # Two builds in one folder would disturb each other.
 exec 9>"$build/.lock"
 flock 9 2>/dev/null || true
-# -U makes CMake forget the MindSpore of an earlier build.
-cmake -S "$here" -B "$build" -DENGINE="$engine" -U MINDSPORE_LIBRARY -DLITE_HOME="${LITE_HOME-}" \
-    -DMINDSPORE_HOME="${MINDSPORE_HOME-}" -DCXX11_ABI="${CXX11_ABI:-1}" "$@" >"$log" 2>&1 ||
+# -U makes CMake forget the libraries of an earlier build.
+cmake -S "$here" -B "$build" -DENGINE="$engine" -U MINDSPORE_LIBRARY -U ACL_LIBRARY -DCANN_HOME="${CANN_HOME-}" \
+    -DLITE_HOME="${LITE_HOME-}" -DMINDSPORE_HOME="${MINDSPORE_HOME-}" -DCXX11_ABI="${CXX11_ABI:-1}" "$@" >"$log" 2>&1 ||
     fail "CMake: $(grep -A3 -m1 'CMake Error' "$log" | tr -s ' \n' ' ') (log: $log)"
 cmake --build "$build" --parallel "$(nproc)" >>"$log" 2>&1 || fail "$(grep -m1 'error' "$log" || tail -n 1 "$log") (log: $log)"
 echo "$build/dlinknet_infer"

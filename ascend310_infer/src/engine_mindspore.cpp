@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "ascend.h"
 #include "engine.h"
 #include "errors.h"
 
@@ -25,9 +26,7 @@ std::string reason(const mindspore::Status& status, [[maybe_unused]] const std::
     return "this MindSpore cannot read it as a MindIR";
   }
 #endif
-  const std::string device = "/dev/davinci" + std::to_string(device_id);
-  return one_line(status.ToString()) +
-         (std::filesystem::exists(device) ? "" : " (" + device + " is missing: there is no such Ascend, or its driver is not loaded)");
+  return one_line(status.ToString()) + missing_ascend(device_id);
 }
 
 class MindSporeEngine : public Engine {
@@ -38,8 +37,7 @@ class MindSporeEngine : public Engine {
     auto context = std::make_shared<mindspore::Context>();
     auto ascend = std::make_shared<mindspore::AscendDeviceInfo>();
     ascend->SetDeviceID(static_cast<uint32_t>(options.device_id));
-    // MindSpore's default is float16.
-    ascend->SetPrecisionMode(options.fp16 ? "enforce_fp16" : "preferred_fp32");
+    ascend->SetPrecisionMode(options.precision);    // MindSpore's own default is float16
     context->MutableDeviceInfo().push_back(ascend);
     const mindspore::Status status = model_.Build(options.model.string(), mindspore::kMindIR, context);
     if (status.IsError()) {
@@ -53,8 +51,9 @@ class MindSporeEngine : public Engine {
     }
   }
 
-  void run(const void* input, float* probabilities) override {
-    std::memcpy(inputs_[0].MutableData(), input, input_bytes_);
+  void start(const void* input) override { std::memcpy(inputs_[0].MutableData(), input, input_bytes_); }
+
+  void finish(float* probabilities) override {
     std::vector<mindspore::MSTensor> outputs;
     const mindspore::Status status = model_.Predict(inputs_, &outputs);
     if (status.IsError()) {

@@ -22,10 +22,12 @@ class OpenCvEngine : public Engine {
     network_.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
   }
 
-  void run(const void* input, float* probabilities) override {
+  void start(const void* input) override { input_ = input; }
+
+  void finish(float* probabilities) override {
     cv::Mat found;
     try {
-      network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input)));    // OpenCV only reads it
+      network_.setInput(cv::Mat(4, sides_, CV_32F, const_cast<void*>(input_)));    // OpenCV only reads it
       found = network_.forward();
     } catch (const cv::Exception&) {    // its text names lines of OpenCV's source
       throw std::runtime_error("OpenCV " CV_VERSION " cannot compute the model");
@@ -39,6 +41,7 @@ class OpenCvEngine : public Engine {
 
  private:
   const int sides_[4], classes_;
+  const void* input_ = nullptr;
   cv::dnn::Net network_;
 };
 
@@ -61,7 +64,8 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
     const size_t area = static_cast<size_t>(description.height) * description.width;
     const std::vector<float> black(3 * area);
     std::vector<float> found(description.classes * area);
-    engine->run(black.data(), found.data());
+    engine->start(black.data());
+    engine->finish(found.data());
   } catch (const std::exception& error) {
     throw UserError("--model: " + options.model.string() + ": " + error.what() + "; does the JSON beside it belong to it?");
   }

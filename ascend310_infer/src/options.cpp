@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "errors.h"
 
@@ -23,13 +24,21 @@ const char* const kUsage =
     "  --threshold=T      in a mask, a probability above T is road; 0 to 1 (default: the threshold in FILE.json)\n"
     "  --tile_overlap=N   minimum overlap in pixels of the tiles of a larger image (default 256)\n"
     "  --device_id=N      which Ascend (default 0)\n"
-    "  --fp16             an Ascend computes in float16; without it in float32 as far as it can\n"
+    "  --precision=MODE   how an Ascend computes the float32 layers of a .mindir; atc has already decided this for an .om\n"
+    "                     preferred_fp32: in float32, or in float16 where the chip has no float32 (default)\n"
+    "                     enforce_fp32: matrix products read float16 and sum in float32, all else is float32\n"
+    "                     enforce_origin: in float32 everywhere; a layer without float32 is rejected\n"
+    "                     enforce_fp16: in float16; preferred_optimal: CANN mixes both\n"
+    "  --fp16             the same as --precision=enforce_fp16\n"
     "  --plain_loop       run one step after another, without threads, to measure the gain of the threads\n"
     "  --help             print this text\n"
     "\n"
     "Exit status: 0 if all images were done, 1 if some failed, 2 if you must correct something first.\n";
 
 namespace {
+
+// MindSpore's names.
+const std::set<std::string> kPrecisions = {"preferred_fp32", "enforce_fp32", "enforce_origin", "enforce_fp16", "preferred_optimal"};
 
 double number(const std::string& name, const std::string& value, double least, double most, bool whole) {
   char* end = nullptr;
@@ -59,13 +68,22 @@ Options parse_options(int count, const char* const* words) {
          options.write_probabilities = value != "mask";
          options.write_masks = value != "bin";
        }},
+      {"precision",
+       [&](const std::string& value) {
+         if (kPrecisions.count(value) == 0) {
+           throw UserError("--precision must be preferred_fp32, enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal, not '" +
+                           value + "'");
+         }
+         options.precision = value;
+         options.precision_chosen = true;
+       }},
       {"threshold", [&](const std::string& value) { options.threshold = static_cast<float>(number("threshold", value, 0, 1, false)); }},
       {"tile_overlap",
        [&](const std::string& value) { options.tile_overlap = static_cast<int>(number("tile_overlap", value, 0, kMost, true)); }},
       {"device_id", [&](const std::string& value) { options.device_id = static_cast<int>(number("device_id", value, 0, kMost, true)); }},
   };
-  const std::map<std::string, bool*> flags = {
-      {"fp16", &options.fp16}, {"plain_loop", &options.plain_loop}, {"help", &options.help}};
+  bool fp16 = false;
+  const std::map<std::string, bool*> flags = {{"fp16", &fp16}, {"plain_loop", &options.plain_loop}, {"help", &options.help}};
   for (int i = 1; i < count; ++i) {
     const std::string word = words[i];
     const size_t equals = word.find('=');
@@ -82,6 +100,13 @@ Options parse_options(int count, const char* const* words) {
     } else {
       option->second(word.substr(equals + 1));
     }
+  }
+  if (fp16 && options.precision_chosen && options.precision != "enforce_fp16") {
+    throw UserError("--fp16 and --precision=" + options.precision + " contradict each other");
+  }
+  if (fp16) {
+    options.precision = "enforce_fp16";
+    options.precision_chosen = true;
   }
   if (!options.help && (options.model.empty() || options.images.empty())) {
     throw UserError(std::string(options.model.empty() ? "--model" : "--images") + " is missing; --help lists all options");

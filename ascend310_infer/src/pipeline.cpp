@@ -4,6 +4,7 @@
 #include <cctype>
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
@@ -116,21 +117,65 @@ class Reader {
   const Tables tables_;
 };
 
-// Run the network on a tile.
-void compute(Engine& engine, const Description& description, Tile& tile) {
-  if (!tile.fault.empty()) {
-    return;
+// Runs the network on one tile after another. The engine may copy a tile while it computes the one before.
+class Network {
+ public:
+  Network(Engine& engine, const Description& description, std::function<void(Tile)> next)
+      : engine_(engine), size_(static_cast<size_t>(description.classes) * description.height * description.width), next_(std::move(next)) {}
+
+  // Start a tile, and pass every tile that is done to `next`, in order.
+  void take(Tile tile) {
+    const auto begin = Clock::now();
+    if (tile.fault.empty()) {
+      try {
+        engine_.start(tile.input.data());
+      } catch (const std::exception& error) {
+        tile.fault = one_line(error.what());
+      }
+    }
+    begun_.push_back({std::move(tile), begin});
+    while (begun_.size() >= engine_.depth()) {
+      finish();
+    }
   }
-  const auto begin = Clock::now();
-  try {
-    tile.probabilities.resize(static_cast<size_t>(description.classes) * description.height * description.width);
-    engine.run(tile.input.data(), tile.probabilities.data());
-  } catch (const std::exception& error) {
-    tile.fault = one_line(error.what());
+
+  // Wait for all tiles. Call this after the last one.
+  void end() {
+    while (!begun_.empty()) {
+      finish();
+    }
   }
-  tile.network_ms = milliseconds(begin, Clock::now());
-  std::vector<unsigned char>().swap(tile.input);
-}
+
+ private:
+  struct Begun {
+    Tile tile;
+    Clock::time_point begin;
+  };
+
+  void finish() {
+    Tile tile = std::move(begun_.front().tile);
+    const auto begin = std::max(begun_.front().begin, ended_);      // the tile before has its own time
+    begun_.pop_front();
+    if (tile.fault.empty()) {
+      try {
+        tile.probabilities.resize(size_);
+        engine_.finish(tile.probabilities.data());
+      } catch (const std::exception& error) {
+        tile.fault = one_line(error.what());
+      }
+      ended_ = Clock::now();
+      tile.network_ms = milliseconds(begin, ended_);
+    }
+    std::vector<unsigned char>().swap(tile.input);
+    next_(std::move(tile));
+  }
+
+  Engine& engine_;
+  const size_t size_;
+  const std::function<void(Tile)> next_;
+  std::deque<Begun> begun_;
+  Clock::time_point ended_{};
+};
 
 // Closes a channel at the end of a block, also after an exception. Otherwise its reader would wait forever.
 class Closing {
@@ -307,10 +352,11 @@ Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const 
   Writer writer(description, options, &summary);
   const auto begin = Clock::now();
   if (options.plain_loop) {
+    Network network(engine, description, [&](const Tile& tile) { writer.take(tile); });
     for (const fs::path& file : images) {
       reader.read(file, [&](Tile tile) {
-        compute(engine, description, tile);
-        writer.take(tile);
+        network.take(std::move(tile));
+        network.end();
       });
     }
   } else {
@@ -327,10 +373,9 @@ Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const 
     });
     {
       const Closing at_the_end(computed);
-      drained(prepared, [&](Tile& tile) {
-        compute(engine, description, tile);
-        computed.push(std::move(tile));
-      });
+      Network network(engine, description, [&](Tile tile) { computed.push(std::move(tile)); });
+      drained(prepared, [&](Tile& tile) { network.take(std::move(tile)); });
+      network.end();
     }
     reading.get();
     writing.get();

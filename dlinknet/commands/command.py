@@ -16,6 +16,7 @@ FILES = {
     "report": "report",
     "parity": "parity",
     "convert": "convert",
+    "convert-om": "convert_om",
     "profile": "profile",
     "class-weights": "class_weights",
     "split-data": "split_data",

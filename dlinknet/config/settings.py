@@ -86,6 +86,8 @@ class Config:
     dynamic: bool
     pixel_input: bool
     sample_image: FilePath
+    soc_version: str
+    om_precision: str
     exports: CommaList
     as_json: bool
 

@@ -16,12 +16,14 @@ from dlinknet.files.shipped import PACKAGE
 
 # A machine has one of these files if a device of the kind is plugged in and its driver is loaded.
 NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
-# CANN's set_env.sh sets these variables. MindSpore 2.0 finds CANN in these folders without them.
+# CANN's set_env.sh sets these variables. MindSpore 2.0 finds CANN in the first three of these
+# folders without them; later versions of CANN install into the last one.
 CANN = ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH")
 CANN_FOLDERS = (
     "/usr/local/Ascend/nnae/latest",
     "/usr/local/Ascend/ascend-toolkit/latest",
     "/usr/local/Ascend/latest",
+    "/usr/local/Ascend/cann",
 )
 PROBE_SECONDS = 300
 

@@ -1,7 +1,7 @@
 """The JSON beside an exported model, FILE.json: all that a program needs to feed it. Pure Python.
 
 format                              version of this text: 1
-file, file_format, sha256           the model's file name; MINDIR, AIR or ONNX; its checksum
+file, file_format, sha256           the model's file name; MINDIR, AIR, ONNX or OM; its checksum
 model, classes, padding, decoder    the network's name, number of maps, padding and decoder
 class_table                         names, colours and mask values of the classes, as read_table.py
                                     accepts them; missing for roads
@@ -19,6 +19,7 @@ output                              name, type, layout, shape: probabilities, 0 
 threshold                           probability above which other programs call a pixel road;
                                     dlinknet's commands use their own setting
 mindspore, mindir or opset          the MindSpore that wrote the file; the version of its format
+soc_version, om_precision           of an OM file: the chip; atc's precision_mode_v2
 batch_norm                          'folded' into the convolutions, or 'kept'
 checkpoint, compared                the checkpoint's name; each engine's largest difference from it
 """
@@ -152,7 +153,9 @@ def read(file: str) -> Exported:
         raise InputError(beside, "is of a kind that this dlinknet does not know")
     if written != sha256(model):
         raise InputError(
-            model, f"is not the file that {beside} was written for: it is damaged or was replaced"
+            model,
+            f"is not the file that {beside} was written for: it is damaged, was replaced, or was "
+            "converted for the C++ program",
         )
     return found
 

@@ -17,19 +17,23 @@ from dlinknet.launching.script_arguments import Arguments, need_file, need_folde
 from dlinknet.launching.supervisor import say
 
 RESULTS = ("result_Files", "time_Result", "acc.log", "infer.log")
+ENGINES = {".mindir": "", ".om": "acl", ".onnx": "opencv"}  # the first word for build.sh
 MODULES = ("cv2", "numpy", "PIL", "tqdm", "yaml")
 
 
 def infer(_: str, asked: Arguments) -> None:
-    """Infer on an Ascend (.mindir) or on a CPU (.onnx), and print the score."""
+    """Infer on an Ascend (.mindir, .om) or on a CPU (.onnx), and print the score."""
     data, labels, model, *rest = asked.words
     for_program, for_score = _sort_settings(asked.settings, data)
     need_folder("DATA_PATH", data)
     need_folder("LABEL_PATH", labels)
     need_file("MINDIR_PATH", model)
     device_id = need_number("DEVICE_ID", rest[0]) if rest else device_of_environment()
-    if not model.endswith((".onnx", ".mindir")):
-        raise UserError(f"MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU), not {model}")
+    engine = ENGINES.get(os.path.splitext(model)[1])
+    if engine is None:
+        raise UserError(
+            f"MINDIR_PATH must end in .mindir or .om (Ascend) or .onnx (CPU), not {model}"
+        )
     if not all(map(find_spec, MODULES)):
         raise UserError(
             "no Python on PATH has numpy, opencv-python-headless, pillow, pyyaml and tqdm, "
@@ -37,7 +41,7 @@ def infer(_: str, asked: Arguments) -> None:
         )
     lock = _make_room()
     request = StopRequest()
-    program = _build("opencv" if model.endswith(".onnx") else "", request)
+    program = _build(engine, request)
     words = [
         f"--model={model}",
         f"--images={data}",
@@ -63,7 +67,7 @@ def _sort_settings(settings: Sequence[str], data: str) -> tuple[list[str], list[
             for_score += [setting, "--data_layout=folder", f"--data_path={data}"]
         elif name in ("--threshold", "--ignore_index"):
             for_score.append(setting)
-        elif name == "--tile_overlap":
+        elif name in ("--tile_overlap", "--precision"):
             for_program.append(setting)
         elif name == "--fp16" and value in ("True", "true", "False", "false"):
             for_program += ["--fp16"] * (value in ("True", "true"))
@@ -93,7 +97,7 @@ def _build(engine: str, request: StopRequest) -> str:
     """Build the program and return its path.
 
     Args:
-        engine: 'opencv', or empty for MindSpore.
+        engine: 'acl' or 'opencv'; empty for MindSpore.
     """
     build = ROOT / "ascend310_infer"
     folder = os.environ.get("BUILD_DIR") or str(build / f"build_{engine or 'mindspore'}")

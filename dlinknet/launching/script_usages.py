@@ -136,8 +136,8 @@ INFER_310 = Usage(
     """\
   DATA_PATH     folder of images ID_sat.jpg
   LABEL_PATH    folder of their masks ID_mask.png; with --class_table: NAME.png of NAME.jpg
-  MINDIR_PATH   an export with --batch_size=1, with its .json beside it: FILE.mindir (Ascend) or
-                FILE.onnx (CPU)
+  MINDIR_PATH   an export with --batch_size=1, with its .json beside it: FILE.mindir or FILE.om
+                (Ascend), FILE.onnx (CPU); scripts/convert_om.sh makes FILE.om
   DEVICE_ID     which Ascend (default: that of the environment, else 0)""",
     fewest=3,
     most=4,
@@ -147,6 +147,8 @@ INFER_310 = Usage(
   --ignore_index=none the void of the masks is one more class
   --threshold=T       for the score, a probability above T is road (default 0.5)
   --tile_overlap=N    minimum overlap in pixels of the tiles of larger images (default 256)
-  --fp16=True         an Ascend computes in float16; without it in float32 as far as it can
+  --precision=MODE    how an Ascend computes the float32 layers of a .mindir: preferred_fp32 (the
+                      default), enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal
+  --fp16=True         the same as --precision=enforce_fp16
 The script waits for the end, and fails if a step fails.""",
 )

@@ -157,7 +157,10 @@ def place(tmp_path):
         (["none", "labels", "a.onnx"], "DATA_PATH: there is no folder none"),
         (["data", "none", "a.onnx"], "LABEL_PATH: there is no folder none"),
         (["data", "labels", "b.onnx"], "MINDIR_PATH: there is no file b.onnx"),
-        (["data", "labels", "a.ckpt"], "MINDIR_PATH must end in .mindir (Ascend) or .onnx (CPU)"),
+        (
+            ["data", "labels", "a.ckpt"],
+            "MINDIR_PATH must end in .mindir or .om (Ascend)",
+        ),
         (["data", "labels", "a.onnx", "x"], "DEVICE_ID must be a whole number"),
         (["data", "labels", "a.onnx", "--device_id=1"], "'--device_id' is set by the script"),
         (

@@ -92,7 +92,7 @@ def test_the_sum_is_that_of_the_bytes(model):
             "of a kind",
         ),
         (lambda model: change(model, format=2, input=None), "from a later dlinknet"),
-        (lambda model: model.write_bytes(b"other"), "is damaged or was replaced"),
+        (lambda model: model.write_bytes(b"other"), "is damaged, was replaced, or was converted"),
     ],
 )
 def test_what_is_refused_in_one_line(model, damage, words):
