@@ -35,6 +35,7 @@ NO_SETTINGS = {
     "number",
     "only",
     "output",
+    "precision",
     "results",
     "rounds",
     "steps",
