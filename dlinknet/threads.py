@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, TypeVar
 
+MOST_WORKERS = 8  # each thread holds a batch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,6 +41,25 @@ class BackgroundWriter:
         if kind is None:
             for task in self.waiting:
                 task.result()
+
+
+def default_workers(processes: int) -> int:
+    """Return how many threads may prepare the inputs of one of several processes.
+
+    The processes of a machine share its cores. A machine has at most 8 devices, so with more
+    processes there are several machines.
+
+    Args:
+        processes: the processes in all.
+    """
+    return max(1, min(MOST_WORKERS, usable_cores() // min(processes, 8)))
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def prefetch(

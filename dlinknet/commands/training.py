@@ -11,8 +11,10 @@ from dlinknet.config import Config
 from dlinknet.data.class_weights import frequencies
 from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair
+from dlinknet.devices import runtime
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
+from dlinknet.threads import default_workers
 from dlinknet.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ def loader_of(
         (height, width) if width else None,
         settings.augment,
         settings.seed,
-        settings.num_workers,
+        settings.num_workers or default_workers(ranks.size),
+        # A CPU has nothing to copy to, and turns pixels into numbers faster before the graph.
+        pixels=not runtime.computes_on("CPU"),
     )
     preprocessing = preprocessing_of(settings)
     loader = TrainingLoader(

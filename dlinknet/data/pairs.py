@@ -23,6 +23,7 @@ from dlinknet.files.states import FileState, state_of
 from dlinknet.images.decode import prove, read_header
 from dlinknet.images.files import IMAGE_TYPES, by_id, images_of
 from dlinknet.images.formats import BadImage
+from dlinknet.threads import usable_cores
 
 MASK_TYPES = (".png", ".tif", ".tiff")
 # Images with more pixels are checked one at a time, so that the memory in use stays bounded.
@@ -280,5 +281,5 @@ def _check(pair: Pair, fault: str, classes: Classes) -> tuple[Pair, str]:
 
 
 def _in_threads(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(16, usable_cores())) as pool:
         return list(pool.map(function, items))

@@ -7,7 +7,6 @@ stands for about half a metre.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 from dlinknet.data import painting, painting_roads
 from dlinknet.data.painting import Scene
 from dlinknet.images.write import write_image
+from dlinknet.threads import usable_cores
 
 
 def draw_scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def draw_pairs(numbers: range, image_folder: Path, mask_folder: Path, size: int,
 
     image_folder.mkdir(parents=True, exist_ok=True)
     mask_folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         list(pool.map(draw, numbers))
 
 

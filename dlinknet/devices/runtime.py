@@ -17,6 +17,7 @@ from dlinknet.devices.context import Computing
 from dlinknet.devices.environment import FROM_ENVIRONMENT, device_of_environment, set_rank_table
 from dlinknet.devices.launcher import Launch
 from dlinknet.errors import InputError, RunFailed, UserError, first_line
+from dlinknet.threads import usable_cores
 
 NEEDS = {
     "Ascend": "an Ascend with its driver and CANN",
@@ -50,7 +51,7 @@ class Device:
         if self.target == "CPU" and self.refused:
             return (
                 f"*** device: CPU. Neither Ascend nor GPU works here ({self.refused}), and a CPU "
-                f"is slow *** (MindSpore {self.version}, {os.cpu_count()} cores{many})"
+                f"is slow *** (MindSpore {self.version}, {usable_cores()} cores{many})"
             )
         return f"device: {self.target} (MindSpore {self.version}{many})"
 

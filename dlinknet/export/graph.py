@@ -6,39 +6,13 @@ folded into the convolutions.
 
 from __future__ import annotations
 
-import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from dlinknet.checkpoints.load import set_value
 from dlinknet.data.preprocess import DLINKNET, Preprocessing
+from dlinknet.models.from_pixels import FromPixels
 from dlinknet.models.probability import Probability
-
-
-class FromPixels(nn.Cell):
-    """A graph with the preprocessing in front of it, which computes pixel / 255 * scale + shift.
-
-    Pixels N x H x W x 3 uint8 BGR -> the graph's output.
-
-    Args:
-        graph: a cell with the input N x 3 x H x W float32.
-        preprocessing: scale and shift.
-    """
-
-    def __init__(self, graph: nn.Cell, preprocessing: Preprocessing = DLINKNET):
-        super().__init__(auto_prefix=False)
-        self.graph = graph
-        shift = preprocessing.to_dict()["shift"]
-        # MindIR files with a division by 255 cannot be read by other versions of MindSpore, so this
-        # is a multiplication.
-        self.scale = Tensor(preprocessing.scale / 255, ms.float32)
-        self.shift = Tensor(
-            np.reshape(shift, (1, 3, 1, 1)) if isinstance(shift, list) else shift, ms.float32
-        )
-
-    def construct(self, image):
-        planes = ops.transpose(ops.cast(image, ms.float32), (0, 3, 1, 2))  # N x 3 x H x W
-        return self.graph(planes * self.scale + self.shift)
 
 
 def exported_graph(
@@ -52,7 +26,9 @@ def exported_graph(
         preprocessing: the network's, which the graph applies to pixels.
     """
     graph = Probability(network, network.classes)
-    return (FromPixels(graph, preprocessing) if pixels else graph).set_train(False)
+    if pixels:
+        graph = FromPixels(graph, preprocessing.scale, preprocessing.shift)
+    return graph.set_train(False)
 
 
 def fold_batch_norm(network: nn.Cell) -> nn.Cell:

@@ -82,6 +82,7 @@ class Trainer:
             self.optimizer,
             self.scaler,
             ranks.size,
+            pixels=loader.preprocessing if loader.pixels else None,
         )
         self.schedule = make_schedule(recipe, len(loader))
         self.state = State()
@@ -264,9 +265,8 @@ class Trainer:
         if not math.isfinite(loss):
             raise RunFailed(f"the loss is {loss} in {self._here()}; {self._failure_hint()}")
         if not finite:
-            LOG.info(
-                "%s: gradients overflowed, update skipped, loss scale now %g", self._here(), scale
-            )
+            text = "%s: gradients overflowed, update skipped, loss scale now %g"
+            LOG.info(text, self._here(), scale)
         # A loss scale of 1 cannot fall further. A single overflow may be an odd batch.
         if self.state.overflows_at_one > 1:
             raise RunFailed(

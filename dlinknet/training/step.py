@@ -13,7 +13,9 @@ from typing import Callable
 import mindspore as ms
 from mindspore import Tensor, amp, nn, ops
 
+from dlinknet.data.preprocess import Preprocessing
 from dlinknet.devices import runtime
+from dlinknet.models.from_pixels import FromPixels
 
 
 def row_sums(gradient: Tensor) -> Tensor:
@@ -84,22 +86,26 @@ def make_step(
     optimizer: nn.Optimizer,
     scaler: amp.DynamicLossScaler,
     processes: int = 1,
+    pixels: Preprocessing | None = None,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the function step(images, truth) -> outcome, compiled once per shape.
 
-    images: N x 3 x H x W float32. truth: N x 1 x H x W float32. outcome: three float32 numbers: the
-    loss, without the loss scale; 1, or 0 if gradients overflowed and no weight was changed; the
-    loss scale of the next step. One tensor is one copy from the device.
+    images: N x 3 x H x W float32, or pixels N x H x W x 3 uint8 BGR. truth: N x 1 x H x W float32
+    or uint8. outcome: three float32 numbers: the loss, without the loss scale; 1, or 0 if gradients
+    overflowed and no weight was changed; the loss scale of the next step. One tensor is one copy
+    from the device.
 
     Args:
         processes: the number of processes that take this step together, each with its part of the
             batch. Loss and gradients are then means over them. An overflow in one process skips the
             update in all of them.
+        pixels: the preprocessing of images that are pixels; None for float32 images.
     """
+    graph = network if pixels is None else FromPixels(network, pixels.scale, pixels.shift)
 
     def scaled_loss(images, truth):
-        logits = network(images)  # N x C x H x W, float16 in mixed precision
-        loss = loss_function(ops.cast(logits, ms.float32), truth)
+        logits = graph(images)  # N x C x H x W, float16 in mixed precision
+        loss = loss_function(ops.cast(logits, ms.float32), ops.cast(truth, ms.float32))
         return scaler.scale(loss), loss
 
     all_finite = finiteness_check(runtime.computes_on("CPU"))

@@ -21,9 +21,17 @@ def make(stripe_data):
     pairs = read_pairs(str(stripe_data), str(stripe_data))
 
     def build(
-        batch_size=4, crop=None, level="full", seed=1, workers=2, pairs=pairs, rank=0, size=1
+        batch_size=4,
+        crop=None,
+        level="full",
+        seed=1,
+        workers=2,
+        pairs=pairs,
+        rank=0,
+        size=1,
+        **more,
     ):
-        batching = Batching(batch_size, crop, level, seed, workers)
+        batching = Batching(batch_size, crop, level, seed, workers, **more)
         return TrainingLoader(pairs, batching, rank=rank, size=size)
 
     return build
@@ -151,3 +159,16 @@ def test_a_step_too_small_for_batch_norm_is_refused(tmp_path, arguments, refused
             loader_of(config.load(arguments, ""), pairs, ROADS, Ranks())
     else:
         assert len(loader_of(config.load(arguments, ""), pairs, ROADS, Ranks())) == 1
+
+
+def test_pixels_are_what_the_numbers_are_made_of(make):
+    """The same images and labels as bytes; the table of the preprocessing gives the numbers."""
+    planes, labels = epoch(make(crop=(32, 64)), 2)
+    loader = make(crop=(32, 64), pixels=True)
+    pixels, masks = epoch(loader, 2)
+    assert pixels.dtype == masks.dtype == np.uint8
+    assert pixels.shape == (8, 32, 64, 3) and np.ptp(pixels) > 100
+    assert np.array_equal(masks, labels)
+    table = loader.preprocessing.table()
+    for channel in range(3):
+        assert np.array_equal(table[channel][pixels[..., channel]], planes[:, channel])

@@ -6,7 +6,8 @@ from mindspore import Parameter, Tensor, nn
 
 from dlinknet.checkpoints.load import load_trained, set_value
 from dlinknet.data.preprocess import CHOICES, to_input
-from dlinknet.export.graph import FromPixels, exported_graph, fold_batch_norm
+from dlinknet.export.graph import exported_graph, fold_batch_norm
+from dlinknet.models.from_pixels import FromPixels
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -65,14 +66,15 @@ def test_a_whole_network_without_its_norms(spread_checkpoint, model):
 
 def test_pixels_in_are_what_the_host_would_make_of_them():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
-    planes = FromPixels(nn.Identity())(Tensor(pixels)).asnumpy()
+    planes = FromPixels(nn.Identity(), 3.2, (-1.6, -1.6, -1.6))(Tensor(pixels)).asnumpy()
     assert planes.dtype == np.float32
     assert np.abs(planes - np.stack([to_input(image) for image in pixels])).max() < 5e-7
 
 
 def test_pixels_in_with_a_shift_for_each_channel():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
-    planes = FromPixels(nn.Identity(), CHOICES["imagenet_mean"])(Tensor(pixels)).asnumpy()
+    mean = CHOICES["imagenet_mean"]
+    planes = FromPixels(nn.Identity(), mean.scale, mean.shift)(Tensor(pixels)).asnumpy()
     assert (
         np.abs(
             planes

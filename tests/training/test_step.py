@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, amp, nn
 
+from dlinknet.data.preprocess import DLINKNET, to_input
 from dlinknet.devices import runtime
 from dlinknet.training import step as steps
 from dlinknet.training.step import finiteness_check, forget_overflow, make_step, one_behind
@@ -45,6 +46,30 @@ def test_an_overflow_skips_the_update_on_every_device(monkeypatch, on_cpu):
     assert outcomes[0] == [3, 1, 8] and outcomes[1][1:] == [0, 4] and outcomes[2] == [-0.25, 1, 4]
     # 1 - 0.5 * image * 1, then + 0.5 * image * 0.5
     assert np.allclose(weights, [1 - 0.5 + 0.25, 1 - 1.0 + 0.5])
+
+
+def test_a_step_on_pixels_is_the_step_on_their_numbers():
+    """The graph turns pixels and labels into numbers, and the weights become the same."""
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (2, 5, 6, 3), dtype=np.uint8)
+    labels = rng.integers(0, 2, (2, 1, 5, 6), dtype=np.uint8)
+    planes = np.stack([to_input(image) for image in pixels])
+    found = []
+    for preprocessing, batch in ((DLINKNET, (pixels, labels)), (None, (planes, labels * 1.0))):
+        network = nn.Conv2d(3, 1, 3, weight_init="ones")
+        step = make_step(
+            network,
+            mean_of_product,
+            nn.SGD(network.trainable_params(), 0.5),
+            amp.DynamicLossScaler(8, 2, 100),
+            pixels=preprocessing,
+        )
+        images, truth = batch
+        outcome = step(Tensor(images), Tensor(truth if preprocessing else truth.astype("f4")))
+        found.append((outcome.asnumpy(), network.weight.asnumpy()))
+    assert np.ptp(found[0][1]) > 0.1
+    assert np.allclose(found[0][0], found[1][0], atol=1e-4)
+    assert np.allclose(found[0][1], found[1][1], atol=1e-5)
 
 
 def test_an_ascend_forgets_the_overflow_of_a_validation(monkeypatch):
