@@ -7,8 +7,8 @@ reading alone, and the whole pipeline (reading, all augmentations, normalising, 
 it trains D-LinkNet34 for one epoch on all cores (512x512 crops, batch 2), and measures the share of
 the time that the training waits for the next batch. The first batch counts, the compilation does
 not. Last, a stand-in for a fast device sleeps in place of each step, and it measures the share of
-the time that this device is busy: with more and more threads, and with outcomes that are read at
-once or one step late.
+the time that this device is busy: with more and more threads, with float32 batches and with bytes,
+and with outcomes that are read at once or one step late.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Outcome(NamedTuple):
         time.sleep(max(0.0, self.end - time.perf_counter()))
 
 
-def busy(folder: str, seconds: float) -> None:
-    """Measure the share of an epoch that a fast device is busy, for several numbers of threads."""
+def busy(folder: str, seconds: float, repeats: int) -> None:
+    """Measure the share of an epoch that a fast device is busy, for several ways to feed it."""
     from dlinknet.devices import runtime
 
     runtime.start("CPU", 0, 1)
@@ -113,12 +113,24 @@ def busy(folder: str, seconds: float) -> None:
     from dlinknet.data.loader import Batching, TrainingLoader
 
     cv2.setNumThreads(1)
-    cores, shares = len(os.sched_getaffinity(0)), {}
-    for workers in sorted({1, 2, cores, 2 * cores}):
-        loader = TrainingLoader(pairs_of(folder), Batching(4, workers=workers))
-        loader.workers = workers  # also more than there are cores
-        for late in (False, True):
-            shares[f"{workers} {late}"] = busy_share(loader, seconds, late)
+    cores = len(os.sched_getaffinity(0))
+    shares: dict[str, Any] = {}
+    pairs = pairs_of(folder)
+    variants = [
+        (workers, pixels, late)
+        for workers in sorted({1, 2, cores, 2 * cores})
+        for pixels in (False, True)
+        for late in (False, True)
+    ]
+    for _ in range(repeats):
+        for workers, pixels, late in variants:
+            loader = TrainingLoader(pairs, Batching(4, workers=workers, pixels=pixels))
+            loader.workers = workers  # also more than there are cores
+            kind = "bytes" if pixels else "float32"
+            shares.setdefault(f"{workers} {kind} {late}", []).append(
+                busy_share(loader, seconds, late)
+            )
+    shares = {name: statistics.median(found) for name, found in shares.items()}
     measure.answer(seconds=[], shares=shares, cores=cores)
 
 
@@ -154,7 +166,7 @@ def main() -> None:
         if options.side == "one core":
             return one_core(options.folder, options.repeats)
         if options.side == "busy":
-            return busy(options.folder, options.step_seconds)
+            return busy(options.folder, options.step_seconds, options.repeats)
         return waiting(options.folder)
     with tempfile.TemporaryDirectory() as name:
         folder = measure.draw_scenes(Path(name), options.images)
@@ -163,7 +175,11 @@ def main() -> None:
         )
         epoch = measure.side(__file__, "waiting", f"--folder={folder}")
         device = measure.side(
-            __file__, "busy", f"--folder={folder}", f"--step_seconds={options.step_seconds}"
+            __file__,
+            "busy",
+            f"--folder={folder}",
+            f"--step_seconds={options.step_seconds}",
+            f"--repeats={options.repeats}",
         )
     per_core = rate["images"] / statistics.median(rate["seconds"])
     reading = rate["read"] / statistics.median(rate["reading"])
@@ -181,9 +197,9 @@ def main() -> None:
         f"{device['cores']} cores:"
     )
     for name, busy_share in device["shares"].items():
-        workers, late = name.split()
+        workers, kind, late = name.split()
         when = "one step late" if late == "True" else "at once"
-        print(f"  {workers} threads, outcomes read {when}: busy {100 * busy_share:.0f} %")
+        print(f"  {workers} threads, {kind}, outcomes read {when}: busy {100 * busy_share:.0f} %")
     measure.keep(
         "input_pipeline",
         {

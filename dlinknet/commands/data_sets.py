@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,14 +61,14 @@ def preprocessing_of(settings: Config) -> Preprocessing:
 
 
 def training_sets(
-    settings: Config, checked: Path | None = None
+    settings: Config, checked: Iterable[Path] = ()
 ) -> tuple[Classes, list[Pair], list[Pair]]:
     """Return (classes, training pairs, validation pairs).
 
     There are no validation pairs if the settings ask for none.
 
     Args:
-        checked: a file that remembers pairs that need not be checked again; None for no such file.
+        checked: files that remember pairs that need not be checked again.
 
     Raises:
         UserError: files are missing or bad, the masks have nothing to learn, or the settings
@@ -79,7 +80,7 @@ def training_sets(
         raise UserError(
             "class_weights: DeepGlobe's masks know road alone, whose loss accepts no weights"
         )
-    recall = CheckedFiles.read(checked, classes).find if checked else recall_nothing
+    recall = CheckedFiles.read(checked, classes).find
     if layout in TABLES_OF_PARTS:
         if settings.val_path or settings.val_split:
             raise UserError(

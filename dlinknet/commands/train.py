@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ from dlinknet.devices.context import Computing
 from dlinknet.devices.launcher import find_launch, reject_unlaunched_rank
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
+from dlinknet.files.atomic import write_text
 from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.training.identity import DataIdentity, data_identity
 from dlinknet.training.run import ResumedRun, RunFiles
@@ -37,12 +39,17 @@ if TYPE_CHECKING:
 
 
 class _Data(NamedTuple):
-    """The data of a run. `identity` tells the data set from another."""
+    """The data of a run.
+
+    identity: tells the data set from another. checked: the text of the file that remembers what was
+    checked.
+    """
 
     classes: Classes
     training: list[Pair]
     validation: list[Pair]
     identity: DataIdentity
+    checked: str
 
 
 def main(arguments: list[str]) -> None:
@@ -73,7 +80,7 @@ def main(arguments: list[str]) -> None:
     if ranks.first:
         texts = {
             **first_texts(settings, data.training, data.validation),
-            "checked.json": checked_files.to_text([*data.training, *data.validation], data.classes),
+            "checked.json": data.checked,
         }
         checkpoint = start.file if start else None
         with naming("output_path"), trainer.files.reserved(texts, resumed, checkpoint):
@@ -104,9 +111,29 @@ def _refuse_early(settings: Config, resumed: ResumedRun | None) -> None:
 
 def _read_data(settings: Config) -> _Data:
     """Return the data that the settings name, checked."""
-    checked = RunFiles(Path(settings.output_path), settings.log_name).path("checked.json")
+    own = RunFiles(Path(settings.output_path), settings.log_name).path("checked.json")
+    if not settings.run_distribute:
+        return _check_data(settings, [own])
+    with checked_files.check_once(_folders(settings)) as shared:
+        if shared is None:
+            return _check_data(settings, [own])
+        data = _check_data(settings, [own, shared])
+        with suppress(OSError):
+            write_text(shared, data.checked)
+    return data
+
+
+def _folders(settings: Config) -> tuple[str, ...]:
+    """Return the folders of images and masks that the settings may name."""
+    return settings.data_path, settings.label_path, settings.val_path, settings.val_label_path
+
+
+def _check_data(settings: Config, checked: list[Path]) -> _Data:
+    """Return the data that the settings name. Files that `checked` remembers are not decoded."""
     classes, training, validation = training_sets(settings, checked)
-    return _Data(classes, training, validation, data_identity(training, validation, classes))
+    identity = data_identity(training, validation, classes)
+    text = checked_files.to_text([*training, *validation], classes)
+    return _Data(classes, training, validation, identity, text)
 
 
 def _start_device(settings: Config) -> runtime.Device:

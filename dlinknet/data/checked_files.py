@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from dlinknet.data.classes import Classes
 from dlinknet.data.masks import Marks
 from dlinknet.data.pairs import Pair
 from dlinknet.files.fields import BadFields, Fields
+from dlinknet.files.locks import wait_locked
 from dlinknet.files.states import FileState, state_of
 from dlinknet.files.texts import BadText, read_json
 from dlinknet.images.decode import DECODER
@@ -36,20 +41,20 @@ class CheckedFiles:
         self.entries = entries or {}
 
     @classmethod
-    def read(cls, file: Path, classes: Classes) -> CheckedFiles:
-        """Return the pairs that `to_text` has written to a file.
+    def read(cls, files: Iterable[Path], classes: Classes) -> CheckedFiles:
+        """Return the pairs that `to_text` has written to some files. A later file overrides others.
 
-        There are none if the file is missing, damaged, or written for other classes or by other
-        versions of the programs that check.
+        A file counts for nothing if it is missing, damaged, or written for other classes or by
+        other versions of the programs that check.
         """
-        try:
-            fields = Fields(read_json(file))
-            if fields.value("checked_by") == _checked_by(classes):
-                pairs = fields.inners("pairs")
-                return cls({pair.text("image", most=4096): pair for pair in pairs})
-        except (OSError, BadText, BadFields):
-            pass  # every file is checked again
-        return cls()
+        entries: dict[str, Fields] = {}
+        for file in files:
+            with suppress(OSError, BadText, BadFields):  # every file is checked again
+                fields = Fields(read_json(file))
+                if fields.value("checked_by") == _checked_by(classes):
+                    pairs = fields.inners("pairs")
+                    entries.update({pair.text("image", most=4096): pair for pair in pairs})
+        return cls(entries)
 
     def find(self, pair: Pair) -> Pair | None:
         """Return a pair with its size and marks; None if it was not checked or has changed."""
@@ -65,6 +70,32 @@ class CheckedFiles:
             return replace(_restored(pair, entry), states=states)
         except (OSError, BadFields):
             return None
+
+
+@contextmanager
+def check_once(folders: Iterable[str]) -> Iterator[Path | None]:
+    """Let the processes of this machine check the same folders one after another.
+
+    Yield the file by which the first one tells the others what it has checked; None if there is no
+    place for it, and each process has to check.
+
+    Args:
+        folders: the folders of images and masks.
+    """
+    place = Path(tempfile.gettempdir(), f"dlinknet_checked_{os.getuid()}")
+    paths = "\n".join(os.path.abspath(folder) for folder in folders if folder)
+    name = hashlib.sha256(os.fsencode(paths)).hexdigest()[:16]
+    shared: Path | None = place / f"{name}.json"
+    with ExitStack() as stack:
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            # Another user could have made the folder, to have damaged files taken for checked.
+            if place.lstat().st_uid != os.getuid():
+                raise PermissionError
+            stack.enter_context(wait_locked(place / f"{name}.lock"))
+        except OSError:
+            shared = None
+        yield shared
 
 
 def to_text(pairs: Iterable[Pair], classes: Classes) -> str:

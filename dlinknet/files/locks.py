@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dlinknet.errors import InputError
+
+WAIT_SECONDS = 0.1
 
 
 @contextmanager
@@ -32,6 +35,21 @@ def locked(lock: Path) -> Iterator[None]:
     finally:
         if _is_at(held, lock):
             lock.unlink()
+        os.close(held)
+
+
+@contextmanager
+def wait_locked(lock: Path) -> Iterator[None]:
+    """Hold a lock during the block. Wait first while another process holds it.
+
+    Raises:
+        OSError: the lock file cannot be made.
+    """
+    while (held := open_locked(lock)) is None:
+        time.sleep(WAIT_SECONDS)
+    try:
+        yield
+    finally:
         os.close(held)
 
 

@@ -2,13 +2,17 @@
 
 import json
 import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from dlinknet.commands import train
 from dlinknet.commands.data_sets import training_sets
 from dlinknet.data import pairs
-from dlinknet.data.checked_files import CheckedFiles, to_text
+from dlinknet.data.checked_files import CheckedFiles, check_once, to_text
 from dlinknet.data.layouts import TABLES
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.read_table import read_table
@@ -42,7 +46,7 @@ def decoded(monkeypatch):
 
 
 def start(folder):
-    return training_sets(settings(f"--data_path={folder / 'data'}"), folder / "checked.json")[1]
+    return training_sets(settings(f"--data_path={folder / 'data'}"), [folder / "checked.json"])[1]
 
 
 def test_a_restart_decodes_nothing_and_knows_the_same(folder, decoded):
@@ -119,7 +123,60 @@ def test_a_damaged_memory_is_not_used(folder, decoded, damage, checked):
 
 
 def test_other_classes_check_again(folder):
-    assert len(CheckedFiles.read(folder / "checked.json", ROADS).entries) == 4
+    assert len(CheckedFiles.read([folder / "checked.json"], ROADS).entries) == 4
     table = read_table(TABLES / "camvid.yaml", False)
-    assert not CheckedFiles.read(folder / "checked.json", table).entries
-    assert not CheckedFiles.read(folder / "missing.json", ROADS).entries
+    assert not CheckedFiles.read([folder / "checked.json"], table).entries
+    assert not CheckedFiles.read([folder / "missing.json"], ROADS).entries
+
+
+def of_rank(folder, rank):
+    """Return the settings of a rank of a training."""
+    words = [f"--data_path={folder / 'data'}", f"--output_path={folder / f'LOG{rank}'}"]
+    return settings(*words, "--run_distribute=True")
+
+
+def read_as_rank(folder, rank):
+    """Return the data as a rank of a training reads it, before it knows its number."""
+    return train._read_data(of_rank(folder, rank))
+
+
+@pytest.fixture
+def temporary(folder, monkeypatch):
+    place = folder / "tmp"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+def test_one_rank_of_a_machine_checks_for_all(folder, temporary, decoded):
+    first, *others = [read_as_rank(folder, rank) for rank in range(3)]
+    assert len(decoded) == 4
+    assert all(other.checked == first.checked for other in others)
+    assert all(other.identity == first.identity for other in others)
+    (place,) = temporary.iterdir()
+    assert place.stat().st_mode & 0o777 == 0o700
+    write_pair(folder / "data", "p1", *stripes(9, 40, 48))
+    assert read_as_rank(folder, 0).checked != first.checked
+    assert decoded[4:] == ["p1_sat.jpg"]
+
+
+def test_a_rank_waits_for_the_one_that_checks(folder, temporary, decoded):
+    with ThreadPoolExecutor(2) as pool:
+        with check_once(train._folders(of_rank(folder, 0))):
+            waiting = [pool.submit(read_as_rank, folder, rank) for rank in range(2)]
+            time.sleep(0.5)
+            assert not decoded and not any(rank.done() for rank in waiting)
+        assert len({len(rank.result().training) for rank in waiting}) == 1
+    assert len(decoded) == 4
+
+
+def test_ranks_check_by_themselves_if_they_cannot_share(folder, temporary, decoded, monkeypatch):
+    with check_once(["a"]) as shared:
+        assert shared.parent.parent == temporary
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    (temporary / f"dlinknet_checked_{os.getuid()}").mkdir()  # of somebody else, then
+    with check_once(["a"]) as shared:
+        assert shared is None
+    read_as_rank(folder, 0)
+    read_as_rank(folder, 1)
+    assert len(decoded) == 8
