@@ -26,10 +26,14 @@ opencv | acl)
     ;;
 esac
 if [ "$engine" = ACL ]; then
+    found=
+    if [ -n "${CANN_HOME-}" ] && ! [ -e "$CANN_HOME/include/acl/acl.h" ]; then
+        fail "CANN_HOME: $CANN_HOME has no include/acl/acl.h, which is part of CANN's toolkit"
+    fi
     for folder in "${CANN_HOME-}" "${ASCEND_HOME_PATH-}" "${ASCEND_TOOLKIT_HOME-}" /usr/local/Ascend/{ascend-toolkit/latest,latest,cann}; do
         [ -n "$folder" ] && [ -e "$folder/include/acl/acl.h" ] && found=$folder && break
     done
-    [ -n "${found-}" ] || fail "no CANN: include/acl/acl.h is in none of its folders; install CANN's toolkit and source its set_env.sh, or export CANN_HOME=FOLDER"
+    [ -n "$found" ] || fail "no CANN: include/acl/acl.h is in none of its folders; install CANN's toolkit and source its set_env.sh, or export CANN_HOME=FOLDER"
     export CANN_HOME=$found
 fi
 if [ "$engine" = MINDSPORE ] && [ -z "${LITE_HOME-}${MINDSPORE_HOME-}" ]; then

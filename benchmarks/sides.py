@@ -85,9 +85,9 @@ def training_step(
         precision: 'float32', 'tf32' or an amp_level.
     """
     from dlinknet.devices import runtime
-    from dlinknet.devices.context import Computing
+    from dlinknet.devices.context import ComputeOptions
 
-    runtime.start(target, 0, SEED, Computing(precision != "float32"))
+    runtime.start(target, 0, SEED, ComputeOptions(precision != "float32"))
     from mindspore import amp, nn
 
     from dlinknet.models import build
@@ -160,9 +160,9 @@ def mindspore_inference(
 ) -> Callable[[], np.ndarray]:
     """Return a call that computes the probabilities of one image; write the weights."""
     from dlinknet.devices import runtime
-    from dlinknet.devices.context import Computing
+    from dlinknet.devices.context import ComputeOptions
 
-    runtime.start(target, 0, SEED, Computing(tf32))
+    runtime.start(target, 0, SEED, ComputeOptions(tf32))
     from mindspore import Tensor
 
     from dlinknet.models import build

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, TypeVar
 
-MOST_WORKERS = 8  # each thread holds a batch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -41,18 +40,6 @@ class BackgroundWriter:
         if kind is None:
             for task in self.waiting:
                 task.result()
-
-
-def default_workers(processes: int) -> int:
-    """Return how many threads may prepare the inputs of one of several processes.
-
-    The processes of a machine share its cores. A machine has at most 8 devices, so with more
-    processes there are several machines.
-
-    Args:
-        processes: the processes in all.
-    """
-    return max(1, min(MOST_WORKERS, usable_cores() // min(processes, 8)))
 
 
 def usable_cores() -> int:

@@ -5,6 +5,9 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 choose_python cv2 numpy PIL tqdm yaml  # MindSpore is not needed
+if [ "${1-}" = --help ] || [ "${1-}" = -h ]; then
+    exec "$PYTHON" -m dlinknet convert-om --help
+fi
 if [ $# -lt 2 ] || [ "${1#-}${2#-}" != "$1$2" ]; then
     fail "usage: bash scripts/convert_om.sh MODEL.onnx SOC_VERSION [--om_precision=...]"
 fi

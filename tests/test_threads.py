@@ -2,8 +2,7 @@
 
 import pytest
 
-from dlinknet import threads
-from dlinknet.threads import BackgroundWriter, default_workers, prefetch
+from dlinknet.threads import BackgroundWriter, prefetch
 
 
 def half(number):
@@ -29,12 +28,3 @@ def test_tasks_are_done_in_order_and_the_block_raises_their_error():
     assert done == list(range(9))
     with pytest.raises(ValueError, match="1"), BackgroundWriter() as writer:
         writer.do(half, 1)
-
-
-@pytest.mark.parametrize(
-    "cores, processes, expected",
-    [(1, 1, 1), (2, 1, 2), (2, 4, 1), (192, 8, 8), (24, 8, 3), (192, 64, 8), (64, 16, 8)],
-)
-def test_threads_by_cores(monkeypatch, cores, processes, expected):
-    monkeypatch.setattr(threads, "usable_cores", lambda: cores)
-    assert default_workers(processes) == expected

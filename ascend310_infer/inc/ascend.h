@@ -1,4 +1,4 @@
-// What the two engines for an Ascend share.
+// Code that both engines for an Ascend use.
 #pragma once
 
 #include <filesystem>

@@ -35,6 +35,12 @@ class Channel {
     return thing;
   }
 
+  // Return whether pop() would return a thing without waiting.
+  bool has_thing() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return !things_.empty();
+  }
+
   // Declare that no push() follows. pop() still returns the things that are left.
   void close() {
     const std::lock_guard<std::mutex> lock(mutex_);

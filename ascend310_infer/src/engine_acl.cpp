@@ -1,7 +1,7 @@
 // Runs OM files on an Ascend with AscendCL, the C API of CANN.
 //
-// CANN's documents forbid one model to run in two streams at the same time. So there is one stream, and two pairs of buffers: the
-// input of a tile is copied to the device, and the probabilities of another one back, while the stream computes a third.
+// CANN's documents forbid one model to run in two streams at the same time. So there is one stream, and two pairs of buffers. While
+// the stream computes one tile, the program copies the previous result back and then the next input in.
 
 #include <acl/acl.h>
 
@@ -27,14 +27,14 @@ void check(aclError status, const char* call) {
   }
   const char* text = aclGetRecentErrMsg();
   const std::string reason = text == nullptr ? "" : one_line(text).substr(0, kMostReason);
-  throw std::runtime_error(std::string(call) + " gives " + std::to_string(status) + (reason.empty() ? "" : ": " + reason));
+  throw std::runtime_error(std::string(call) + " failed with error " + std::to_string(status) + (reason.empty() ? "" : ": " + reason));
 }
 
-// Throw std::runtime_error if a call that makes something returned nothing.
+// Throw std::runtime_error if a call that creates an object returned none.
 template <typename Thing>
-Thing* made(Thing* thing, const char* call) {
+Thing* require_created(Thing* thing, const char* call) {
   if (thing == nullptr) {
-    throw std::runtime_error(std::string(call) + " makes nothing");
+    throw std::runtime_error(std::string(call) + " returned no object");
   }
   return thing;
 }
@@ -51,7 +51,13 @@ class Library {
 
 class Device {
  public:
-  explicit Device(int number) : number_(number) { check(aclrtSetDevice(number), "aclrtSetDevice"); }
+  explicit Device(int number) : number_(number) {
+    try {
+      check(aclrtSetDevice(number), "aclrtSetDevice");
+    } catch (const std::exception& error) {
+      throw std::runtime_error(error.what() + missing_ascend(number));
+    }
+  }
   Device(const Device&) = delete;
   ~Device() { aclrtResetDevice(number_); }
 
@@ -91,10 +97,10 @@ class Model {
 
 using Shape = std::array<int64_t, 4>;
 
-// What a model says of its inputs and outputs.
-class Ports {
+// The model's description of its inputs and outputs.
+class ModelDescription {
  public:
-  explicit Ports(const Model& model) : found_(made(aclmdlCreateDesc(), "aclmdlCreateDesc")) {
+  explicit ModelDescription(const Model& model) : found_(require_created(aclmdlCreateDesc(), "aclmdlCreateDesc")) {
     try {
       check(aclmdlGetDesc(found_, model.number()), "aclmdlGetDesc");
     } catch (...) {
@@ -102,8 +108,8 @@ class Ports {
       throw;
     }
   }
-  Ports(const Ports&) = delete;
-  ~Ports() { aclmdlDestroyDesc(found_); }
+  ModelDescription(const ModelDescription&) = delete;
+  ~ModelDescription() { aclmdlDestroyDesc(found_); }
 
   // Return whether the model has one input and one output with these types, shapes and sizes in bytes.
   bool fit(aclDataType type, const Shape& input, size_t input_bytes, const Shape& output, size_t output_bytes) const {
@@ -145,9 +151,9 @@ class Memory {
 class Tensor {
  public:
   explicit Tensor(size_t bytes)
-      : memory_(bytes), buffer_(made(aclCreateDataBuffer(memory_.place(), bytes), "aclCreateDataBuffer")), set_(aclmdlCreateDataset()) {
+      : memory_(bytes), buffer_(require_created(aclCreateDataBuffer(memory_.place(), bytes), "aclCreateDataBuffer")), set_(aclmdlCreateDataset()) {
     try {
-      check(aclmdlAddDatasetBuffer(made(set_, "aclmdlCreateDataset"), buffer_), "aclmdlAddDatasetBuffer");
+      check(aclmdlAddDatasetBuffer(require_created(set_, "aclmdlCreateDataset"), buffer_), "aclmdlAddDatasetBuffer");
     } catch (...) {
       end();
       throw;
@@ -189,7 +195,7 @@ class AclEngine : public Engine {
         device_(options.device_id), model_(options.model.string()), slots_{Slot(input_bytes_, output_bytes_), Slot(input_bytes_, output_bytes_)} {
     const Shape input = description.pixels ? Shape{1, description.height, description.width, 3} : Shape{1, 3, description.height, description.width};
     const Shape output = {1, description.classes, description.height, description.width};
-    if (!Ports(model_).fit(description.pixels ? ACL_UINT8 : ACL_FLOAT, input, input_bytes_, output, output_bytes_)) {
+    if (!ModelDescription(model_).fit(description.pixels ? ACL_UINT8 : ACL_FLOAT, input, input_bytes_, output, output_bytes_)) {
       throw UserError("--model: " + options.model.string() + " has another input or output than its JSON says");
     }
   }
@@ -238,7 +244,7 @@ class AclEngine : public Engine {
       }
     }
     if (!fault.empty()) {
-      throw std::runtime_error("the Ascend failed: " + fault);
+      throw std::runtime_error(fault);
     }
     slot.output.memory().copy_to(probabilities);
   }
@@ -274,7 +280,7 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
     throw;
   } catch (const std::exception& error) {
     throw UserError("--model: " + options.model.string() + " cannot be loaded on Ascend " + std::to_string(options.device_id) + ": " +
-                    error.what() + missing_ascend(options.device_id));
+                    error.what());
   }
 }
 

@@ -51,6 +51,9 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
   if (options.model.extension() != ".onnx") {
     throw UserError("--model: this program was built with OpenCV and accepts .onnx files, not " + options.model.string());
   }
+  if (options.precision_chosen) {
+    throw UserError("--precision: OpenCV computes in float32 on a CPU; leave --precision and --fp16 out");
+  }
   if (description.pixels) {
     throw UserError("--model: OpenCV cannot run a model with pixel input: export without --pixel_input");
   }

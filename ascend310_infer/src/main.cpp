@@ -1,4 +1,4 @@
-// Finds the roads in images with an exported model: on an Ascend with MindSpore, or on any CPU with OpenCV.
+// Finds the roads in images with an exported model: on an Ascend with MindSpore or AscendCL, or on any CPU with OpenCV.
 
 #include <unistd.h>
 

@@ -118,29 +118,32 @@ class Reader {
 };
 
 // Runs the network on one tile after another. The engine may copy a tile while it computes the one before.
-class Network {
+class NetworkRunner {
  public:
-  Network(Engine& engine, const Description& description, std::function<void(Tile)> next)
-      : engine_(engine), size_(static_cast<size_t>(description.classes) * description.height * description.width), next_(std::move(next)) {}
+  // `waits` tells whether another tile is ready. `next` receives every tile that is done, in order.
+  NetworkRunner(Engine& engine, const Description& description, std::function<bool()> waits, std::function<void(Tile)> next)
+      : engine_(engine), size_(static_cast<size_t>(description.classes) * description.height * description.width),
+        waits_(std::move(waits)), next_(std::move(next)) {}
 
-  // Start a tile, and pass every tile that is done to `next`, in order.
-  void take(Tile tile) {
+  // Start a tile. Finish tiles until the engine accepts another one; all of them if no other tile is ready.
+  void submit(Tile tile) {
     const auto begin = Clock::now();
     if (tile.fault.empty()) {
       try {
+        tile.probabilities.resize(size_);   // here, because nothing may throw between start() and finish()
         engine_.start(tile.input.data());
       } catch (const std::exception& error) {
         tile.fault = one_line(error.what());
       }
     }
     begun_.push_back({std::move(tile), begin});
-    while (begun_.size() >= engine_.depth()) {
+    while (begun_.size() >= engine_.depth() || (!begun_.empty() && !waits_())) {
       finish();
     }
   }
 
   // Wait for all tiles. Call this after the last one.
-  void end() {
+  void drain() {
     while (!begun_.empty()) {
       finish();
     }
@@ -158,7 +161,6 @@ class Network {
     begun_.pop_front();
     if (tile.fault.empty()) {
       try {
-        tile.probabilities.resize(size_);
         engine_.finish(tile.probabilities.data());
       } catch (const std::exception& error) {
         tile.fault = one_line(error.what());
@@ -172,6 +174,7 @@ class Network {
 
   Engine& engine_;
   const size_t size_;
+  const std::function<bool()> waits_;
   const std::function<void(Tile)> next_;
   std::deque<Begun> begun_;
   Clock::time_point ended_{};
@@ -352,12 +355,9 @@ Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const 
   Writer writer(description, options, &summary);
   const auto begin = Clock::now();
   if (options.plain_loop) {
-    Network network(engine, description, [&](const Tile& tile) { writer.take(tile); });
+    NetworkRunner runner(engine, description, [] { return false; }, [&](const Tile& tile) { writer.take(tile); });
     for (const fs::path& file : images) {
-      reader.read(file, [&](Tile tile) {
-        network.take(std::move(tile));
-        network.end();
-      });
+      reader.read(file, [&](Tile tile) { runner.submit(std::move(tile)); });
     }
   } else {
     Channel<Tile> prepared(kAhead), computed(kAhead);
@@ -373,9 +373,10 @@ Summary run_pipeline(const std::vector<fs::path>& images, Engine& engine, const 
     });
     {
       const Closing at_the_end(computed);
-      Network network(engine, description, [&](Tile tile) { computed.push(std::move(tile)); });
-      drained(prepared, [&](Tile& tile) { network.take(std::move(tile)); });
-      network.end();
+      NetworkRunner runner(engine, description, [&] { return prepared.has_thing(); },
+                           [&](Tile tile) { computed.push(std::move(tile)); });
+      drained(prepared, [&](Tile& tile) { runner.submit(std::move(tile)); });
+      runner.drain();
     }
     reading.get();
     writing.get();

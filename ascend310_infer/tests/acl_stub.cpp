@@ -1,13 +1,16 @@
 // A stand-in for CANN's libascendcl, for tests of engine_acl.cpp on any CPU. OpenCV computes what the Ascend would.
 //
-// An .om for it is a line "stub CLASSES HEIGHT WIDTH CHIP" before the bytes of an ONNX file. Variables of the environment:
+// An .om for it is a line "stub CLASSES HEIGHT WIDTH CHIP INPUT" before the bytes of an ONNX file with float32 input. INPUT is
+// "planes", or "pixels" for an OM with uint8 input; the stand-in then computes the planes. Variables of the environment:
 //
-//   ACL_STUB_LOG=FILE     receives the name of each call that can fail, in order, and at the end "left N": what was made and not
-//                         ended. The end of the process writes it, so it shows calls that a way out has skipped.
+//   ACL_STUB_LOG=FILE     receives the name of each call that can fail, in order, and at the end "left N": the number of objects that
+//                         were created and not released. It is written when the process ends, so it also shows objects that an
+//                         error path forgot.
 //   ACL_STUB_FAIL=N       the call with this number, from 1 on, fails and does nothing
 //
-// A call that CANN's documents forbid ends the process: a model in two streams at once, a copy beyond a buffer, memory of the host in
-// place of the device's, a call before aclInit or after aclFinalize.
+// A call that CANN's documents forbid ends the process: a model in two streams at once, a copy beyond a buffer or into one that the
+// device uses, memory of the host in place of the device's, a call before aclInit or after aclFinalize, or a call of a thread that
+// has not called aclrtSetDevice.
 
 #include <acl/acl.h>
 
@@ -24,6 +27,7 @@
 #include <memory>
 #include <mutex>
 #include <opencv2/dnn.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -31,6 +35,7 @@
 
 struct aclmdlDesc {
   int classes, height, width;
+  bool pixels;
 };
 struct aclDataBuffer {
   void* data;
@@ -48,7 +53,8 @@ constexpr int kFailed = 507899;     // CANN's number for an error inside the dri
 std::mutex mutex;
 std::string reason;
 bool ready = false;
-int left = 0;       // things that were made and not yet ended
+std::thread::id owner;      // the thread that has called aclrtSetDevice
+int left = 0;       // objects that were created and not yet released
 
 struct Log {
   std::ofstream file{std::getenv("ACL_STUB_LOG") == nullptr ? "" : std::getenv("ACL_STUB_LOG")};
@@ -67,6 +73,9 @@ bool fails(const char* call) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (!ready && std::strcmp(call, "aclInit") != 0) {
     forbid("a call before aclInit or after aclFinalize");
+  }
+  if (owner != std::thread::id() && owner != std::this_thread::get_id()) {
+    forbid("a call of a thread that has not called aclrtSetDevice");
   }
   record.file << call << "\n";
   if (++record.calls != record.failing) {
@@ -142,6 +151,19 @@ struct Model {
 
 std::map<uint32_t, std::unique_ptr<Model>> models;
 std::map<void*, size_t> memory;     // of the device: place -> bytes
+std::set<const void*> in_use;       // by a stream
+
+// Return an input as 1 x 3 x H x W float32: pixel / 255 * 3.2 - 1.6.
+cv::Mat planes(const aclmdlDesc& model, void* input) {
+  const int sides[] = {1, 3, model.height, model.width};
+  if (!model.pixels) {
+    return cv::Mat(4, sides, CV_32F, input);
+  }
+  const cv::Mat pixels(model.height, model.width, CV_8UC3, input);
+  cv::Mat values;
+  pixels.convertTo(values, CV_32FC3, 3.2 / 255, -1.6);
+  return cv::dnn::blobFromImage(values);
+}
 
 size_t area(const aclmdlDesc* model) { return static_cast<size_t>(model->height) * model->width; }
 
@@ -150,6 +172,9 @@ void need_memory(const void* place, size_t bytes) {
   const auto found = memory.find(const_cast<void*>(place));
   if (found == memory.end() || found->second < bytes) {
     forbid("memory that is not the device's, or too little of it");
+  }
+  if (in_use.count(place) > 0) {
+    forbid("memory that a stream uses");
   }
 }
 
@@ -179,6 +204,7 @@ aclError aclrtSetDevice(int32_t) {
   if (fails("aclrtSetDevice")) {
     return kFailed;
   }
+  owner = std::this_thread::get_id();
   made();
   return ACL_SUCCESS;
 }
@@ -281,11 +307,12 @@ aclError aclmdlLoadFromFile(const char* file, uint32_t* number) {
     return kFailed;
   }
   std::ifstream stream(file, std::ios::binary);
-  std::string line, word, chip;
+  std::string line, word, chip, input;
   auto model = std::make_unique<Model>();
   std::getline(stream, line);
   std::istringstream words(line);
-  words >> word >> model->description.classes >> model->description.height >> model->description.width >> chip;
+  words >> word >> model->description.classes >> model->description.height >> model->description.width >> chip >> input;
+  model->description.pixels = input == "pixels";
   if (word != "stub" || chip != kChip) {
     reason = "E19014: the model does not match the chip";
     return kFailed;
@@ -332,7 +359,11 @@ aclError aclmdlGetInputDims(const aclmdlDesc* model, size_t, aclmdlIODims* dims)
   if (fails("aclmdlGetInputDims")) {
     return kFailed;
   }
-  *dims = {"image", 4, {1, 3, model->height, model->width}};
+  if (model->pixels) {
+    *dims = {"image", 4, {1, model->height, model->width, 3}};
+  } else {
+    *dims = {"image", 4, {1, 3, model->height, model->width}};
+  }
   return ACL_SUCCESS;
 }
 
@@ -346,9 +377,9 @@ aclError aclmdlGetOutputDims(const aclmdlDesc* model, size_t, aclmdlIODims* dims
 
 size_t aclmdlGetNumInputs(aclmdlDesc*) { return 1; }
 size_t aclmdlGetNumOutputs(aclmdlDesc*) { return 1; }
-size_t aclmdlGetInputSizeByIndex(aclmdlDesc* model, size_t) { return 3 * area(model) * sizeof(float); }
+size_t aclmdlGetInputSizeByIndex(aclmdlDesc* model, size_t) { return 3 * area(model) * (model->pixels ? 1 : sizeof(float)); }
 size_t aclmdlGetOutputSizeByIndex(aclmdlDesc* model, size_t) { return model->classes * area(model) * sizeof(float); }
-aclDataType aclmdlGetInputDataType(const aclmdlDesc*, size_t) { return ACL_FLOAT; }
+aclDataType aclmdlGetInputDataType(const aclmdlDesc* model, size_t) { return model->pixels ? ACL_UINT8 : ACL_FLOAT; }
 aclDataType aclmdlGetOutputDataType(const aclmdlDesc*, size_t) { return ACL_FLOAT; }
 
 aclError aclmdlExecuteAsync(uint32_t number, const aclmdlDataset* input, aclmdlDataset* output, aclrtStream stream) {
@@ -366,14 +397,16 @@ aclError aclmdlExecuteAsync(uint32_t number, const aclmdlDataset* input, aclmdlD
     }
     model->stream = stream;
     ++model->waiting;
+    in_use.insert({from.data, to.data});
   }
   static_cast<Stream*>(stream)->push([=] {
-    const int sides[] = {1, 3, model->description.height, model->description.width};
-    model->network.setInput(cv::Mat(4, sides, CV_32F, from.data));
+    model->network.setInput(planes(model->description, from.data));
     const cv::Mat found = model->network.forward();
     std::memcpy(to.data, found.ptr<float>(), std::min(to.size, found.total() * sizeof(float)));
     const std::lock_guard<std::mutex> lock(mutex);
     --model->waiting;
+    in_use.erase(from.data);
+    in_use.erase(to.data);
   });
   return ACL_SUCCESS;
 }

@@ -1,6 +1,6 @@
 """Convert an ONNX file to an OM file for an Ascend, with CANN's atc.
 
---trained_ckpt names the file, which export.py has written.
+--trained_ckpt names an ONNX file that export.py wrote.
 """
 
 import re
@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> None:
         need_writable_folder(str(target.parent))
     if target.is_dir():
         raise UserError(f"trained_ckpt: {target} is a folder")
-    with naming("soc_version"):
-        atc = find_atc()
+    atc = find_atc()
+    console.LOG.info("%s converts %s; this may take minutes", atc, model)
     with naming("trained_ckpt"):
         convert(atc, model, target, settings.soc_version, settings.om_precision)
     console.LOG.info(

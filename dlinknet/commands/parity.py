@@ -1,8 +1,8 @@
-"""Compare exported models or results of the Ascend 310 program with their checkpoint.
+"""Compare exported models or results of the C++ program with their checkpoint.
 
 The images are those of a folder with masks. For each model the command prints the largest
 difference in probability, the number of pixels whose class changes, and the scores. The results of
-the Ascend 310 program are folders of ID_sat.bin.
+the C++ program are folders of ID_sat.bin.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
         console.start_log()
     files = _model_files(settings)
     named = {file: "exports" if number else "trained_ckpt" for number, file in enumerate(files)}
-    # A folder holds the results of the Ascend 310 program, except for the first: the checkpoint.
+    # A folder holds the results of the C++ program, except for the first: the checkpoint.
     opens = [file for file in files if file == files[0] or not Path(file).is_dir()]
     for file in opens:
         with naming(named[file]):

@@ -1,4 +1,4 @@
-"""Score the results of the Ascend 310 program.
+"""Score the results of the C++ program.
 
 Usage: python postprocess.py RESULT_FILES LABEL_PATH. The folder RESULT_FILES (or --predict_path)
 holds ID_sat.bin. The folder LABEL_PATH (or --label_path) holds ID_mask.png. Images may have any

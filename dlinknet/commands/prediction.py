@@ -6,7 +6,7 @@ from functools import cache
 
 from dlinknet.config import Config
 from dlinknet.devices import runtime
-from dlinknet.devices.context import Computing
+from dlinknet.devices.context import ComputeOptions
 from dlinknet.errors import naming
 from dlinknet.inference.open_model import Opened, open_model
 from dlinknet.inference.predictor import Predictor, views_of
@@ -39,7 +39,7 @@ def start_device(settings: Config) -> str:
                 settings.device_target,
                 settings.device_id,
                 settings.seed,
-                Computing(settings.tf32, settings.jit_level),
+                ComputeOptions(settings.tf32, settings.jit_level),
             )
         )
 

@@ -22,7 +22,7 @@ from dlinknet.data import checked_files
 from dlinknet.data.classes import Classes
 from dlinknet.data.pairs import Pair, mask_lines
 from dlinknet.devices import runtime
-from dlinknet.devices.context import Computing
+from dlinknet.devices.context import ComputeOptions
 from dlinknet.devices.launcher import find_launch, reject_unlaunched_rank
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
@@ -151,7 +151,7 @@ def _start_device(settings: Config) -> runtime.Device:
             settings.device_target,
             settings.device_id,
             settings.seed,
-            Computing(settings.tf32, settings.jit_level),
+            ComputeOptions(settings.tf32, settings.jit_level),
             launch,
         )
     if settings.amp_level == "BF16":

@@ -14,7 +14,7 @@ from dlinknet.data.pairs import Pair
 from dlinknet.devices import runtime
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import naming
-from dlinknet.threads import default_workers
+from dlinknet.threads import usable_cores
 from dlinknet.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dlinknet.data.loader import TrainingLoader
     from dlinknet.models.linknet import LinkNet
     from dlinknet.training.loop import Trainer
+
+MOST_WORKERS = 8  # each thread holds a batch
+DEVICES = 8  # of a server
 
 
 def recipe_of(
@@ -85,6 +88,15 @@ def loader_of(
     with naming("batch_size and train_size"):
         refuse_tiny_step(loader)
     return loader
+
+
+def default_workers(ranks: int) -> int:
+    """Return how many threads prepare the batches of one of several ranks.
+
+    Args:
+        ranks: the ranks of the training. A machine usually has at most DEVICES of them.
+    """
+    return max(1, min(MOST_WORKERS, usable_cores() // min(ranks, DEVICES)))
 
 
 def starting_network(

@@ -35,8 +35,8 @@ class Batching:
     batch_size: images. crop: (height, width) of the random crops, multiples of 32; None for whole
     images, padded by reflection to one common size. augment: the augmentation, as augment.augment
     accepts it. seed: decides order, crops and augmentation. workers: threads that read and augment.
-    pixels: whether batches are pixels and labels as bytes, which the graph turns into numbers: a
-    quarter of the bytes to copy to a device.
+    pixels: True: batches hold pixels and labels as uint8, and the graph normalises them. A quarter
+    of the bytes is then copied to a device.
     """
 
     batch_size: int

@@ -13,7 +13,7 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Computing:
+class ComputeOptions:
     """How a device compiles graphs and computes.
 
     tf32: whether float32 convolutions may round their inputs to TF32 (GPU) or HF32 (Ascend 910B).
@@ -25,7 +25,7 @@ class Computing:
     jit_level: str = AUTO
 
 
-def choose(target: str, device_id: int, computing: Computing) -> None:
+def configure(target: str, device_id: int, options: ComputeOptions) -> None:
     """Choose the device, graph mode, the backend and the precision of float32 convolutions."""
     import mindspore
 
@@ -37,8 +37,8 @@ def choose(target: str, device_id: int, computing: Computing) -> None:
             device_target=target, **({"device_id": number} if target != "CPU" else {})
         )
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
-    _set_jit_level(computing.jit_level)
-    tf32 = computing.tf32
+    _set_jit_level(options.jit_level)
+    tf32 = options.tf32
     if target == "GPU":
         # Without this, MindSpore rejects the gradients of dilated convolutions in float16.
         mindspore.set_context(disable_format_transform=True)
@@ -57,8 +57,8 @@ def _set_jit_level(level: str) -> None:
         mindspore.set_context(jit_config={"jit_level": level})
     except ValueError:
         raise UserError(
-            f"jit_level={level}: MindSpore {mindspore.__version__} does not let it be chosen; "
-            "MindSpore 2.3 or later is required"
+            f"jit_level={level}: MindSpore {mindspore.__version__} has no such setting; use auto, "
+            "or MindSpore 2.3 or later"
         ) from None
 
 

@@ -1,7 +1,7 @@
-"""What a launcher and its processes tell each other. Pure Python.
+"""How a launcher and its processes communicate: by variables and a log line. Pure Python.
 
 A launcher sets variables of the environment that name a device, a rank table or a rank. A training
-ends its log with a line.
+ends its log with a line, which the launcher reads.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dlinknet import signals
 from dlinknet.devices import available, context
-from dlinknet.devices.context import Computing
+from dlinknet.devices.context import ComputeOptions
 from dlinknet.devices.environment import FROM_ENVIRONMENT, device_of_environment, set_rank_table
 from dlinknet.devices.launcher import Launch
 from dlinknet.errors import InputError, RunFailed, UserError, first_line
@@ -26,7 +26,7 @@ NEEDS = {
 # Settings of glibc's malloc, by their numbers in malloc.h. MMAP_BYTES is the most that it allows.
 M_MMAP_THRESHOLD, MMAP_BYTES = -3, 32 << 20  # blocks up to this size come from the heap
 M_TRIM_THRESHOLD, TRIM_BYTES = -1, 1 << 30  # the heap keeps free memory up to this size
-USUAL = Computing()
+DEFAULT_OPTIONS = ComputeOptions()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def start(
     target: str,
     device_id: int,
     seed: int,
-    computing: Computing = USUAL,
+    options: ComputeOptions = DEFAULT_OPTIONS,
     launch: Launch | None = None,
 ) -> Device:
     """Prepare MindSpore: device, graph mode, seed, and the connection to the other processes.
@@ -71,7 +71,7 @@ def start(
         device_id: the number of the Ascend or GPU on this machine, if no launcher names one.
             FROM_ENVIRONMENT: the one that the environment names.
         seed: the random seed of the start weights.
-        computing: how the device compiles graphs and computes.
+        options: how the device compiles graphs and computes.
         launch: this process among those of its training; None for a single process.
 
     Raises:
@@ -100,7 +100,7 @@ def start(
         raise InputError(
             f"no {target}", f"can be used: {lack}; --device_target=auto uses what there is"
         )
-    rank, size = _begin(target, device_id, computing, launch)
+    rank, size = _begin(target, device_id, options, launch)
     mindspore.set_seed(seed)
     signals.take_back()
     return Device(target, mindspore.__version__, refused, rank, size)
@@ -108,7 +108,7 @@ def start(
 
 def try_device(target: str, device_id: int) -> None:
     """Compute something on a device. A device that fails may end this process."""
-    context.choose(target, device_id, USUAL)
+    context.configure(target, device_id, DEFAULT_OPTIONS)
     _compute(target)
 
 
@@ -156,7 +156,7 @@ def need_bfloat16(what: str) -> None:
 
     target = mindspore.get_context("device_target")
     chip = context.ascend_chip() if target == "Ascend" else ""
-    if chip in ("", context.ASCEND_910A):
+    if not chip.startswith("ascend9") or chip == context.ASCEND_910A:
         raise InputError(
             what,
             "requires an Ascend 910B or later and MindSpore 2.2 or later. This is MindSpore "
@@ -209,7 +209,7 @@ def _count_file_cache_as_free() -> None:
 
 
 def _begin(
-    target: str, device_id: int, computing: Computing, launch: Launch | None
+    target: str, device_id: int, options: ComputeOptions, launch: Launch | None
 ) -> tuple[int, int]:
     """Choose a device, connect to the other processes, and compute. Return (rank, size).
 
@@ -218,7 +218,7 @@ def _begin(
     """
     rank, size = 0, 1
     try:
-        context.choose(target, device_id, computing)
+        context.configure(target, device_id, options)
         if launch is not None:
             rank, size = _join(target, launch)
         _compute(target)

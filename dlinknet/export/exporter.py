@@ -6,11 +6,6 @@ only then renamed.
 
 from __future__ import annotations
 
-import glob
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -31,6 +26,7 @@ from dlinknet.export.comparison import (
 from dlinknet.export.graph import exported_graph, fold_batch_norm
 from dlinknet.export.mindir import compute_in_new_process, write_air, write_mindir
 from dlinknet.export.onnx import check_onnx, compute_opencv, write_onnx
+from dlinknet.export.publish import publish, work_folder
 from dlinknet.inference import description
 from dlinknet.inference.description import Shape
 from dlinknet.inference.engines import OnnxEngine
@@ -38,23 +34,6 @@ from dlinknet.inference.engines import OnnxEngine
 FOLD_LIMIT = 1e-5  # largest accepted difference by the folding of BatchNorm
 # A dynamic export is compared twice. The second comparison has more images, rows and columns.
 MORE_IMAGES, MORE_ROWS, MORE_COLUMNS = 1, 32, 64
-
-
-@contextmanager
-def _work_folder(target: Path) -> Iterator[Path]:
-    """Make a folder beside `target`, and remove it at the end.
-
-    Folders of processes that have died are removed too.
-    """
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
-        if left.suffix[1:].isdigit() and not Path("/proc", left.suffix[1:]).exists():
-            shutil.rmtree(left, ignore_errors=True)
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    work.mkdir()
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 class Source(NamedTuple):
@@ -150,17 +129,11 @@ class Export:
             RunFailed: the file cannot be written, or an engine that reads it computes other
                 probabilities. Files that were there before are then unchanged.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _work_folder(target) as work:
+        with work_folder(target) as work:
             file = work / target.name
             versions = self._write_format(file_format, file)
             compared = self.compare(file_format, file)
-            description.write(file, self._sidecar(file_format, file, versions, compared))
-            # A model without its JSON is no export. The old JSON goes first, so that a new model
-            # never stands beside it.
-            description.path_of(target).unlink(missing_ok=True)
-            file.replace(target)
-            description.path_of(file).replace(description.path_of(target))
+            publish(file, target, self._sidecar(file_format, file, versions, compared))
         self._log_comparison(target.name, compared)
 
     def _write_format(self, file_format: str, file: Path) -> dict[str, int]:

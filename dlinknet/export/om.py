@@ -6,15 +6,16 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from dlinknet.errors import InputError, RunFailed, first_line
+from dlinknet.errors import InputError, RunFailed
+from dlinknet.export.publish import publish, work_folder
 from dlinknet.files.texts import read_json
 from dlinknet.inference import description
 from dlinknet.inference.description import Exported
 
 FRAMEWORK = "5"  # ONNX, among the frameworks that atc reads
-ERROR = re.compile(r"^E[A-Z0-9]\d{4}\b|ERROR")  # how a line of atc about a failure begins
+# A line of atc about a failure begins with a code such as E10001, or has this word.
+ERROR = re.compile(r"^E[A-Z0-9]\d{4}\b|\bERROR\b")
 
 
 def find_atc() -> str:
@@ -52,33 +53,25 @@ def convert(atc: str, model: Path, target: Path, chip: str, precision: str) -> N
         raise InputError(
             model, "is for images of any size, and an OM file has one size: export without dynamic"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # atc leaves folders of its own in the current folder.
-    with TemporaryDirectory(prefix=".om_", dir=target.parent) as folder:
-        command = [atc, *arguments(model.absolute(), exported, Path(folder).absolute() / "model")]
+    with work_folder(target) as work:  # atc leaves folders of its own in the current folder
+        made = work.absolute() / target.name
+        command = [atc, *arguments(model.absolute(), exported, made.with_suffix(""))]
         command += [f"--soc_version={chip}", f"--precision_mode_v2={precision}"]
         done = subprocess.run(
             command,
-            cwd=folder,
+            cwd=work,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
         )
-        made = Path(folder) / "model.om"
         if done.returncode or not made.is_file():
             raise RunFailed(f"atc cannot convert {model}: {_reason(done)}")
         values = read_json(description.path_of(model))
         about = {"file": target.name, "file_format": "OM", "sha256": description.sha256(made)}
         about |= {"soc_version": chip, "om_precision": precision}
-        named = Path(folder) / target.name
-        made.rename(named)
-        description.write(named, {**values, **about, "compared": {}})
-        # A JSON of another model never stands beside the file.
-        description.path_of(target).unlink(missing_ok=True)
-        named.replace(target)
-        description.path_of(named).replace(description.path_of(target))
+        publish(made, target, {**values, **about, "compared": {}})
 
 
 def arguments(model: Path, exported: Exported, output: Path) -> list[str]:
@@ -96,7 +89,10 @@ def arguments(model: Path, exported: Exported, output: Path) -> list[str]:
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Return why atc failed: its first line about an error."""
-    lines = [line.strip() for line in (done.stdout or "").splitlines() if line.strip()]
+    """Return why atc failed: its first line about an error, else its last line."""
+    if done.returncode == 0:
+        return "it wrote no OM file"
+    lines = [line.strip() for line in (done.stdout or "").splitlines()]
+    lines = [line for line in lines if line.strip("-=* ")]
     found = next((line for line in lines if ERROR.search(line)), lines[-1] if lines else "")
-    return first_line(found)[:200] or f"it ended with status {done.returncode}"
+    return found[:200] or f"it ended with status {done.returncode}"

@@ -60,6 +60,12 @@ def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -
         raise InputError(
             file, "is for Ascend's own tools; name the checkpoint, a .mindir or an .onnx"
         )
+    if kind == ".om":
+        raise InputError(
+            file,
+            "is for the C++ program; name the checkpoint, a .mindir or an .onnx, or compare the "
+            "folder of the program's results",
+        )
     if kind in (".mindir", ".onnx"):
         return _open_export(file, kind, start)
     device = start()

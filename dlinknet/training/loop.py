@@ -265,8 +265,8 @@ class Trainer:
         if not math.isfinite(loss):
             raise RunFailed(f"the loss is {loss} in {self._here()}; {self._failure_hint()}")
         if not finite:
-            text = "%s: gradients overflowed, update skipped, loss scale now %g"
-            LOG.info(text, self._here(), scale)
+            skipped = "gradients overflowed, update skipped"
+            LOG.info("%s: %s, loss scale now %g", self._here(), skipped, scale)
         # A loss scale of 1 cannot fall further. A single overflow may be an odd batch.
         if self.state.overflows_at_one > 1:
             raise RunFailed(

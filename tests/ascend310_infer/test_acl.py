@@ -8,8 +8,10 @@ import importlib.util
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 
 from dlinknet.export.graph import exported_graph
@@ -43,14 +45,25 @@ def work(networks, tmp_path_factory):
     write_onnx(exported_graph(networks("linknet18"), False), shape, place / "net.onnx")
     card = {"model": "linknet18", "classes": 1, "threshold": 0.5, **shape.to_dict(1)}
     description.write(place / "net.onnx", card)
-    write_om(place / "net.om", (place / "net.onnx").read_bytes())
+    onnx = (place / "net.onnx").read_bytes()
+    write_om(place / "net.om", onnx)
     description.write(place / "net.om", card)
+    write_om(place / "pixels.om", onnx, kind="pixels")
+    description.write(place / "pixels.om", {**card, **replace(shape, pixels=True).to_dict(1)})
+    write_onnx(exported_graph(networks("linknet18", 3), False), shape, place / "three.onnx")
+    write_om(place / "three.om", (place / "three.onnx").read_bytes(), classes=3)
+    table = {
+        "classes": [{"name": name, "values": [value]} for name, value in zip("abc", (0, 7, 9))]
+    }
+    for model in ("three.onnx", "three.om"):
+        about = {"classes": 3, "class_table": table, **shape.to_dict(3)}
+        description.write(place / model, {**card, **about})
     return place
 
 
-def write_om(file, onnx, size=SIZE, chip=CHIP):
+def write_om(file, onnx, classes=1, size=SIZE, chip=CHIP, kind="planes"):
     """Write an .om as the stand-in reads it."""
-    file.write_bytes(f"stub 1 {size[0]} {size[1]} {chip}\n".encode() + onnx)
+    file.write_bytes(f"stub {classes} {size[0]} {size[1]} {chip} {kind}\n".encode() + onnx)
 
 
 def run(program, work, results, *words, fail=0, model="net.om"):
@@ -84,14 +97,40 @@ def test_probabilities_are_those_of_the_onnx_file(program, work, plain, words):
     assert len(plain) == 3 and calls[-1] == "left 0"
 
 
+def test_pixels_are_copied_as_they_are(program, work, plain):
+    result, calls = run(program, work, "pixels", model="pixels.om")
+    assert result.returncode == 0 and calls[-1] == "left 0", result.stderr
+    for name, data in plain.items():
+        found = np.fromfile(work / "pixels" / name, np.float32)
+        assert np.abs(found - np.frombuffer(data, np.float32)).max() < 1e-5
+
+
+def test_several_classes(folder, program, work):
+    words = ("--output=both",)
+    for results, binary, model in (
+        ("three", program, "three.om"),
+        ("three plain", folder / "dlinknet_infer", "three.onnx"),
+    ):
+        result, _ = run(binary, work, results, *words, model=model)
+        assert result.returncode == 0, result.stderr
+    found, expected = (
+        {file.name: file.read_bytes() for file in (work / results).iterdir()}
+        for results in ("three", "three plain")
+    )
+    assert len(found) == 6 and found == expected
+    assert set(np.unique(cv2.imread(str(work / "three" / "m2_mask.png"), 0))) <= {0, 7, 9}
+
+
 def test_a_tile_is_copied_while_another_is_computed(program, work):
     _, calls = run(program, work, "order")
     steps = [call for call in calls if call.startswith(("aclrtMemcpy", "aclmdlEx", "aclrtSync"))]
     tiles = steps.count("aclmdlExecuteAsync")
     up, run_, wait = "aclrtMemcpy to the device", "aclmdlExecuteAsync", "aclrtSynchronizeStream"
-    # The device always has the next tile when it ends one, and computes while that one is copied.
-    middle = [up, wait, run_, "aclrtMemcpy to the host"] * (tiles - 1)
-    assert tiles > 3 and steps == [up, run_, *middle, wait, "aclrtMemcpy to the host"]
+    down = "aclrtMemcpy to the host"
+    assert tiles > 3 and steps.count(down) == steps.count(wait) == steps.count(up) == tiles
+    # Where the reader is fast enough, the device has the next tile when it ends one, and computes
+    # it while the result of the one before is copied.
+    assert " ".join([up, wait, run_, down, up, wait, run_, down]) in " ".join(steps), steps
 
 
 @pytest.mark.long
@@ -99,12 +138,13 @@ def test_every_call_that_fails_is_one_line_and_ends_all(program, work, plain):
     """Let each call fail in turn: nothing stays, and an image is complete or named."""
     _, calls = run(program, work, "whole")
     seen = set()
-    for number, call in enumerate(calls[:-1], 1):
+    for number in range(1, len(calls)):
         shutil.rmtree(work / "fails", ignore_errors=True)
         result, log = run(program, work, "fails", fail=number)
-        name = call.split(" to ")[0]
+        # The order of the calls depends on how fast the reader is.
+        name = log[number - 1].split(" to ")[0]
         lines = result.stderr.splitlines()
-        assert log[-1] == "left 0" and log[number - 1] == call, (call, log)
+        assert log[-1] == "left 0", log
         assert all(len(line) < 400 and "\t" not in line for line in lines), lines
         written = {file.name: file.read_bytes() for file in (work / "fails").glob("*")}
         if result.returncode == 2:
@@ -114,7 +154,7 @@ def test_every_call_that_fails_is_one_line_and_ends_all(program, work, plain):
         else:
             *left_out, last = lines
             assert result.returncode == 1 and "images failed" in last, lines
-            assert left_out and all("the Ascend" in line or name in line for line in left_out)
+            assert left_out and all(name in line for line in left_out), left_out
             assert len(written) == 3 - len(left_out)
             assert all(plain[file] == data for file, data in written.items())
         seen.add(name)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dlinknet import config
+from dlinknet.commands import training
 from dlinknet.commands.training import loader_of
 from dlinknet.data.class_table import ClassTable
 from dlinknet.data.classes import IGNORED, Class
@@ -11,6 +12,7 @@ from dlinknet.data.loader import Batching, TrainingLoader
 from dlinknet.data.pairs import Pair, read_pairs
 from dlinknet.data.preprocess import Preprocessing
 from dlinknet.data.roads import ROADS
+from dlinknet.devices import runtime
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import UserError
 from tests.conftest import stripes, write_pair
@@ -172,3 +174,19 @@ def test_pixels_are_what_the_numbers_are_made_of(make):
     table = loader.preprocessing.table()
     for channel in range(3):
         assert np.array_equal(table[channel][pixels[..., channel]], planes[:, channel])
+
+
+@pytest.mark.parametrize(
+    "cores, ranks, expected",
+    [(1, 1, 1), (2, 1, 2), (2, 4, 1), (192, 8, 8), (24, 8, 3), (192, 64, 8), (64, 16, 8)],
+)
+def test_threads_by_cores(monkeypatch, cores, ranks, expected):
+    monkeypatch.setattr(training, "usable_cores", lambda: cores)
+    assert training.default_workers(ranks) == expected
+
+
+@pytest.mark.parametrize("target", ["CPU", "GPU", "Ascend"])
+def test_devices_receive_bytes(make, monkeypatch, target):
+    monkeypatch.setattr(runtime, "computes_on", lambda asked: asked == target)
+    loader = loader_of(config.load(["--train_size=32"], ""), make().pairs, ROADS, Ranks())
+    assert loader.pixels == (target != "CPU")

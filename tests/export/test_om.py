@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 # Writes its words to words.json beside the OM file, and leaves a folder as atc does.
 ATC = """
-import json, os, sys
+import json, os, sys, time
 words = dict(word[2:].split("=", 1) for word in sys.argv[1:])
 assert os.path.isfile(words["model"])
 os.mkdir("kernel_meta")
@@ -32,6 +33,15 @@ if words["soc_version"] == "Ascend0":
     print("ATC start working now, please wait for a moment.")
     print("E10001: [PID: 7] 2026-11-28 Value [Ascend0] for parameter [--soc_version] is invalid.")
     sys.exit(255)
+if words["soc_version"] == "Ascend1":
+    sys.exit(137)
+if words["soc_version"] == "Ascend2":
+    print("ATC run success")
+    sys.exit(0)
+if words["soc_version"] == "Ascend3":
+    print("=========", flush=True)
+    open(words["output"] + ".part", "w").close()
+    time.sleep(60)
 with open(words["output"] + ".om", "w") as file:
     json.dump(words, file)
 """
@@ -80,7 +90,7 @@ def test_the_arguments_of_atc_and_the_json(work, name, form, shape):
     assert result.returncode == 0, result.stderr
     model = work / f"{name}.om"
     words = json.loads(model.read_text())
-    assert words.pop("output").endswith("/model")
+    assert words.pop("output").endswith(f"/{name}")
     assert words == {
         "model": str(work / f"{name}.onnx"),
         "framework": "5",
@@ -129,12 +139,32 @@ def test_mistakes_are_one_line_and_leave_nothing(work, monkeypatch):
     refused(convert(work, "net.onnx", "--soc_version=310P3"), "not '310P3'")
     line = refused(convert(work, "net.onnx", "--soc_version=Ascend0"), "atc cannot", status=1)
     assert "net.onnx: E10001: [PID: 7] " in line and line.endswith("is invalid.")
+    line = refused(convert(work, "net.onnx", "--soc_version=Ascend1"), "atc cannot", status=1)
+    assert line.endswith("net.onnx: it ended with status 137")
+    line = refused(convert(work, "net.onnx", "--soc_version=Ascend2"), "atc cannot", status=1)
+    assert line.endswith("net.onnx: it wrote no OM file")
     assert {file.name: file.read_bytes() for file in work.iterdir()} == before
     (work / "net.onnx").write_bytes((work / "pixels.onnx").read_bytes())
     refused(convert(work, "net.onnx", chip), "is not the file that", "was written for")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    refused(convert(work, "net.onnx", chip), "soc_version: atc is not on PATH", "set_env.sh")
+    refused(convert(work, "net.onnx", chip), "error: atc is not on PATH", "set_env.sh")
     assert (work / "net.om").read_text() == "an earlier one"
+
+
+@pytest.mark.long
+def test_a_signal_during_the_conversion_leaves_nothing(work):
+    before = sorted(work.iterdir())
+    command = [sys.executable, "-m", "dlinknet", "convert-om", "--trained_ckpt=net.onnx"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [*command, "--soc_version=Ascend3"], cwd=work, env=environment, stderr=subprocess.PIPE
+    )
+    while not list(work.glob(".net.om.*/net.part")):
+        time.sleep(0.1)
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(20) == 143 and process.communicate()[1].count(b"\n") == 1
+    assert sorted(work.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["net", "pixels"])

@@ -9,7 +9,7 @@ from dlinknet import config
 from dlinknet.commands.prediction import open_trained
 from dlinknet.data.preprocess import DLINKNET
 from dlinknet.devices import runtime
-from dlinknet.devices.context import Computing
+from dlinknet.devices.context import ComputeOptions
 from dlinknet.errors import RunFailed
 from dlinknet.inference.description import Shape
 from dlinknet.inference.engines import _ExportedEngine
@@ -26,7 +26,7 @@ def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch
     )
     opened = [open_trained(settings, file) for _ in range(2)]
     assert (
-        starts == [("CPU", 1, 2, Computing(settings.tf32, "auto"))]
+        starts == [("CPU", 1, 2, ComputeOptions(settings.tf32, "auto"))]
         and [model.device for model in opened] == ["device: CPU"] * 2
     )
     assert opened[0].engine is not opened[1].engine

@@ -16,6 +16,7 @@ from dlinknet.commands.training import loader_of, recipe_of
 from dlinknet.console import LOG
 from dlinknet.data.pairs import read_pairs
 from dlinknet.data.roads import ROADS
+from dlinknet.devices import runtime
 from dlinknet.devices.ranks import Ranks
 from dlinknet.errors import RunFailed
 from dlinknet.evaluation.metrics import ROAD_FIGURES
@@ -334,3 +335,15 @@ def test_a_fault_in_a_step_that_is_none_of_memory_keeps_its_kind(make):
     trainer.step_function = failing
     with pytest.raises(RuntimeError, match="^The input shapes do not fit$"):
         trainer.run()
+
+
+def test_a_device_trains_on_bytes_as_a_cpu_on_numbers(make, monkeypatch):
+    """The loader serves bytes where MindSpore does not compute on a CPU. Only rounding differs."""
+    losses = []
+    for target in ("CPU", "GPU"):
+        monkeypatch.setattr(runtime, "computes_on", lambda asked, is_=target: asked == is_)
+        trainer = make("--epoch_num=1", folder=target)
+        assert trainer.loader.pixels == (target == "GPU")
+        trainer.run()
+        losses.append(trainer.state.rows[0]["train_loss"])
+    assert losses[0] > 0.1 and np.isclose(*losses, rtol=1e-4, atol=0), losses
