@@ -9,6 +9,7 @@ from dlinknet.data.preprocess import DLINKNET, to_input
 from dlinknet.devices import runtime
 from dlinknet.training import step as steps
 from dlinknet.training.step import finiteness_check, forget_overflow, make_step, one_behind
+from tests.training.register import Register
 
 
 @pytest.mark.parametrize("on_cpu", [True, False])
@@ -46,6 +47,26 @@ def test_an_overflow_skips_the_update_on_every_device(monkeypatch, on_cpu):
     assert outcomes[0] == [3, 1, 8] and outcomes[1][1:] == [0, 4] and outcomes[2] == [-0.25, 1, 4]
     # 1 - 0.5 * image * 1, then + 0.5 * image * 0.5
     assert np.allclose(weights, [1 - 0.5 + 0.25, 1 - 1.0 + 0.5])
+
+
+def test_the_register_of_an_ascend_decides(monkeypatch):
+    answers = [1, 0, 1, 0, 0, 1]
+    register = Register(answers)
+    monkeypatch.setattr(steps, "finiteness_check", lambda on_cpu: register)
+    network = nn.Dense(2, 1, weight_init="ones", has_bias=False)
+    scaler = amp.DynamicLossScaler(8, 2, 100)
+    optimizer = nn.SGD(network.trainable_params(), 0.5)
+    step = make_step(network, mean_of_product, optimizer, scaler)
+    images, truth = Tensor([[1.0, 2.0]], mindspore.float32), Tensor([[0.25]], mindspore.float32)
+    found, weights = [], []
+    for _ in answers:
+        found.append(step(images, truth).asnumpy().tolist())
+        weights.append(network.weight.asnumpy()[0].tolist())
+    assert [finite for _, finite, _ in found] == answers
+    assert [scale for _, _, scale in found] == [8, 4, 4, 2, 1, 1]
+    # Each update subtracts 0.5 * 0.25 * image.
+    updates = np.cumsum(answers)[:, None] * np.array([0.125, 0.25])
+    assert np.allclose(weights, 1 - updates)
 
 
 def test_a_step_on_pixels_is_the_step_on_their_numbers():

@@ -62,6 +62,14 @@ def test_an_overflow_in_one_process_is_one_in_all(together):
         assert not rank["finite"] and rank["unchanged"] and rank["scale"] == 512
 
 
+def test_an_overflow_that_one_register_notes_is_one_in_all(together):
+    """The gradients themselves are finite. Two updates subtract 0.5 each."""
+    for rank in together:
+        assert rank["noted.finite"].tolist() == [1, 0, 1]
+        assert rank["noted.scale"].tolist() == [8, 4, 4]
+        assert np.allclose(rank["noted.weights"], 0)
+
+
 def test_what_the_processes_tell_each_other(together):
     size = len(together)
     for rank in together:

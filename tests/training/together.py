@@ -94,6 +94,33 @@ def cross_entropy(size, mine):
     return {"entropy": value.asnumpy(), "entropy_gradient": gradient.asnumpy() / size}
 
 
+def noted(ranks, size):
+    """Take three steps on finite gradients. The register of rank 1 notes an overflow in the second.
+
+    Return whether each step counted as finite, the loss scales, and the weights at the end.
+    """
+    from mindspore import Tensor, amp, nn
+
+    from dlinknet.training import step as steps
+    from tests.training.register import Register
+
+    register = Register([1, 0, 1] if ranks.rank == 1 else [1, 1, 1])
+    own, steps.finiteness_check = steps.finiteness_check, lambda on_cpu: register
+    network = nn.Dense(2, 1, weight_init="ones", has_bias=False)
+    optimizer = nn.SGD(network.trainable_params(), 0.5)
+    scaler = amp.DynamicLossScaler(8, 2, 100)
+    loss = lambda logits, truth: (logits * truth).mean()  # noqa: E731
+    step = steps.make_step(network, loss, optimizer, scaler, size)
+    steps.finiteness_check = own
+    images, truth = Tensor(np.ones((1, 2), np.float32)), Tensor(np.ones((1, 1), np.float32))
+    outcomes = [step(images, truth).asnumpy() for _ in range(3)]
+    return {
+        "noted.finite": [outcome[1] for outcome in outcomes],
+        "noted.scale": [outcome[2] for outcome in outcomes],
+        "noted.weights": network.weight.asnumpy(),
+    }
+
+
 def main(folder, size):
     from dlinknet.devices import launcher, runtime
 
@@ -133,6 +160,7 @@ def main(folder, size):
     found["unchanged"] = np.array_equal(before, network.head.conv2.weight.asnumpy())
     found["scale"] = scaler.scale_value.asnumpy()
 
+    found.update(noted(ranks, size))
     found["total"] = ranks.total(np.array([[ranks.rank, 2**20 - 1], [10**12 + 1, 3]], np.int64))
     bias, weight = network.head.conv2.bias, network.head.conv1.bias
     bias.set_data(Tensor(np.array([ranks.rank + 1], np.float32)))
