@@ -32,7 +32,7 @@ class Roads(Classes):
             UserError: the file cannot be decoded.
         """
         with readable(file):
-            return (decode_grey(file) >= ROAD_MINIMUM).astype(np.uint8)
+            return (decode_grey(file) >= ROAD_MINIMUM).view(np.uint8)
 
     def survey(self, file: Path) -> Marks:
         """Return the marks of a mask, as Classes.survey does."""

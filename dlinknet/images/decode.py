@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from dlinknet.images.formats import BadImage, check_chunks, check_claims, kind_of
+from dlinknet.images.stored import stored
 from dlinknet.images.tiff import fault_of_tiff
 
 DECODER = f"Pillow {PIL.__version__}"
@@ -80,8 +81,9 @@ class OpenImage:
         """
         image = self._image
         if image.mode in ("RGB", "RGBA", "RGBX"):
-            code = cv2.COLOR_RGB2BGR if image.mode == "RGB" else cv2.COLOR_RGBA2BGR
-            return cv2.cvtColor(np.asarray(image), code)
+            pixels = stored(image)
+            code = cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGR
+            return cv2.cvtColor(pixels, code)
         if image.mode in ("1", "L", "LA"):
             return cv2.cvtColor(self.grey(), cv2.COLOR_GRAY2BGR)
         return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
@@ -90,9 +92,9 @@ class OpenImage:
         """Return the brightness, H x W uint8; read-only."""
         image = self._image
         if image.mode == "LA":
-            return np.asarray(image.getchannel(0))
+            return stored(image.getchannel(0))
         if image.mode == "L":
-            return np.asarray(image)
+            return stored(image)
         colours = image.convert("RGB") if image.mode in ("P", "PA") else image
         return np.asarray(colours.convert("L"))
 
@@ -100,7 +102,7 @@ class OpenImage:
         """Return a mask's values."""
         image = self._image
         if image.mode in ("P", "PA"):
-            pixels = np.asarray(image if image.mode == "P" else image.getchannel(0))
+            pixels = stored(image if image.mode == "P" else image.getchannel(0))
             # A TIFF's palette has as many entries as its bits allow. A PNG's may have fewer, and
             # getpalette returns only these.
             palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -122,7 +124,7 @@ class OpenImage:
         if image.format in ("JPEG", "MPO"):
             # At an eighth of its size a JPEG is still read to its end, in half the time.
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-            np.asarray(image)
+            image.load()
         else:
             self.colours()
 
@@ -222,10 +224,12 @@ def what_fails(error: Exception) -> str:
 
 @cache
 def _prepare() -> None:
-    """Let Pillow open large images, and keep it and libtiff from writing to stderr."""
+    """Let Pillow open large images and reuse memory, and keep it and libtiff off stderr."""
     # Pillow takes a raster of more than 179 megapixels for an attack. formats.check_claims has
     # other limits.
     Image.MAX_IMAGE_PIXELS = None
+    # Fresh memory costs a fifth of a JPEG's decoding. Let Pillow keep some, at most 16 MB a block.
+    Image.core.set_blocks_max(4)  # type: ignore[attr-defined]
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # libtiff itself writes errors to stderr, although Pillow raises them too.
     with suppress(OSError, AttributeError):  # only Linux has /proc; elsewhere the lines stay
