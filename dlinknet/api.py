@@ -19,6 +19,7 @@ from dlinknet.errors import InputError
 from dlinknet.files.places import need_file, need_writable_folder
 from dlinknet.images.files import ImageFile, find_images, id_of
 from dlinknet.images.read import read_image
+from dlinknet.inference.onnx_engines import OnnxOptions
 from dlinknet.inference.open_model import Opened, open_model
 from dlinknet.inference.predict_images import Predicted
 from dlinknet.inference.predictor import Predictor, labels_of, views_of
@@ -38,18 +39,23 @@ def load(
     tile_size: int = 1536,
     tile_overlap: int = 256,
     tta: bool = False,
+    engine: str = "auto",
+    cpu_precision: str = "float32",
 ) -> Model:
     """Open a trained model.
 
     Args:
         file: a checkpoint (.ckpt, or a PyTorch file or safetensors of D-LinkNet), or an exported
             .mindir or .onnx with its JSON beside it.
-        device: 'auto', 'Ascend', 'GPU' or 'CPU'. ONNX Runtime computes an ONNX file on the CPU,
-            without MindSpore. MindSpore uses one device per process: the first model decides.
+        device: 'auto', 'Ascend', 'GPU' or 'CPU'. An ONNX file is computed on the CPU, without
+            MindSpore. MindSpore uses one device per process: the first model decides.
         tile_size: the longest side of a tile in pixels, a multiple of 32, at least 64. Larger
             images are computed in tiles.
         tile_overlap: the minimum overlap of neighbouring tiles in pixels, from 0 to tile_size - 32.
         tta: average the flipped and turned views that the model was trained with.
+        engine: of an ONNX file: 'openvino', 'onnxruntime', or 'auto': OpenVINO if it is installed.
+        cpu_precision: of an ONNX file: 'float32', 'bfloat16', or 'auto': bfloat16 if OpenVINO and
+            the CPU know it.
 
     Raises:
         InputError: the file is missing, damaged or of an unknown kind, the device cannot be used,
@@ -63,7 +69,11 @@ def load(
             "from 0 to the size minus 32",
         )
     need_file(str(file))
-    opened = open_model(str(file), lambda: str(runtime.start(device, FROM_ENVIRONMENT, 1)))
+    opened = open_model(
+        str(file),
+        lambda: str(runtime.start(device, FROM_ENVIRONMENT, 1)),
+        onnx=OnnxOptions(engine, cpu_precision),
+    )
     views = views_of(tta, opened.card.augment or "full")
     tiling = Tiling(tile_size, tile_overlap, views, opened.card.preprocessing.resize)
     return Model(opened, Predictor(opened.engine, tiling))

@@ -205,7 +205,11 @@ def first_line(error: BaseException | str) -> str:
     """Return the first line of an error that is neither blank nor a ruler, at most 200 characters.
 
     An error without text gives its class name. MindSpore's errors have many lines, and the first
-    gives the reason.
+    gives the reason. OpenVINO's begin with lines that name its own source.
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+    lines = [
+        line.strip()
+        for line in str(error).splitlines()
+        if line.strip(" -") and not line.startswith("Exception from src/")
+    ]
     return (lines or [type(error).__name__])[0][:200]

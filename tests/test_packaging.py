@@ -32,7 +32,7 @@ def project():
         ("requirements.txt", ["mindspore"], True),
         ("requirements-onnx.txt", ["onnx"], False),
         ("requirements-obs.txt", ["obs"], False),
-        ("requirements-dev.txt", ["onnx", "obs", "dev"], False),
+        ("requirements-dev.txt", ["onnx", "openvino", "quantize", "obs", "dev"], False),
     ],
 )
 def test_requirements_files_are_the_extras(project, file, extras, with_base):

@@ -124,6 +124,28 @@ def evaluation_set(settings: Config) -> tuple[Classes, list[Pair]]:
     return classes, _folders(settings, ("data_path", "label_path"), settings.label_path, classes)
 
 
+def calibration_set(settings: Config) -> tuple[Classes, list[Pair]]:
+    """Return (classes, pairs) of the images by which a quantization is calibrated and measured.
+
+    The images are those of calibration_path. In a layout with parts they are its validation set.
+
+    Raises:
+        UserError: files are missing or bad.
+    """
+    classes = classes_of(settings)
+    if settings.data_layout in TABLES_OF_PARTS:
+        with naming("calibration_path"):
+            listed = list_part(settings.data_layout, Path(settings.calibration_path), "val")
+        return classes, _checked(
+            listed, "calibration_path", "calibration_path", classes, recall_nothing
+        )
+    masks = settings.calibration_label_path or settings.calibration_path
+    keys = ("calibration_path", "calibration_label_path")
+    if not settings.calibration_label_path:
+        keys = ("calibration_path", "calibration_path")
+    return classes, _folders(settings, keys, masks, classes)
+
+
 def _masks_lie_beside(settings: Config) -> bool:
     """Return whether the road masks for training are in the folder of their images.
 

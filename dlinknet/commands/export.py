@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from dlinknet import config, console
 from dlinknet.commands.command import Command
+from dlinknet.commands.data_sets import calibration_set
 from dlinknet.config import Config
+from dlinknet.data.classes import Classes, names_unlike
+from dlinknet.data.pairs import Pair, marks_of
+from dlinknet.data.roads import ROADS
 from dlinknet.devices import runtime
 from dlinknet.errors import UserError, naming
 from dlinknet.files.places import need_file, need_writable_folder
@@ -17,6 +21,9 @@ from dlinknet.inference.description import SUFFIXES, Shape
 
 if TYPE_CHECKING:
     from dlinknet.checkpoints.load import TrainedNetwork
+    from dlinknet.checkpoints.model_card import ModelCard
+    from dlinknet.export.quantize import Quantizing
+    from dlinknet.inference.engines import Engine
 
 
 def main(arguments: list[str]) -> None:
@@ -25,6 +32,7 @@ def main(arguments: list[str]) -> None:
     console.start_log()
     _check_inputs(settings)
     targets = _target_files(settings)
+    classes, pairs = _calibration(settings)
 
     # A graph is the same for all devices. Another process writes the AIR file, on the Ascend.
     device = runtime.start("CPU", 0, settings.seed)
@@ -46,8 +54,10 @@ def main(arguments: list[str]) -> None:
         " x ".join("any" if side is None else str(side) for side in shape.of_input()),
         export.batch_norm,
     )
+    quantizing = _quantizing(settings, export.card, classes, pairs) if pairs else None
     for each, target in targets.items():
-        export.write(each, target)
+        with naming("quantize"):
+            export.write(each, target, quantizing if each == "ONNX" else None)
         console.LOG.info("%s and %s.json are written", target, target.name)
 
 
@@ -62,6 +72,64 @@ def _check_inputs(settings: Config) -> None:
         raise UserError(
             f"num_channels: the networks accept 3 channels, not {settings.num_channels}"
         )
+
+
+def _calibration(settings: Config) -> tuple[Classes, list[Pair]]:
+    """Return (classes, pairs) of the images for quantize; no pairs if nothing is quantized.
+
+    Raises:
+        UserError: the settings contradict each other, NNCF is missing, or files are missing or bad.
+    """
+    if settings.quantize == "none":
+        return ROADS, []
+    if "ONNX" not in settings.file_format.split(","):
+        raise UserError(f"quantize: int8 requires --file_format=ONNX, not {settings.file_format}")
+    if not settings.calibration_path:
+        raise UserError("calibration_path is empty: quantize requires a folder of images and masks")
+    from dlinknet.export.quantize import LEAST, MOST, need_nncf
+
+    with naming("quantize"):
+        need_nncf()
+    classes, pairs = calibration_set(settings)
+    if len(pairs) < LEAST:
+        raise UserError(
+            f"calibration_path: {settings.calibration_path} has {len(pairs)} images with masks; "
+            f"quantize requires at least {LEAST}"
+        )
+    with naming("calibration_path"):
+        classes.refuse_untrainable(marks_of(pairs), settings.calibration_path)
+    return classes, pairs[:: -(-len(pairs) // MOST)]
+
+
+def _quantizing(
+    settings: Config, card: ModelCard, classes: Classes, pairs: list[Pair]
+) -> Quantizing:
+    """Return how the quantization of the network `card` is measured, on these images.
+
+    Raises:
+        UserError: the network has other classes than the masks.
+    """
+    from dlinknet.evaluation.judging import judge_of
+    from dlinknet.evaluation.scoring import score_all
+    from dlinknet.export.quantize import Quantizing
+    from dlinknet.inference.predictor import Predictor
+    from dlinknet.inference.tiles import Tiling
+
+    own = card.known_classes(settings.trained_ckpt)
+    if unlike := names_unlike(own.names, classes.names, "model"):
+        raise UserError(f"calibration_path: the masks do not fit the network: {unlike}")
+    figure, tiling = judge_of(classes).main_figures[0], Tiling(resize=card.preprocessing.resize)
+
+    def score(engine: Engine) -> float:
+        predictor = Predictor(engine, tiling)
+        return score_all(pairs, predictor, settings.threshold, "scoring", classes=classes)[figure]
+
+    def calls(engine: Engine) -> int:
+        predictor = Predictor(engine, tiling)
+        tiles = (predictor.tiles(pair.height, pair.width) for pair in pairs)
+        return sum(-(-count // engine.batch) for count in tiles)
+
+    return Quantizing(score, calls, figure, len(pairs), settings.quantize_tolerance)
 
 
 def _target_files(settings: Config) -> dict[str, Path]:
@@ -123,6 +191,6 @@ def _refuse_impossible(formats: list[str], dynamic: bool) -> None:
 COMMAND = Command(
     main,
     memory="--batch_size, --width or --height",
-    inputs=("trained_ckpt", "sample_image"),
+    inputs=("trained_ckpt", "sample_image", "calibration_path", "calibration_label_path"),
     output="file_name",
 )

@@ -7,7 +7,8 @@ from functools import cache
 from dlinknet.config import Config
 from dlinknet.devices import runtime
 from dlinknet.devices.context import ComputeOptions
-from dlinknet.errors import naming
+from dlinknet.errors import UserError, naming
+from dlinknet.inference.onnx_engines import OnnxOptions
 from dlinknet.inference.open_model import Opened, open_model
 from dlinknet.inference.predictor import Predictor, views_of
 from dlinknet.inference.tiles import Tiling
@@ -22,8 +23,21 @@ def open_trained(settings: Config, file: str, key: str = "trained_ckpt") -> Open
     Raises:
         UserError: the file or the device cannot be used.
     """
+    _refuse_unused(settings)
+    onnx = OnnxOptions(settings.engine, settings.cpu_precision)
     with naming(key):
-        return open_model(file, lambda: start_device(settings), settings.model_name)
+        return open_model(file, lambda: start_device(settings), settings.model_name, onnx)
+
+
+def _refuse_unused(settings: Config) -> None:
+    """Raise UserError if a setting for ONNX files is given, and no model is one."""
+    files = [settings.trained_ckpt, *settings.exports.split(",")]
+    if any(file.strip().lower().endswith(".onnx") for file in files):
+        return
+    if settings.engine != "auto":
+        raise UserError(f"engine: {settings.engine} computes .onnx files only; export one first")
+    if settings.cpu_precision == "bfloat16":
+        raise UserError("cpu_precision: bfloat16 is for .onnx files; export one first")
 
 
 @cache

@@ -43,6 +43,8 @@ class Config:
     amp_level: str
     tf32: bool
     jit_level: str
+    engine: str
+    cpu_precision: str
 
     model_name: str
     decoder: str
@@ -86,6 +88,10 @@ class Config:
     dynamic: bool
     pixel_input: bool
     sample_image: FilePath
+    quantize: str
+    calibration_path: FilePath
+    calibration_label_path: FilePath
+    quantize_tolerance: float
     soc_version: str
     om_precision: str
     exports: CommaList

@@ -27,9 +27,10 @@ from dlinknet.export.graph import exported_graph, fold_batch_norm
 from dlinknet.export.mindir import compute_in_new_process, write_air, write_mindir
 from dlinknet.export.onnx import check_onnx, compute_opencv, write_onnx
 from dlinknet.export.publish import publish, work_folder
+from dlinknet.export.quantize import Quantizing, quantize
 from dlinknet.inference import description
 from dlinknet.inference.description import Shape
-from dlinknet.inference.engines import OnnxEngine
+from dlinknet.inference.onnx_engines import OnnxEngine
 
 FOLD_LIMIT = 1e-5  # largest accepted difference by the folding of BatchNorm
 # A dynamic export is compared twice. The second comparison has more images, rows and columns.
@@ -119,24 +120,29 @@ class Export:
 
         return [graph(Tensor(array)).asnumpy() for array in inputs]
 
-    def write(self, file_format: str, target: Path) -> None:
+    def write(self, file_format: str, target: Path, quantizing: Quantizing | None = None) -> None:
         """Write one file to `target`, and its JSON beside it.
 
         Args:
             file_format: 'MINDIR', 'AIR' or 'ONNX'.
+            quantizing: how an ONNX file is quantized, after the comparison; None: it is not.
 
         Raises:
-            RunFailed: the file cannot be written, or an engine that reads it computes other
-                probabilities. Files that were there before are then unchanged.
+            RunFailed: the file cannot be written, an engine that reads it computes other
+                probabilities, or int8 costs too much. Files that were there before are then
+                unchanged.
         """
         with work_folder(target) as work:
             file = work / target.name
             versions = self._write_format(file_format, file)
             compared = self.compare(file_format, file)
+            self._log_comparison(target.name, compared)
+            if quantizing:
+                versions |= quantize(file, self._open_onnx, quantizing)
+                compared = self._differences_of_int8(file)
             publish(file, target, self._sidecar(file_format, file, versions, compared))
-        self._log_comparison(target.name, compared)
 
-    def _write_format(self, file_format: str, file: Path) -> dict[str, int]:
+    def _write_format(self, file_format: str, file: Path) -> dict[str, Any]:
         """Write the file, and return the version of its format for the JSON."""
         writers = {
             "MINDIR": self._write_mindir,
@@ -153,7 +159,7 @@ class Export:
             ) from None
 
     def _sidecar(
-        self, file_format: str, file: Path, versions: dict[str, int], compared: dict[str, float]
+        self, file_format: str, file: Path, versions: dict[str, Any], compared: dict[str, float]
     ) -> dict[str, Any]:
         """Return the JSON beside the file; inference/description.py lists its keys."""
         return {
@@ -220,15 +226,29 @@ class Export:
             return {engine: difference}
         return self._compare_onnx(file) if file_format == "ONNX" else {}
 
+    def _differences_of_int8(self, file: Path) -> dict[str, float]:
+        """Return what `compare` returns, for an int8 file, whose difference has no limit."""
+        engine = self._open_onnx(file)
+        found = [
+            engine(array).reshape(expected.shape)
+            for array, expected in zip(self.inputs, self.expected)
+        ]
+        difference = largest_difference(found, self.expected)
+        LOG.info("%s: in int8 no probability differs by more than %.1g", file.name, difference)
+        return {f"{engine.name}, int8": difference}
+
+    def _open_onnx(self, file: Path) -> OnnxEngine:
+        return OnnxEngine(file, self.shape, self.preprocessing)
+
     def _compare_onnx(self, file: Path) -> dict[str, float]:
         try:
             check_onnx(file)
-            engine = OnnxEngine(file, self.shape, self.preprocessing)
+            engine = self._open_onnx(file)
         except Exception as error:  # noqa: BLE001  (ONNX Runtime's kinds, and RunFailed)
             raise RunFailed(
                 f"{file.name}: the written file is not valid ONNX: {first_line(error)}"
             ) from None
-        name = f"ONNX Runtime {engine.version}"
+        name = engine.name
         found = {
             name: self._compare_with(
                 file,

@@ -24,7 +24,7 @@ import numpy as np
 from dlinknet.errors import InputError, RunFailed, first_line
 from dlinknet.export.mindir import write_graph
 from dlinknet.inference.description import Shape
-from dlinknet.inference.engines import INSTALL
+from dlinknet.inference.onnx_engines import INSTALL
 
 
 def need_onnx() -> None:

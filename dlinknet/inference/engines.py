@@ -1,4 +1,4 @@
-"""Engines, which compute the probabilities of a batch: the protocol, and a class per kind of model.
+"""Engines, which compute the probabilities of a batch: the protocol, and those of MindSpore.
 
 MindSpore is imported only when a model needs it, because an ONNX file does not.
 """
@@ -12,13 +12,11 @@ import numpy as np
 
 from dlinknet.console import quiet
 from dlinknet.data.preprocess import DLINKNET, Preprocessing, to_input
-from dlinknet.errors import InputError, RunFailed, first_line
+from dlinknet.errors import RunFailed, first_line
 from dlinknet.inference.description import Shape
 
 if TYPE_CHECKING:
     from mindspore import nn
-
-INSTALL = "pip install onnx onnxruntime"
 
 
 class Engine(Protocol):
@@ -88,7 +86,7 @@ def checked_maps(probabilities: np.ndarray, model: str) -> np.ndarray:
     return probabilities[:, 0] if probabilities.shape[1] == 1 else probabilities
 
 
-class _ExportedEngine:
+class ExportedEngine:
     """The common part of the engines of exported models: shape, preparation, errors.
 
     Args:
@@ -127,7 +125,7 @@ class _ExportedEngine:
         raise NotImplementedError
 
 
-class MindirEngine(_ExportedEngine):
+class MindirEngine(ExportedEngine):
     """A MINDIR file, on the device that MindSpore was started on.
 
     Raises:
@@ -144,40 +142,6 @@ class MindirEngine(_ExportedEngine):
     def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
         with quiet(native=True):
             return self.compute(inputs)
-
-
-class OnnxEngine(_ExportedEngine):
-    """An ONNX file, which ONNX Runtime computes on the CPU, without MindSpore.
-
-    Raises:
-        InputError: ONNX Runtime is missing.
-        Exception: it cannot load the file; it raises many kinds.
-    """
-
-    def __init__(
-        self,
-        file: Path,
-        shape: Shape,
-        preprocessing: Preprocessing = DLINKNET,
-        classes: int = 0,
-    ):
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise InputError(
-                file, f"requires ONNX Runtime, which cannot be imported ({error}): {INSTALL}"
-            ) from None
-        super().__init__(file, shape, preprocessing, classes)
-        self.version = onnxruntime.__version__
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors
-        # Without a fallback it does not print lines of its own before it raises.
-        self.session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-
-    def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
-        return self.session.run(None, {"image": inputs})[0]
 
 
 def read_mindir(file: Path) -> Callable[[np.ndarray], np.ndarray]:

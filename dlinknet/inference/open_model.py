@@ -11,12 +11,8 @@ from dlinknet.data.classes import Classes, names_unlike
 from dlinknet.devices import runtime
 from dlinknet.errors import InputError, UserError, first_line
 from dlinknet.inference import description
-from dlinknet.inference.engines import (
-    Engine,
-    MindirEngine,
-    NetworkEngine,
-    OnnxEngine,
-)
+from dlinknet.inference.engines import Engine, MindirEngine, NetworkEngine
+from dlinknet.inference.onnx_engines import DEFAULTS, OnnxOptions, open_onnx
 
 Loaded = TypeVar("Loaded")
 
@@ -45,12 +41,18 @@ class Opened:
             )
 
 
-def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -> Opened:
+def open_model(
+    file: str,
+    start: Callable[[], str],
+    model: str = "dlinknet34",
+    onnx: OnnxOptions = DEFAULTS,
+) -> Opened:
     """Open a trained model: .mindir, .onnx, or a checkpoint of any other ending.
 
     Args:
         start: starts MindSpore and returns the device, in words. It is not called for an ONNX file.
         model: the name of the network, for a checkpoint that does not say it.
+        onnx: how an ONNX file is computed.
 
     Raises:
         InputError: the file is missing, damaged or of an unknown kind, or a package is missing.
@@ -67,7 +69,7 @@ def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -
             "folder of the program's results",
         )
     if kind in (".mindir", ".onnx"):
-        return _open_export(file, kind, start)
+        return _open_export(file, kind, start, onnx)
     device = start()
     from dlinknet.checkpoints.load import load_trained
 
@@ -77,16 +79,16 @@ def open_model(file: str, start: Callable[[], str], model: str = "dlinknet34") -
     return Opened(engine, device, card, classes)
 
 
-def _open_export(file: str, kind: str, start: Callable[[], str]) -> Opened:
+def _open_export(file: str, kind: str, start: Callable[[], str], onnx: OnnxOptions) -> Opened:
     card, shape, written_by = description.read(file)
     classes = card.known_classes(file)
     if kind == ".onnx":
-        onnx = _loaded(
-            lambda: OnnxEngine(Path(file), shape, card.preprocessing, card.classes),
+        on_cpu = _loaded(
+            lambda: open_onnx(Path(file), shape, card.preprocessing, card.classes, onnx),
             file,
-            "ONNX Runtime",
+            "ONNX Runtime" if onnx.engine == "onnxruntime" else "OpenVINO or ONNX Runtime",
         )
-        return Opened(onnx, f"device: CPU (ONNX Runtime {onnx.version})", card, classes)
+        return Opened(on_cpu, f"device: CPU ({on_cpu.name})", card, classes)
     device = start()
     engine = _loaded(
         lambda: MindirEngine(Path(file), shape, card.preprocessing, card.classes),

@@ -18,7 +18,7 @@ import pytest
 
 from dlinknet.data.preprocess import Preprocessing, pad, to_input
 from dlinknet.inference.description import Shape, path_of, read
-from dlinknet.inference.engines import OnnxEngine
+from dlinknet.inference.onnx_engines import OnnxEngine
 from dlinknet.inference.predictor import Predictor
 from dlinknet.inference.tiles import Tiling, along, blend_weights
 from tests.ascend310_infer import build

@@ -17,6 +17,8 @@ FORMATS = [
     "MINDIR",
     *(["ONNX"] if all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")) else []),
 ]
+HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
+HAS_NNCF = importlib.util.find_spec("nncf") is not None
 needs_onnx = pytest.mark.skipif(
     "ONNX" not in FORMATS, reason="pip install -r requirements-onnx.txt"
 )
@@ -191,8 +193,109 @@ def test_an_onnx_file_does_without_mindspore(work):
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert result.returncode == 0 and "device: CPU (ONNX Runtime" in result.stdout, result.stderr
+    engine = "OpenVINO" if HAS_OPENVINO else "ONNX Runtime"
+    assert result.returncode == 0 and f"device: CPU ({engine}" in result.stdout, result.stderr
     assert (folder / "bare" / "m0_mask.png").is_file()
+
+
+@needs_onnx
+@pytest.mark.skipif(not HAS_OPENVINO, reason="pip install openvino")
+@pytest.mark.parametrize("precision, limit", [("float32", 1e-5), ("auto", 0.02)])
+def test_openvino_and_a_checkpoint_in_one_process(work, precision, limit):
+    folder, checkpoint, _ = work
+    words = [f"--trained_ckpt={checkpoint}", "--exports=out/net.onnx", "--device_target=CPU"]
+    words += ["--data_path=data", "--label_path=masks", "--engine=openvino"]
+    result = call("parity", *words, f"--cpu_precision={precision}", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "device: CPU (OpenVINO 20" in result.stdout
+    difference = float(result.stdout.splitlines()[-1].split()[1])
+    bfloat16 = "bfloat16)" in result.stdout
+    # bfloat16 has 8 bits, so it must differ more than float32, but not much.
+    assert (1e-5 if bfloat16 else 0) < difference < (limit if bfloat16 else 1e-5)
+
+
+@needs_onnx
+@pytest.mark.skipif(not HAS_NNCF, reason="pip install nncf")
+def test_an_int8_export_is_measured_on_the_users_images(work):
+    folder, checkpoint, _ = work
+    for number in range(8):
+        write_pair(folder / "calibration", f"c{number}", *stripes(number, 60, 64))
+    words = [f"--trained_ckpt={checkpoint}", "--file_format=ONNX", "--width=64", "--height=64"]
+    words += ["--file_name=int8/net", "--batch_size=2", "--quantize=int8"]
+    words += ["--calibration_path=calibration", "--quantize_tolerance=0.3"]
+    result = call("export.py", *words, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [" road_iou " in line for line in lines].count(True) == 2 and all(
+        line[:2] == "20" for line in lines
+    )
+    told = json.loads((folder / "int8" / "net.onnx.json").read_text())
+    quantized = told["quantized"]
+    assert quantized["type"] == "int8" and quantized["images"] == 8
+    (name, difference), *none = told["compared"].items()
+    assert name.endswith(", int8") and not none and 1e-4 < difference < 0.3
+    scored = {}
+    for model, engine in ((checkpoint, "auto"), ("int8/net.onnx", "onnxruntime")):
+        result = call(
+            "eval.py",
+            "--data_path=calibration",
+            "--label_path=calibration",
+            f"--trained_ckpt={model}",
+            "--predict_path=int8_scored",
+            "--device_target=CPU",
+            f"--engine={engine}",
+            cwd=folder,
+        )
+        assert result.returncode == 0, result.stderr
+        figures = json.loads((folder / "int8_scored" / "figures.json").read_text())
+        scored[model] = figures["road_iou"]
+    assert abs(scored[checkpoint] - quantized["before"]) < 1e-3
+    assert scored["int8/net.onnx"] == pytest.approx(quantized["after"], abs=1e-12)
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    "words, fault",
+    [
+        (["--file_format=MINDIR"], "quantize: int8 requires --file_format=ONNX, not MINDIR"),
+        ([], "calibration_path is empty"),
+        (["--calibration_path=none"], "calibration_path: cannot read the folder none"),
+        (["--calibration_path=data"], "calibration_path: data"),
+        (
+            ["--calibration_path=data", "--calibration_label_path=masks"],
+            "calibration_path: data has 3 images with masks; quantize requires at least 8",
+        ),
+    ],
+)
+def test_a_quantization_without_what_it_needs(work, words, fault):
+    if not HAS_NNCF:
+        pytest.skip("pip install nncf")
+    folder, checkpoint, _ = work
+    result = call(
+        "export.py",
+        f"--trained_ckpt={checkpoint}",
+        "--file_name=./other",
+        "--file_format=ONNX",
+        "--quantize=int8",
+        *words,
+        cwd=folder,
+    )
+    refused(result, fault)
+    assert not list(folder.glob("other*"))
+
+
+@pytest.mark.parametrize(
+    "setting, fault",
+    [
+        ("--engine=openvino", "engine: openvino computes .onnx files only"),
+        ("--cpu_precision=bfloat16", "cpu_precision: bfloat16 is for .onnx files"),
+    ],
+)
+def test_settings_of_onnx_files_for_a_checkpoint(work, setting, fault):
+    folder, checkpoint, _ = work
+    words = [f"--trained_ckpt={checkpoint}", "--data_path=data", "--predict_path=unused", setting]
+    refused(call("predict.py", *words, cwd=folder), fault)
+    assert not (folder / "unused").exists()
 
 
 @needs_onnx

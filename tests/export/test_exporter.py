@@ -18,7 +18,8 @@ from dlinknet.export.comparison import largest_difference
 from dlinknet.export.exporter import Export, Source
 from dlinknet.inference import description
 from dlinknet.inference.description import SUFFIXES, Shape, path_of, read
-from dlinknet.inference.engines import MindirEngine, OnnxEngine
+from dlinknet.inference.engines import MindirEngine
+from dlinknet.inference.onnx_engines import OnnxEngine
 
 SIZES = [(64, 96), (128, 64), (160, 160)]
 needs_onnx = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from dlinknet.devices import runtime
 from dlinknet.devices.context import ComputeOptions
 from dlinknet.errors import RunFailed
 from dlinknet.inference.description import Shape
-from dlinknet.inference.engines import _ExportedEngine
+from dlinknet.inference.engines import ExportedEngine
 
 
 def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch):
@@ -43,7 +43,7 @@ def test_mindspore_is_started_once_for_all_models(spread_checkpoint, monkeypatch
     ],
 )
 def test_a_model_that_gives_another_shape_fails_in_one_line(found, expected):
-    engine = _ExportedEngine(Path("m.onnx"), Shape(1, (32, 32)), DLINKNET, 1)
+    engine = ExportedEngine(Path("m.onnx"), Shape(1, (32, 32)), DLINKNET, 1)
     engine._probabilities = lambda inputs: np.zeros(found, np.float32)
     inputs = np.zeros((1, 3, 32, 32), np.float32)
     if expected is None:
