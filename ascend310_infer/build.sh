@@ -2,6 +2,7 @@
 # Builds dlinknet_infer into build/ beside this file, or into the folder that BUILD_DIR names. Prints the program's path.
 #   bash build.sh             for .mindir files on an Ascend, with the MindSpore of LITE_HOME or MINDSPORE_HOME, else of `python`
 #   bash build.sh acl         for .om files on an Ascend, with the CANN of CANN_HOME, else of CANN's own variables or default folder
+#   bash build.sh openvino    for .onnx files on a CPU, with the OpenVINO of OpenVINO_DIR, else of `python`
 #   bash build.sh opencv      for .onnx files on any CPU
 # Set CXX11_ABI=0 in the environment if MindSpore was built with the old ABI. Further arguments go to CMake:
 # bash build.sh opencv -DSANITIZE=ON
@@ -20,7 +21,7 @@ for tool in cmake c++; do
 done
 engine=MINDSPORE
 case ${1-} in
-opencv | acl)
+opencv | openvino | acl)
     engine=${1^^}
     shift
     ;;
@@ -44,6 +45,12 @@ if [ "$engine" = MINDSPORE ] && [ -z "${LITE_HOME-}${MINDSPORE_HOME-}" ]; then
     fi
     export MINDSPORE_HOME=$found
 fi
+if [ "$engine" = OPENVINO ] && [ -z "${OpenVINO_DIR-}" ]; then
+    OpenVINO_DIR=$(python -c 'import importlib.util as u; print(u.find_spec("openvino").submodule_search_locations[0])' 2>/dev/null)/cmake ||
+        fail "python has no OpenVINO: pip install openvino, or export OpenVINO_DIR=FOLDER (with OpenVINOConfig.cmake)"
+    [ -e "$OpenVINO_DIR/OpenVINOConfig.cmake" ] || fail "$OpenVINO_DIR has no OpenVINOConfig.cmake: export OpenVINO_DIR=FOLDER"
+    export OpenVINO_DIR
+fi
 mkdir -p "$build" 2>/dev/null || true
 [ -w "$build" ] || fail "cannot write to $build: name another folder with BUILD_DIR=FOLDER"
 log=$build/build.log
@@ -51,7 +58,7 @@ log=$build/build.log
 exec 9>"$build/.lock"
 flock 9 2>/dev/null || true
 # -U makes CMake forget the libraries of an earlier build.
-cmake -S "$here" -B "$build" -DENGINE="$engine" -U MINDSPORE_LIBRARY -U ACL_LIBRARY -DCANN_HOME="${CANN_HOME-}" \
+cmake -S "$here" -B "$build" -DENGINE="$engine" -U MINDSPORE_LIBRARY -U ACL_LIBRARY -U OpenVINO_DIR -DCANN_HOME="${CANN_HOME-}" \
     -DLITE_HOME="${LITE_HOME-}" -DMINDSPORE_HOME="${MINDSPORE_HOME-}" -DCXX11_ABI="${CXX11_ABI:-1}" "$@" >"$log" 2>&1 ||
     fail "CMake: $(grep -A3 -m1 'CMake Error' "$log" | tr -s ' \n' ' ') (log: $log)"
 cmake --build "$build" --parallel "$(nproc)" >>"$log" 2>&1 || fail "$(grep -m1 'error' "$log" || tail -n 1 "$log") (log: $log)"

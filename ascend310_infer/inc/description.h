@@ -12,6 +12,7 @@ struct Description {
   std::string model;            // for example "dlinknet34"
   int height = 0, width = 0;    // of the input, multiples of 32
   bool pixels = false;          // true: the input is uint8 1 x H x W x 3 BGR; false: float32 1 x 3 x H x W
+  bool int8 = false;            // the model computes in int8, for CPUs
   double scale = 0;             // if `pixels` is false, the host computes pixel / 255 * scale + shift
   std::array<double, 3> shift{};        // for blue, green and red
   int resize_height = 0, resize_width = 0;      // the size to which images are resized first; 0: they are not resized

@@ -1,5 +1,5 @@
-// The engine runs a model: a MindIR or an OM on an Ascend (engine_mindspore.cpp, engine_acl.cpp), or an ONNX file on any CPU
-// (engine_opencv.cpp). CMake's option ENGINE chooses one of them.
+// The engine runs a model: a MindIR or an OM on an Ascend (engine_mindspore.cpp, engine_acl.cpp), or an ONNX file on a CPU
+// (engine_openvino.cpp, engine_opencv.cpp). CMake's option ENGINE chooses one of them.
 #pragma once
 
 #include <cstddef>

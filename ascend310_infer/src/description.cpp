@@ -80,6 +80,7 @@ Description parse_description(const std::string& text, const std::string& name) 
     }
     found.model = values.at("model").get<std::string>();
     const std::string layout = input.at("layout").get<std::string>(), where = values.at("preprocessing").at("where").get<std::string>();
+    found.int8 = values.contains("quantized");
     found.pixels = layout == "NHWC";
     // There are two kinds of input: pixels, with the preprocessing in the graph; or planes, which the host computes.
     if (input.at("channels") != "BGR" || input.at("type") != (found.pixels ? "uint8" : "float32") ||

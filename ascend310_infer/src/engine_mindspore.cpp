@@ -78,6 +78,9 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
   if (options.model.extension() != ".mindir") {
     throw UserError("--model: this program was built with MindSpore and accepts .mindir files, not " + options.model.string());
   }
+  if (options.precision == "float32" || options.precision == "bfloat16" || options.precision == "auto") {
+    throw UserError("--precision: " + options.precision + " is for CPUs; --help lists what an Ascend has");
+  }
   return std::make_unique<MindSporeEngine>(options, description);
 }
 

@@ -51,7 +51,10 @@ std::unique_ptr<Engine> open_engine(const Options& options, const Description& d
   if (options.model.extension() != ".onnx") {
     throw UserError("--model: this program was built with OpenCV and accepts .onnx files, not " + options.model.string());
   }
-  if (options.precision_chosen) {
+  if (description.int8) {
+    throw UserError("--model: " + options.model.string() + " is in int8, which requires a program built with OpenVINO");
+  }
+  if (options.precision_chosen && options.precision != "float32") {
     throw UserError("--precision: OpenCV computes in float32 on a CPU; leave --precision and --fp16 out");
   }
   if (description.pixels) {

@@ -29,6 +29,7 @@ const char* const kUsage =
     "                     enforce_fp32: matrix products read float16 and sum in float32, all else is float32\n"
     "                     enforce_origin: in float32 everywhere; a layer without float32 is rejected\n"
     "                     enforce_fp16: in float16; preferred_optimal: CANN mixes both\n"
+    "                     for an .onnx with OpenVINO: float32 (default), bfloat16, or auto: bfloat16 if the CPU knows it\n"
     "  --fp16             the same as --precision=enforce_fp16\n"
     "  --plain_loop       run one step after another, without threads, to measure the gain of the threads\n"
     "  --help             print this text\n"
@@ -37,8 +38,9 @@ const char* const kUsage =
 
 namespace {
 
-// MindSpore's names.
-const std::set<std::string> kPrecisions = {"preferred_fp32", "enforce_fp32", "enforce_origin", "enforce_fp16", "preferred_optimal"};
+// MindSpore's names, and those for CPUs. The engine rejects those of the others.
+const std::set<std::string> kPrecisions = {"preferred_fp32", "enforce_fp32", "enforce_origin", "enforce_fp16", "preferred_optimal",
+                                           "float32", "bfloat16", "auto"};
 
 double number(const std::string& name, const std::string& value, double least, double most, bool whole) {
   char* end = nullptr;
@@ -71,8 +73,8 @@ Options parse_options(int count, const char* const* words) {
       {"precision",
        [&](const std::string& value) {
          if (kPrecisions.count(value) == 0) {
-           throw UserError("--precision must be preferred_fp32, enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal, not '" +
-                           value + "'");
+           throw UserError("--precision must be preferred_fp32, enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal "
+                           "for an Ascend, float32, bfloat16 or auto for a CPU, not '" + value + "'");
          }
          options.precision = value;
          options.precision_chosen = true;

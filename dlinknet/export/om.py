@@ -53,6 +53,9 @@ def convert(atc: str, model: Path, target: Path, chip: str, precision: str) -> N
         raise InputError(
             model, "is for images of any size, and an OM file has one size: export without dynamic"
         )
+    values = read_json(description.path_of(model))
+    if "quantized" in values:
+        raise InputError(model, "is in int8, for CPUs: convert the float32 file")
     with work_folder(target) as work:  # atc leaves folders of its own in the current folder
         made = work.absolute() / target.name
         command = [atc, *arguments(model.absolute(), exported, made.with_suffix(""))]
@@ -68,7 +71,6 @@ def convert(atc: str, model: Path, target: Path, chip: str, precision: str) -> N
         )
         if done.returncode or not made.is_file():
             raise RunFailed(f"atc cannot convert {model}: {_reason(done)}")
-        values = read_json(description.path_of(model))
         about = {"file": target.name, "file_format": "OM", "sha256": description.sha256(made)}
         about |= {"soc_version": chip, "om_precision": precision}
         publish(made, target, {**values, **about, "compared": {}})

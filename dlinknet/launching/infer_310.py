@@ -17,7 +17,8 @@ from dlinknet.launching.script_arguments import Arguments, need_file, need_folde
 from dlinknet.launching.supervisor import say
 
 RESULTS = ("result_Files", "time_Result", "acc.log", "infer.log")
-ENGINES = {".mindir": "", ".om": "acl", ".onnx": "opencv"}  # the first word for build.sh
+# The first word for build.sh.
+ENGINES = {".mindir": "", ".om": "acl", ".onnx": "openvino" if find_spec("openvino") else "opencv"}
 MODULES = ("cv2", "numpy", "PIL", "tqdm", "yaml")
 
 
@@ -97,13 +98,17 @@ def _build(engine: str, request: StopRequest) -> str:
     """Build the program and return its path.
 
     Args:
-        engine: 'acl' or 'opencv'; empty for MindSpore.
+        engine: 'acl', 'openvino' or 'opencv'; empty for MindSpore.
     """
+    variables = dict(os.environ)
+    openvino = find_spec("openvino")
+    if openvino and openvino.origin:
+        variables.setdefault("OpenVINO_DIR", str(Path(openvino.origin).with_name("cmake")))
     build = ROOT / "ascend310_infer"
     folder = os.environ.get("BUILD_DIR") or str(build / f"build_{engine or 'mindspore'}")
     child = subprocess.Popen(
         ["bash", str(build / "build.sh"), *([engine] if engine else [])],
-        env={**os.environ, "BUILD_DIR": folder},
+        env={**variables, "BUILD_DIR": folder},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

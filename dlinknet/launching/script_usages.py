@@ -148,7 +148,8 @@ INFER_310 = Usage(
   --threshold=T       for the score, a probability above T is road (default 0.5)
   --tile_overlap=N    minimum overlap in pixels of the tiles of larger images (default 256)
   --precision=MODE    how an Ascend computes the float32 layers of a .mindir: preferred_fp32 (the
-                      default), enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal
+                      default), enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal;
+                      of an .onnx, if Python has OpenVINO: float32 (the default), bfloat16 or auto
   --fp16=True         the same as --precision=enforce_fp16
 The script waits for the end, and fails if a step fails.""",
 )
