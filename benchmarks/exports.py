@@ -6,8 +6,12 @@ It measures time and memory. --size is the side of the image in pixels. Each rou
 calls, after one call that does not count. It also measures the time of as many multiply-adds as the
 network has, at the speed of this machine's matrix product. That is a lower bound of the time in
 float32.
+
+With --trained_ckpt, --calibration_path, --data_path and --label_path it then scores a trained
+network on images with masks: its checkpoint, and its ONNX file in float32, bfloat16 and int8.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -22,7 +26,18 @@ NAMES = {
     "mindspore": "checkpoint",
     "mindir": "MINDIR, BatchNorm folded",
     "onnx": "ONNX Runtime",
+    "float32": "OpenVINO, float32",
+    "bfloat16": "OpenVINO, bfloat16",
+    "int8": "OpenVINO, int8",
 }
+# Side -> (the file's name, the engine, its precision).
+ONNX = {
+    "onnx": ("model", "onnxruntime", "float32"),
+    "float32": ("model", "openvino", "float32"),
+    "bfloat16": ("model", "openvino", "bfloat16"),
+    "int8": ("int8", "openvino", "auto"),
+}
+SCENES = 8  # drawn for the calibration of the random weights
 SIDE = 2048  # side of the matrices, which fit the cache well
 
 
@@ -37,31 +52,89 @@ def write_models(folder: Path, size: int) -> None:
     network = build("dlinknet34", 1)
     np.savez(folder / "weights.npz", **{p.name: p.asnumpy() for p in network.get_parameters()})
     save(folder / "model.ckpt", network.get_parameters(), {"model": "dlinknet34", "classes": 1})
-    subprocess.run(
-        [
-            sys.executable,
-            str(measure.ROOT / "export.py"),
-            f"--trained_ckpt={folder / 'model.ckpt'}",
-            f"--file_name={folder / 'model'}",
-            "--file_format=MINDIR,ONNX",
-            "--batch_size=1",
-            f"--width={size}",
-            f"--height={size}",
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
+    scenes = folder / "scenes"
+    dlinknet(
+        "draw-scenes",
+        f"--output_path={scenes}",
+        f"--scene_num={SCENES + 1}",
+        f"--val_split={1 / (SCENES + 1)}",
+        f"--scene_size={min(size, 512)}",
     )
+    words = [f"--width={size}", f"--height={size}"]
+    checkpoint = folder / "model.ckpt"
+    export(checkpoint, folder / "model", "--file_format=MINDIR,ONNX", *words)
+    # Random weights draw no roads, so that the loss says nothing.
+    words += [f"--calibration_path={scenes / 'train'}", "--quantize_tolerance=1"]
+    export(checkpoint, folder / "int8", "--file_format=ONNX", "--quantize=int8", *words)
+
+
+def export(checkpoint: Path, file: Path, *words: str) -> None:
+    """Export a checkpoint for batches of one image."""
+    dlinknet(
+        "export", f"--trained_ckpt={checkpoint}", f"--file_name={file}", "--batch_size=1", *words
+    )
+
+
+def dlinknet(*words: str) -> str:
+    """Run a command of dlinknet, and return its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dlinknet", *words],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=measure.ROOT,
+    )
+    return done.stdout
 
 
 def exported_inference(name: str, folder: Path, size: int):
     """Return a call that computes the probabilities of the image of the other sides."""
     from dlinknet.devices import runtime
+    from dlinknet.inference.onnx_engines import OnnxOptions
     from dlinknet.inference.open_model import open_model
 
-    file = str(folder / f"model.{name}")
-    engine = open_model(file, lambda: str(runtime.start("CPU", 0, sides.SEED))).engine
+    start = lambda: str(runtime.start("CPU", 0, sides.SEED))  # noqa: E731
+    if name == "mindir":
+        engine = open_model(str(folder / "model.mindir"), start).engine
+    else:
+        file, *options = ONNX[name]
+        engine = open_model(str(folder / f"{file}.onnx"), start, onnx=OnnxOptions(*options)).engine
     images = sides.batch(1, size)[0]
     return lambda: engine(images)
+
+
+def scores(options, folder: Path) -> dict[str, dict[str, float]]:
+    """Score a trained network in every precision, print the road IoU, and return the figures."""
+    sizes = [f"--width={options.tile}", f"--height={options.tile}"]
+    export(options.trained_ckpt, folder / "trained", "--file_format=ONNX", *sizes)
+    sizes += ["--quantize=int8", f"--calibration_path={options.calibration_path}"]
+    export(options.trained_ckpt, folder / "trained8", "--file_format=ONNX", *sizes)
+    found = {}
+    for name, file, precision in [
+        ("float32", "trained", "float32"),
+        ("bfloat16", "trained", "bfloat16"),
+        ("int8", "trained8", "auto"),
+    ]:
+        text = dlinknet(
+            "parity",
+            f"--trained_ckpt={options.trained_ckpt}",
+            f"--exports={folder / file}.onnx",
+            f"--data_path={options.data_path}",
+            f"--label_path={options.label_path}",
+            "--device_target=CPU",
+            "--engine=openvino",
+            f"--cpu_precision={precision}",
+            "--as_json",
+        )
+        checkpoint, exported = json.loads(text)
+        found["checkpoint"], found[name] = checkpoint, exported
+    for name, row in found.items():
+        print(
+            f"{name}: road IoU {row['road_iou']:.4f}, largest difference "
+            f"{row['largest_difference']:.1g}, {row['pixels_changed']} of {row['pixels']} pixels "
+            "changed"
+        )
+    return found
 
 
 def measure_product(options) -> None:
@@ -101,7 +174,10 @@ def measure_side(options) -> None:
 
 def main() -> None:
     """Measure all sides in turn, print the ratios and keep the figures."""
-    options = sides.parser(__doc__, size=1024, calls=8).parse_args()
+    parser = sides.parser(__doc__, size=1024, calls=8, tile=416)
+    for name in ("trained_ckpt", "calibration_path", "data_path", "label_path"):
+        parser.add_argument(f"--{name}", type=Path)
+    options = parser.parse_args()
     if options.side:
         return measure_side(options)
     sides.need_torch()
@@ -109,6 +185,7 @@ def main() -> None:
         sizes = [f"--weights={folder}", f"--size={options.size}", f"--calls={options.calls}"]
         measure.side(__file__, "write", *sizes)
         results = measure.in_turn(__file__, [*NAMES, "product"], options.rounds, *sizes)
+        scored = scores(options, Path(folder)) if options.trained_ckpt else {}
     ratios = {}
     for name, text in NAMES.items():
         if name != "pytorch":
@@ -127,6 +204,7 @@ def main() -> None:
             **results,
             "ratios": ratios,
             "product_ratio": product,
+            **({"scores": scored} if scored else {}),
         },
     )
 

@@ -20,6 +20,8 @@ threshold                           probability above which other programs call 
                                     dlinknet's commands use their own setting
 mindspore, mindir or opset          the MindSpore that wrote the file; the version of its format
 soc_version, om_precision           of an OM file: the chip; atc's precision_mode_v2
+quantized                           of an int8 file: type, figure, images, before, after, and
+                                    float_layers, the convolutions that stay float32
 batch_norm                          'folded' into the convolutions, or 'kept'
 checkpoint, compared                the checkpoint's name; each engine's largest difference from it
 """

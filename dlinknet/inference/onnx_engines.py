@@ -170,7 +170,7 @@ def _core() -> Any:
     import openvino
 
     core = openvino.Core()
-    core.get_property("CPU", "FULL_DEVICE_NAME")  # loads the library
+    core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")  # loads the library and its oneDNN
     return core
 
 
