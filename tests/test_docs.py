@@ -37,6 +37,7 @@ NO_SETTINGS = {
     "output",
     "precision",
     "results",
+    "calls",
     "rounds",
     "steps",
     "strict",
