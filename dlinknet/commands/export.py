@@ -56,8 +56,7 @@ def main(arguments: list[str]) -> None:
     )
     quantizing = _quantizing(settings, export.card, classes, pairs) if pairs else None
     for each, target in targets.items():
-        with naming("quantize"):
-            export.write(each, target, quantizing if each == "ONNX" else None)
+        export.write(each, target, quantizing if each == "ONNX" else None)
         console.LOG.info("%s and %s.json are written", target, target.name)
 
 
