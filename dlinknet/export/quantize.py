@@ -85,41 +85,9 @@ def quantize(
     Raises:
         RunFailed: the loss stays above the tolerance, or NNCF fails.
     """
-    folder = file.parent / "calibration"
-    folder.mkdir()
-    engine = open_file(file)
-    recording = Recording(engine, quantizing.calls(engine), folder)
-    before = quantizing.score(recording)
-    inputs = recording.inputs()
-    LOG.info(
-        "%s: %s %.4f in float32, on %d images; calibrating on %d inputs",
-        file.name,
-        quantizing.figure,
-        before,
-        quantizing.images,
-        len(inputs),
-    )
-    scratch = file.with_name("int8.onnx")
-
-    def score_of(model: Any) -> float:
-        _save(_signed(model), scratch)
-        return quantizing.score(open_file(scratch))
-
-    model = _load(file)
+    before, inputs = _measured(file, open_file(file), quantizing)
     try:
-        with _silence():
-            found = _all_int8(model, inputs)
-        after = score_of(found)
-        if before - after > quantizing.tolerance:
-            LOG.info(
-                "%s: %s %.4f in int8; looking for the layers that cost most",
-                file.name,
-                quantizing.figure,
-                after,
-            )
-            with _silence():
-                found = _most_int8(model, inputs, score_of, quantizing.tolerance)
-            after = score_of(found)
+        model, after = _int8(file, inputs, before, open_file, quantizing)
     except RunFailed:
         raise
     except Exception as error:  # noqa: BLE001  (NNCF and ONNX Runtime raise many kinds)
@@ -130,9 +98,9 @@ def quantize(
             f"{after:.4f}), and quantize_tolerance is {quantizing.tolerance:g}; calibrate on more "
             "images, or accept a larger loss"
         )
-    found = _signed(found)
-    _save(found, file)
-    kept = _float_layers(found)
+    model = _signed(model)
+    _save(model, file)
+    kept = _float_layers(model)
     LOG.info(
         "%s: %s %.4f in int8, %+.4f; %d of %d layers stay float32",
         file.name,
@@ -140,7 +108,7 @@ def quantize(
         after,
         after - before,
         len(kept),
-        _layers(found),
+        _layers(model),
     )
     return {
         "quantized": {
@@ -152,6 +120,54 @@ def quantize(
             "float_layers": kept,
         }
     }
+
+
+def _measured(file: Path, engine: Engine, quantizing: Quantizing) -> tuple[float, list[Path]]:
+    """Return (the figure of the float32 file, the inputs for the calibration)."""
+    folder = file.parent / "calibration"
+    folder.mkdir()
+    recording = Recording(engine, quantizing.calls(engine), folder)
+    before, inputs = quantizing.score(recording), recording.inputs()
+    LOG.info(
+        "%s: %s %.4f in float32, on %d images; calibrating on %d inputs",
+        file.name,
+        quantizing.figure,
+        before,
+        quantizing.images,
+        len(inputs),
+    )
+    return before, inputs
+
+
+def _int8(
+    file: Path,
+    inputs: list[Path],
+    before: float,
+    open_file: Callable[[Path], Engine],
+    quantizing: Quantizing,
+) -> tuple[Any, float]:
+    """Return (the int8 model, its figure), with layers in float32 if int8 costs too much."""
+    scratch = file.with_name("int8.onnx")
+
+    def score_of(model: Any) -> float:
+        _save(_signed(model), scratch)
+        return quantizing.score(open_file(scratch))
+
+    model = _load(file)
+    with _silence():
+        found = _all_int8(model, inputs)
+    after = score_of(found)
+    if before - after > quantizing.tolerance:
+        LOG.info(
+            "%s: %s %.4f in int8; looking for the layers that cost most",
+            file.name,
+            quantizing.figure,
+            after,
+        )
+        with _silence():
+            found = _most_int8(model, inputs, score_of, quantizing.tolerance)
+        after = score_of(found)
+    return found, after
 
 
 @contextmanager
