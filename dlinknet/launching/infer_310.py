@@ -17,8 +17,8 @@ from dlinknet.launching.script_arguments import Arguments, need_file, need_folde
 from dlinknet.launching.supervisor import say
 
 RESULTS = ("result_Files", "time_Result", "acc.log", "infer.log")
-# The first word for build.sh.
-ENGINES = {".mindir": "", ".om": "acl", ".onnx": "openvino" if find_spec("openvino") else "opencv"}
+ENGINES = {".mindir": "", ".om": "acl"}  # the first word for build.sh
+CPU_ENGINES = ("auto", "openvino", "opencv")
 MODULES = ("cv2", "numpy", "PIL", "tqdm", "yaml")
 
 
@@ -30,11 +30,7 @@ def infer(_: str, asked: Arguments) -> None:
     need_folder("LABEL_PATH", labels)
     need_file("MINDIR_PATH", model)
     device_id = need_number("DEVICE_ID", rest[0]) if rest else device_of_environment()
-    engine = ENGINES.get(os.path.splitext(model)[1])
-    if engine is None:
-        raise UserError(
-            f"MINDIR_PATH must end in .mindir or .om (Ascend) or .onnx (CPU), not {model}"
-        )
+    engine = _engine_of(model, asked.settings)
     if not all(map(find_spec, MODULES)):
         raise UserError(
             "no Python on PATH has numpy, opencv-python-headless, pillow, pyyaml and tqdm, "
@@ -55,6 +51,30 @@ def infer(_: str, asked: Arguments) -> None:
     _score(["result_Files", labels, *for_score], request)
 
 
+def _engine_of(model: str, settings: Sequence[str]) -> str:
+    """Return the first word for build.sh: which engine runs the model.
+
+    Raises:
+        UserError: no engine runs such a file, or --engine names another one.
+    """
+    kind = os.path.splitext(model)[1]
+    if kind not in (*ENGINES, ".onnx"):
+        raise UserError(
+            f"MINDIR_PATH must end in .mindir or .om (Ascend) or .onnx (CPU), not {model}"
+        )
+    words = [word.partition("=")[2] for word in settings if word.startswith("--engine=")]
+    engine = words[-1] if words else "auto"
+    if engine not in CPU_ENGINES:
+        raise UserError(f"engine must be one of {', '.join(CPU_ENGINES)}, not '{engine}'")
+    if kind != ".onnx":
+        if engine != "auto":
+            raise UserError(f"engine: {engine} runs .onnx files, not {model}")
+        return ENGINES[kind]
+    if engine == "auto":
+        return "openvino" if find_spec("openvino") else "opencv"
+    return engine
+
+
 def _sort_settings(settings: Sequence[str], data: str) -> tuple[list[str], list[str]]:
     """Return (the settings for the program, the settings for the score).
 
@@ -66,6 +86,8 @@ def _sort_settings(settings: Sequence[str], data: str) -> tuple[list[str], list[
         name, _, value = setting.partition("=")
         if name == "--class_table":
             for_score += [setting, "--data_layout=folder", f"--data_path={data}"]
+        elif name == "--engine":
+            continue
         elif name in ("--threshold", "--ignore_index"):
             for_score.append(setting)
         elif name in ("--tile_overlap", "--precision"):

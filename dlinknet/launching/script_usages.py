@@ -151,5 +151,6 @@ INFER_310 = Usage(
                       default), enforce_fp32, enforce_origin, enforce_fp16 or preferred_optimal;
                       of an .onnx, if Python has OpenVINO: float32 (the default), bfloat16 or auto
   --fp16=True         the same as --precision=enforce_fp16
+  --engine=NAME       of an .onnx: openvino, opencv, or auto: openvino if Python has it (default)
 The script waits for the end, and fails if a step fails.""",
 )

@@ -409,6 +409,7 @@ def test_several_classes_of_resized_images_get_what_python_computes(
             "net.onnx",
             "--class_table=table.yaml",
             "--tile_overlap=20",
+            "--engine=opencv",
         ],
         cwd=tmp_path,
         capture_output=True,

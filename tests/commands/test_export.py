@@ -310,7 +310,8 @@ def test_settings_of_onnx_files_for_a_checkpoint(work, setting, fault):
 def test_a_package_that_is_missing_is_named(work):
     folder, checkpoint, _ = work
     without = (
-        "import sys; sys.modules['onnxruntime'] = None; sys.path.insert(0, sys.argv[1]); "
+        "import sys; sys.modules.update(onnxruntime=None, openvino=None); "
+        "sys.path.insert(0, sys.argv[1]); "
         "sys.argv = ['{0}.py', *sys.argv[2:]]; from dlinknet.__main__ import run; run('{0}')"
     )
     for name, arguments, key in [

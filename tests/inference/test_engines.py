@@ -7,7 +7,7 @@ from dlinknet.checkpoints.load import set_value
 from dlinknet.data.preprocess import DLINKNET
 from dlinknet.errors import RunFailed
 from dlinknet.inference.description import Shape
-from dlinknet.inference.engines import NetworkEngine, _ExportedEngine, checked_maps
+from dlinknet.inference.engines import ExportedEngine, NetworkEngine, checked_maps
 from dlinknet.models.encoders.resnet import BasicBlock, ResNet
 from dlinknet.models.linknet import LinkNet
 
@@ -40,7 +40,7 @@ def test_a_network_of_nan_draws_no_mask():
 def test_an_exported_model_is_named_by_its_file():
     from pathlib import Path
 
-    class Broken(_ExportedEngine):
+    class Broken(ExportedEngine):
         def _probabilities(self, inputs):
             return np.full((1, 1, 32, 32), np.nan, np.float32)
 
