@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlinknet.console import quiet
 from dlinknet.data.preprocess import DLINKNET, Preprocessing
 from dlinknet.errors import InputError
 from dlinknet.inference.description import Shape
@@ -114,7 +115,8 @@ class OpenVinoEngine(ExportedEngine):
             "PERFORMANCE_HINT": "LATENCY",  # all cores compute one batch
             "INFERENCE_NUM_THREADS": usable_cores(),
         }
-        with _all_instructions():
+        # For a damaged file OpenVINO tries all formats that it reads, and these print lines.
+        with _all_instructions(), quiet(native=True):
             self.network = core.compile_model(core.read_model(str(file)), "CPU", choices)
 
     def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
