@@ -19,8 +19,6 @@ from pathlib import Path
 
 import measure
 
-ROOT = Path(__file__).resolve().parents[1]
-
 
 def check(folder: str, output: str, ranks: int) -> None:
     """Check the data as a rank does, and keep the answer as rank 0 does. Print the seconds."""
@@ -48,7 +46,7 @@ def start(folder: Path, place: Path, ranks: int) -> float:
             + [f"--ranks={ranks}"],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(place)},
+            env={**os.environ, "PYTHONPATH": str(measure.ROOT), "TMPDIR": str(place)},
         )
         for rank in range(ranks)
     ]

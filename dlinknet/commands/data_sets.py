@@ -139,11 +139,8 @@ def calibration_set(settings: Config) -> tuple[Classes, list[Pair]]:
         return classes, _checked(
             listed, "calibration_path", "calibration_path", classes, recall_nothing
         )
-    masks = settings.calibration_label_path or settings.calibration_path
-    keys = ("calibration_path", "calibration_label_path")
-    if not settings.calibration_label_path:
-        keys = ("calibration_path", "calibration_path")
-    return classes, _folders(settings, keys, masks, classes)
+    key = "calibration_label_path" if settings.calibration_label_path else "calibration_path"
+    return classes, _folders(settings, ("calibration_path", key), getattr(settings, key), classes)
 
 
 def _masks_lie_beside(settings: Config) -> bool:
